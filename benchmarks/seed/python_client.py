@@ -1,0 +1,55 @@
+"""COUNT sequential GETs of URL by one of Python's clients; prints the same line as seed_client.
+
+usage: python_client.py requests.get|requests.Session|httpx.Client URL COUNT
+"""
+
+import contextlib
+import json
+import socket
+import sys
+import time
+
+
+class CountingSocket(socket.socket):
+    """urllib3 and httpcore both connect through socket.socket; neither tells how often."""
+    connects = 0
+
+    def connect(self, address):
+        CountingSocket.connects += 1
+        return super().connect(address)
+
+
+socket.socket = CountingSocket
+
+
+def client(mode):
+    """The context that owns the client's connections, giving the function that fetches a URL."""
+    if mode == "httpx.Client":
+        import httpx
+        owner = httpx.Client()
+    else:
+        import requests
+        if mode == "requests.get":
+            return contextlib.nullcontext(requests)
+        owner = requests.Session()
+    return owner
+
+
+def main(mode, url, count):
+    owner = client(mode)  # the clock starts after the imports and httpx's loading of certificates
+    elapsed = size = 0
+    start = time.perf_counter()
+    with owner as get_from:
+        for _ in range(count):
+            response = get_from.get(url)
+            if response.status_code != 200:
+                sys.exit(f"status {response.status_code} from {url}")
+            elapsed += response.elapsed.total_seconds()
+            size += len(response.content)
+    wall = time.perf_counter() - start
+    # Both libraries' `elapsed` holds the connection's set-up, and neither can tell it apart.
+    print(json.dumps({"elapsed": elapsed, "with_setup": elapsed, "wall": wall,
+                      "connections": CountingSocket.connects, "bytes": size}))
+
+
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

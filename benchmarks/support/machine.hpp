@@ -1,0 +1,70 @@
+#pragma once
+
+/// @file
+/// `Machine`: what a figure has to be read with.
+
+#include <ctime>
+#include <fstream>
+#include <string>
+#include <sys/utsname.h>
+#include <thread>
+
+#include <asio/version.hpp>
+
+namespace benchmark {
+
+/// Where, when and from what a benchmark was run.
+struct Machine {
+  std::string cpu;
+  unsigned cores = 0;  ///< Those that this process may run on.
+  std::string kernel;
+  std::string compiler;
+  std::string asio;
+  std::string date;  ///< In UTC.
+};
+
+/// The machine that this runs on, and what this program was built with.
+inline Machine this_machine() {
+  Machine machine;
+  utsname system{};
+  uname(&system);
+  machine.kernel = std::string{system.sysname} + " " + system.release;
+
+  machine.cpu = system.machine;
+  std::ifstream cpus{"/proc/cpuinfo"};
+  for (std::string line; std::getline(cpus, line);) {
+    if (!line.starts_with("model name")) continue;
+    machine.cpu = line.substr(line.find(": ") + 2);
+    break;
+  }
+  machine.cores = std::thread::hardware_concurrency();
+
+#if defined(__clang__)
+  machine.compiler = "clang " __clang_version__;
+#else
+  machine.compiler = "g++ " __VERSION__;
+#endif
+#if !defined(__OPTIMIZE__)
+  machine.compiler += " without optimisation";
+#endif
+  machine.asio = std::to_string(ASIO_VERSION / 100000) + "." +
+                 std::to_string(ASIO_VERSION / 100 % 1000) + "." +
+                 std::to_string(ASIO_VERSION % 100);
+
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char date[sizeof "2000-01-01"];
+  std::strftime(date, sizeof date, "%Y-%m-%d", &utc);
+  machine.date = date;
+  return machine;
+}
+
+/// All of it in one line.
+inline std::string to_string(const Machine& machine) {
+  return machine.cpu + ", " + std::to_string(machine.cores) +
+         (machine.cores == 1 ? " core, " : " cores, ") + machine.kernel + ", " + machine.compiler +
+         ", Asio " + machine.asio + ", " + machine.date;
+}
+
+}  // namespace benchmark

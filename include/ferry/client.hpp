@@ -1,0 +1,206 @@
+#pragma once
+
+/// @file
+/// `Client`: sends requests over connections that it keeps; and `ferry::get` and its like, which do not.
+
+#include <ferry/connection_pool.hpp>
+#include <ferry/detail/sender.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace ferry {
+
+/// An HTTP/1.1 client: a shared handle, copies of which share connections and options.
+///
+/// Every verb returns an `asio::awaitable`. It runs in its caller's coroutine, on its caller's
+/// executor, and takes all it needs by value: the client and the arguments may go before it ends.
+///
+/// @throws Each verb's awaitable throws `Error`: for what was given (`Condition::invalid_request`), before
+///   anything is sent; for a connection that could not be made or was lost
+///   (`Condition::connection_failed`); for a time limit (`Condition::timeout`); for a response that is
+///   no HTTP (`Condition::protocol_error`) or too large (`Condition::too_large`); `Errc::cancelled`;
+///   `Errc::client_closed`. A status of 400 or more is a response, not an error.
+/// Cancellation: terminal, through any of Asio's ways; the request ends with `Errc::cancelled`, its
+///   connection is closed, its place in the queue given up. Asio's default filter passes `terminal` only.
+/// Threads: safe to use by any number at once. Cancelling a request, or using
+///   `awaitable_operators`, on an executor of several threads needs a strand, which is Asio's own rule.
+/// Lifetime: when the last handle dies, requests in flight finish and their connections close. The
+///   executor's context must outlive all handles, and be running while requests are in flight.
+class Client {
+ public:
+  /// A client with a pool of its own, on this executor.
+  /// @throws Error `Errc::invalid_option` or `Errc::invalid_url` for options that make no sense.
+  explicit Client(asio::any_io_executor executor, ClientOptions options = ClientOptions()) {
+    ConnectionPool pool(std::move(executor), pool_options(options));
+    make(std::move(pool), std::move(options), false);
+  }
+
+  /// A client with a pool of its own, on this context.
+  /// @throws Error as the other constructor.
+  explicit Client(asio::io_context& context, ClientOptions options = ClientOptions())
+      : Client(asio::any_io_executor(context.get_executor()), std::move(options)) {}
+
+  /// A client on a pool that others may use as well.
+  /// @throws Error as the other constructors, and `Errc::invalid_option` if the options set what
+  ///   belongs to the pool: the connector, or one of the limits of `PoolOptions`.
+  explicit Client(ConnectionPool pool, ClientOptions options = ClientOptions()) {
+    make(std::move(pool), std::move(options), true);
+  }
+
+  /// Requests with these methods; `url` may be relative to `ClientOptions::base_url`.
+  asio::awaitable<Response> get(std::string url, RequestOptions options = {}) const {
+    return send(Request::get(std::move(url)), options);
+  }
+  asio::awaitable<Response> head(std::string url, RequestOptions options = {}) const {
+    return send(Request::head(std::move(url)), options);
+  }
+  asio::awaitable<Response> options(std::string url, RequestOptions options = {}) const {
+    return send(Request::options(std::move(url)), options);
+  }
+  asio::awaitable<Response> post(std::string url, Body body = Body(), RequestOptions options = {}) const {
+    return send(Request::post(std::move(url), std::move(body)), options);
+  }
+  asio::awaitable<Response> put(std::string url, Body body = Body(), RequestOptions options = {}) const {
+    return send(Request::put(std::move(url), std::move(body)), options);
+  }
+  asio::awaitable<Response> patch(std::string url, Body body = Body(), RequestOptions options = {}) const {
+    return send(Request::patch(std::move(url), std::move(body)), options);
+  }
+  asio::awaitable<Response> delete_(std::string url, RequestOptions options = {}) const {
+    return send(Request::delete_(std::move(url)), options);
+  }
+
+  /// Sends any request.
+  asio::awaitable<Response> send(Request request, RequestOptions options = {}) const {
+    return send_or_throw(handle_->pool.shared_core(), handle_->core, std::move(request), options);
+  }
+
+  /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
+  /// throws.
+  asio::awaitable<Result<Response>> try_send(Request request, RequestOptions options = {}) const {
+    return send_or_error(handle_->pool.shared_core(), handle_->core, std::move(request), options);
+  }
+
+  /// Ends this client's requests, in flight and later ones, with `Errc::client_closed`; closes the
+  /// pool's idle connections too if the pool is its own. Calling it again does nothing.
+  void close() const noexcept {
+    handle_->core->closed = true;
+    if (handle_->shares_pool)
+      handle_->pool.shared_core()->deadlines().close(handle_->core.get());
+    else
+      handle_->pool.close();
+  }
+
+  /// The pool that it uses.
+  const ConnectionPool& pool() const noexcept { return handle_->pool; }
+
+ private:
+  friend detail::ClientCore& core_of(Client& client) noexcept { return *client.handle_->core; }
+
+  struct Handle {
+    ConnectionPool pool;
+    std::shared_ptr<detail::ClientCore> core;
+    bool shares_pool;
+  };
+
+  void make(ConnectionPool pool, ClientOptions options, bool shares_pool) {
+    if (auto error = detail::check(options.timeouts)) throw *error;
+    if (auto error = detail::check_framing_fields(options.headers, false, 0)) throw *error;
+    if (auto error = detail::check_field("User-Agent", options.user_agent)) throw *error;
+    if (shares_pool && (options.connector || !detail::same_pool_limits(options.limits, Limits()))) {
+      throw Error(Errc::invalid_option,
+                  "the connector and the limits on connections belong to the pool: set them in its PoolOptions");
+    }
+    auto core = std::make_shared<detail::ClientCore>();
+    if (!options.base_url.empty()) {
+      auto base = Url::parse(options.base_url);
+      if (!base) throw base.error();
+      core->base = std::move(*base);
+    }
+    core->options = std::move(options);
+    handle_ = std::make_shared<Handle>(Handle{std::move(pool), std::move(core), shares_pool});
+  }
+
+  static PoolOptions pool_options(const ClientOptions& options) {
+    PoolOptions result;
+    result.limits = options.limits;
+    result.observer = options.observer;
+    result.connector = options.connector;
+    return result;
+  }
+
+  /// The one place where errors are thrown, and the one where Asio's are caught.
+  static asio::awaitable<Response> send_or_throw(std::shared_ptr<detail::PoolCore> pool,
+                                                 std::shared_ptr<const detail::ClientCore> core, Request request,
+                                                 RequestOptions options) {
+    Result<Response> result;
+    try {
+      result = co_await detail::send(std::move(pool), std::move(core), std::move(request), options);
+    } catch (const std::system_error& e) {
+      result = from_asio(e);
+    }
+    co_return std::move(result).value();
+  }
+  static asio::awaitable<Result<Response>> send_or_error(std::shared_ptr<detail::PoolCore> pool,
+                                                         std::shared_ptr<const detail::ClientCore> core, Request request,
+                                                         RequestOptions options) {
+    Result<Response> result;
+    try {
+      result = co_await detail::send(std::move(pool), std::move(core), std::move(request), options);
+    } catch (const std::system_error& e) {
+      result = from_asio(e);
+    }
+    co_return result;
+  }
+
+  /// Asio throws `operation_aborted` at whatever a cancelled coroutine awaits next.
+  static Error from_asio(const std::system_error& e) {
+    if (e.code() != asio::error::operation_aborted) throw;
+    return Error(Errc::cancelled);
+  }
+
+  std::shared_ptr<Handle> handle_;
+};
+static_assert(detail::co_await_safe<Client>);
+
+/// Sends one request over a new connection, which is closed after it: what a `Client` saves you.
+///
+/// @param client_options for the headers, limits, observer and so on of a client.
+/// @throws Error as `Client`'s verbs, and `Errc::invalid_option`. Cancellation, Threads: as `Client`'s verbs.
+inline asio::awaitable<Response> send(Request request, RequestOptions options = {}, ClientOptions client_options = ClientOptions()) {
+  const auto executor = co_await asio::this_coro::executor;
+  client_options.limits.max_idle = 0;
+  Client client(executor, std::move(client_options));
+  core_of(client).one_off = true;
+  co_return co_await client.send(std::move(request), options);
+}
+
+/// As `ferry::send`, with these methods.
+inline asio::awaitable<Response> get(std::string url, RequestOptions options = {}, ClientOptions client_options = ClientOptions()) {
+  return send(Request::get(std::move(url)), options, std::move(client_options));
+}
+inline asio::awaitable<Response> head(std::string url, RequestOptions options = {}, ClientOptions client_options = ClientOptions()) {
+  return send(Request::head(std::move(url)), options, std::move(client_options));
+}
+inline asio::awaitable<Response> options(std::string url, RequestOptions options = {}, ClientOptions client_options = ClientOptions()) {
+  return send(Request::options(std::move(url)), options, std::move(client_options));
+}
+inline asio::awaitable<Response> post(std::string url, Body body = Body(), RequestOptions options = {},
+                                      ClientOptions client_options = ClientOptions()) {
+  return send(Request::post(std::move(url), std::move(body)), options, std::move(client_options));
+}
+inline asio::awaitable<Response> put(std::string url, Body body = Body(), RequestOptions options = {},
+                                     ClientOptions client_options = ClientOptions()) {
+  return send(Request::put(std::move(url), std::move(body)), options, std::move(client_options));
+}
+inline asio::awaitable<Response> patch(std::string url, Body body = Body(), RequestOptions options = {},
+                                       ClientOptions client_options = ClientOptions()) {
+  return send(Request::patch(std::move(url), std::move(body)), options, std::move(client_options));
+}
+inline asio::awaitable<Response> delete_(std::string url, RequestOptions options = {}, ClientOptions client_options = ClientOptions()) {
+  return send(Request::delete_(std::move(url)), options, std::move(client_options));
+}
+
+}  // namespace ferry

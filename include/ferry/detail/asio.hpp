@@ -1,0 +1,74 @@
+#pragma once
+
+// Asio, and all that differs between its versions (1.22 to 1.38).
+
+#include <asio/any_io_executor.hpp>
+#include <asio/async_result.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/buffer.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/error.hpp>
+#include <asio/io_context.hpp>
+#include <asio/io_context_strand.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/post.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/strand.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
+
+#if !defined(ASIO_HAS_CO_AWAIT)
+#error "ferry needs Asio with coroutines: compile as C++20 or later; with clang 14 to 16 or so, also with -DASIO_HAS_CO_AWAIT=1"
+#endif
+
+#include <optional>
+#include <system_error>
+
+namespace ferry::detail {
+
+/// The context's own executor behind a given one, or nothing if it is not an `io_context`'s.
+inline std::optional<asio::io_context::executor_type> io_context_executor(const asio::any_io_executor& executor) {
+  if (const auto* own = executor.target<asio::io_context::executor_type>()) return *own;
+  if (const auto* strand = executor.target<asio::strand<asio::io_context::executor_type>>())
+    return strand->get_inner_executor();
+  if (const auto* strand = executor.target<asio::strand<asio::any_io_executor>>())
+    return io_context_executor(strand->get_inner_executor());
+  return std::nullopt;
+}
+
+/// `connect(2)` on a non-blocking socket, without the system calls that Asio's own makes around it.
+inline void native_connect(asio::ip::tcp::socket& socket, const asio::ip::tcp::endpoint& remote, std::error_code& error) {
+  asio::detail::socket_ops::connect(socket.native_handle(), remote.data(), remote.size(), error);
+}
+
+/// The socket option that says how an attempt to connect has ended, in the form that Asio asks for.
+class ConnectError {
+ public:
+  std::error_code code() const noexcept { return {value_, asio::error::get_system_category()}; }
+
+  template <class Protocol>
+  int level(const Protocol&) const noexcept {
+    return SOL_SOCKET;
+  }
+  template <class Protocol>
+  int name(const Protocol&) const noexcept {
+    return SO_ERROR;
+  }
+  template <class Protocol>
+  void* data(const Protocol&) noexcept {
+    return &value_;
+  }
+  template <class Protocol>
+  std::size_t size(const Protocol&) const noexcept {
+    return sizeof value_;
+  }
+  template <class Protocol>
+  void resize(const Protocol&, std::size_t) noexcept {}
+
+ private:
+  int value_ = 0;
+};
+
+}  // namespace ferry::detail

@@ -1,0 +1,248 @@
+#pragma once
+
+#include <ferry/detail/asio.hpp>
+#include <ferry/detail/indexed_heap.hpp>
+#include <ferry/detail/wakeup.hpp>
+#include <ferry/error.hpp>
+#include <ferry/options.hpp>
+#include <ferry/stream.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <variant>
+
+// Time limits without a timer per request. Every request and every dial in flight has a `Watch`; all
+// watches of a pool share one timer, which is armed only when a watch is due before it would fire.
+// When a watch is due, what it watches over is aborted; that it was a timeout, and in which phase,
+// stands in the watch, never in an I/O error.
+namespace ferry::detail {
+
+/// `now + limit`, without overflow.
+inline Clock::time_point after(Clock::time_point now, Duration limit) noexcept {
+  return limit > Clock::time_point::max() - now ? Clock::time_point::max() : now + limit;
+}
+
+class Deadlines : public std::enable_shared_from_this<Deadlines> {
+ public:
+  explicit Deadlines(const asio::any_io_executor& executor) : executor_(io_context_executor(executor)) {
+    if (executor_)
+      timer_.emplace<UncountedTimer>(*executor_);
+    else
+      timer_.emplace<asio::steady_timer>(executor);
+  }
+
+  /// Ends all watches of this owner as `closed`.
+  void close(const void* owner) noexcept {
+    const std::lock_guard lock(mutex_);
+    for (Entry* entry : entries_.items())
+      if (entry->owner == owner) end(*entry, Verdict::closed);
+  }
+  /// Ends all watches as `closed`.
+  void close_all() noexcept {
+    const std::lock_guard lock(mutex_);
+    for (Entry* entry : entries_.items()) end(*entry, Verdict::closed);
+  }
+
+ private:
+  friend class Watch;
+  enum class Verdict : std::uint8_t { none, phase_timeout, total_timeout, closed };
+
+  struct Entry {
+    const void* owner = nullptr;
+    Abortable* target = nullptr;             // Guarded by the mutex, like `key`.
+    Clock::time_point key;                   // When to look; never later than `due`.
+    std::atomic<Clock::time_point> due;      // May be moved to a later time without the mutex.
+    std::atomic<Phase> phase{Phase::prepare};
+    std::atomic<Verdict> verdict{Verdict::none};
+    Clock::time_point total = Clock::time_point::max();
+    std::size_t heap_index = static_cast<std::size_t>(-1);
+  };
+  struct DueFirst {
+    bool operator()(const Entry& a, const Entry& b) const noexcept { return a.key < b.key; }
+  };
+
+  /// A context counts a pending wait as work. The library's own timer must not keep `run()` from
+  /// returning when no request is in flight, so that count is taken back while the wait is pending.
+  /// Where it cannot be (executors of other contexts), the wait is cancelled with the last watch.
+  using UncountedTimer =
+      asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, asio::io_context::executor_type>;
+
+  static void end(Entry& entry, Verdict verdict) noexcept {
+    if (entry.verdict.load(std::memory_order_relaxed) != Verdict::none) return;
+    entry.verdict.store(verdict, std::memory_order_release);
+    if (entry.target) entry.target->abort();
+  }
+
+  void arm_if_needed() {
+    if (entries_.empty() || entries_.top().key >= armed_) return;
+    armed_ = entries_.top().key;
+    const auto number = ++number_;
+    if (auto* timer = std::get_if<UncountedTimer>(&timer_)) {
+      timer->expires_at(armed_);  // Cancels an earlier wait: its handler finds an old number.
+      timer->async_wait([weak = weak_from_this(), number, executor = *executor_](std::error_code) {
+        executor.on_work_started();
+        if (const auto self = weak.lock()) self->on_timer(number);
+      });
+      executor_->on_work_finished();
+    } else {
+      auto& counted = std::get<asio::steady_timer>(timer_);
+      counted.expires_at(armed_);
+      counted.async_wait([weak = weak_from_this(), number](std::error_code) {
+        if (const auto self = weak.lock()) self->on_timer(number);
+      });
+    }
+  }
+
+  void on_timer(std::uint64_t number) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (number != number_) return;
+    armed_ = Clock::time_point::max();
+    const auto now = Clock::now();
+    while (!entries_.empty() && entries_.top().key <= now) {
+      Entry& entry = entries_.top();
+      entry.key = entry.due.load(std::memory_order_relaxed);
+      if (entry.key <= now) {
+        const bool total = entry.key >= entry.total;
+        entry.key = Clock::time_point::max();
+        end(entry, total ? Verdict::total_timeout : Verdict::phase_timeout);
+      }
+      entries_.update(entry);
+    }
+    try {
+      arm_if_needed();
+    } catch (...) {
+      armed_ = Clock::time_point::max();  // No memory for a wait: the next watch arms it.
+    }
+  }
+
+  std::optional<asio::io_context::executor_type> executor_;
+  std::mutex mutex_;
+  std::variant<std::monostate, UncountedTimer, asio::steady_timer> timer_;
+  Clock::time_point armed_ = Clock::time_point::max();
+  std::uint64_t number_ = 0;
+  IndexedHeap<Entry, DueFirst> entries_;
+};
+
+/// Watches over one request or one dial, from its first `enter` to its end.
+class Watch {
+ public:
+  /// @param owner whose watch this is, for `Deadlines::close`.
+  Watch(Deadlines& deadlines, const void* owner, Clock::time_point total) : deadlines_(deadlines) {
+    entry_.owner = owner;
+    entry_.total = total;
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  ~Watch() { finish(); }
+
+  /// Begins a phase that may take `limit`, in which `target` is to be aborted when time is up.
+  /// @return false if time is up, or the owner closed, already.
+  bool enter(Phase phase, Duration limit, Abortable* target) {
+    const auto now = Clock::now();
+    const auto due = std::min(after(now, limit), entry_.total);
+    limit_ = limit;
+    const std::lock_guard lock(deadlines_.mutex_);
+    entry_.phase.store(phase, std::memory_order_relaxed);
+    entry_.target = target;
+    if (ended()) return false;
+    entry_.due.store(due, std::memory_order_relaxed);
+    if (due <= now) {
+      entry_.verdict.store(entry_.total <= now ? Deadlines::Verdict::total_timeout : Deadlines::Verdict::phase_timeout,
+                           std::memory_order_release);
+      return false;
+    }
+    schedule(due);
+    return true;
+  }
+
+  /// Begins the next phase on the same target.
+  bool enter(Phase phase, Duration limit) {
+    const auto due = std::min(after(Clock::now(), limit), entry_.total);
+    if (due < entry_.due.load(std::memory_order_relaxed)) return enter(phase, limit, entry_.target);
+    limit_ = limit;
+    entry_.phase.store(phase, std::memory_order_relaxed);
+    entry_.due.store(due, std::memory_order_relaxed);
+    return !ended();
+  }
+
+  /// Bytes have moved: the phase's limit starts anew.
+  void touch() noexcept {
+    if (limit_ != no_timeout) entry_.due.store(std::min(after(Clock::now(), limit_), entry_.total), std::memory_order_relaxed);
+  }
+
+  /// Nothing is to be aborted any more; what the target was may go.
+  void leave() noexcept {
+    const std::lock_guard lock(deadlines_.mutex_);
+    entry_.target = nullptr;
+  }
+
+  /// Takes back that a phase has run out of time. @return false if it ended for another reason.
+  bool forgive() noexcept {
+    const std::lock_guard lock(deadlines_.mutex_);
+    auto expected = Deadlines::Verdict::phase_timeout;
+    return entry_.verdict.compare_exchange_strong(expected, Deadlines::Verdict::none) || expected == Deadlines::Verdict::none;
+  }
+
+  /// Ends the watch.
+  void finish() noexcept {
+    const std::lock_guard lock(deadlines_.mutex_);
+    entry_.target = nullptr;
+    if (!deadlines_.entries_.contains(entry_)) return;
+    deadlines_.entries_.remove(entry_);
+    if (deadlines_.entries_.empty() && !deadlines_.executor_ && deadlines_.armed_ != Clock::time_point::max()) {
+      deadlines_.armed_ = Clock::time_point::max();
+      ++deadlines_.number_;
+      try {
+        std::get<asio::steady_timer>(deadlines_.timer_).cancel();
+      } catch (...) {  // cancel() throws only by its signature.
+      }
+    }
+  }
+
+  /// True once time was up or the owner was closed.
+  bool ended() const noexcept { return entry_.verdict.load(std::memory_order_acquire) != Deadlines::Verdict::none; }
+  Phase phase() const noexcept { return entry_.phase.load(std::memory_order_relaxed); }
+
+  /// Why it ended; call only if it has.
+  Error error() const {
+    switch (entry_.verdict.load(std::memory_order_acquire)) {
+      case Deadlines::Verdict::closed: return Error(Errc::client_closed);
+      case Deadlines::Verdict::total_timeout: return Error(Errc::total_timeout);
+      default: break;
+    }
+    switch (phase()) {
+      case Phase::pool: return Error(Errc::pool_timeout, after_limit());
+      case Phase::resolve: return Error(Errc::resolve_timeout, after_limit());
+      case Phase::connect: return Error(Errc::connect_timeout, after_limit());
+      case Phase::write: return Error(Errc::write_timeout, after_limit());
+      case Phase::first_byte: return Error(Errc::first_byte_timeout, after_limit());
+      default: return Error(Errc::read_timeout, after_limit());
+    }
+  }
+
+ private:
+  std::string after_limit() const {
+    char text[48];
+    std::snprintf(text, sizeof text, "more than %.6g s", std::chrono::duration<double>(limit_).count());
+    return text;
+  }
+
+  void schedule(Clock::time_point due) {
+    if (!deadlines_.entries_.contains(entry_)) {
+      entry_.key = due;
+      deadlines_.entries_.push(entry_);
+    } else if (due < entry_.key) {
+      entry_.key = due;
+      deadlines_.entries_.update(entry_);
+    }
+    deadlines_.arm_if_needed();
+  }
+
+  Deadlines& deadlines_;
+  Deadlines::Entry entry_;
+  Duration limit_ = no_timeout;
+};
+
+}  // namespace ferry::detail

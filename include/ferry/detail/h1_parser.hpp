@@ -1,0 +1,447 @@
+#pragma once
+
+#include <ferry/detail/ascii.hpp>
+#include <ferry/error.hpp>
+#include <ferry/headers.hpp>
+
+#include <llhttp.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+// Responses of HTTP/1.x (RFC 9112), by llhttp; this is the only file that knows it.
+namespace ferry::detail {
+
+/// A response as it came off the wire.
+struct ResponseMessage {
+  int status = 0;
+  int minor_version = 1;  ///< Of HTTP/1.x.
+  std::string reason;
+  Headers headers;
+  Headers trailers;
+  std::string body;
+};
+
+/// How the end of a body is found (RFC 9112 6.3).
+enum class Framing { none, length, chunked, until_close };
+
+/// What one exchange allows a response to be.
+struct ParserLimits {
+  std::size_t max_head_size;
+  std::size_t max_fields;
+  std::uint64_t max_body_size;
+};
+
+/// Parses the response to one request, interim responses included, from bytes in any pieces.
+///
+/// llhttp finds where everything starts and ends. What it lets through, this refuses: other protocols
+/// and versions than HTTP/1.0 and 1.1, leading junk, heads and chunk framing without bounds, framing
+/// that two parsers could read differently. A body of known length is not fed through it: after
+/// `head_done` the caller takes `body_size` bytes from the wire, straight into its destination.
+class H1Parser {
+ public:
+  enum class Step { need_more, head_done, message_done, failed };
+
+  H1Parser() = default;
+  H1Parser(const H1Parser&) = delete;  // llhttp holds a pointer to this.
+  H1Parser& operator=(const H1Parser&) = delete;
+
+  /// Prepares for the response to a request. `message` is filled in and must outlive the parsing.
+  void start(ResponseMessage& message, bool is_head_request, const ParserLimits& limits) {
+    message_ = &message;
+    is_head_request_ = is_head_request;
+    limits_ = limits;
+    error_.reset();
+    interim_size_ = 0;
+    interim_count_ = 0;
+    body_started_ = false;
+    any_byte_ = false;
+    start_head();
+  }
+
+  /// Takes bytes. @return how many were used, and what that came to; bytes behind a finished head or
+  /// message are left to the caller.
+  std::pair<std::size_t, Step> feed(std::string_view data) {
+    if (!data.empty()) any_byte_ = true;
+    return body_started_ ? feed_body(data) : feed_head(data);
+  }
+
+  /// Tells the parser that the connection has ended. @return true if that completes the message.
+  bool finish() {
+    if (framing_ == Framing::until_close && body_started_) return true;
+    if (body_started_)
+      fail(Errc::truncated_body, "the last chunk is missing");
+    else if (any_byte_)
+      fail(Errc::truncated_head, {});
+    else
+      fail(Errc::connection_lost, {});
+    return false;
+  }
+
+  /// After `head_done`: how the body is delimited.
+  Framing framing() const noexcept { return framing_; }
+  /// After `head_done`, with `Framing::length`: the body's size.
+  std::uint64_t body_size() const noexcept { return body_size_; }
+  /// True once a byte of any response, interim ones included, has been seen.
+  bool any_byte() const noexcept { return any_byte_; }
+  /// True once the final response's head is in and its body is being parsed.
+  bool in_body() const noexcept { return body_started_; }
+  /// After `failed`, or `finish` that returned false.
+  const Error& error() const noexcept { return *error_; }
+
+  /// How many interim responses (1xx) came before; their fields are dropped.
+  int interim_count() const noexcept { return interim_count_; }
+
+ private:
+  static constexpr std::size_t max_status_line = 8 * 1024;
+  static constexpr std::size_t max_chunk_overhead = 16 * 1024;
+
+  // ---- the head ----
+
+  void start_head() {
+    llhttp_init(&llhttp_, HTTP_RESPONSE, &settings());
+    llhttp_.data = this;
+    head_size_ = 0;
+    prefix_size_ = 0;
+    offset_ = 0;
+    value_end_ = 0;
+    in_status_line_ = true;
+    head_complete_ = false;
+    message_->status = 0;
+    message_->reason.clear();
+    fields_ = FieldArena();
+    field_open_ = false;
+    name_end_ = nullptr;
+  }
+
+  std::pair<std::size_t, Step> feed_head(std::string_view data) {
+    std::size_t used = 0;
+    for (;;) {
+      std::string_view rest = data.substr(used);
+      if (rest.empty()) return {used, Step::need_more};
+      if (!check_prefix(rest)) return {used, Step::failed};
+      // One byte more than is allowed is enough to know.
+      const std::size_t room = limits_.max_head_size - std::min(limits_.max_head_size, head_size_ + interim_size_);
+      const bool cut = rest.size() > room + 1;
+      rest = rest.substr(0, room + 1);
+
+      if (fields_.bytes().empty()) fields_.reserve(std::min<std::size_t>(rest.size() + 16 * sizeof(FieldArena::Lengths), 4096));
+      const llhttp_errno_t result = execute(rest);
+      if (error_) return {used, Step::failed};
+      std::size_t taken = rest.size();
+      if (head_complete_)
+        taken = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - rest.data());
+      else if (result != HPE_OK)
+        return {used, fail_llhttp()};
+      used += taken;
+      head_size_ += taken;
+      offset_ += taken;
+      if (head_size_ + interim_size_ > limits_.max_head_size || (cut && !head_complete_)) {
+        return {used, fail(Errc::head_too_large, "the head, with the interim ones before it, is larger than " +
+                                                     std::to_string(limits_.max_head_size) + " bytes (limits.max_head_size)")};
+      }
+      if (in_status_line_ && head_size_ > max_status_line)
+        return {used, fail(Errc::head_too_large, "the status line is longer than 8 KiB")};
+      if (!head_complete_) return {used, Step::need_more};
+
+      const Step step = finish_head();
+      if (step != Step::need_more) return {used, step};
+      interim_size_ += head_size_;
+      ++interim_count_;
+      start_head();
+    }
+  }
+
+  /// Checks the first bytes of a head, which llhttp takes too liberally: it would skip any number of
+  /// line ends, and accept other protocols and a status of any value.
+  bool check_prefix(std::string_view data) {
+    static constexpr std::string_view pattern = "HTTP/1.v sdd";
+    for (char c : data) {
+      if (prefix_size_ == pattern.size()) return true;
+      const char expected = pattern[prefix_size_];
+      const bool good = expected == 'v'   ? c == '0' || c == '1'
+                        : expected == 's' ? c >= '1' && c <= '9'
+                        : expected == 'd' ? is_digit(c)
+                                          : c == expected;
+      if (!good) {
+        fail(Errc::malformed_response, "it does not start with a status line of HTTP/1.0 or HTTP/1.1");
+        return false;
+      }
+      ++prefix_size_;
+    }
+    return true;
+  }
+
+  /// Decides what a finished head means. @return `need_more` after an interim one.
+  Step finish_head() {
+    ResponseMessage& message = *message_;
+    message.status = llhttp_.status_code;
+    message.minor_version = llhttp_.http_minor;
+    message.headers = Headers(std::move(fields_));
+    fields_ = FieldArena();
+    if (message.status == 101)  // RFC 9110 7.8: only what the client asked for.
+      return fail(Errc::unexpected_upgrade, "status 101 to a request that asked for no upgrade");
+    if (message.status < 200) return Step::need_more;
+    return decide_framing(message);
+  }
+
+  /// RFC 9112 6.3, with every case that two parsers could read differently refused.
+  Step decide_framing(const ResponseMessage& message) {
+    std::optional<std::uint64_t> length;
+    std::optional<std::string_view> coding;
+    for (const auto [name, value] : message.headers) {
+      if (iequals(name, "Transfer-Encoding")) {
+        if (coding) return fail(Errc::ambiguous_framing, "more than one Transfer-Encoding");
+        coding = value;
+      } else if (iequals(name, "Content-Length")) {
+        if (length) return fail(Errc::ambiguous_framing, "more than one Content-Length");
+        length = parse_decimal(value);
+        if (!length) return fail(Errc::ambiguous_framing, "Content-Length " + quoted(value) + " is not a length");
+      }
+    }
+    if (coding && length) return fail(Errc::ambiguous_framing, "both Transfer-Encoding and Content-Length");
+    if (coding && !iequals(*coding, "chunked"))
+      return fail(Errc::ambiguous_framing, "Transfer-Encoding " + quoted(*coding) + " is not \"chunked\" alone");
+    if (coding && message.minor_version == 0)
+      return fail(Errc::ambiguous_framing, "Transfer-Encoding in a response of HTTP/1.0");
+
+    body_size_ = 0;
+    if (is_head_request_ || message.status == 204 || message.status == 304) {
+      framing_ = Framing::none;
+    } else if (coding) {
+      framing_ = Framing::chunked;
+    } else if (length) {
+      framing_ = Framing::length;
+      body_size_ = *length;
+      if (body_size_ > limits_.max_body_size) return fail_body_size();
+    } else {
+      framing_ = Framing::until_close;
+    }
+    if (framing_ == Framing::chunked || framing_ == Framing::until_close) {
+      body_started_ = true;
+      // Its own checks of framing have passed: let it go on behind the head.
+      llhttp_resume(&llhttp_);
+      chunk_overhead_ = 0;
+      last_byte_ = '\n';
+    }
+    return Step::head_done;
+  }
+
+  llhttp_errno_t execute(std::string_view data) {
+    chunk_begin_ = data.data();
+    name_end_ = data.data();
+    const llhttp_errno_t result = llhttp_execute(&llhttp_, data.data(), data.size());
+    if (field_open_ && !value_started_) look_for_fold(data.data() + data.size());
+    return result;
+  }
+
+  // ---- bodies without a known length ----
+
+  std::pair<std::size_t, Step> feed_body(std::string_view data) {
+    if (framing_ == Framing::until_close) {
+      if (!append_body(data)) return {0, Step::failed};
+      return {data.size(), Step::need_more};
+    }
+    framing_begin_ = data.data();
+    message_complete_ = false;
+    const llhttp_errno_t result = execute(data);
+    if (error_) return {0, Step::failed};
+    std::size_t used = data.size();
+    if (message_complete_)
+      used = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - data.data());
+    else if (result != HPE_OK)
+      return {0, fail_llhttp()};
+    if (!check_chunk_framing(data.data() + used)) return {used, Step::failed};
+    offset_ += used;
+    if (!message_complete_) return {used, Step::need_more};
+    message_->trailers = Headers(std::move(fields_));
+    return {used, Step::message_done};
+  }
+
+  /// Looks at what stood between two pieces of chunk data: size lines, extensions, trailers. llhttp
+  /// neither bounds them nor, in every version, insists on CR before LF (CVE-2025-22871,
+  /// CVE-2023-39326).
+  bool check_chunk_framing(const char* end) {
+    for (const char* p = framing_begin_; p != end; ++p) {
+      if (*p == '\n' && last_byte_ != '\r') {
+        fail(Errc::malformed_response, "a line of the chunked framing ends without CR");
+        return false;
+      }
+      last_byte_ = *p;
+    }
+    chunk_overhead_ += static_cast<std::size_t>(end - framing_begin_);
+    framing_begin_ = end;
+    if (chunk_overhead_ > std::max(max_chunk_overhead, limits_.max_head_size)) {
+      fail(Errc::head_too_large, "the chunk extensions and trailers are larger than the data justifies");
+      return false;
+    }
+    return true;
+  }
+
+  bool append_body(std::string_view data) {
+    if (data.size() > limits_.max_body_size - message_->body.size()) {
+      fail_body_size();
+      return false;
+    }
+    message_->body.append(data);
+    return true;
+  }
+
+  // ---- llhttp's callbacks ----
+
+  static const llhttp_settings_t& settings() {
+    static const llhttp_settings_t instance = [] {
+      llhttp_settings_t s;
+      llhttp_settings_init(&s);
+      s.on_status = [](llhttp_t* p, const char* at, std::size_t n) { return self(p).on_status({at, n}); };
+      s.on_status_complete = [](llhttp_t* p) {
+        self(p).in_status_line_ = false;
+        return 0;
+      };
+      s.on_header_field = [](llhttp_t* p, const char* at, std::size_t n) { return self(p).on_name({at, n}); };
+      s.on_header_value = [](llhttp_t* p, const char* at, std::size_t n) { return self(p).on_value({at, n}); };
+      s.on_header_value_complete = [](llhttp_t* p) { return self(p).on_field_complete(); };
+      s.on_headers_complete = [](llhttp_t* p) {
+        // In chunked bodies it is called for the head only; trailers end with the message.
+        self(p).head_complete_ = true;
+        return static_cast<int>(HPE_PAUSED);
+      };
+      s.on_body = [](llhttp_t* p, const char* at, std::size_t n) { return self(p).on_body({at, n}); };
+      s.on_message_complete = [](llhttp_t* p) {
+        self(p).message_complete_ = true;
+        return static_cast<int>(HPE_PAUSED);
+      };
+      return s;
+    }();
+    return instance;
+  }
+
+  static H1Parser& self(llhttp_t* parser) noexcept { return *static_cast<H1Parser*>(parser->data); }
+
+  int on_status(std::string_view piece) {
+    message_->reason.append(piece);
+    return 0;
+  }
+
+  int on_name(std::string_view piece) {
+    in_status_line_ = false;
+    if (!field_open_) {
+      if (fields_.count() == limits_.max_fields) {
+        fail(Errc::head_too_large, "there are more than " + std::to_string(limits_.max_fields) + " fields (limits.max_fields)");
+        return -1;
+      }
+      fields_.open();
+      field_open_ = true;
+      name_.clear();
+      value_started_ = false;
+      folded_ = false;
+    }
+    name_.append(piece);
+    fields_.append_name(piece);
+    name_end_ = piece.data() + piece.size();
+    return 0;
+  }
+
+  int on_value(std::string_view piece) {
+    // Pieces that do not adjoin were separated by a line end: obs-fold, to be replaced by SP
+    // (RFC 9112 5.2). Where it could change the framing it is refused.
+    const std::uint64_t begin = offset_ + static_cast<std::uint64_t>(piece.data() - chunk_begin_);
+    if (value_started_) {
+      folded_ = folded_ || begin != value_end_;
+    } else {
+      look_for_fold(piece.data());
+    }
+    if (folded_ && (iequals(name_, "Content-Length") || iequals(name_, "Transfer-Encoding"))) {
+      fail(Errc::ambiguous_framing, name_ + " is folded over two lines");
+      return -1;
+    }
+    value_end_ = begin + piece.size();
+    if (folded_) {
+      const auto text = piece.find_first_not_of(" \t");
+      if (text == std::string_view::npos) return 0;
+      piece.remove_prefix(text);
+      if (value_started_) fields_.fold_value();
+      folded_ = false;
+    }
+    value_started_ = true;
+    fields_.append_value(piece);
+    return 0;
+  }
+
+  /// Between a name and its value: notes whether the line ended before `end`.
+  void look_for_fold(const char* end) {
+    if (name_end_ && std::find(name_end_, end, '\n') != end) folded_ = true;
+    name_end_ = end;
+  }
+
+  int on_field_complete() {
+    if (name_.empty()) {
+      fail(Errc::malformed_response, "a field has no name");
+      return -1;
+    }
+    fields_.close();
+    field_open_ = false;
+    return 0;
+  }
+
+  int on_body(std::string_view data) {
+    if (!check_chunk_framing(data.data())) return -1;
+    // As much framing as data is normal for small chunks, and costs the sender as much as it costs us.
+    chunk_overhead_ -= std::min(chunk_overhead_, 16 + 2 * data.size());
+    framing_begin_ = data.data() + data.size();
+    last_byte_ = '\0';
+    return append_body(data) ? 0 : -1;
+  }
+
+  // ---- failing ----
+
+  Step fail(Errc code, std::string detail) {
+    error_.emplace(code, std::move(detail));
+    return Step::failed;
+  }
+  Step fail_body_size() {
+    return fail(Errc::body_too_large, "it is larger than " + std::to_string(limits_.max_body_size) +
+                                          " bytes (limits.max_body_size, or max_body_size of this call)");
+  }
+  Step fail_llhttp() {
+    const llhttp_errno_t code = llhttp_get_errno(&llhttp_);
+    const bool framing = code == HPE_INVALID_CONTENT_LENGTH || code == HPE_UNEXPECTED_CONTENT_LENGTH ||
+                         code == HPE_INVALID_TRANSFER_ENCODING;
+    const char* reason = llhttp_get_error_reason(&llhttp_);
+    return fail(framing ? Errc::ambiguous_framing : Errc::malformed_response, reason ? reason : llhttp_errno_name(code));
+  }
+
+  llhttp_t llhttp_{};
+  ResponseMessage* message_ = nullptr;
+  ParserLimits limits_{};
+  std::optional<Error> error_;
+  FieldArena fields_;
+  std::string name_;                    // Of the field being read.
+  const char* name_end_ = nullptr;      // Where, in them, the name ended; their start if before.
+  const char* chunk_begin_ = nullptr;   // The bytes being fed.
+  const char* framing_begin_ = nullptr; // What of them is chunk framing and not looked at yet.
+  std::uint64_t offset_ = 0;            // Of chunk_begin_ in the message.
+  std::uint64_t value_end_ = 0;         // Where the last piece of a value ended in it.
+  std::uint64_t body_size_ = 0;
+  std::size_t head_size_ = 0;
+  std::size_t interim_size_ = 0;
+  std::size_t prefix_size_ = 0;
+  std::size_t chunk_overhead_ = 0;
+  int interim_count_ = 0;
+  Framing framing_ = Framing::none;
+  char last_byte_ = '\0';
+  bool is_head_request_ = false;
+  bool any_byte_ = false;
+  bool in_status_line_ = true;
+  bool field_open_ = false;
+  bool value_started_ = false;
+  bool folded_ = false;
+  bool head_complete_ = false;
+  bool body_started_ = false;
+  bool message_complete_ = false;
+};
+
+}  // namespace ferry::detail

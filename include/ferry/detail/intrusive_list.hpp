@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+
+namespace ferry::detail {
+
+/// An element's links in one `IntrusiveList`.
+template <class T>
+struct ListLinks {
+  T* previous = nullptr;
+  T* next = nullptr;
+};
+
+/// A doubly linked list of elements that carry their own links: nothing is allocated, and an element
+/// can be taken out from anywhere in O(1). It owns nothing.
+template <class T, ListLinks<T> T::*Links>
+class IntrusiveList {
+ public:
+  bool empty() const noexcept { return !front_; }
+  std::size_t size() const noexcept { return size_; }
+  T* front() const noexcept { return front_; }
+  T* back() const noexcept { return back_; }
+  static T* next(const T& item) noexcept { return (item.*Links).next; }
+
+  void push_back(T& item) noexcept {
+    (item.*Links) = {back_, nullptr};
+    (back_ ? (back_->*Links).next : front_) = &item;
+    back_ = &item;
+    ++size_;
+  }
+  void remove(T& item) noexcept {
+    auto& links = item.*Links;
+    (links.previous ? (links.previous->*Links).next : front_) = links.next;
+    (links.next ? (links.next->*Links).previous : back_) = links.previous;
+    links = {};
+    --size_;
+  }
+
+ private:
+  T* front_ = nullptr;
+  T* back_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace ferry::detail

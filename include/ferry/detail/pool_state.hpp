@@ -1,0 +1,448 @@
+#pragma once
+
+#include <ferry/detail/indexed_heap.hpp>
+#include <ferry/detail/intrusive_list.hpp>
+#include <ferry/event.hpp>
+#include <ferry/options.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace ferry::detail {
+
+/// The decisions of a connection pool, without I/O, time, threads or callbacks.
+///
+/// It takes events, with the time as an argument, and answers with what is to be done: hand this
+/// connection to that waiter, dial for that key, close these. It is generic over what it pools and
+/// over who waits, so its tests pool integers. Nothing here scans all connections: every event costs
+/// O(1), or O(log n) where a clock or a fair choice between keys is involved.
+///
+/// - A `Slot` is a place among the limits. It is dialling, active or idle; its connection goes with it.
+/// - A `Ticket` is a place in a key's queue, kept by whoever waits. Queues are first in, first out.
+/// - A waiter takes whichever comes first, a freed connection or a finished dial; a dial whose waiter
+///   was served otherwise serves the next one, or becomes idle.
+/// - Each ticket causes at most one dial; so a server that cannot be reached is not dialled in a loop.
+///
+/// The tickets that have a dial are always the first ones of their queue: dials are given out in
+/// order, and every way of leaving passes the leaver's dial on to the first ticket without one.
+template <class Connection, class Waiter>
+class PoolState {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  struct Host;
+  struct Ticket;
+
+  struct Slot {
+    enum class State { dialling, active, idle };
+    Connection connection{};
+    Host* host = nullptr;
+    State state = State::dialling;
+    std::uint64_t number = 0;  ///< How many were opened to this key, this one included.
+    Time opened{};
+    Time idle_since{};
+    Time expires{};
+    Ticket* starter = nullptr;  ///< Of a dial: the ticket that counts on it; none if it is spare.
+    bool abandoned = false;     ///< Of a dial: it has been told to end, and serves nobody any more.
+
+    ListLinks<Slot> in_pool;    // Among all slots of this state.
+    ListLinks<Slot> in_host;    // The key's idle connections, or its spare dials.
+    std::size_t heap_index = static_cast<std::size_t>(-1);
+  };
+
+  struct Ticket {
+    explicit Ticket(Waiter who, bool only_fresh = false) : waiter(std::move(who)), fresh(only_fresh) {}
+    Ticket(const Ticket&) = delete;
+    Ticket& operator=(const Ticket&) = delete;
+
+    Waiter waiter;
+    bool fresh;              ///< Only a connection that has carried no request yet will do.
+    Host* host = nullptr;    ///< While it is in a queue.
+    Slot* granted = nullptr; ///< The active slot that it was given.
+    Slot* dial = nullptr;    ///< The dial that it counts on.
+    std::uint64_t sequence = 0;
+    ListLinks<Ticket> in_queue;
+  };
+
+  struct Host {
+    explicit Host(std::string_view k) : key(k) {}
+    const std::string key;
+    std::uint64_t opened = 0;
+    std::size_t slots = 0;  // In any state.
+    std::size_t dials = 0;
+    IntrusiveList<Slot, &Slot::in_host> idle;  // The last one is the warmest.
+    IntrusiveList<Slot, &Slot::in_host> spare_dials;
+    IntrusiveList<Ticket, &Ticket::in_queue> queue;
+    Ticket* first_without_dial = nullptr;
+    std::size_t heap_index = static_cast<std::size_t>(-1);
+  };
+
+  struct Closing {
+    Connection connection;
+    std::string key;
+    CloseReason reason;
+  };
+
+  /// What is to be done, outside the lock.
+  struct Decisions {
+    std::vector<Waiter> granted;                   ///< Their tickets hold a connection now.
+    std::vector<std::pair<Slot*, Waiter>> dials;   ///< Begin these, on behalf of these.
+    std::vector<Closing> closing;                  ///< Close these.
+    std::vector<Waiter> failed;                    ///< Their tickets are out of the queue, with nothing.
+    std::vector<Slot*> abandoned;                  ///< Dials that nobody needs: end them early.
+  };
+
+  struct Counts {
+    std::size_t active = 0;
+    std::size_t idle = 0;
+    std::size_t dialling = 0;
+    std::size_t waiting = 0;
+  };
+
+  explicit PoolState(const Limits& limits) : limits_(limits) {}
+  PoolState(const PoolState&) = delete;
+  PoolState& operator=(const PoolState&) = delete;
+  ~PoolState() {
+    for (auto* list : {&dialling_, &active_, &idle_})
+      while (Slot* slot = list->front()) {
+        list->remove(*slot);
+        delete slot;
+      }
+  }
+
+  /// The warmest idle connection of this key, now active; nothing if there is none.
+  Slot* take(std::string_view key, Time now, Decisions& out) {
+    expire(now, out);
+    const auto found = hosts_.find(key);
+    if (found == hosts_.end() || found->second.idle.empty()) return nullptr;
+    Slot& slot = *found->second.idle.back();
+    remove_idle(slot);
+    make_active(slot);
+    return &slot;
+  }
+
+  /// Puts a ticket at the end of a key's queue, and starts what it takes to serve it.
+  void enqueue(Ticket& ticket, std::string_view key, Decisions& out) {
+    auto found = hosts_.find(key);
+    if (found == hosts_.end()) found = hosts_.try_emplace(std::string(key), key).first;
+    Host& host = found->second;
+    ticket.host = &host;
+    ticket.sequence = ++last_sequence_;
+    host.queue.push_back(ticket);
+    ++waiting_;
+    if (Slot* spare = host.spare_dials.front()) {
+      host.spare_dials.remove(*spare);
+      bind(ticket, *spare);
+    } else if (!host.first_without_dial) {
+      host.first_without_dial = &ticket;
+    }
+    update_hungry(host);
+    pump(out);
+  }
+
+  /// A waiter gives up. @return the active slot that it had been granted, if it had; that is the
+  /// caller's to release or discard.
+  Slot* leave(Ticket& ticket, Decisions& out) {
+    if (ticket.host) {
+      Host& host = *ticket.host;
+      dequeue(ticket);
+      update_hungry(host);
+      forget_if_empty(host);
+      abandon_if_quiet(out);
+    }
+    return std::exchange(ticket.granted, nullptr);
+  }
+
+  /// An active connection comes back, fit for reuse until `expires`.
+  void release(Slot& slot, Time now, Time expires, Decisions& out) {
+    slot.idle_since = now;
+    slot.expires = expires;
+    expire(now, out);
+    settle(slot, false, out);
+    abandon_if_quiet(out);
+  }
+
+  /// An active connection comes back and is not to be used again.
+  void discard(Slot& slot, CloseReason reason, Decisions& out) {
+    close(slot, reason, out);
+    pump(out);
+    abandon_if_quiet(out);
+  }
+
+  /// A dial has succeeded.
+  void dialled(Slot& slot, Connection connection, Time now, Time expires, Decisions& out) {
+    slot.connection = std::move(connection);
+    slot.opened = slot.idle_since = now;
+    slot.expires = expires;
+    end_dial(slot);
+    make_active(slot);
+    settle(slot, true, out);
+    pump(out);
+    abandon_if_quiet(out);
+  }
+
+  /// A dial has failed: that is its own waiter's answer; others go on waiting for theirs.
+  void dial_failed(Slot& slot, Decisions& out) {
+    Ticket* starter = slot.starter;
+    end_dial(slot);
+    Host& host = *slot.host;
+    if (starter) {
+      starter->dial = nullptr;
+      dequeue(*starter);
+      out.failed.push_back(starter->waiter);
+    }
+    --host.slots;
+    --total_;
+    delete &slot;
+    update_hungry(host);
+    forget_if_empty(host);
+    pump(out);
+    abandon_if_quiet(out);
+  }
+
+  /// Closes what is idle.
+  void close_idle(CloseReason reason, Decisions& out) {
+    while (Slot* slot = idle_.front()) close(*slot, reason, out);
+    pump(out);
+  }
+
+  /// From now on nothing is kept. With `now_too`, what waits fails and dials are abandoned.
+  void close(bool now_too, Decisions& out) {
+    limits_.max_idle = 0;
+    closed_ = true;
+    close_idle(CloseReason::client_closed, out);
+    if (!now_too) return;
+    for (auto& [key, host] : hosts_) {
+      while (Ticket* ticket = host.queue.front()) {
+        dequeue(*ticket);
+        out.failed.push_back(ticket->waiter);
+      }
+      update_hungry(host);
+    }
+    abandon_dials(out);
+  }
+  bool closed() const noexcept { return closed_; }
+
+  Counts counts() const noexcept { return {active_.size(), idle_.size(), dialling_.size(), waiting_}; }
+  Counts counts(const Host& host) const noexcept {
+    return {host.slots - host.dials - host.idle.size(), host.idle.size(), host.dials, host.queue.size()};
+  }
+  template <class Function>
+  void for_each_host(Function function) const {
+    for (const auto& [key, host] : hosts_) function(host);
+  }
+  const Limits& limits() const noexcept { return limits_; }
+
+ private:
+  struct KeyHash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  struct ExpiresFirst {
+    bool operator()(const Slot& a, const Slot& b) const noexcept {
+      return a.expires != b.expires ? a.expires < b.expires : a.idle_since < b.idle_since;
+    }
+  };
+  struct LongestWaiting {
+    bool operator()(const Host& a, const Host& b) const noexcept {
+      return a.first_without_dial->sequence < b.first_without_dial->sequence;
+    }
+  };
+  /// Keys without any connection are remembered up to this many, for the count of those opened.
+  static constexpr std::size_t max_empty_hosts = 256;
+
+  // ---- serving ----
+
+  /// Gives an active slot to the key's first waiter, or lets it idle, or closes it.
+  void settle(Slot& slot, bool fresh, Decisions& out) {
+    Host& host = *slot.host;
+    Ticket* ticket = host.queue.front();
+    while (ticket && ticket->fresh && !fresh) ticket = host.queue.next(*ticket);
+    if (ticket) {
+      if (is_overdue(*ticket)) {
+        close(slot, CloseReason::evicted, out);
+        pump(out);
+        return;
+      }
+      dequeue(*ticket);
+      ticket->granted = &slot;
+      out.granted.push_back(ticket->waiter);
+      update_hungry(host);
+      return;
+    }
+    if (limits_.max_idle == 0) {
+      close(slot, closed_ ? CloseReason::client_closed : CloseReason::idle_cap, out);
+      pump(out);
+      return;
+    }
+    if (idle_.size() >= limits_.max_idle) close(by_expiry_.top(), CloseReason::idle_cap, out);
+    by_expiry_.push(slot);
+    active_.remove(slot);
+    slot.state = Slot::State::idle;
+    idle_.push_back(slot);
+    host.idle.push_back(slot);
+    pump(out);  // Another key may be waiting for just this place.
+  }
+
+  /// True if a waiter of another key has waited for a place for longer than this one: a busy key must
+  /// not keep the others out.
+  bool is_overdue(const Ticket& ticket) const noexcept {
+    return total_ >= limits_.max_connections && !hungry_.empty() &&
+           hungry_.top().first_without_dial->sequence < ticket.sequence;
+  }
+
+  /// Starts dials while there are waiters without one and places for them, longest waiting first.
+  void pump(Decisions& out) {
+    while (!hungry_.empty()) {
+      if (total_ >= limits_.max_connections) {
+        if (by_expiry_.empty()) return;
+        close(by_expiry_.top(), CloseReason::evicted, out);
+      }
+      Host& host = hungry_.top();
+      Ticket& ticket = *host.first_without_dial;
+      out.dials.reserve(out.dials.size() + 1);
+      auto slot = std::make_unique<Slot>();
+      slot->host = &host;
+      slot->number = ++host.opened;
+      out.dials.emplace_back(slot.get(), ticket.waiter);
+      dialling_.push_back(*slot);
+      ++host.slots;
+      ++host.dials;
+      ++total_;
+      bind(ticket, *slot.release());
+      host.first_without_dial = host.queue.next(ticket);
+      update_hungry(host);
+    }
+  }
+
+  static void bind(Ticket& ticket, Slot& dial) noexcept {
+    ticket.dial = &dial;
+    dial.starter = &ticket;
+  }
+
+  /// Takes a ticket out of its queue; its dial, if it has one, goes to the first ticket without.
+  void dequeue(Ticket& ticket) noexcept {
+    Host& host = *ticket.host;
+    if (host.first_without_dial == &ticket) host.first_without_dial = host.queue.next(ticket);
+    host.queue.remove(ticket);
+    --waiting_;
+    ticket.host = nullptr;
+    if (Slot* dial = std::exchange(ticket.dial, nullptr)) hand_on(*dial);
+  }
+
+  void hand_on(Slot& dial) noexcept {
+    Host& host = *dial.host;
+    dial.starter = nullptr;
+    if (Ticket* next = host.first_without_dial) {
+      bind(*next, dial);
+      host.first_without_dial = host.queue.next(*next);
+    } else {
+      host.spare_dials.push_back(dial);
+    }
+  }
+
+  /// Takes a dial out of the books of dials. If its waiter still waits, that waiter gets the dial of
+  /// the queue's first ticket, which will be served by this one.
+  void end_dial(Slot& slot) noexcept {
+    Host& host = *slot.host;
+    --host.dials;
+    dialling_.remove(slot);
+    if (!slot.starter && !slot.abandoned) host.spare_dials.remove(slot);
+  }
+
+  void make_active(Slot& slot) noexcept {
+    if (Ticket* starter = std::exchange(slot.starter, nullptr)) {
+      Ticket* first = slot.host->queue.front();
+      starter->dial = nullptr;
+      if (starter != first) {  // The first has a dial as well: see the class's comment.
+        Slot* dial = std::exchange(first->dial, nullptr);
+        bind(*starter, *dial);
+      }
+    }
+    slot.state = Slot::State::active;
+    active_.push_back(slot);
+  }
+
+  // ---- closing ----
+
+  void remove_idle(Slot& slot) noexcept {
+    by_expiry_.remove(slot);
+    idle_.remove(slot);
+    slot.host->idle.remove(slot);
+  }
+
+  /// Takes an active or idle slot out of the pool.
+  void close(Slot& slot, CloseReason reason, Decisions& out) {
+    Host& host = *slot.host;
+    out.closing.push_back({std::move(slot.connection), host.key, reason});
+    if (slot.state == Slot::State::idle)
+      remove_idle(slot);
+    else
+      active_.remove(slot);
+    --host.slots;
+    --total_;
+    delete &slot;
+    update_hungry(host);
+    forget_if_empty(host);
+  }
+
+  void expire(Time now, Decisions& out) {
+    bool freed = false;
+    while (!by_expiry_.empty() && by_expiry_.top().expires <= now) {
+      Slot& slot = by_expiry_.top();
+      const bool lifetime = limits_.max_lifetime != no_timeout && slot.opened + limits_.max_lifetime <= now;
+      close(slot, lifetime ? CloseReason::lifetime_expired : CloseReason::idle_expired, out);
+      freed = true;
+    }
+    if (freed) pump(out);
+  }
+
+  /// With nothing in flight nobody would be served by the dials under way, and they would keep the
+  /// program running: they end.
+  void abandon_if_quiet(Decisions& out) {
+    if (active_.empty() && waiting_ == 0) abandon_dials(out);
+  }
+  void abandon_dials(Decisions& out) {
+    for (Slot* slot = dialling_.front(); slot; slot = dialling_.next(*slot)) {
+      if (slot->abandoned) continue;
+      out.abandoned.push_back(slot);
+      slot->abandoned = true;
+      slot->host->spare_dials.remove(*slot);
+    }
+  }
+
+  /// Keeps `hungry_` what it is: the keys with waiters that a new dial would serve.
+  void update_hungry(Host& host) {
+    const bool hungry = host.first_without_dial && host.slots < limits_.max_connections_per_host;
+    if (hungry_.contains(host)) {
+      if (hungry)
+        hungry_.update(host);
+      else
+        hungry_.remove(host);
+    } else if (hungry) {
+      hungry_.push(host);
+    }
+  }
+
+  void forget_if_empty(Host& host) {
+    if (host.slots == 0 && host.queue.empty() && hosts_.size() > max_empty_hosts) hosts_.erase(hosts_.find(host.key));
+  }
+
+  Limits limits_;
+  std::unordered_map<std::string, Host, KeyHash, std::equal_to<>> hosts_;
+  IntrusiveList<Slot, &Slot::in_pool> dialling_;
+  IntrusiveList<Slot, &Slot::in_pool> active_;
+  IntrusiveList<Slot, &Slot::in_pool> idle_;  // The first one has idled for longest.
+  IndexedHeap<Slot, ExpiresFirst> by_expiry_;
+  IndexedHeap<Host, LongestWaiting> hungry_;
+  std::uint64_t last_sequence_ = 0;
+  std::size_t total_ = 0;
+  std::size_t waiting_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace ferry::detail

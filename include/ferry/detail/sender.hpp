@@ -1,0 +1,200 @@
+#pragma once
+
+#include <ferry/detail/pool_core.hpp>
+#include <ferry/detail/retry_rule.hpp>
+#include <ferry/request.hpp>
+#include <ferry/response.hpp>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+// One coroutine sends a request: a loop around one exchange, which asks pure rules what to do next.
+namespace ferry::detail {
+
+/// What all handles of a client, and its requests in flight, share.
+struct ClientCore {
+  ClientOptions options;
+  Url base;
+  bool one_off = false;  ///< Its connections carry one request each.
+  std::atomic<bool> closed{false};
+};
+
+/// A connection while a request has it; it is not kept unless that was asked for.
+class Lease {
+ public:
+  explicit Lease(PoolCore& pool) : pool_(pool) {}
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  ~Lease() { discard(CloseReason::failed); }
+
+  void take(PoolCore::Slot* slot) noexcept { slot_ = slot; }
+  explicit operator bool() const noexcept { return slot_ != nullptr; }
+  PoolCore::Slot& slot() const noexcept { return *slot_; }
+  PooledConnection& connection() const noexcept { return *slot_->connection; }
+
+  void release(std::optional<Duration> hint) noexcept { pool_.release(*std::exchange(slot_, nullptr), hint); }
+  void discard(CloseReason reason) noexcept {
+    if (slot_) pool_.discard(*std::exchange(slot_, nullptr), reason);
+  }
+
+ private:
+  PoolCore& pool_;
+  PoolCore::Slot* slot_ = nullptr;
+};
+
+/// Where in its life a request is when getting a connection fails like this.
+inline Phase phase_of(const Error& error, const Watch& watch) noexcept {
+  const auto code = error.code();
+  if (code == Errc::host_not_found || code == Errc::resolve_timeout) return Phase::resolve;
+  if (code == Errc::connection_refused || code == Errc::connect_failed || code == Errc::connect_timeout) return Phase::connect;
+  return watch.phase();
+}
+
+/// Checks all that can be checked before anything is sent, and finds out where to send it.
+inline Result<Url> prepare(const ClientCore& client, Request& request, const Timeouts& timeouts) {
+  if (auto error = check(timeouts)) return *error;
+  if (!request.method().is_valid()) {
+    std::string what = quoted(request.method().token());
+    what += request.method().token() == "CONNECT" ? " is for proxies" : " is not a token";
+    return Error(Errc::invalid_method, std::move(what));
+  }
+  Result<Url> url = request.take_target(client.base);
+  if (!url) return url;
+  if (url->scheme() == "https") {
+    return Error(Errc::tls_unavailable,
+                 std::string(url->origin()) + " needs TLS, which this version of ferry does not have yet");
+  }
+  if (url->scheme() != "http")
+    return Error(Errc::unsupported_scheme, quoted(url->scheme()) + " is not http (" + std::string(url->origin()) + ")");
+  if (!url->userinfo().empty()) {
+    return Error(Errc::invalid_url, "the URL for " + std::string(url->origin()) +
+                                        " carries credentials; send them in an Authorization header instead");
+  }
+  const Body& body = request.body();
+  if (auto error = check_framing_fields(request.headers(), body.is_present(), body.bytes().size())) return *error;
+  return url;
+}
+
+/// Sends a request, and once more if its kept connection turns out to have been closed.
+///
+/// Cancellation: terminal; the connection is closed, a place in the queue given up.
+inline asio::awaitable<Result<Response>> send(std::shared_ptr<PoolCore> pool, std::shared_ptr<const ClientCore> client,
+                                              Request request, RequestOptions options) {
+  const ClientOptions& settings = client->options;
+  const Timeouts timeouts = merged(settings.timeouts, options);
+  const auto begin = Clock::now();
+
+  Result<Url> prepared = prepare(*client, request, timeouts);
+  if (!prepared) co_return prepared.error();
+  Url url = std::move(*prepared);
+
+  const ParserLimits limits{settings.limits.max_head_size, settings.limits.max_fields,
+                            options.max_body_size.value_or(settings.limits.max_body_size)};
+  const RequestHead head{request.method(), url, request.headers(), settings.headers, settings.user_agent,
+                         request.body().content_type(), request.body().bytes().size(), request.body().is_present(),
+                         client->one_off};
+  Event event{};
+  event.origin = url.origin();
+  event.method = request.method().token();
+  event.target = url.target();
+
+  Lease lease(*pool);  // Outlives the watch, which may abort its stream.
+  Watch watch(pool->deadlines(), client.get(), after(begin, timeouts.total));
+  ConnectionInfo info;
+  Timings timings;
+  std::optional<Error> failure;
+  bool fresh = false;
+  for (int attempt = 1;; ++attempt) {
+    event.attempt = attempt;
+    Phase phase = Phase::pool;
+    const auto queued = Clock::now();
+    while (!lease) {
+      if (!fresh) lease.take(pool->take_idle(url.origin()));
+      if (lease) break;
+      auto granted = co_await pool->wait_for_connection(url, fresh, timeouts, watch, settings.observer);
+      if (!granted) {
+        failure = std::move(granted).error();
+        phase = phase_of(*failure, watch);
+        break;
+      }
+      if ((*granted)->connection->requests == 0 || pool->is_fit(**granted)) lease.take(*granted);
+    }
+    std::uint64_t bytes_sent = 0;
+    if (lease) {
+      PooledConnection& connection = lease.connection();
+      info.facts = connection.facts;
+      info.reused = connection.requests > 0;
+      info.request_number = ++connection.requests;
+      const auto start = Clock::now();
+      timings.queued += start - queued;
+      timings.resolve = info.reused ? Duration() : connection.resolved_in;
+      timings.connect = info.reused ? Duration() : connection.connected_in;
+      info.idle_for = info.reused ? start - lease.slot().idle_since : Duration();
+      event.connection = connection.facts->id;
+      if (settings.observer && info.reused) {
+        event.kind = Event::Kind::connection_reused;
+        event.duration = info.idle_for;
+        observe(settings.observer, event);
+      }
+
+      ResponseMessage message;
+      ExchangeTimes times;
+      if (client->closed || pool->is_closed())
+        failure = Error(Errc::client_closed);
+      else
+        failure = co_await connection.h1.exchange(head, request.body().bytes(), timeouts, limits, watch, message, times,
+                                                  settings.observer, event);
+      if (!failure) {
+        watch.finish();
+        if (watch.ended())  // Time ran out as the last byte came: it aborted a connection that is done.
+          lease.discard(CloseReason::failed);
+        else if (const auto reason = connection.h1.reuse_verdict(message))
+          lease.discard(*reason);
+        else
+          lease.release(keep_alive_hint(message.headers));
+        timings.send = times.sent - times.begin;
+        timings.first_byte = times.first_byte - times.sent;
+        timings.receive = times.end - times.first_byte;
+        timings.total = times.end - begin;
+        if (settings.observer) {
+          event.kind = Event::Kind::response_received;
+          event.status = message.status;
+          event.body_size = message.body.size();
+          event.duration = timings.total;
+          observe(settings.observer, event);
+        }
+        co_return Response(std::move(message), std::move(url), times.head - times.begin, timings, std::move(info));
+      }
+      phase = watch.phase();
+      bytes_sent = connection.h1.bytes_sent();
+    }
+
+    RetryFacts facts;
+    facts.allowed = options.retry_stale.value_or(settings.retry_stale);
+    facts.attempt = attempt;
+    facts.reused = info.reused;
+    facts.lost = lease && failure->code() == Errc::connection_lost;
+    facts.response_started = lease && lease.connection().h1.response_started();
+    facts.bytes_sent = bytes_sent;
+    facts.idempotent = request.method().is_idempotent();
+    facts.has_idempotency_key = head.headers.contains("Idempotency-Key") || head.defaults.contains("Idempotency-Key");
+    const RetryVerdict verdict = retry_verdict(facts);
+    Error error = failure->at(phase, std::string(url.origin()), attempt, info.reused, bytes_sent);
+    watch.leave();
+    lease.discard(CloseReason::failed);
+    if (settings.observer) {
+      event.kind = is_retry(verdict) ? Event::Kind::request_retried : Event::Kind::request_failed;
+      event.error = &error;
+      observe(settings.observer, event);
+      event.error = nullptr;
+    }
+    if (!is_retry(verdict)) co_return error;
+    info = ConnectionInfo();
+    info.retry_reason = to_string(verdict);
+    fresh = true;
+  }
+}
+
+}  // namespace ferry::detail

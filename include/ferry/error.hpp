@@ -1,0 +1,284 @@
+#pragma once
+
+/// @file
+/// What can go wrong: `Errc` names each cause, `Condition` matches families of causes, and `Error`
+/// carries one with its circumstances.
+
+#include <ferry/detail/co_await_safe.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace ferry {
+
+/// The cause of a failure. Compare an `Error`'s `code()` with one of these, or with a `Condition` for
+/// a whole family.
+enum class Errc {
+  // Refused before anything is sent.
+  invalid_url = 1,     ///< The URL is malformed, ambiguous, or relative without a base.
+  invalid_method,      ///< The method is not a token.
+  invalid_header,      ///< A header's name or value cannot be sent.
+  invalid_option,      ///< An option has a value that makes no sense.
+  unsupported_scheme,  ///< Neither `http` nor `https`.
+  tls_unavailable,     ///< `https` on a client that was not given TLS.
+
+  // No connection.
+  host_not_found,      ///< The host's name has no address.
+  connection_refused,  ///< Every address refused the connection.
+  connect_failed,      ///< No address could be connected to, for another reason; see `Error::cause`.
+
+  // A time limit passed; one cause per phase.
+  pool_timeout,        ///< While waiting for a free connection.
+  resolve_timeout,     ///< While looking up the host's name.
+  connect_timeout,     ///< While connecting.
+  write_timeout,       ///< While sending: no byte was taken for this long.
+  first_byte_timeout,  ///< While waiting for the response's first byte.
+  read_timeout,        ///< While receiving: no byte came for this long.
+  total_timeout,       ///< The whole call took too long; `Error::phase` says where it was.
+
+  // The exchange failed.
+  connection_lost,      ///< The connection ended before any byte of a response.
+  truncated_head,       ///< The connection ended inside the response's head.
+  truncated_body,       ///< The connection ended before the body was complete.
+  malformed_response,   ///< The response is not HTTP/1.x, or breaks its grammar.
+  ambiguous_framing,    ///< The body's length could be read in more than one way (RFC 9112 6.3).
+  head_too_large,       ///< The response's head, its field count or its interim heads pass a limit.
+  body_too_large,       ///< The body passes `Limits::max_body_size`.
+  unexpected_upgrade,   ///< The server switched protocols without being asked.
+
+  // The caller ended it.
+  cancelled,      ///< The operation was cancelled.
+  client_closed,  ///< The client or its pool was closed.
+
+  http_status,  ///< `Response::raise_for_status` met a status of 400 or more.
+};
+
+/// A family of causes: `error.code() == ferry::Condition::timeout` matches each of its members.
+enum class Condition {
+  invalid_request = 1,  ///< Refused before anything was sent; the same call would fail again.
+  connection_failed,    ///< No connection could be made, or it was lost before the response began.
+  timeout,              ///< A time limit passed, whichever phase it was in.
+  protocol_error,       ///< The response was truncated, malformed or ambiguous.
+  too_large,            ///< The response passed one of the limits on its size.
+};
+
+/// Where in its life a request was when it failed.
+enum class Phase { prepare, pool, resolve, connect, write, first_byte, read };
+
+/// The phase's name, as it stands in messages.
+constexpr std::string_view to_string(Phase phase) noexcept {
+  switch (phase) {
+    case Phase::prepare: return "preparing the request";
+    case Phase::pool: return "waiting for a connection";
+    case Phase::resolve: return "resolving";
+    case Phase::connect: return "connecting";
+    case Phase::write: return "sending";
+    case Phase::first_byte: return "waiting for the response";
+    case Phase::read: return "receiving";
+  }
+  return "unknown";
+}
+
+namespace detail {
+
+constexpr const char* message_of(Errc code) noexcept {
+  switch (code) {
+    case Errc::invalid_url: return "invalid URL";
+    case Errc::invalid_method: return "invalid method";
+    case Errc::invalid_header: return "invalid header";
+    case Errc::invalid_option: return "invalid option";
+    case Errc::unsupported_scheme: return "unsupported scheme";
+    case Errc::tls_unavailable: return "no TLS";
+    case Errc::host_not_found: return "host not found";
+    case Errc::connection_refused: return "connection refused";
+    case Errc::connect_failed: return "could not connect";
+    case Errc::pool_timeout: return "no connection became free in time";
+    case Errc::resolve_timeout: return "the name lookup took too long";
+    case Errc::connect_timeout: return "connecting took too long";
+    case Errc::write_timeout: return "sending stalled";
+    case Errc::first_byte_timeout: return "the response did not begin in time";
+    case Errc::read_timeout: return "the response stalled";
+    case Errc::total_timeout: return "the call took too long";
+    case Errc::connection_lost: return "the connection was lost before the response began";
+    case Errc::truncated_head: return "the connection ended inside the response's head";
+    case Errc::truncated_body: return "the connection ended inside the response's body";
+    case Errc::malformed_response: return "malformed response";
+    case Errc::ambiguous_framing: return "ambiguous framing of the response";
+    case Errc::head_too_large: return "the response's head is too large";
+    case Errc::body_too_large: return "the response's body is too large";
+    case Errc::unexpected_upgrade: return "the server switched protocols unasked";
+    case Errc::cancelled: return "cancelled";
+    case Errc::client_closed: return "the client was closed";
+    case Errc::http_status: return "the response's status is an error";
+  }
+  return "unknown error";
+}
+
+class ErrcCategory final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "ferry"; }
+  std::string message(int value) const override { return message_of(static_cast<Errc>(value)); }
+  std::error_condition default_error_condition(int value) const noexcept override {
+    if (static_cast<Errc>(value) == Errc::cancelled)
+      return std::make_error_condition(std::errc::operation_canceled);
+    return {value, *this};
+  }
+};
+
+inline const std::error_category& errc_category() noexcept {
+  static const ErrcCategory category;
+  return category;
+}
+
+class ConditionCategory final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "ferry.condition"; }
+  std::string message(int value) const override {
+    switch (static_cast<Condition>(value)) {
+      case Condition::invalid_request: return "invalid request";
+      case Condition::connection_failed: return "connection failed";
+      case Condition::timeout: return "timeout";
+      case Condition::protocol_error: return "protocol error";
+      case Condition::too_large: return "response too large";
+    }
+    return "unknown condition";
+  }
+  bool equivalent(const std::error_code& code, int condition) const noexcept override {
+    if (code.category() != errc_category()) return false;
+    switch (static_cast<Errc>(code.value())) {
+      case Errc::invalid_url:
+      case Errc::invalid_method:
+      case Errc::invalid_header:
+      case Errc::invalid_option:
+      case Errc::unsupported_scheme:
+      case Errc::tls_unavailable: return is(condition, Condition::invalid_request);
+      case Errc::host_not_found:
+      case Errc::connection_refused:
+      case Errc::connect_failed:
+      case Errc::connection_lost: return is(condition, Condition::connection_failed);
+      case Errc::pool_timeout:
+      case Errc::resolve_timeout:
+      case Errc::connect_timeout:
+      case Errc::write_timeout:
+      case Errc::first_byte_timeout:
+      case Errc::read_timeout:
+      case Errc::total_timeout: return is(condition, Condition::timeout);
+      case Errc::truncated_head:
+      case Errc::truncated_body:
+      case Errc::malformed_response:
+      case Errc::ambiguous_framing:
+      case Errc::unexpected_upgrade: return is(condition, Condition::protocol_error);
+      case Errc::head_too_large:
+      case Errc::body_too_large: return is(condition, Condition::too_large);
+      case Errc::cancelled:
+      case Errc::client_closed:
+      case Errc::http_status: return false;
+    }
+    return false;
+  }
+
+ private:
+  static bool is(int condition, Condition expected) noexcept {
+    return static_cast<Condition>(condition) == expected;
+  }
+};
+
+inline const std::error_category& condition_category() noexcept {
+  static const ConditionCategory category;
+  return category;
+}
+
+}  // namespace detail
+
+/// Makes an `Errc` a `std::error_code` (found by argument-dependent lookup).
+inline std::error_code make_error_code(Errc code) noexcept {
+  return {static_cast<int>(code), detail::errc_category()};
+}
+
+/// Makes a `Condition` a `std::error_condition` (found by argument-dependent lookup).
+inline std::error_condition make_error_condition(Condition condition) noexcept {
+  return {static_cast<int>(condition), detail::condition_category()};
+}
+
+/// A failure: its `Errc`, a sentence that says what, where and why, and the circumstances.
+///
+/// It never holds a query string, userinfo, or the value of a header or body. Copying is cheap and
+/// does not throw.
+class Error : public std::system_error {
+ public:
+  /// @param code what went wrong.
+  /// @param detail what exactly, where and why; empty if the code says it all.
+  /// @param cause the system's own error, if there was one.
+  explicit Error(Errc code, std::string detail = {}, std::error_code cause = {})
+      : system_error(make_error_code(code)), details_(make_details(code, std::move(detail), cause)) {}
+
+  /// The whole message: cause, detail, and the circumstances known.
+  const char* what() const noexcept override { return details_->what.c_str(); }
+
+  /// The system's own error behind this one (`ECONNREFUSED`, say), or a zero code.
+  std::error_code cause() const noexcept { return details_->cause; }
+  /// Where in its life the request was.
+  Phase phase() const noexcept { return details_->phase; }
+  /// `scheme://host:port` that the request was for; empty if it did not come that far.
+  const std::string& origin() const noexcept { return details_->origin; }
+  /// Which attempt failed, from 1; 0 if none was made.
+  int attempt() const noexcept { return details_->attempt; }
+  /// True if the failing attempt used a kept connection.
+  bool reused() const noexcept { return details_->reused; }
+  /// Bytes of the request that the system had accepted in the failing attempt.
+  std::uint64_t bytes_sent() const noexcept { return details_->bytes_sent; }
+
+  /// The same error with its circumstances filled in.
+  Error at(Phase phase, std::string origin, int attempt, bool reused, std::uint64_t bytes_sent) const {
+    Error copy = *this;
+    auto details = std::make_shared<Details>(*details_);
+    details->phase = phase;
+    details->attempt = attempt;
+    details->reused = reused;
+    details->bytes_sent = bytes_sent;
+    details->what = details->summary + " [" + origin + ", " + std::string(to_string(phase));
+    if (attempt > 1) details->what += ", attempt " + std::to_string(attempt);
+    if (reused) details->what += ", kept connection";
+    details->what += "]";
+    details->origin = std::move(origin);
+    copy.details_ = std::move(details);
+    return copy;
+  }
+
+ private:
+  struct Details {
+    std::string summary;
+    std::string what;
+    std::string origin;
+    std::error_code cause;
+    Phase phase = Phase::prepare;
+    int attempt = 0;
+    bool reused = false;
+    std::uint64_t bytes_sent = 0;
+  };
+
+  static std::shared_ptr<const Details> make_details(Errc code, std::string detail, std::error_code cause) {
+    auto details = std::make_shared<Details>();
+    details->summary = detail::message_of(code);
+    if (!detail.empty()) details->summary += ": " + detail;
+    if (cause) details->summary += " (" + cause.message() + ")";
+    details->what = details->summary;
+    details->cause = cause;
+    return details;
+  }
+
+  std::shared_ptr<const Details> details_;
+};
+
+static_assert(detail::co_await_safe<Error>);
+
+}  // namespace ferry
+
+template <>
+struct std::is_error_code_enum<ferry::Errc> : std::true_type {};
+template <>
+struct std::is_error_condition_enum<ferry::Condition> : std::true_type {};

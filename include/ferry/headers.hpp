@@ -1,0 +1,258 @@
+#pragma once
+
+/// @file
+/// Header fields: an ordered, case-insensitive multimap that never holds a field that could not be sent.
+
+#include <ferry/detail/ascii.hpp>
+#include <ferry/error.hpp>
+
+#include <cstdint>
+#include <cstring>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ferry {
+
+namespace detail {
+
+/// Fields one behind the other in a single string: two lengths, the name, the value. So a whole head
+/// costs one allocation, and the offsets survive growth.
+class FieldArena {
+ public:
+  struct Lengths {
+    std::uint32_t name = 0;
+    std::uint32_t value = 0;
+  };
+
+  std::size_t count() const noexcept { return count_; }
+  const std::string& bytes() const noexcept { return bytes_; }
+  void reserve(std::size_t size) { bytes_.reserve(size); }
+
+  /// Starts a field; its name and value are then appended piece by piece, as they arrive.
+  void open() {
+    start_ = bytes_.size();
+    lengths_ = {};
+    bytes_.append(sizeof(Lengths), '\0');
+    ++count_;
+  }
+  void append_name(std::string_view piece) {
+    bytes_ += piece;
+    lengths_.name += static_cast<std::uint32_t>(piece.size());
+  }
+  void append_value(std::string_view piece) {
+    bytes_ += piece;
+    lengths_.value += static_cast<std::uint32_t>(piece.size());
+  }
+  /// Continues the value on another line: the line end and the white space around it become one SP.
+  void fold_value() {
+    trim_value();
+    append_value(" ");
+  }
+  /// Ends the field; white space behind its value is no part of it (RFC 9112 5.1).
+  void close() {
+    trim_value();
+    std::memcpy(bytes_.data() + start_, &lengths_, sizeof lengths_);
+  }
+
+  void append(std::string_view name, std::string_view value) {
+    bytes_.reserve(bytes_.size() + sizeof(Lengths) + name.size() + value.size());
+    open();
+    append_name(name);
+    append_value(value);
+    close();
+  }
+
+  /// Removes the field that starts at this offset.
+  void erase(std::size_t offset) {
+    const Lengths lengths = lengths_at(offset);
+    bytes_.erase(offset, sizeof(Lengths) + lengths.name + lengths.value);
+    --count_;
+  }
+  /// Gives the field that starts at this offset another value.
+  void replace_value(std::size_t offset, std::string_view value) {
+    Lengths lengths = lengths_at(offset);
+    bytes_.replace(offset + sizeof(Lengths) + lengths.name, lengths.value, value);
+    lengths.value = static_cast<std::uint32_t>(value.size());
+    std::memcpy(bytes_.data() + offset, &lengths, sizeof lengths);
+  }
+  Lengths lengths_at(std::size_t offset) const noexcept {
+    Lengths lengths;
+    std::memcpy(&lengths, bytes_.data() + offset, sizeof lengths);
+    return lengths;
+  }
+
+ private:
+  void trim_value() {
+    while (lengths_.value > 0 && (bytes_.back() == ' ' || bytes_.back() == '\t')) {
+      bytes_.pop_back();
+      --lengths_.value;
+    }
+  }
+
+  std::string bytes_;
+  std::size_t count_ = 0;
+  std::size_t start_ = 0;
+  Lengths lengths_;
+};
+
+/// Why this field cannot be sent, if it cannot: the name must be a token, the value free of control
+/// characters other than HTAB (RFC 9110 5.1, 5.5). The value itself is never quoted: it may be a secret.
+inline std::optional<Error> check_field(std::string_view name, std::string_view value) {
+  if (!is_token(name)) return Error(Errc::invalid_header, "the name " + quoted(name) + " is not a token");
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (is_control(value[i]) && value[i] != '\t') {
+      return Error(Errc::invalid_header, "the value of " + std::string(name) +
+                                             " has a control character at byte " + std::to_string(i));
+    }
+  }
+  if (name.size() + value.size() > (std::size_t{1} << 24))
+    return Error(Errc::invalid_header, "the field " + quoted(name) + " is larger than 16 MiB");
+  return std::nullopt;
+}
+
+}  // namespace detail
+
+/// Header fields, in the order in which they were added; names compare without regard to case.
+///
+/// Every field in it is one that may be sent: `add` and `set` refuse bad names and values.
+/// Lifetime: owns its bytes; the views it hands out are valid until it is changed, moved or destroyed.
+/// Threads: a value. (RFC 9110 section 5)
+class Headers {
+ public:
+  /// One field, as views into the `Headers`.
+  struct Field {
+    std::string_view name;
+    std::string_view value;
+  };
+
+  /// Walks over the fields in order.
+  class const_iterator {
+   public:
+    using value_type = Field;
+    using difference_type = std::ptrdiff_t;
+    using iterator_category = std::input_iterator_tag;
+
+    const_iterator() = default;
+    Field operator*() const noexcept {
+      const auto lengths = arena_->lengths_at(offset_);
+      const char* name = arena_->bytes().data() + offset_ + sizeof lengths;
+      return {{name, lengths.name}, {name + lengths.name, lengths.value}};
+    }
+    const_iterator& operator++() noexcept {
+      const auto lengths = arena_->lengths_at(offset_);
+      offset_ += sizeof lengths + lengths.name + lengths.value;
+      return *this;
+    }
+    const_iterator operator++(int) noexcept {
+      auto before = *this;
+      ++*this;
+      return before;
+    }
+    friend bool operator==(const const_iterator& a, const const_iterator& b) noexcept {
+      return a.offset_ == b.offset_;
+    }
+
+   private:
+    friend Headers;
+    const_iterator(const detail::FieldArena* arena, std::size_t offset) : arena_(arena), offset_(offset) {}
+    const detail::FieldArena* arena_ = nullptr;
+    std::size_t offset_ = 0;
+  };
+
+  Headers() = default;
+  /// Takes over fields that a parser has collected and checked.
+  explicit Headers(detail::FieldArena arena) noexcept : arena_(std::move(arena)) {}
+
+  /// Adds a field behind those that are there, even if one has the same name.
+  /// @throws Error `Errc::invalid_header`; nothing is changed then.
+  Headers& add(std::string_view name, std::string_view value) {
+    check(name, value);
+    arena_.append(name, detail::trim_ows(value));
+    return *this;
+  }
+
+  /// Makes this the only field of its name, in the place of the first one that there was.
+  /// @throws Error `Errc::invalid_header`; nothing is changed then.
+  Headers& set(std::string_view name, std::string_view value) {
+    check(name, value);
+    const auto first = find(name);
+    if (first == end()) {
+      arena_.append(name, detail::trim_ows(value));
+      return *this;
+    }
+    arena_.replace_value(first.offset_, detail::trim_ows(value));
+    remove_from(std::next(const_iterator(&arena_, first.offset_)).offset_, name);
+    return *this;
+  }
+
+  /// Removes all fields of this name. @return how many there were.
+  std::size_t remove(std::string_view name) { return remove_from(0, name); }
+
+  /// The value of the first field of this name, or nothing.
+  std::optional<std::string_view> get(std::string_view name) const noexcept {
+    const auto field = find(name);
+    if (field == end()) return std::nullopt;
+    return (*field).value;
+  }
+
+  /// The values of all fields of this name, in order.
+  std::vector<std::string_view> get_all(std::string_view name) const {
+    std::vector<std::string_view> values;
+    for (const auto [key, value] : *this)
+      if (detail::iequals(key, name)) values.push_back(value);
+    return values;
+  }
+
+  /// True if there is a field of this name.
+  bool contains(std::string_view name) const noexcept { return find(name) != end(); }
+
+  /// True if a field of this name holds this token in its comma-separated list, in any line and
+  /// position, without regard to case: `has_token("Connection", "close")`.
+  bool has_token(std::string_view name, std::string_view token) const noexcept {
+    for (const auto [key, value] : *this)
+      if (detail::iequals(key, name) && detail::list_has_token(value, token)) return true;
+    return false;
+  }
+
+  /// The number of fields.
+  std::size_t size() const noexcept { return arena_.count(); }
+  /// True if there is no field.
+  bool empty() const noexcept { return size() == 0; }
+
+  const_iterator begin() const noexcept { return {&arena_, 0}; }
+  const_iterator end() const noexcept { return {&arena_, arena_.bytes().size()}; }
+
+  /// The first field of this name, or `end()`.
+  const_iterator find(std::string_view name) const noexcept {
+    auto it = begin();
+    while (it != end() && !detail::iequals((*it).name, name)) ++it;
+    return it;
+  }
+
+ private:
+  static void check(std::string_view name, std::string_view value) {
+    if (auto error = detail::check_field(name, value)) throw *error;
+  }
+
+  std::size_t remove_from(std::size_t offset, std::string_view name) {
+    std::size_t removed = 0;
+    for (const_iterator it(&arena_, offset); it != end();) {
+      if (detail::iequals((*it).name, name)) {
+        arena_.erase(it.offset_);
+        ++removed;
+      } else {
+        ++it;
+      }
+    }
+    return removed;
+  }
+
+  detail::FieldArena arena_;
+};
+
+static_assert(detail::co_await_safe<Headers>);
+
+}  // namespace ferry

@@ -1,0 +1,135 @@
+#pragma once
+
+/// @file
+/// `Request` and `Body`: what a client sends.
+
+#include <ferry/headers.hpp>
+#include <ferry/method.hpp>
+#include <ferry/url.hpp>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ferry {
+
+/// A request's content, held in memory, with the `Content-Type` that it goes with.
+///
+/// Lifetime: owns its bytes. Threads: a value.
+class Body {
+ public:
+  /// No content at all.
+  Body() = default;
+  /// These bytes; no `Content-Type` unless one is given.
+  Body(std::string bytes, std::string content_type = {})
+      : bytes_(std::move(bytes)), content_type_(std::move(content_type)), present_(true) {}
+  /// This text, zero-terminated.
+  Body(const char* text) : Body(std::string(text)) {}
+
+  const std::string& bytes() const noexcept { return bytes_; }
+  const std::string& content_type() const noexcept { return content_type_; }
+  /// False for a request without content; an empty content is one, too.
+  bool is_present() const noexcept { return present_; }
+
+ private:
+  std::string bytes_;
+  std::string content_type_;
+  bool present_ = false;
+};
+static_assert(detail::co_await_safe<Body>);
+
+/// A body of JSON: `co_await client.post("/users", ferry::json(R"({"name":"Ada"})"))`. The text is sent
+/// as it is.
+inline Body json(std::string text) { return Body(std::move(text), "application/json"); }
+
+/// A request, built up by chained setters: `Request::get("/search").query("q", "pool").header("Accept", "text/html")`.
+///
+/// The setters check what they are given; the first error is kept and reported when the request is
+/// sent, before anything goes out. On a temporary they return by value, so that nothing dangles.
+/// Lifetime: owns all that it was given. Threads: a value.
+class Request {
+ public:
+  /// GET of an empty, relative URL: that of the client's `base_url`.
+  Request() = default;
+  /// @param url absolute, or relative to the client's `base_url`; it is parsed when the request is sent.
+  Request(Method method, std::string url) : method_(std::move(method)), url_(std::move(url)) {}
+
+  static Request get(std::string url) { return Request(Method::get(), std::move(url)); }
+  static Request head(std::string url) { return Request(Method::head(), std::move(url)); }
+  static Request options(std::string url) { return Request(Method::options(), std::move(url)); }
+  static Request post(std::string url, Body body = Body()) { return Request(Method::post(), std::move(url)).body(std::move(body)); }
+  static Request put(std::string url, Body body = Body()) { return Request(Method::put(), std::move(url)).body(std::move(body)); }
+  static Request patch(std::string url, Body body = Body()) { return Request(Method::patch(), std::move(url)).body(std::move(body)); }
+  static Request delete_(std::string url) { return Request(Method::delete_(), std::move(url)); }
+
+  /// Sets a header field; it replaces those of its name, the client's own included.
+  Request& header(std::string_view name, std::string_view value) & {
+    if (check(name, value)) headers_.set(name, value);
+    return *this;
+  }
+  /// Sets a header field; it replaces those of its name, the client's own included.
+  Request header(std::string_view name, std::string_view value) && { return std::move(header(name, value)); }
+
+  /// Adds a header field beside others of its name. Those of the client's give way all the same.
+  Request& add_header(std::string_view name, std::string_view value) & {
+    if (check(name, value)) headers_.add(name, value);
+    return *this;
+  }
+  /// Adds a header field beside others of its name. Those of the client's give way all the same.
+  Request add_header(std::string_view name, std::string_view value) && { return std::move(add_header(name, value)); }
+
+  /// Appends `name=value` to the URL's query, percent-encoded.
+  Request& query(std::string_view name, std::string_view value) & {
+    query_.emplace_back(name, value);
+    return *this;
+  }
+  /// Appends `name=value` to the URL's query, percent-encoded.
+  Request query(std::string_view name, std::string_view value) && { return std::move(query(name, value)); }
+
+  /// Gives it content.
+  Request& body(Body content) & {
+    body_ = std::move(content);
+    return *this;
+  }
+  /// Gives it content.
+  Request body(Body content) && { return std::move(body(std::move(content))); }
+
+  const Method& method() const noexcept { return method_; }
+  /// The URL as it was given.
+  const std::string& url() const noexcept { return url_; }
+  const Headers& headers() const noexcept { return headers_; }
+  const Body& body() const noexcept { return body_; }
+
+  /// The URL that it goes to, its query included.
+  /// @param base what a relative one is resolved against; empty if there is none.
+  /// @throws nothing; the result holds `Errc::invalid_url` or the first error of a setter.
+  Result<Url> target(const Url& base) const& { return Request(*this).take_target(base); }
+
+  /// As `target`, but gives the URL's memory away; its URL is unspecified afterwards.
+  Result<Url> take_target(const Url& base) {
+    if (error_) return *error_;
+    Result<Url> url = base.empty() ? Url::parse(std::move(url_)) : base.resolve(url_);
+    if (!url) return url;
+    for (const auto& [name, value] : query_) url->add_query(name, value);
+    return url;
+  }
+
+ private:
+  bool check(std::string_view name, std::string_view value) {
+    if (error_) return false;
+    error_ = detail::check_field(name, value);
+    return !error_;
+  }
+
+  Method method_;
+  std::string url_;
+  Headers headers_;
+  std::vector<std::pair<std::string, std::string>> query_;
+  Body body_;
+  std::optional<Error> error_;
+};
+static_assert(detail::co_await_safe<Request>);
+
+}  // namespace ferry

@@ -1,0 +1,136 @@
+#pragma once
+
+/// @file
+/// `Response`: what a server answered, and how that came about.
+
+#include <ferry/detail/h1_parser.hpp>
+#include <ferry/error.hpp>
+#include <ferry/headers.hpp>
+#include <ferry/options.hpp>
+#include <ferry/status.hpp>
+#include <ferry/url.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ferry {
+
+/// How long the steps of a call took. What did not happen took no time: a kept connection is not
+/// resolved or connected again.
+struct Timings {
+  Duration queued{};      ///< Waiting for a connection, dialling included.
+  Duration resolve{};     ///< Looking up the host's name for the connection opened for this call.
+  Duration connect{};     ///< Opening it.
+  Duration send{};        ///< From the first byte of the request to the last one.
+  Duration first_byte{};  ///< From there to the first byte of the response.
+  Duration receive{};     ///< From there to the last one.
+  Duration total{};       ///< The whole call, retries included.
+};
+static_assert(detail::co_await_safe<Timings>);
+
+namespace detail {
+
+/// What stays the same over a connection's life.
+struct ConnectionFacts {
+  std::uint64_t id = 0;
+  std::string local_endpoint;
+  std::string remote_endpoint;
+};
+
+}  // namespace detail
+
+/// Which connection carried a response, and how it was come by.
+///
+/// Lifetime: owns what it hands out. Threads: a value.
+class ConnectionInfo {
+ public:
+  ConnectionInfo() = default;
+
+  bool reused = false;               ///< It was kept from an earlier request.
+  std::uint64_t request_number = 0;  ///< Which request on this connection it was, from 1.
+  Duration idle_for{};               ///< How long it had been idle before.
+  /// Why the request was sent once more, if it was; empty otherwise. Static text.
+  std::string_view retry_reason;
+
+  /// Its number, unique in the process.
+  std::uint64_t id() const noexcept { return facts ? facts->id : 0; }
+  /// `address:port` of this end; empty if it has none.
+  std::string_view local_endpoint() const noexcept { return facts ? std::string_view(facts->local_endpoint) : std::string_view(); }
+  /// `address:port` of the server's end; empty if it has none.
+  std::string_view remote_endpoint() const noexcept { return facts ? std::string_view(facts->remote_endpoint) : std::string_view(); }
+
+  /// Shared with the connection; for the library's use.
+  std::shared_ptr<const detail::ConnectionFacts> facts;
+};
+static_assert(detail::co_await_safe<ConnectionInfo>);
+
+/// A response with its whole body. Any status makes one: see `ok` and `raise_for_status`.
+///
+/// Lifetime: owns all that it hands out, and depends on no client. Threads: a value.
+class Response {
+ public:
+  /// Status 0 and nothing in it.
+  Response() = default;
+  /// Puts one together; for transports and tests.
+  Response(detail::ResponseMessage message, Url url, Duration elapsed, Timings timings, ConnectionInfo connection)
+      : message_(std::move(message)), url_(std::move(url)), elapsed_(elapsed), timings_(timings), connection_(std::move(connection)) {}
+
+  /// The status code (RFC 9110 15), from 200.
+  int status() const noexcept { return message_.status; }
+  /// The reason phrase as it was sent; may be empty (RFC 9112 4).
+  const std::string& reason() const noexcept { return message_.reason; }
+  /// "HTTP/1.1" or "HTTP/1.0".
+  std::string_view version() const noexcept { return message_.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1"; }
+  const Headers& headers() const noexcept { return message_.headers; }
+  /// Fields behind a chunked body; never merged into `headers` (RFC 9110 6.5).
+  const Headers& trailers() const noexcept { return message_.trailers; }
+  /// The content, with its transfer coding taken off.
+  const std::string& body() const& noexcept { return message_.body; }
+  /// The content, moved out.
+  std::string body() && noexcept { return std::move(message_.body); }
+  /// The URL that answered, in normal form, without userinfo.
+  const Url& url() const noexcept { return url_; }
+
+  /// True for a status below 400.
+  bool ok() const noexcept { return status() < 400; }
+  /// Returns the response itself if `ok()`.
+  /// @throws Error `Errc::http_status` for a status of 400 or more.
+  const Response& raise_for_status() const& {
+    if (!ok()) throw status_error();
+    return *this;
+  }
+  /// Returns the response itself, moved, if `ok()`: `(co_await client.get(url)).raise_for_status()` is a
+  /// value, and does not dangle.
+  /// @throws Error `Errc::http_status` for a status of 400 or more.
+  Response raise_for_status() && {
+    if (!ok()) throw status_error();
+    return std::move(*this);
+  }
+
+  /// From the first byte of the request being sent to the response's head being parsed: the body is
+  /// not in it, nor is the connection's set-up. What Python's requests documents.
+  Duration elapsed() const noexcept { return elapsed_; }
+  /// How long each step took.
+  const Timings& timings() const noexcept { return timings_; }
+  /// Which connection carried it: new or kept, and why.
+  const ConnectionInfo& connection() const noexcept { return connection_; }
+
+ private:
+  Error status_error() const {
+    std::string what = std::to_string(status());
+    what.append(" ").append(reason().empty() ? reason_phrase(status()) : std::string_view(reason()));
+    return Error(Errc::http_status, what + " for " + std::string(url_.origin()) + std::string(url_.path()));
+  }
+
+  detail::ResponseMessage message_;
+  Url url_;
+  Duration elapsed_{};
+  Timings timings_;
+  ConnectionInfo connection_;
+};
+static_assert(detail::co_await_safe<Response>);
+
+}  // namespace ferry

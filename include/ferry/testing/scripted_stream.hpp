@@ -1,0 +1,174 @@
+#pragma once
+
+/// @file
+/// Streams that follow a script instead of a network: for testing code that uses ferry, and ferry.
+
+#include <ferry/connector.hpp>
+#include <ferry/detail/wakeup.hpp>
+#include <ferry/stream.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace ferry::testing {
+
+/// What a `ScriptedStream` does, and what has been done to it. Shared with the test, which may read and
+/// change it between requests.
+///
+/// A response becomes readable when something is read after something was written; so requests and
+/// responses take turns without the script looking into either. Threads: one at a time.
+class Script {
+ public:
+  /// What a read finds when there are no more responses.
+  enum class End {
+    eof,      ///< The end of the stream.
+    reset,    ///< `connection_reset`.
+    silence,  ///< Nothing, until the stream is aborted.
+  };
+
+  Script() = default;
+  /// One response after the other.
+  explicit Script(std::deque<std::string> all) : responses(std::move(all)) {}
+
+  std::deque<std::string> responses;
+  End end = End::eof;
+  std::size_t read_size = static_cast<std::size_t>(-1);   ///< No read returns more.
+  std::size_t write_size = static_cast<std::size_t>(-1);  ///< No write takes more.
+  bool writes_block = false;  ///< Non-blocking writes always "would block", as over TLS.
+  int fail_at = 0;            ///< This operation, counted from 1, fails; 0: none does.
+  std::error_code failure = asio::error::connection_reset;
+  Look idle_look = Look::quiet;  ///< What a look finds when nothing is there to be read.
+
+  std::string written;  ///< All bytes written.
+  int operations = 0;   ///< Reads and writes so far, failed ones included.
+  int looks = 0;
+  bool closed = false;
+  bool aborted = false;
+  std::string readable;         ///< What a read would find now.
+  bool turn_to_answer = false;  ///< Something was written since the last response was begun.
+};
+
+/// A stream that follows a `Script`. Every operation that may wait suspends its coroutine, so all
+/// suspension points of a real exchange are there.
+class ScriptedStream final : public Stream {
+ public:
+  ScriptedStream(asio::any_io_executor executor, std::shared_ptr<Script> script)
+      : executor_(std::move(executor)), script_(std::move(script)) {}
+
+  asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer, std::error_code& error) override {
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    co_await asio::post(executor_, token);
+    const auto count = try_read_some(buffer, error);
+    if (error != asio::error::would_block) co_return count;
+    error.clear();
+    co_await wakeup_.wait();  // Silence: only an abort or a cancellation ends it.
+    error = script_->aborted ? std::error_code(asio::error::eof) : std::error_code(asio::error::operation_aborted);
+    co_return 0;
+  }
+  asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers, std::error_code& error) override {
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    co_await asio::post(executor_, token);
+    co_return write(buffers, error);
+  }
+
+  std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
+    Script& script = *script_;
+    error.clear();
+    if (script.readable.empty() && script.turn_to_answer && !script.responses.empty()) {
+      script.readable = std::move(script.responses.front());
+      script.responses.pop_front();
+      script.turn_to_answer = false;
+    }
+    if (script.readable.empty() && script.end == Script::End::silence && !script.aborted) {
+      error = asio::error::would_block;
+      return 0;
+    }
+    if (fails(error)) return 0;
+    if (script.readable.empty()) {
+      error = script.end == Script::End::reset ? asio::error::connection_reset : std::error_code(asio::error::eof);
+      return 0;
+    }
+    const auto count = std::min({buffer.size(), script.read_size, script.readable.size()});
+    std::memcpy(buffer.data(), script.readable.data(), count);
+    script.readable.erase(0, count);
+    return count;
+  }
+  std::size_t try_write_some(std::span<const asio::const_buffer> buffers, std::error_code& error) noexcept override {
+    if (script_->writes_block) {
+      error = asio::error::would_block;
+      return 0;
+    }
+    return write(buffers, error);
+  }
+
+  Look look() noexcept override {
+    ++script_->looks;
+    if (!script_->readable.empty()) return Look::surplus;
+    return script_->idle_look;
+  }
+  void close() noexcept override { script_->closed = true; }
+  void abort() noexcept override {
+    script_->aborted = true;
+    wakeup_.fire();
+  }
+  bool is_open() const noexcept override { return !script_->closed && !script_->aborted; }
+  std::string remote_endpoint() const override { return "scripted"; }
+
+ private:
+  std::size_t write(std::span<const asio::const_buffer> buffers, std::error_code& error) {
+    error.clear();
+    if (fails(error)) return 0;
+    std::size_t count = 0;
+    for (const auto& buffer : buffers) {
+      const auto part = std::min(buffer.size(), script_->write_size - count);
+      script_->written.append(static_cast<const char*>(buffer.data()), part);
+      count += part;
+    }
+    script_->turn_to_answer = true;
+    return count;
+  }
+
+  bool fails(std::error_code& error) {
+    if (++script_->operations == script_->fail_at) error = script_->failure;
+    if (script_->aborted || script_->closed) error = asio::error::eof;
+    return static_cast<bool>(error);
+  }
+
+  asio::any_io_executor executor_;
+  std::shared_ptr<Script> script_;
+  detail::Wakeup wakeup_;
+};
+
+/// Opens scripted streams: set it as `options.connector`.
+class ScriptedConnector final : public Connector {
+ public:
+  /// Asked for the script of each connection, numbered from 1, or for the error that it fails with.
+  using Source = std::function<Result<std::shared_ptr<Script>>(int number)>;
+
+  explicit ScriptedConnector(Source source) : source_(std::move(source)) {}
+  /// Every connection follows this script.
+  explicit ScriptedConnector(std::shared_ptr<Script> script) : source_([script](int) { return script; }) {}
+
+  asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext&) override {
+    using Connected = Result<std::unique_ptr<Stream>>;
+    const auto executor = co_await asio::this_coro::executor;
+    co_await asio::post(executor, asio::use_awaitable);
+    auto script = source_(++connections_);
+    if (!script) co_return Connected(script.error());
+    co_return Connected(std::make_unique<ScriptedStream>(executor, *script));
+  }
+
+  /// How many connections were asked for.
+  int connections() const noexcept { return connections_; }
+
+ private:
+  Source source_;
+  int connections_ = 0;
+};
+
+}  // namespace ferry::testing

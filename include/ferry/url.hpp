@@ -1,0 +1,362 @@
+#pragma once
+
+/// @file
+/// `Url`: an absolute URL in normal form, safe to connect to and to write into a request.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <ferry/detail/ascii.hpp>
+#include <ferry/detail/co_await_safe.hpp>
+#include <ferry/detail/host.hpp>
+#include <ferry/error.hpp>
+#include <ferry/result.hpp>
+
+namespace ferry {
+
+namespace detail {
+
+/// Writes a byte as `%XX`.
+inline void append_escaped(std::string& out, char c) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  const auto byte = static_cast<unsigned char>(c);
+  out += '%';
+  out += digits[byte >> 4];
+  out += digits[byte & 15];
+}
+
+/// Appends text percent-encoded: all but `unreserved` (RFC 3986 2.3), a space as `%20`.
+inline void append_component(std::string& out, std::string_view text) {
+  for (char c : text) {
+    if (is_digit(c) || is_alpha(c) || c == '-' || c == '.' || c == '_' || c == '~')
+      out += c;
+    else
+      append_escaped(out, c);
+  }
+}
+
+/// The port that a scheme (in any case) stands for, or 0.
+constexpr std::uint16_t default_port(std::string_view scheme) noexcept {
+  return iequals(scheme, "http") ? 80 : iequals(scheme, "https") ? 443 : 0;
+}
+
+/// The length of the scheme that a URL begins with, without the colon; 0 if there is none
+/// (RFC 3986 3.1).
+constexpr std::size_t scheme_length(std::string_view url) noexcept {
+  if (url.empty() || !is_alpha(url[0])) return 0;
+  std::size_t i = 1;
+  while (i < url.size() &&
+         (is_alpha(url[i]) || is_digit(url[i]) || url[i] == '+' || url[i] == '-' || url[i] == '.'))
+    ++i;
+  return i < url.size() && url[i] == ':' ? i : 0;
+}
+
+/// The bytes that stand for themselves after the authority. `%` does so only before two hexadecimal
+/// digits.
+inline constexpr auto plain_url_bytes = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t c = 0x21; c < 0x7F; ++c)
+    plain[c] =
+        std::string_view("\"<>\\^`{|}%").find(static_cast<char>(c)) == std::string_view::npos;
+  return plain;
+}();
+
+/// True if the byte at this place, after the authority, needs no percent-encoding.
+constexpr bool is_plain_at(std::string_view text, std::size_t i) noexcept {
+  if (plain_url_bytes[static_cast<unsigned char>(text[i])]) return true;
+  return text[i] == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2]);
+}
+
+constexpr bool is_plain(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (!is_plain_at(text, i)) return false;
+  return true;
+}
+
+/// Appends text with all that is not plain percent-encoded; `%XX` stays as it is.
+inline void append_plain(std::string& out, std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (is_plain_at(text, i))
+      out += text[i];
+    else
+      append_escaped(out, text[i]);
+  }
+}
+
+constexpr bool has_dot_segment(std::string_view path) noexcept {
+  for (auto at = path.find("/."); at != path.npos; at = path.find("/.", at + 1)) {
+    const auto rest = path.substr(at + 2);
+    if (rest.empty() || rest[0] == '/' || rest == "." || rest.starts_with("./")) return true;
+  }
+  return false;
+}
+
+/// Appends an absolute path, plain and without dot segments (RFC 3986 5.2.4); an empty one as `/`.
+inline void append_path(std::string& out, std::string_view path) {
+  if (path.empty()) path = "/";
+  const auto root = out.size();
+  while (!path.empty()) {
+    const auto segment = path.substr(0, path.find('/', 1));
+    path.remove_prefix(segment.size());
+    if (segment == "/." || segment == "/..") {
+      if (segment == "/.." && out.size() > root) out.resize(out.rfind('/'));
+      if (path.empty()) out += '/';
+    } else {
+      append_plain(out, segment);
+    }
+  }
+}
+
+}  // namespace detail
+
+/// An absolute URL with an authority, in normal form:
+/// `scheme://host[:port]/path[?query][#fragment]`.
+///
+/// Scheme and host are lower-case, a default port is left out, the path is never empty and has no
+/// dot segments, and what may not stand in a request is percent-encoded. Userinfo is kept beside
+/// the text, so that no request, error or log shows it. A default-constructed one is empty.
+///
+/// Lifetime: the views that it hands out are into it; they end when it is changed, moved or
+/// destroyed. Threads: as safe as a `std::string`. RFC 3986.
+class Url {
+ public:
+  /// The longest URL accepted, and the longest normal form: 1 MiB.
+  static constexpr std::size_t max_size = std::size_t{1} << 20;
+
+  Url() noexcept = default;
+
+  /// Reads an absolute URL. One in normal form already is taken over without a copy.
+  ///
+  /// What programs read in different ways is refused, not guessed at: a host that is
+  /// percent-encoded, not ASCII or a number in disguise, a backslash or a second `@` in the
+  /// authority.
+  ///
+  /// @return the URL, or an error that shows neither userinfo nor query: `Errc::invalid_url`.
+  static Result<Url> parse(std::string text) {
+    if (auto problem = text_problem(text); !problem.empty()) return refuse(std::move(problem));
+    Parts parts;
+    if (auto problem = split(text, parts); !problem.empty()) return refuse(std::move(problem));
+    const auto scheme = parts.scheme.size();
+    const auto host = scheme + 3 + parts.host.size();
+    const auto path = host + parts.normal_port.size();
+    const auto port = parts.port;
+    if (is_normal(parts)) return Url(std::move(text), {}, scheme, host, path, port);
+    auto normal = assemble(parts);
+    if (normal.size() > max_size) return refuse("it is longer than 1 MiB when percent-encoded");
+    return Url(std::move(normal), std::string(parts.userinfo), scheme, host, path, port);
+  }
+
+  /// The URL that a reference (`Location`, a path for a client's `base_url`) means, seen from this
+  /// one.
+  ///
+  /// The strict algorithm of RFC 3986 5.2. Userinfo is kept by a reference without an authority of
+  /// its own; a fragment is not. From an empty URL, the reference has to be absolute.
+  ///
+  /// @return the URL, checked like any other, or `Errc::invalid_url`.
+  Result<Url> resolve(std::string_view reference) const {
+    if (auto problem = text_problem(reference); !problem.empty()) return refuse(std::move(problem));
+    const auto kept = kept_by(reference);
+    std::string text;
+    text.reserve(kept + reference.size());
+    auto url = parse(std::move(text.append(text_, 0, kept).append(reference)));
+    if (url && kept > scheme_ + 1) url->userinfo_ = userinfo_;
+    return url;
+  }
+
+  /// Adds `name=value` to the query. Everything but letters, digits and `-._~` is percent-encoded.
+  ///
+  /// @pre the URL is not empty.
+  /// @throws Error `Errc::invalid_url` if the URL would be longer than `max_size`.
+  void add_query(std::string_view name, std::string_view value) {
+    std::string pair;
+    if (!has_query())
+      pair = "?";
+    else if (!query().empty())
+      pair = "&";
+    detail::append_component(pair, name);
+    pair += '=';
+    detail::append_component(pair, value);
+    if (pair.size() > max_size - text_.size())
+      throw refuse("it is longer than 1 MiB with its query");
+    text_.insert(fragment_, pair);
+    fragment_ += static_cast<std::uint32_t>(pair.size());
+  }
+
+  /// The scheme, lower-case: `http`.
+  std::string_view scheme() const noexcept { return slice(0, scheme_); }
+  /// The host, lower-case; an IPv6 address without its brackets.
+  std::string_view host() const noexcept {
+    const auto host = slice(scheme_ + 3, host_);
+    return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+  }
+  /// The port written in the URL or, without one, the scheme's; 0 if neither is known.
+  std::uint16_t port() const noexcept { return port_; }
+  /// `host[:port]` as the Host field carries it: with brackets, without a default port or userinfo.
+  std::string_view authority() const noexcept { return slice(scheme_ + 3, path_); }
+  /// `scheme://host[:port]`.
+  std::string_view origin() const noexcept { return slice(0, path_); }
+  /// The path, percent-encoded; it begins with `/`.
+  std::string_view path() const noexcept { return slice(path_, query_); }
+  /// The query, percent-encoded, without its `?`.
+  std::string_view query() const noexcept { return slice(query_ + 1, fragment_); }
+  /// True if there is a `?`, even with nothing behind it.
+  bool has_query() const noexcept { return query_ < fragment_; }
+  /// The fragment, percent-encoded, without its `#`.
+  std::string_view fragment() const noexcept { return slice(fragment_ + 1, text_.size()); }
+  /// `path[?query]`: what a request line carries (origin-form, RFC 9112 3.2.1).
+  std::string_view target() const noexcept { return slice(path_, fragment_); }
+  /// What stood before the `@`, as it was written. A secret: `str()` does not have it.
+  std::string_view userinfo() const noexcept { return userinfo_; }
+  /// The whole URL in normal form, without userinfo. Its query may be confidential.
+  const std::string& str() const noexcept { return text_; }
+  /// True if it was default-constructed.
+  bool empty() const noexcept { return text_.empty(); }
+
+  /// Compares normal forms and userinfo.
+  friend bool operator==(const Url& a, const Url& b) noexcept {
+    return a.text_ == b.text_ && a.userinfo_ == b.userinfo_;
+  }
+
+ private:
+  /// A raw URL in its parts; views into it.
+  struct Parts {
+    std::string_view scheme, userinfo, host, port_text, path;
+    std::string_view rest;      // query and fragment, each with its mark
+    std::string normal_port;    // with its colon; empty if it is the default
+    std::uint16_t port = 0;     // 0 if not known
+    bool has_userinfo = false;  // even if empty
+  };
+
+  Url(std::string text, std::string userinfo, std::size_t scheme, std::size_t host,
+      std::size_t path, std::uint16_t port)
+      : text_(std::move(text)),
+        userinfo_(std::move(userinfo)),
+        scheme_(static_cast<std::uint32_t>(scheme)),
+        host_(static_cast<std::uint32_t>(host)),
+        path_(static_cast<std::uint32_t>(path)),
+        fragment_(static_cast<std::uint32_t>(std::min(text_.find('#', path), text_.size()))),
+        query_(std::min(static_cast<std::uint32_t>(text_.find('?', path)), fragment_)),
+        port_(port) {}
+
+  static Error refuse(std::string why) { return Error(Errc::invalid_url, std::move(why)); }
+
+  // What no part of a URL may have, not even a relative one.
+  static std::string text_problem(std::string_view text) {
+    if (text.size() > max_size) return "it is longer than 1 MiB";
+    if (text.starts_with(' ') || text.ends_with(' ')) return "it begins or ends with a space";
+    const auto control = std::find_if(text.begin(), text.end(), detail::is_control);
+    if (control == text.end()) return {};
+    return "it has a control character, " + detail::quoted({&*control, 1}) + ", at byte " +
+           std::to_string(control - text.begin());
+  }
+
+  // Finds the parts of a URL and checks its authority. Returns what is wrong.
+  //
+  // Nothing in front of an `@` is shown, even where the grammar says that it is no userinfo: people
+  // do write passwords with a '/' in them. A wrong port is never shown for the same reason.
+  static std::string split(std::string_view text, Parts& parts) {
+    if (text.empty()) return "it is empty";
+    const auto shown = [&](std::string what, std::string_view part) {
+      const auto begin = static_cast<std::size_t>(part.data() - text.data());
+      const bool secret = text.find('@', begin) != text.npos;
+      return part.empty() || secret ? what : what + " " + detail::quoted(part);
+    };
+    parts.scheme = text.substr(0, detail::scheme_length(text));
+    if (parts.scheme.empty() || text.substr(parts.scheme.size(), 3) != "://")
+      return shown("the text", text.substr(0, text.find_first_of("?#"))) +
+             " does not begin with a scheme and \"//\"; did you mean \"http://...\"? "
+             "(A relative URL needs the client's base_url.)";
+
+    const auto after = text.substr(parts.scheme.size() + 3);
+    auto authority = after.substr(0, after.find_first_of("/?#"));
+    const auto tail = after.substr(authority.size());
+    parts.path = tail.substr(0, tail.find_first_of("?#"));
+    parts.rest = tail.substr(parts.path.size());
+
+    // Browsers end the authority at a backslash, RFC 3986 does not: `http://a\@b` is a or b.
+    if (authority.find('\\') != text.npos) return "it has a backslash before its path";
+    if (const auto at = authority.find('@'); at != text.npos) {
+      if (at != authority.rfind('@'))
+        return "it has more than one \"@\" before its path; write %40 for one";
+      parts.has_userinfo = true;
+      parts.userinfo = authority.substr(0, at);
+      authority.remove_prefix(at + 1);
+    }
+
+    const auto bracket = authority.starts_with('[') ? authority.find(']') : 0;
+    parts.host = authority.substr(0, authority.find(':', bracket));
+    parts.port_text = authority.substr(parts.host.size());
+    if (const auto problem = detail::host_problem(parts.host); !problem.empty())
+      return shown("the host", parts.host).append(" ").append(problem);
+
+    const auto standard = detail::default_port(parts.scheme);
+    parts.port = standard;
+    if (parts.port_text.size() > 1) {
+      const auto port = detail::parse_decimal(parts.port_text.substr(1));
+      if (!port || *port == 0 || *port > 65535)
+        return shown("the port after the host", parts.host) + " is not a number from 1 to 65535";
+      parts.port = static_cast<std::uint16_t>(*port);
+    }
+    if (parts.port != standard) parts.normal_port = ":" + std::to_string(parts.port);
+    return {};
+  }
+
+  static bool is_normal(const Parts& parts) noexcept {
+    const auto is_upper = [](char c) { return c != detail::to_lower(c); };
+    return !parts.has_userinfo && parts.port_text == parts.normal_port && !parts.path.empty() &&
+           detail::is_plain(parts.path) && detail::is_plain(parts.rest) &&
+           !detail::has_dot_segment(parts.path) &&
+           std::none_of(parts.scheme.begin(), parts.scheme.end(), is_upper) &&
+           std::none_of(parts.host.begin(), parts.host.end(), is_upper);
+  }
+
+  static std::string assemble(const Parts& parts) {
+    std::string out;
+    out.reserve(parts.scheme.size() + 3 + parts.host.size() + parts.normal_port.size() + 1 +
+                parts.path.size() + parts.rest.size());
+    out.append(parts.scheme).append("://").append(parts.host);
+    std::transform(out.begin(), out.end(), out.begin(), detail::to_lower);
+    out += parts.normal_port;
+    detail::append_path(out, parts.path);
+    detail::append_plain(out, parts.rest);
+    return out;
+  }
+
+  // How much of the text stands in front of a reference (RFC 3986 5.2.2 and 5.2.3; `parse` removes
+  // the dot segments).
+  std::size_t kept_by(std::string_view reference) const noexcept {
+    const auto mark = reference.find_first_of(":/?#");
+    if (empty() || (mark != reference.npos && reference[mark] == ':')) return 0;
+    if (reference.starts_with("//")) return scheme_ + 1;
+    if (reference.starts_with('/')) return path_;
+    if (reference.starts_with('?')) return query_;
+    if (reference.empty() || reference.starts_with('#')) return fragment_;
+    return path_ + path().rfind('/') + 1;
+  }
+
+  // Clipped to the text, which is all that a moved-from one needs.
+  std::string_view slice(std::size_t begin, std::size_t end) const noexcept {
+    end = std::min(end, text_.size());
+    begin = std::min(begin, end);
+    return {text_.data() + begin, end - begin};
+  }
+
+  std::string text_;
+  std::string userinfo_;
+  // Where parts end (scheme, host) or begin (the others, with their marks).
+  std::uint32_t scheme_ = 0;
+  std::uint32_t host_ = 0;
+  std::uint32_t path_ = 0;
+  std::uint32_t fragment_ = 0;
+  std::uint32_t query_ = 0;
+  std::uint16_t port_ = 0;
+};
+
+static_assert(detail::co_await_safe<Url>);
+
+}  // namespace ferry

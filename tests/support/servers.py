@@ -1,0 +1,198 @@
+"""What the scripts that need real servers share: Debian's packages without their services, servers
+on loopback that end with the script, and building one of our programs. Standard library only."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build-release"
+PYTHON = "/usr/bin/python3"  # Debian's, which sees Debian's packages; another may be first on PATH
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+# What building ferry takes, and the commands that serve as well as the package of that name.
+BUILD_PACKAGES = ["g++", "meson", "ninja-build", "libasio-dev", "doctest-dev", "node-llhttp", "pkg-config"]
+COMMANDS = {"g++": "g++", "meson": "meson", "ninja-build": "ninja", "pkg-config": "pkg-config", "nodejs": "node"}
+
+
+class Failure(Exception):
+    """Something that the script cannot go on without; its text is all that the user needs."""
+
+
+def main(run):
+    """Calls run(); SIGTERM and SIGHUP end it as Ctrl-C does, so that every `finally` runs."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda signum, frame: sys.exit(128 + signum))
+    try:
+        sys.exit(run())
+    except (Failure, subprocess.CalledProcessError) as failure:
+        sys.exit(f"{Path(sys.argv[0]).parent.name}/{Path(sys.argv[0]).name}: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+# --- packages -----------------------------------------------------------------------------------
+
+
+def add_install_option(parser, packages):
+    parser.add_argument("--install", action="store_true",
+                        help="first install what is missing of: " + " ".join(packages))
+
+
+@contextlib.contextmanager
+def packages(names, install):
+    """Ends the script with the one line to run, or installs (as root) what is missing, and says at
+    the end of the `with` block what stays."""
+    lost = [name for name in names if not is_there(name)]
+    if lost and not install:
+        raise Failure("missing packages; run this (or run again as root with --install):\n"
+                      "  apt-get install --no-install-recommends " + " ".join(lost))
+    if lost and os.geteuid() != 0:
+        raise Failure("--install needs root")
+    if lost:
+        install_without_services(lost)
+    try:
+        yield
+    finally:
+        say_what_stays(lost)
+
+
+def is_there(package):
+    if package in COMMANDS and shutil.which(COMMANDS[package]):
+        return True
+    query = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Abbrev}", package],
+                           capture_output=True, text=True)
+    return query.stdout.startswith("ii")
+
+
+def install_without_services(packages):
+    """nginx and Caddy would start on ports 80 and 443. policy-rc.d is Debian's own switch against
+    that: it holds with systemd and without. One that is there already belongs to somebody else."""
+    ours = not POLICY.exists()
+    if not ours and subprocess.run([POLICY, "nginx", "start"], stdout=subprocess.DEVNULL).returncode != 101:
+        raise Failure(f"{POLICY} exists and lets services start; install by hand: " + " ".join(packages))
+    try:
+        if ours:
+            POLICY.write_text("#!/bin/sh\nexit 101\n")
+            POLICY.chmod(0o755)
+        environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+        for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *packages]):
+            subprocess.run(["apt-get", *command], check=True, env=environment)
+    finally:
+        if ours:
+            POLICY.unlink(missing_ok=True)
+
+
+def say_what_stays(installed):
+    if not installed:
+        return
+    print("\nStays installed: " + " ".join(installed))
+    services = [name for name in ("nginx", "caddy") if name in installed]
+    if services:
+        print("Not started, but Debian enables them for the next boot: systemctl disable " + " ".join(services))
+
+
+# --- servers ------------------------------------------------------------------------------------
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Servers:
+    """Child processes, each in its own process group, and a temporary directory that is their home.
+    Leaving the `with` block ends all of them and removes the directory."""
+
+    def __enter__(self):
+        self.directory = Path(tempfile.mkdtemp(prefix="ferry-servers-"))
+        self.running = {}
+        # Nothing of the user's: no proxy variables, no netrc, no Caddy or npm configuration.
+        self.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
+                            "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(self.directory),
+                            "XDG_CONFIG_HOME": str(self.directory), "XDG_DATA_HOME": str(self.directory)}
+        return self
+
+    def __exit__(self, *reason):
+        for name in list(self.running):
+            self.stop(name)
+        shutil.rmtree(self.directory)
+
+    def log(self, name):
+        return self.directory / f"{name}.log"
+
+    def start(self, name, command, port, cwd=None):
+        """Starts `command` and returns once it accepts connections on `port`."""
+        with self.log(name).open("wb") as log:
+            self.running[name] = process = subprocess.Popen(
+                command, cwd=cwd or self.directory, env=self.environment, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        for attempt in range(400):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                try:
+                    process.wait(timeout=0.05)
+                    break
+                except subprocess.TimeoutExpired:
+                    pass
+        raise Failure(f"{name} does not answer on port {port}:\n{self.log(name).read_text()[-2000:]}")
+
+    def stop(self, name):
+        """Ends `name` with everything that it started; its log stays until the `with` block ends."""
+        process = self.running.pop(name)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, number)
+                process.wait(timeout=5)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                pass
+
+    def gunicorn(self, name, folder, *options):
+        port = free_port()
+        # --worker-tmp-dir: the heartbeat file that each worker touches must not wait for a disk.
+        self.start(name, [PYTHON, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-tmp-dir", "/dev/shm",
+                          *options], port, cwd=folder)
+        return f"http://127.0.0.1:{port}/"
+
+    def caddy(self, directive):
+        """Caddy with one directive for every request. A configuration, not `caddy reverse-proxy`: that
+        command listens on every interface, and `--from http://127.0.0.1:...` makes 2.6 turn on
+        HTTPS with a CA of its own that it installs into the system's trust store."""
+        port = free_port()
+        config = self.directory / "Caddyfile"
+        config.write_text("{\n\tadmin off\n\tauto_https off\n\tskip_install_trust\n}\n"
+                          f"http://:{port} {{\n\tbind 127.0.0.1\n\t{directive}\n}}\n")
+        self.start("caddy", ["caddy", "run", "--config", config, "--adapter", "caddyfile"], port)
+        return f"http://127.0.0.1:{port}/"
+
+
+def json_of(command, **options):
+    """Runs one of our client programs and returns the line of JSON that it prints."""
+    try:
+        run = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300, **options)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"{Path(command[0]).name}: not done after 300 s")
+    if run.returncode != 0:
+        raise Failure(f"{Path(command[0]).name}: {run.stderr.strip() or f'exit code {run.returncode}'}")
+    return json.loads(run.stdout)
+
+
+# --- our programs -------------------------------------------------------------------------------
+
+
+def build(target, folder):
+    """Builds `target`, of the meson.build in `folder`, optimised, and returns the program's path."""
+    if not BUILD.exists():
+        subprocess.run(["meson", "setup", BUILD, "--buildtype=release"], cwd=ROOT, check=True)
+    subprocess.run(["meson", "compile", "-C", BUILD, target], cwd=ROOT, check=True)
+    return BUILD / folder / target
