@@ -32,10 +32,16 @@ def main(run):
         signal.signal(number, lambda signum, frame: sys.exit(128 + signum))
     try:
         sys.exit(run())
-    except (Failure, subprocess.CalledProcessError) as failure:
-        sys.exit(f"{Path(sys.argv[0]).parent.name}/{Path(sys.argv[0]).name}: {failure}")
+    except Failure as failure:
+        sys.exit(f"{Path(sys.argv[0]).resolve().relative_to(ROOT)}: {failure}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def must_run(*command, **options):
+    """Runs a command whose output is the user's to see, beside what the script itself prints."""
+    if subprocess.run(command, stdout=sys.stderr, **options).returncode != 0:
+        raise Failure("failed: " + " ".join(map(str, command)))
 
 
 # --- packages -----------------------------------------------------------------------------------
@@ -84,7 +90,7 @@ def install_without_services(packages):
             POLICY.chmod(0o755)
         environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
         for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *packages]):
-            subprocess.run(["apt-get", *command], check=True, env=environment)
+            must_run("apt-get", *command, env=environment)
     finally:
         if ours:
             POLICY.unlink(missing_ok=True)
@@ -114,7 +120,7 @@ class Servers:
 
     def __enter__(self):
         self.directory = Path(tempfile.mkdtemp(prefix="ferry-servers-"))
-        self.running = {}
+        self.running = []
         # Nothing of the user's: no proxy variables, no netrc, no Caddy or npm configuration.
         self.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
                             "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(self.directory),
@@ -122,8 +128,7 @@ class Servers:
         return self
 
     def __exit__(self, *reason):
-        for name in list(self.running):
-            self.stop(name)
+        self.stop_all()
         shutil.rmtree(self.directory)
 
     def log(self, name):
@@ -132,9 +137,10 @@ class Servers:
     def start(self, name, command, port, cwd=None):
         """Starts `command` and returns once it accepts connections on `port`."""
         with self.log(name).open("wb") as log:
-            self.running[name] = process = subprocess.Popen(
+            process = subprocess.Popen(
                 command, cwd=cwd or self.directory, env=self.environment, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        self.running.append(process)
         for attempt in range(400):
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -147,20 +153,22 @@ class Servers:
                     pass
         raise Failure(f"{name} does not answer on port {port}:\n{self.log(name).read_text()[-2000:]}")
 
-    def stop(self, name):
-        """Ends `name` with everything that it started; its log stays until the `with` block ends."""
-        process = self.running.pop(name)
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, number)
-                process.wait(timeout=5)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                pass
+    def stop_all(self):
+        """Ends each server with all that it started, the last one first; the logs stay until the
+        `with` block ends."""
+        while self.running:
+            process = self.running.pop()
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                try:
+                    os.killpg(process.pid, number)
+                    process.wait(timeout=5)
+                except (ProcessLookupError, subprocess.TimeoutExpired):
+                    pass
 
-    def gunicorn(self, name, folder, *options):
+    def gunicorn(self, folder, *options):
         port = free_port()
         # --worker-tmp-dir: the heartbeat file that each worker touches must not wait for a disk.
-        self.start(name, [PYTHON, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-tmp-dir", "/dev/shm",
+        self.start("gunicorn", [PYTHON, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-tmp-dir", "/dev/shm",
                           *options], port, cwd=folder)
         return f"http://127.0.0.1:{port}/"
 
@@ -192,7 +200,7 @@ def json_of(command, **options):
 
 def build(target, folder):
     """Builds `target`, of the meson.build in `folder`, optimised, and returns the program's path."""
-    if not BUILD.exists():
-        subprocess.run(["meson", "setup", BUILD, "--buildtype=release"], cwd=ROOT, check=True)
-    subprocess.run(["meson", "compile", "-C", BUILD, target], cwd=ROOT, check=True)
+    if not (BUILD / "build.ninja").exists():
+        must_run("meson", "setup", BUILD, "--buildtype=release", cwd=ROOT)
+    must_run("meson", "compile", "-C", BUILD, target, cwd=ROOT)
     return BUILD / folder / target

@@ -263,7 +263,7 @@ class PoolState {
     Ticket* ticket = host.queue.front();
     while (ticket && ticket->fresh && !fresh) ticket = host.queue.next(*ticket);
     if (ticket) {
-      if (is_overdue(*ticket)) {
+      if (!fresh && is_overdue(*ticket)) {
         close(slot, CloseReason::evicted, out);
         pump(out);
         return;

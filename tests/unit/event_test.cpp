@@ -1,0 +1,74 @@
+#include <ferry/event.hpp>
+#include <ferry/options.hpp>
+
+#include <doctest/doctest.h>
+
+#include <sstream>
+
+using ferry::Event;
+
+namespace {
+std::string printed(Event event, ferry::LogOptions options = {}) {
+  std::ostringstream out;
+  ferry::log_to(out, options)(event);
+  return out.str();
+}
+}  // namespace
+
+TEST_CASE("the log speaks in urllib3's words") {
+  Event event{Event::Kind::connection_opening};
+  event.origin = "http://localhost:8080";
+  event.number = 1;
+  CHECK(printed(event) == "Starting new HTTP connection (1): localhost:8080\n");
+  event.origin = "http://example.com";
+  CHECK(printed(event) == "Starting new HTTP connection (1): example.com:80\n");
+  event.origin = "http://[::1]";
+  CHECK(printed(event) == "Starting new HTTP connection (1): [::1]:80\n");
+
+  event = Event{Event::Kind::response_received};
+  event.origin = "http://localhost:8080";
+  event.method = "GET";
+  event.target = "/a?token=hunter2";
+  event.status = 200;
+  event.body_size = 9593;
+  CHECK(printed(event) == "http://localhost:8080 \"GET /a?... HTTP/1.1\" 200 9593\n");
+  CHECK(printed(event, {.show_query = true}) == "http://localhost:8080 \"GET /a?token=hunter2 HTTP/1.1\" 200 9593\n");
+}
+
+TEST_CASE("details are printed when asked for") {
+  Event event{Event::Kind::connection_closed};
+  event.origin = "http://a";
+  event.connection = 3;
+  event.reason = ferry::CloseReason::closed_by_peer;
+  CHECK(printed(event).empty());
+  CHECK(printed(event, {.verbose = true}) == "Closed connection #3 to http://a: closed by the server\n");
+}
+
+TEST_CASE("an observer that throws breaks nothing") {
+  const ferry::Observer observer = [](const Event&) { throw 1; };
+  ferry::detail::observe(observer, Event{Event::Kind::request_sent});
+}
+
+TEST_CASE("options that make no sense are refused by name") {
+  ferry::Limits limits;
+  CHECK_FALSE(ferry::detail::check(limits));
+  limits.max_connections = 0;
+  CHECK(std::string(ferry::detail::check(limits)->what()).find("max_connections is 0") != std::string::npos);
+  limits = {};
+  limits.max_connections_per_host = 0;
+  CHECK(ferry::detail::check(limits));
+  ferry::Timeouts timeouts;
+  CHECK_FALSE(ferry::detail::check(timeouts));
+  timeouts.connect = std::chrono::seconds(-1);
+  CHECK(std::string(ferry::detail::check(timeouts)->what()).find("connect timeout is negative") != std::string::npos);
+}
+
+TEST_CASE("a call's options go before its client's") {
+  ferry::RequestOptions options;
+  options.timeout = std::chrono::seconds(5);
+  options.read_timeout = ferry::no_timeout;
+  const auto merged = ferry::detail::merged(ferry::Timeouts(), options);
+  CHECK(merged.total == std::chrono::seconds(5));
+  CHECK(merged.read == ferry::no_timeout);
+  CHECK(merged.connect == ferry::Timeouts().connect);
+}

@@ -1,0 +1,124 @@
+#include <ferry/detail/h1_encoder.hpp>
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using ferry::Errc;
+using ferry::Headers;
+using ferry::Method;
+using ferry::Url;
+
+namespace {
+
+struct Input {
+  Method method;
+  std::string url = "http://example.com/a?b=c#fragment";
+  Headers headers;
+  Headers defaults;
+  std::string user_agent = "ferry/test";
+  std::string content_type;
+  std::uint64_t body_size = 0;
+  bool has_body = false;
+  bool close = false;
+};
+
+std::string encode(const Input& in) {
+  const Url url = Url::parse(in.url).value();
+  std::string out;
+  ferry::detail::encode_head({in.method, url, in.headers, in.defaults, in.user_agent, in.content_type, in.body_size, in.has_body, in.close}, out);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a plain GET") {
+  CHECK(encode({}) ==
+        "GET /a?b=c HTTP/1.1\r\n"
+        "Host: example.com\r\n"
+        "User-Agent: ferry/test\r\n"
+        "Accept: */*\r\n"
+        "\r\n");
+}
+
+TEST_CASE("Host carries the port unless it is the default, and IPv6 its brackets") {
+  Input in;
+  in.url = "http://example.com:8080/";
+  CHECK(encode(in).find("Host: example.com:8080\r\n") != std::string::npos);
+  in.url = "http://example.com:80/";
+  CHECK(encode(in).find("Host: example.com\r\n") != std::string::npos);
+  in.url = "http://[::1]:81/";
+  CHECK(encode(in).find("Host: [::1]:81\r\n") != std::string::npos);
+}
+
+TEST_CASE("[47] userinfo appears nowhere") {
+  Input in;
+  in.url = "http://user:hunter2@example.com/";
+  CHECK(encode(in).find("hunter2") == std::string::npos);
+  CHECK(encode(in).find("user:") == std::string::npos);
+}
+
+TEST_CASE("a request's own fields replace the client's and the library's") {
+  Input in;
+  in.defaults.add("X-Client", "client").add("Accept", "text/html").add("User-Agent", "mine");
+  in.headers.add("x-client", "request").add("Host", "other.example");
+  CHECK(encode(in) ==
+        "GET /a?b=c HTTP/1.1\r\n"
+        "Host: other.example\r\n"
+        "Accept: text/html\r\n"
+        "User-Agent: mine\r\n"
+        "x-client: request\r\n"
+        "\r\n");
+}
+
+TEST_CASE("[45] Content-Length is there whenever the method or a body asks for it, once") {
+  Input in;
+  in.method = Method::post();
+  CHECK(encode(in).find("Content-Length: 0\r\n") != std::string::npos);
+  in.has_body = true;
+  in.body_size = 12345;
+  in.content_type = "application/json";
+  in.headers.add("Content-Length", "12345");
+  const auto text = encode(in);
+  CHECK(text.find("Content-Length: 12345\r\n") != std::string::npos);
+  CHECK(text.find("Content-Length") == text.rfind("Content-Length"));
+  CHECK(text.find("Content-Type: application/json\r\n") != std::string::npos);
+  in.headers.add("content-type", "text/plain");
+  CHECK(encode(in).find("application/json") == std::string::npos);
+}
+
+TEST_CASE("Connection: close is announced once") {
+  Input in;
+  in.close = true;
+  CHECK(encode(in).find("Connection: close\r\n") != std::string::npos);
+  in.headers.add("Connection", "Close");
+  const auto text = encode(in);
+  CHECK(text.find("Connection") == text.rfind("Connection"));
+}
+
+TEST_CASE("[44] framing fields that the library could not keep true are refused") {
+  using ferry::detail::check_framing_fields;
+  const auto refused = [](const char* name, const char* value, bool has_body, std::uint64_t size) {
+    Headers headers;
+    headers.add(name, value);
+    const auto error = check_framing_fields(headers, has_body, size);
+    return error && error->code() == Errc::invalid_header;
+  };
+  CHECK(refused("Transfer-Encoding", "chunked", true, 5));
+  CHECK(refused("content-length", "6", true, 5));
+  CHECK(refused("Content-Length", "+5", true, 5));
+  CHECK(refused("Content-Length", "5, 5", true, 5));
+  CHECK(refused("Content-Length", "5", false, 0));
+  CHECK_FALSE(refused("CONTENT-LENGTH", "5", true, 5));
+  CHECK(refused("Host", "", false, 0));
+  CHECK(refused("Host", "a b", false, 0));
+  CHECK(refused("Host", "user@host", false, 0));
+  CHECK_FALSE(refused("Host", "host:80", false, 0));
+
+  Headers two_lengths;
+  two_lengths.add("Content-Length", "5").add("content-length", "5");
+  CHECK(check_framing_fields(two_lengths, true, 5));
+  Headers two_hosts;
+  two_hosts.add("Host", "a").add("host", "a");
+  CHECK(check_framing_fields(two_hosts, false, 0));
+}

@@ -1,0 +1,419 @@
+#include <ferry/detail/pool_state.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+
+using namespace std::chrono_literals;
+using ferry::CloseReason;
+using ferry::Limits;
+using Pool = ferry::detail::PoolState<int, int>;  // Connections and waiters are numbers.
+
+namespace {
+
+/// A pool whose decisions are carried out by hand.
+struct Table {
+  explicit Table(Limits limits = {}) : pool(limits) {}
+
+  Pool::Slot* take(const std::string& key) {
+    begin();
+    return pool.take(key, now, out);
+  }
+  Pool::Ticket& wait(const std::string& key, bool fresh = false) {
+    begin();
+    tickets.push_back(std::make_unique<Pool::Ticket>(static_cast<int>(tickets.size()), fresh));
+    pool.enqueue(*tickets.back(), key, out);
+    note_dials();
+    return *tickets.back();
+  }
+  Pool::Slot* leave(Pool::Ticket& ticket) {
+    begin();
+    Pool::Slot* slot = pool.leave(ticket, out);
+    note_dials();
+    return slot;
+  }
+  /// Finishes the oldest dial.
+  void dialled() { dialled(dials.front()); }
+  void dialled(Pool::Slot* slot) {
+    begin();
+    std::erase(dials, slot);
+    pool.dialled(*slot, ++connections, now, now + idle, out);
+    note_dials();
+  }
+  void dial_failed(Pool::Slot* slot) {
+    begin();
+    std::erase(dials, slot);
+    pool.dial_failed(*slot, out);
+    note_dials();
+  }
+  void release(Pool::Slot* slot) {
+    begin();
+    pool.release(*slot, now, now + idle, out);
+    note_dials();
+  }
+  void discard(Pool::Slot* slot) {
+    begin();
+    pool.discard(*slot, CloseReason::failed, out);
+    note_dials();
+  }
+
+  /// Opens a connection to `key` and has it, as a first request would.
+  Pool::Slot* open(const std::string& key) {
+    Pool::Ticket& ticket = wait(key);
+    REQUIRE(dials.size() == 1);
+    dialled();
+    return leave(ticket);
+  }
+
+  std::string counts() const {
+    const auto c = pool.counts();
+    return std::to_string(c.active) + " active " + std::to_string(c.idle) + " idle " + std::to_string(c.dialling) + " dialling " +
+           std::to_string(c.waiting) + " waiting";
+  }
+  std::string closed() const {
+    std::string text;
+    for (const auto& closing : out.closing) text += std::to_string(closing.connection) + " " + std::string(to_string(closing.reason)) + ";";
+    return text;
+  }
+
+  void begin() { out = {}; }
+  void note_dials() {
+    for (const auto& [slot, waiter] : out.dials) dials.push_back(slot);
+  }
+
+  Pool pool;
+  Pool::Decisions out;
+  Pool::Time now{};
+  std::chrono::nanoseconds idle = 4s;
+  int connections = 0;
+  std::deque<Pool::Slot*> dials;
+  std::vector<std::unique_ptr<Pool::Ticket>> tickets;
+};
+
+Limits at_most(std::size_t total, std::size_t per_host = ferry::no_limit) {
+  Limits limits;
+  limits.max_connections = total;
+  limits.max_connections_per_host = per_host;
+  return limits;
+}
+
+}  // namespace
+
+TEST_CASE("a first request dials, a second one reuses") {
+  Table t;
+  CHECK(t.take("a") == nullptr);
+  Pool::Slot* slot = t.open("a");
+  REQUIRE(slot);
+  CHECK(slot->number == 1);
+  CHECK(t.counts() == "1 active 0 idle 0 dialling 0 waiting");
+  t.release(slot);
+  CHECK(t.counts() == "0 active 1 idle 0 dialling 0 waiting");
+  CHECK(t.take("b") == nullptr);
+  CHECK(t.take("a") == slot);
+  CHECK(slot->connection == 1);
+}
+
+TEST_CASE("reuse is last in, first out") {
+  Table t;
+  auto* one = t.open("a");
+  auto* two = t.open("a");
+  t.release(one);
+  t.release(two);
+  CHECK(t.take("a") == two);
+  CHECK(t.take("a") == one);
+  CHECK(t.take("a") == nullptr);
+}
+
+TEST_CASE("[39] idle connections expire at the pool's next event") {
+  Table t;
+  auto* one = t.open("a");
+  auto* two = t.open("b");
+  t.release(one);
+  t.now += 3s;
+  t.release(two);
+  t.now += 1s;
+  CHECK(t.take("c") == nullptr);
+  CHECK(t.closed() == "1 idle for too long;");
+  CHECK(t.take("b") == two);
+}
+
+TEST_CASE("the idle cap closes the one that would expire first") {
+  Limits limits;
+  limits.max_idle = 1;
+  Table t(limits);
+  auto* one = t.open("a");
+  auto* two = t.open("a");
+  t.release(one);
+  t.now += 1s;
+  t.release(two);
+  CHECK(t.closed() == "1 too many idle;");
+  CHECK(t.take("a") == two);
+
+  limits.max_idle = 0;
+  Table none(limits);
+  none.release(none.open("a"));
+  CHECK(none.closed() == "1 too many idle;");
+  CHECK(none.counts() == "0 active 0 idle 0 dialling 0 waiting");
+}
+
+TEST_CASE("[37] dials count against the limits, and waiters are first in, first out") {
+  Table t(at_most(2));
+  auto& a = t.wait("k");
+  auto& b = t.wait("k");
+  auto& c = t.wait("k");
+  CHECK(t.counts() == "0 active 0 idle 2 dialling 3 waiting");
+  t.dialled(t.dials.back());  // The second dial is done first: the first waiter has it.
+  CHECK(t.out.granted == std::vector<int>{a.waiter});
+  auto* slot = t.leave(a);
+  REQUIRE(slot);
+  t.release(slot);
+  CHECK(t.out.granted == std::vector<int>{b.waiter});
+  t.dialled();
+  CHECK(t.out.granted == std::vector<int>{c.waiter});
+  CHECK(t.counts() == "2 active 0 idle 0 dialling 0 waiting");
+}
+
+TEST_CASE("a per-host limit leaves the others their places") {
+  Table t(at_most(10, 1));
+  t.wait("a");
+  t.wait("a");
+  t.wait("b");
+  CHECK(t.counts() == "0 active 0 idle 2 dialling 3 waiting");
+}
+
+TEST_CASE("a waiter takes a freed connection before its own dial, and the dial serves the next or idles") {
+  Table t;
+  auto* kept = t.open("k");
+  auto& a = t.wait("k");
+  t.release(kept);
+  CHECK(t.out.granted == std::vector<int>{a.waiter});
+  CHECK(t.counts() == "1 active 0 idle 1 dialling 0 waiting");
+  auto& b = t.wait("k");
+  CHECK(t.out.dials.empty());  // The spare dial is enough for it.
+  t.dialled();
+  CHECK(t.out.granted == std::vector<int>{b.waiter});
+
+  auto& c = t.wait("k");
+  t.release(t.leave(a));
+  CHECK(t.out.granted == std::vector<int>{c.waiter});
+  t.dialled();
+  CHECK(t.counts() == "2 active 1 idle 0 dialling 0 waiting");
+}
+
+TEST_CASE("[37] a failed dial is its own waiter's answer, and frees its place for the next") {
+  Table t(at_most(1));
+  auto& a = t.wait("k");
+  auto& b = t.wait("k");
+  t.dial_failed(t.dials.front());
+  CHECK(t.out.failed == std::vector<int>{a.waiter});
+  REQUIRE(t.out.dials.size() == 1);
+  CHECK(t.out.dials[0].second == b.waiter);
+  t.dial_failed(t.dials.front());
+  CHECK(t.out.failed == std::vector<int>{b.waiter});
+  CHECK(t.out.dials.empty());
+  CHECK(t.counts() == "0 active 0 idle 0 dialling 0 waiting");
+}
+
+TEST_CASE("a waiter whose dial served another still counts on one") {
+  Table t(at_most(2));
+  auto& a = t.wait("k");
+  auto& b = t.wait("k");
+  Pool::Slot* first = t.dials[0];
+  t.dialled(t.dials[1]);  // b's dial serves a; b now counts on a's.
+  CHECK(t.out.granted == std::vector<int>{a.waiter});
+  t.dial_failed(first);
+  CHECK(t.out.failed == std::vector<int>{b.waiter});
+}
+
+TEST_CASE("[37] a waiter that leaves gives up its place, and a connection just granted") {
+  Table t(at_most(1));
+  auto* slot = t.open("k");
+  auto& a = t.wait("k");
+  auto& b = t.wait("k");
+  auto& c = t.wait("k");
+  CHECK(t.leave(b) == nullptr);
+  t.release(slot);
+  CHECK(t.out.granted == std::vector<int>{a.waiter});
+  CHECK(t.leave(a) == slot);
+  t.release(slot);
+  CHECK(t.out.granted == std::vector<int>{c.waiter});
+}
+
+TEST_CASE("an idle connection of another origin makes room for a new one") {
+  Table t(at_most(2));
+  auto* a = t.open("a");
+  auto* b = t.open("b");
+  t.release(a);
+  t.now += 1s;
+  t.release(b);
+  t.wait("c");
+  CHECK(t.closed() == "1 made room for another origin;");
+  CHECK(t.out.dials.size() == 1);
+}
+
+TEST_CASE("a busy origin does not keep the others out") {
+  Table t(at_most(1));
+  auto* a = t.open("a");
+  auto& b = t.wait("b");
+  t.wait("a");
+  t.release(a);  // Its own queue is younger than b's.
+  CHECK(t.closed() == "1 made room for another origin;");
+  REQUIRE(t.out.dials.size() == 1);
+  CHECK(t.out.dials[0].second == b.waiter);
+}
+
+TEST_CASE("[31] a retry is served by a new connection only") {
+  Table t(at_most(1));
+  auto* kept = t.open("k");
+  auto& retry = t.wait("k", true);
+  t.release(kept);
+  CHECK(t.out.granted.empty());
+  CHECK(t.closed() == "1 made room for another origin;");
+  t.dialled();
+  CHECK(t.out.granted == std::vector<int>{retry.waiter});
+}
+
+TEST_CASE("[63] dials that nobody waits for end when nothing is in flight") {
+  Table t;
+  auto& a = t.wait("k");
+  t.leave(a);
+  CHECK(t.out.abandoned == std::vector<Pool::Slot*>{t.dials.front()});
+  auto& b = t.wait("k");  // It does not count on a dial that has been told to end.
+  CHECK(t.out.dials.size() == 1);
+  t.dial_failed(t.dials.front());
+  CHECK(t.out.failed.empty());
+  t.dialled();
+  CHECK(t.out.granted == std::vector<int>{b.waiter});
+}
+
+TEST_CASE("closing lets what is in flight finish, or not") {
+  Table t;
+  auto* busy = t.open("k");
+  t.release(t.open("k"));
+  t.begin();
+  t.pool.close(false, t.out);
+  CHECK(t.closed() == "2 client closed;");
+  t.release(busy);
+  CHECK(t.closed() == "1 client closed;");
+
+  Table hard(at_most(1));
+  hard.open("k");
+  auto& waiting = hard.wait("k");
+  hard.begin();
+  hard.pool.close(true, hard.out);
+  CHECK(hard.out.failed == std::vector<int>{waiting.waiter});
+  CHECK(hard.counts() == "1 active 0 idle 0 dialling 0 waiting");
+}
+
+TEST_CASE("[37] [38] whatever happens, the limits hold, queues are fair and nothing is lost") {
+  std::mt19937 random(20231);
+  for (int round = 0; round < 40; ++round) {
+    const std::size_t total = 1 + random() % 5;
+    const std::size_t per_host = 1 + random() % 3;
+    Table t(at_most(total, per_host));
+    std::vector<Pool::Slot*> held;
+    std::map<std::string, std::deque<int>> queues;  // Who waits for what, in order.
+    std::map<int, std::string> key_of;
+    const auto served = [&](int waiter) {
+      auto& queue = queues[key_of[waiter]];
+      REQUIRE(!queue.empty());
+      CHECK(queue.front() == waiter);  // First in, first out.
+      queue.pop_front();
+      held.push_back(t.leave(*t.tickets[static_cast<std::size_t>(waiter)]));
+      REQUIRE(held.back());
+    };
+    const auto settle = [&] {
+      // Serving changes the decisions; take them first.
+      const auto granted = t.out.granted;
+      const auto failed = t.out.failed;
+      for (const int waiter : failed) std::erase(queues[key_of[waiter]], waiter);
+      for (const int waiter : granted) served(waiter);
+    };
+    for (int step = 0; step < 1500; ++step) {
+      const std::string key(1, static_cast<char>('a' + random() % 3));
+      switch (random() % 8) {
+        case 0:
+        case 1:
+        case 2:
+          if (auto* slot = t.take(key)) {
+            held.push_back(slot);
+          } else {
+            const int waiter = static_cast<int>(t.tickets.size());
+            key_of[waiter] = key;
+            queues[key].push_back(waiter);
+            t.wait(key);
+            settle();
+          }
+          break;
+        case 3:
+          if (!t.dials.empty()) {
+            t.dialled(t.dials[random() % t.dials.size()]);
+            settle();
+          }
+          break;
+        case 4:
+          if (!t.dials.empty()) {
+            t.dial_failed(t.dials[random() % t.dials.size()]);
+            settle();
+          }
+          break;
+        case 5:
+        case 6:
+          if (!held.empty()) {
+            const auto at = random() % held.size();
+            auto* slot = held[at];
+            held.erase(held.begin() + static_cast<std::ptrdiff_t>(at));
+            if (random() % 3 == 0)
+              t.discard(slot);
+            else
+              t.release(slot);
+            settle();
+          }
+          break;
+        case 7:
+          if (!queues[key].empty()) {
+            auto& queue = queues[key];
+            const auto at = random() % queue.size();
+            const int waiter = queue[at];
+            queue.erase(queue.begin() + static_cast<std::ptrdiff_t>(at));
+            CHECK(t.leave(*t.tickets[static_cast<std::size_t>(waiter)]) == nullptr);
+            settle();
+          }
+          break;
+      }
+      t.now += 100ms;
+      const auto counts = t.pool.counts();
+      REQUIRE(counts.active == held.size());
+      REQUIRE(counts.dialling == t.dials.size());
+      REQUIRE(counts.active + counts.idle + counts.dialling <= total);
+      std::size_t waiting = 0;
+      for (const auto& [k, queue] : queues) waiting += queue.size();
+      REQUIRE(counts.waiting == waiting);
+      t.pool.for_each_host([&](const Pool::Host& host) { REQUIRE(host.slots <= per_host); });
+      // Nobody waits while there is a place for them.
+      if (counts.active + counts.idle + counts.dialling < total || counts.idle > 0) {
+        t.pool.for_each_host([&](const Pool::Host& host) {
+          if (host.slots < per_host) REQUIRE(host.dials >= std::min(host.queue.size(), host.dials + 1));
+        });
+      }
+    }
+    // In the end everybody is served.
+    while (t.pool.counts().waiting > 0) {
+      if (!held.empty()) {
+        auto* slot = held.back();
+        held.pop_back();
+        t.release(slot);
+      } else {
+        REQUIRE(!t.dials.empty());
+        t.dialled();
+      }
+      settle();
+    }
+  }
+}
