@@ -20,8 +20,8 @@ namespace ferry::testing {
 /// What a `ScriptedStream` does, and what has been done to it. Shared with the test, which may read and
 /// change it between requests.
 ///
-/// A response becomes readable when something is read after something was written; so requests and
-/// responses take turns without the script looking into either. Threads: one at a time.
+/// A response becomes readable when a read waits for it after something was written; so requests and
+/// responses take turns without the script looking into either. A test may also set `readable` itself. Threads: one at a time.
 class Script {
  public:
   /// What a read finds when there are no more responses.
@@ -42,6 +42,7 @@ class Script {
   bool writes_block = false;  ///< Non-blocking writes always "would block", as over TLS.
   int fail_at = 0;            ///< This operation, counted from 1, fails; 0: none does.
   std::error_code failure = asio::error::connection_reset;
+  bool failure_lasts = true;  ///< Every later operation fails as well, as on a real connection.
   Look idle_look = Look::quiet;  ///< What a look finds when nothing is there to be read.
 
   std::string written;  ///< All bytes written.
@@ -63,6 +64,7 @@ class ScriptedStream final : public Stream {
   asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer, std::error_code& error) override {
     auto token = asio::redirect_error(asio::use_awaitable, error);
     co_await asio::post(executor_, token);
+    begin_response();
     const auto count = try_read_some(buffer, error);
     if (error != asio::error::would_block) co_return count;
     error.clear();
@@ -79,12 +81,8 @@ class ScriptedStream final : public Stream {
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
     Script& script = *script_;
     error.clear();
-    if (script.readable.empty() && script.turn_to_answer && !script.responses.empty()) {
-      script.readable = std::move(script.responses.front());
-      script.responses.pop_front();
-      script.turn_to_answer = false;
-    }
-    if (script.readable.empty() && script.end == Script::End::silence && !script.aborted) {
+    const bool failed = script.fail_at > 0 && script.failure_lasts && script.operations >= script.fail_at;
+    if (script.readable.empty() && script.end == Script::End::silence && !script.aborted && !failed) {
       error = asio::error::would_block;
       return 0;
     }
@@ -120,6 +118,14 @@ class ScriptedStream final : public Stream {
   std::string remote_endpoint() const override { return "scripted"; }
 
  private:
+  void begin_response() {
+    Script& script = *script_;
+    if (!script.readable.empty() || !script.turn_to_answer || script.responses.empty()) return;
+    script.readable = std::move(script.responses.front());
+    script.responses.pop_front();
+    script.turn_to_answer = false;
+  }
+
   std::size_t write(std::span<const asio::const_buffer> buffers, std::error_code& error) {
     error.clear();
     if (fails(error)) return 0;
@@ -134,7 +140,10 @@ class ScriptedStream final : public Stream {
   }
 
   bool fails(std::error_code& error) {
-    if (++script_->operations == script_->fail_at) error = script_->failure;
+    const int fail_at = script_->fail_at;
+    ++script_->operations;
+    if (fail_at > 0 && (script_->operations == fail_at || (script_->failure_lasts && script_->operations > fail_at)))
+      error = script_->failure;
     if (script_->aborted || script_->closed) error = asio::error::eof;
     return static_cast<bool>(error);
   }

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <ferry/ferry.hpp>
+
+#include <doctest/doctest.h>
+
+#include <exception>
+#include <functional>
+#include <string>
+#include <utility>
+
+namespace test {
+
+/// Runs a coroutine on a context until nothing is left to do, and rethrows what it threw. It must have
+/// ended by then: a `run()` that returns early, or never, is a failure of what is tested.
+inline void run(asio::io_context& context, std::function<asio::awaitable<void>()> body) {
+  bool ended = false;
+  std::exception_ptr thrown;
+  asio::co_spawn(context, body(), [&](std::exception_ptr e) {
+    ended = true;
+    thrown = e;
+  });
+  context.restart();
+  context.run();
+  if (thrown) std::rethrow_exception(thrown);
+  REQUIRE(ended);
+}
+
+/// The code of the error that a result holds; a zero code if it holds none.
+template <class T>
+std::error_code code_of(const ferry::Result<T>& result) {
+  return result ? std::error_code() : result.error().code();
+}
+
+inline std::string ok(const std::string& body) {
+  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+}  // namespace test
+
+// doctest prints codes by their message.
+namespace doctest {
+template <>
+struct StringMaker<std::error_code> {
+  static String convert(const std::error_code& code) { return (std::string(code.category().name()) + ":" + code.message()).c_str(); }
+};
+template <>
+struct StringMaker<ferry::Errc> {
+  static String convert(ferry::Errc code) { return make_error_code(code).message().c_str(); }
+};
+}  // namespace doctest
