@@ -23,25 +23,21 @@ socket.socket = CountingSocket
 
 
 def client(mode):
-    """The context that owns the client's connections, giving the function that fetches a URL."""
+    """The context that owns the client's connections, and gives what has a `get`."""
     if mode == "httpx.Client":
         import httpx
-        owner = httpx.Client()
-    else:
-        import requests
-        if mode == "requests.get":
-            return contextlib.nullcontext(requests)
-        owner = requests.Session()
-    return owner
+        return httpx.Client()
+    import requests
+    return contextlib.nullcontext(requests) if mode == "requests.get" else requests.Session()
 
 
 def main(mode, url, count):
     owner = client(mode)  # the clock starts after the imports and httpx's loading of certificates
     elapsed = size = 0
     start = time.perf_counter()
-    with owner as get_from:
+    with owner as fetcher:
         for _ in range(count):
-            response = get_from.get(url)
+            response = fetcher.get(url)
             if response.status_code != 200:
                 sys.exit(f"status {response.status_code} from {url}")
             elapsed += response.elapsed.total_seconds()

@@ -79,10 +79,10 @@ int main(int argc, char** argv) {
                    rethrow);
     context.run();
     const Seconds wall = Clock::now() - start;
-    std::printf(
-        R"({"elapsed":%.6f,"with_setup":%.6f,"wall":%.6f,"connections":%d,"bytes":%zu})"
-        "\n",
-        sums.elapsed.count(), sums.with_setup.count(), wall.count(), sums.connections, sums.bytes);
+    std::printf(R"({"elapsed":%.6f,"with_setup":%.6f,"wall":%.6f,"connections":%d,"bytes":%zu})"
+                "\n",
+                sums.elapsed.count(), sums.with_setup.count(), wall.count(), sums.connections,
+                sums.bytes);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "seed_client: %s\n", error.what());
     return 1;

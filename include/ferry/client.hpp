@@ -74,13 +74,13 @@ class Client {
 
   /// Sends any request.
   asio::awaitable<Response> send(Request request, RequestOptions options = {}) const {
-    return send_or_throw(handle_->pool.shared_core(), handle_->core, std::move(request), options);
+    return detail::send<Response>(handle_->pool.shared_core(), handle_->core, std::move(request), options);
   }
 
   /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
   /// throws.
   asio::awaitable<Result<Response>> try_send(Request request, RequestOptions options = {}) const {
-    return send_or_error(handle_->pool.shared_core(), handle_->core, std::move(request), options);
+    return detail::send<Result<Response>>(handle_->pool.shared_core(), handle_->core, std::move(request), options);
   }
 
   /// Ends this client's requests, in flight and later ones, with `Errc::client_closed`; closes the
@@ -129,36 +129,6 @@ class Client {
     result.observer = options.observer;
     result.connector = options.connector;
     return result;
-  }
-
-  /// The one place where errors are thrown, and the one where Asio's are caught.
-  static asio::awaitable<Response> send_or_throw(std::shared_ptr<detail::PoolCore> pool,
-                                                 std::shared_ptr<const detail::ClientCore> core, Request request,
-                                                 RequestOptions options) {
-    Result<Response> result;
-    try {
-      result = co_await detail::send(std::move(pool), std::move(core), std::move(request), options);
-    } catch (const std::system_error& e) {
-      result = from_asio(e);
-    }
-    co_return std::move(result).value();
-  }
-  static asio::awaitable<Result<Response>> send_or_error(std::shared_ptr<detail::PoolCore> pool,
-                                                         std::shared_ptr<const detail::ClientCore> core, Request request,
-                                                         RequestOptions options) {
-    Result<Response> result;
-    try {
-      result = co_await detail::send(std::move(pool), std::move(core), std::move(request), options);
-    } catch (const std::system_error& e) {
-      result = from_asio(e);
-    }
-    co_return result;
-  }
-
-  /// Asio throws `operation_aborted` at whatever a cancelled coroutine awaits next.
-  static Error from_asio(const std::system_error& e) {
-    if (e.code() != asio::error::operation_aborted) throw;
-    return Error(Errc::cancelled);
   }
 
   std::shared_ptr<Handle> handle_;

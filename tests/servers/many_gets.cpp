@@ -1,5 +1,6 @@
-// TOTAL GETs of URL on one client, CONCURRENCY at a time. Prints one line of JSON; tests/servers/run
-// starts it. Requests that fail are counted, and the exit code is 0 all the same: the caller judges.
+// TOTAL GETs of URL on one client, CONCURRENCY at a time. Prints one line of JSON;
+// tests/servers/run starts it. Requests that fail are counted, and the exit code is 0 all the same:
+// the caller judges.
 //
 // usage: many_gets URL TOTAL CONCURRENCY
 
@@ -77,10 +78,10 @@ int main(int argc, char** argv) {
     }
     context.run();
     const auto opened = static_cast<unsigned long long>(client.pool().stats().opened);
-    std::printf(
-        R"({"ok":%d,"errors":%d,"opened":%llu,"announced_close":%d,"first_error":%s})"
-        "\n",
-        run.ok, run.errors, opened, run.announced_close, json_string(run.first_error).c_str());
+    std::printf(R"({"ok":%d,"errors":%d,"opened":%llu,"announced_close":%d,"first_error":%s})"
+                "\n",
+                run.ok, run.errors, opened, run.announced_close,
+                json_string(run.first_error).c_str());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "many_gets: %s\n", error.what());
     return 1;

@@ -33,15 +33,17 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
       timer_.emplace<asio::steady_timer>(executor);
   }
 
-  /// Ends all watches of this owner as `closed`.
+  /// Ends all watches of this owner as `closed`. Its flag, if it has one, must be set already: a watch
+  /// that is entered later looks at it.
   void close(const void* owner) noexcept {
     const std::lock_guard lock(mutex_);
     for (Entry* entry : entries_.items())
       if (entry->owner == owner) end(*entry, Verdict::closed);
   }
-  /// Ends all watches as `closed`.
+  /// Ends all watches, and those to come, as `closed`.
   void close_all() noexcept {
     const std::lock_guard lock(mutex_);
+    closed_ = true;
     for (Entry* entry : entries_.items()) end(*entry, Verdict::closed);
   }
 
@@ -122,6 +124,7 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
   std::variant<std::monostate, UncountedTimer, asio::steady_timer> timer_;
   Clock::time_point armed_ = Clock::time_point::max();
   std::uint64_t number_ = 0;
+  bool closed_ = false;
   IndexedHeap<Entry, DueFirst> entries_;
 };
 
@@ -129,7 +132,9 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
 class Watch {
  public:
   /// @param owner whose watch this is, for `Deadlines::close`.
-  Watch(Deadlines& deadlines, const void* owner, Clock::time_point total) : deadlines_(deadlines) {
+  /// @param owner_closed set before that is called.
+  Watch(Deadlines& deadlines, const void* owner, const std::atomic<bool>* owner_closed, Clock::time_point total)
+      : deadlines_(deadlines), owner_closed_(owner_closed) {
     entry_.owner = owner;
     entry_.total = total;
   }
@@ -146,6 +151,7 @@ class Watch {
     const std::lock_guard lock(deadlines_.mutex_);
     entry_.phase.store(phase, std::memory_order_relaxed);
     entry_.target = target;
+    if (deadlines_.closed_ || (owner_closed_ && *owner_closed_)) Deadlines::end(entry_, Deadlines::Verdict::closed);
     if (ended()) return false;
     entry_.due.store(due, std::memory_order_relaxed);
     if (due <= now) {
@@ -241,6 +247,7 @@ class Watch {
   }
 
   Deadlines& deadlines_;
+  const std::atomic<bool>* const owner_closed_;
   Deadlines::Entry entry_;
   Duration limit_ = no_timeout;
 };

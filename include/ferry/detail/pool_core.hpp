@@ -231,7 +231,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       event.number = guard.number;
       observe(pool.options_.observer, event);
     }
-    Watch watch(*pool.deadlines_, slot, Clock::time_point::max());
+    Watch watch(*pool.deadlines_, slot, nullptr, Clock::time_point::max());
     DialContext context(watch, waiter->host, waiter->port, waiter->resolve_limit, waiter->connect_limit);
     waiter.reset();
     Result<std::unique_ptr<Stream>> stream;

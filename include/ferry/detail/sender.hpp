@@ -6,6 +6,7 @@
 #include <ferry/response.hpp>
 
 #include <atomic>
+#include <concepts>
 #include <memory>
 #include <optional>
 #include <string>
@@ -77,18 +78,32 @@ inline Result<Url> prepare(const ClientCore& client, Request& request, const Tim
   return url;
 }
 
+/// What a caller of `send` gets for a failure: the error in a `Result`, or thrown. This is the one place
+/// where errors become exceptions.
+template <class Answer>
+Answer fail(Error error) {
+  if constexpr (std::same_as<Answer, Response>)
+    throw error;
+  else
+    return error;
+}
+
 /// Sends a request, and once more if its kept connection turns out to have been closed.
 ///
+/// One coroutine, with either way of reporting failures: a wrapper would be one more frame, to be
+/// allocated for every request.
+/// @tparam Answer `Response` to throw errors, `Result<Response>` to return them.
 /// Cancellation: terminal; the connection is closed, a place in the queue given up.
-inline asio::awaitable<Result<Response>> send(std::shared_ptr<PoolCore> pool, std::shared_ptr<const ClientCore> client,
-                                              Request request, RequestOptions options) {
+template <class Answer>
+asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool, std::shared_ptr<const ClientCore> client, Request request,
+                             RequestOptions options) {
   const ClientOptions& settings = client->options;
   const Timeouts timeouts = merged(settings.timeouts, options);
   const auto begin = Clock::now();
 
   Result<Url> prepared = prepare(*client, request, timeouts);
-  if (!prepared) co_return prepared.error();
-  Url url = std::move(*prepared);
+  if (!prepared) co_return fail<Answer>(prepared.error());
+  const Url& url = *prepared;
 
   const ParserLimits limits{settings.limits.max_head_size, settings.limits.max_fields,
                             options.max_body_size.value_or(settings.limits.max_body_size)};
@@ -101,7 +116,7 @@ inline asio::awaitable<Result<Response>> send(std::shared_ptr<PoolCore> pool, st
   event.target = url.target();
 
   Lease lease(*pool);  // Outlives the watch, which may abort its stream.
-  Watch watch(pool->deadlines(), client.get(), after(begin, timeouts.total));
+  Watch watch(pool->deadlines(), client.get(), &client->closed, after(begin, timeouts.total));
   ConnectionInfo info;
   Timings timings;
   std::optional<Error> failure;
@@ -109,66 +124,71 @@ inline asio::awaitable<Result<Response>> send(std::shared_ptr<PoolCore> pool, st
   for (int attempt = 1;; ++attempt) {
     event.attempt = attempt;
     Phase phase = Phase::pool;
-    const auto queued = Clock::now();
-    while (!lease) {
-      if (!fresh) lease.take(pool->take_idle(url.origin()));
-      if (lease) break;
-      auto granted = co_await pool->wait_for_connection(url, fresh, timeouts, watch, settings.observer);
-      if (!granted) {
-        failure = std::move(granted).error();
-        phase = phase_of(*failure, watch);
-        break;
-      }
-      if ((*granted)->connection->requests == 0 || pool->is_fit(**granted)) lease.take(*granted);
-    }
     std::uint64_t bytes_sent = 0;
-    if (lease) {
-      PooledConnection& connection = lease.connection();
-      info.facts = connection.facts;
-      info.reused = connection.requests > 0;
-      info.request_number = ++connection.requests;
-      const auto start = Clock::now();
-      timings.queued += start - queued;
-      timings.resolve = info.reused ? Duration() : connection.resolved_in;
-      timings.connect = info.reused ? Duration() : connection.connected_in;
-      info.idle_for = info.reused ? start - lease.slot().idle_since : Duration();
-      event.connection = connection.facts->id;
-      if (settings.observer && info.reused) {
-        event.kind = Event::Kind::connection_reused;
-        event.duration = info.idle_for;
-        observe(settings.observer, event);
+    failure.reset();
+    try {
+      const auto queued = Clock::now();
+      while (!lease) {
+        if (!fresh) lease.take(pool->take_idle(url.origin()));
+        if (lease) break;
+        auto granted = co_await pool->wait_for_connection(url, fresh, timeouts, watch, settings.observer);
+        if (!granted) {
+          failure = granted.error();
+          phase = phase_of(*failure, watch);
+          break;
+        }
+        if ((*granted)->connection->requests == 0 || pool->is_fit(**granted)) lease.take(*granted);
       }
-
-      ResponseMessage message;
-      ExchangeTimes times;
-      if (client->closed || pool->is_closed())
-        failure = Error(Errc::client_closed);
-      else
-        failure = co_await connection.h1.exchange(head, request.body().bytes(), timeouts, limits, watch, message, times,
-                                                  settings.observer, event);
-      if (!failure) {
-        watch.finish();
-        if (watch.ended())  // Time ran out as the last byte came: it aborted a connection that is done.
-          lease.discard(CloseReason::failed);
-        else if (const auto reason = connection.h1.reuse_verdict(message))
-          lease.discard(*reason);
-        else
-          lease.release(keep_alive_hint(message.headers));
-        timings.send = times.sent - times.begin;
-        timings.first_byte = times.first_byte - times.sent;
-        timings.receive = times.end - times.first_byte;
-        timings.total = times.end - begin;
-        if (settings.observer) {
-          event.kind = Event::Kind::response_received;
-          event.status = message.status;
-          event.body_size = message.body.size();
-          event.duration = timings.total;
+      if (lease) {
+        PooledConnection& connection = lease.connection();
+        const auto start = Clock::now();
+        info.facts = connection.facts;
+        info.reused = connection.requests > 0;
+        info.request_number = ++connection.requests;
+        info.idle_for = info.reused ? start - lease.slot().idle_since : Duration();
+        timings.queued += start - queued;
+        timings.resolve = info.reused ? Duration() : connection.resolved_in;
+        timings.connect = info.reused ? Duration() : connection.connected_in;
+        event.connection = info.id();
+        if (settings.observer && info.reused) {
+          event.kind = Event::Kind::connection_reused;
+          event.duration = info.idle_for;
           observe(settings.observer, event);
         }
-        co_return Response(std::move(message), std::move(url), times.head - times.begin, timings, std::move(info));
+
+        ResponseMessage message;
+        ExchangeTimes times;
+        failure = co_await connection.h1.exchange(head, request.body().bytes(), timeouts, limits, watch, message, times,
+                                                  settings.observer, event);
+        if (!failure) {
+          watch.finish();
+          if (watch.ended())  // Time ran out as the last byte came: a response all the same.
+            lease.discard(CloseReason::failed);
+          else if (const auto reason = connection.h1.reuse_verdict(message))
+            lease.discard(*reason);
+          else
+            lease.release(keep_alive_hint(message.headers));
+          timings.send = times.sent - times.begin;
+          timings.first_byte = times.first_byte - times.sent;
+          timings.receive = times.end - times.first_byte;
+          timings.total = times.end - begin;
+          if (settings.observer) {
+            event.kind = Event::Kind::response_received;
+            event.status = message.status;
+            event.body_size = message.body.size();
+            event.duration = timings.total;
+            observe(settings.observer, event);
+          }
+          co_return Response(std::move(message), std::move(*prepared), times.head - times.begin, timings, std::move(info));
+        }
+        phase = watch.phase();
+        bytes_sent = connection.h1.bytes_sent();
       }
+    } catch (const std::system_error& e) {
+      // Asio throws this at whatever a cancelled coroutine awaits next.
+      if (e.code() != asio::error::operation_aborted) throw;
+      failure.emplace(Errc::cancelled);
       phase = watch.phase();
-      bytes_sent = connection.h1.bytes_sent();
     }
 
     RetryFacts facts;
@@ -181,16 +201,16 @@ inline asio::awaitable<Result<Response>> send(std::shared_ptr<PoolCore> pool, st
     facts.idempotent = request.method().is_idempotent();
     facts.has_idempotency_key = head.headers.contains("Idempotency-Key") || head.defaults.contains("Idempotency-Key");
     const RetryVerdict verdict = retry_verdict(facts);
-    Error error = failure->at(phase, std::string(url.origin()), attempt, info.reused, bytes_sent);
+    failure = failure->at(phase, std::string(url.origin()), attempt, info.reused, bytes_sent);
     watch.leave();
     lease.discard(CloseReason::failed);
     if (settings.observer) {
       event.kind = is_retry(verdict) ? Event::Kind::request_retried : Event::Kind::request_failed;
-      event.error = &error;
+      event.error = &*failure;
       observe(settings.observer, event);
       event.error = nullptr;
     }
-    if (!is_retry(verdict)) co_return error;
+    if (!is_retry(verdict)) co_return fail<Answer>(std::move(*failure));
     info = ConnectionInfo();
     info.retry_reason = to_string(verdict);
     fresh = true;

@@ -1,0 +1,53 @@
+"""Turns the README's C++ snippets into one program that runs them all.
+
+A snippet that holds a `main` becomes a program part of its own, with its main renamed; every other one
+becomes the body of a coroutine, in which `client` is a client with a base_url. They find a server that
+answers everything: http://localhost:8080 becomes the address of the one that the program starts."""
+
+import re
+import sys
+
+readme, output = sys.argv[1:]
+text = open(readme, encoding="utf-8").read()
+snippets = re.findall(r"^```cpp\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+assert len(snippets) >= 5, "the README has lost its snippets"
+
+source = ['#include "support/server.hpp"', "#include <ferry/ferry.hpp>", "#include <ferry/testing/scripted_stream.hpp>",
+          "#include <asio/experimental/awaitable_operators.hpp>",
+          "#include <cassert>", "#include <cstdio>", "#include <cstdlib>", "#include <iostream>", "#include <vector>",
+          "using namespace std::chrono_literals;", "static std::string base;"]
+calls = []
+for number, snippet in enumerate(snippets):
+    snippet = snippet.replace('"http://localhost:8080', 'base + "')
+    line = text[: text.index("```cpp\n" + snippets[number])].count("\n") + 2
+    name = f"snippet_{line}"
+    if "int main" in snippet:
+        includes = re.findall(r"^#include.*$", snippet, re.MULTILINE)
+        body = re.sub(r"^#include.*$", "", snippet, flags=re.MULTILINE).replace("int main()", f"void {name}()")
+        source += includes + [f"namespace in_{name} {{", f'#line {line} "README.md"', body, "}", ""]
+        calls.append(f'  std::puts("README.md:{line}"); in_{name}::{name}();')
+    else:
+        source += [f"static asio::awaitable<void> {name}(ferry::Client client) {{", "  auto context = co_await asio::this_coro::executor;",
+                   "  (void)client; (void)context;", f'#line {line} "README.md"', snippet, "  co_return;", "}", ""]
+        calls.append(f'  std::puts("README.md:{line}"); run({name});')
+
+source.append("""
+static void run(asio::awaitable<void> (*snippet)(ferry::Client)) {
+  asio::io_context context{1};
+  ferry::ClientOptions options;
+  options.base_url = base + "/";
+  ferry::Client client(context, options);
+  bool ended = false;
+  asio::co_spawn(context, snippet(client), [&](std::exception_ptr e) {
+    if (e) std::rethrow_exception(e);
+    ended = true;
+  });
+  context.run();
+  if (!ended) std::abort();
+}
+
+int main() {
+  test::Server server;
+  base = "http://localhost:" + std::to_string(server.port());
+""" + "\n".join(calls) + "\n}\n")
+open(output, "w", encoding="utf-8").write("\n".join(source))

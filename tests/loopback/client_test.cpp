@@ -1,0 +1,457 @@
+#include "support/run.hpp"
+#include "support/server.hpp"
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/experimental/awaitable_operators.hpp>
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace std::chrono_literals;
+using ferry::Client;
+using ferry::ClientOptions;
+using ferry::Errc;
+using ferry::Request;
+using test::code_of;
+using test::Server;
+
+namespace {
+
+/// A listening port on which no connection is ever completed: its queue is full.
+class FullPort {
+ public:
+  FullPort() {
+    acceptor_.open(asio::ip::tcp::v4());
+    acceptor_.bind(asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    acceptor_.listen(0);
+    for (auto& socket : fillers_) socket.async_connect(acceptor_.local_endpoint(), asio::detached);
+    context_.poll();
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/"; }
+
+ private:
+  asio::io_context context_;
+  asio::ip::tcp::acceptor acceptor_{context_};
+  std::vector<asio::ip::tcp::socket> fillers_ = [this] {
+    std::vector<asio::ip::tcp::socket> sockets;
+    for (int i = 0; i < 4; ++i) sockets.emplace_back(context_);
+    return sockets;
+  }();
+};
+
+std::error_code get(asio::io_context& context, Client& client, std::string url, ferry::RequestOptions options = {}) {
+  std::error_code code;
+  test::run(context, [&]() -> asio::awaitable<void> {
+    const auto result = co_await client.try_send(Request::get(url), options);
+    code = code_of(result);
+  });
+  return code;
+}
+
+}  // namespace
+
+TEST_CASE("a client keeps its connection, ferry::get does not") {
+  Server server;
+  asio::io_context context{1};
+  Client client(context);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    for (std::uint64_t i = 1; i <= 10; ++i) {
+      const auto response = co_await client.get(server.url("/a?b=c"));
+      CHECK(response.body() == "/a?b=c");
+      CHECK(response.connection().request_number == i);
+      CHECK(response.connection().reused == (i > 1));
+      CHECK(response.connection().remote_endpoint() == server.url().substr(7, server.url().size() - 8));
+      CHECK(response.elapsed() > 0ns);
+      CHECK(response.timings().total >= response.elapsed());
+      CHECK((response.timings().connect > 0ns) == (i == 1));
+    }
+  });
+  CHECK(server.accepted() == 1);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    for (int i = 0; i < 5; ++i) {
+      const auto response = co_await ferry::get(server.url());
+      CHECK_FALSE(response.connection().reused);
+    }
+  });
+  CHECK(server.accepted() == 6);
+}
+
+TEST_CASE("all verbs") {
+  Server server;
+  asio::io_context context{1};
+  Client client(context);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    CHECK((co_await client.get(server.url("/g"))).body() == "/g");
+    CHECK((co_await client.head(server.url())).body().empty());
+    CHECK((co_await client.options(server.url("/o"))).body() == "/o");
+    CHECK((co_await client.post(server.url("/p"), ferry::json("{}"))).body() == "/p");
+    CHECK((co_await client.put(server.url("/u"), ferry::Body("x"))).body() == "/u");
+    CHECK((co_await client.patch(server.url("/a"))).body() == "/a");
+    CHECK((co_await client.delete_(server.url("/d"))).body() == "/d");
+    CHECK((co_await client.send(Request(ferry::Method("PURGE"), server.url("/x")))).body() == "/x");
+  });
+  CHECK(server.accepted() == 1);
+}
+
+TEST_CASE("large bodies, both ways and in every framing") {
+  std::string large(5'000'000, '\0');
+  for (std::size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>('a' + i * 7 % 23);
+  Server server([&](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    for (;;) {
+      const std::string request = co_await peer->read_request();
+      if (request.empty()) co_return;
+      if (request.starts_with("POST")) {
+        const bool same = request.substr(request.find("\r\n\r\n") + 4) == large;
+        co_await peer->write(test::response(same ? "same" : "different"));
+      } else if (request.starts_with("GET /chunked")) {
+        std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        co_await peer->write(std::move(head));
+        for (std::size_t at = 0; at < large.size(); at += 40'000) {
+          std::ostringstream size;
+          size << std::hex << std::min<std::size_t>(40'000, large.size() - at);
+          std::string chunk = size.str() + "\r\n" + large.substr(at, 40'000) + "\r\n";
+          co_await peer->write(std::move(chunk));
+        }
+        std::string end = "0\r\n\r\n";
+        co_await peer->write(std::move(end));
+      } else if (request.starts_with("GET /close")) {
+        std::string all = "HTTP/1.1 200 OK\r\n\r\n" + large;
+        co_await peer->write(std::move(all));
+        co_return;
+      } else {
+        co_await peer->write(test::response(large));
+      }
+    }
+  });
+  asio::io_context context{1};
+  Client client(context);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    CHECK((co_await client.get(server.url())).body() == large);
+    CHECK((co_await client.get(server.url("/chunked"))).body() == large);
+    CHECK((co_await client.post(server.url(), ferry::Body(large))).body() == "same");
+    CHECK((co_await client.get(server.url("/close"))).body() == large);
+  });
+  CHECK(server.accepted() == 1);
+  CHECK(client.pool().stats().idle == 0);
+}
+
+TEST_CASE("[37] [38] many at once on few connections: all finish, the limit holds") {
+  Server server;
+  asio::io_context context{1};
+  ClientOptions options;
+  options.limits.max_connections = 8;
+  Client client(context, options);
+  int done = 0;
+  for (int i = 0; i < 500; ++i) {
+    const std::string path = "/" + std::to_string(i);
+    asio::co_spawn(context, client.get(server.url(path)), [&done, path](std::exception_ptr e, ferry::Response response) {
+      CHECK_FALSE(e);
+      CHECK(response.body() == path);
+      ++done;
+    });
+  }
+  context.run();
+  CHECK(done == 500);
+  CHECK(server.most_at_once() <= 8);
+  CHECK(server.accepted() <= 8);
+  CHECK(client.pool().stats().idle <= 8);
+}
+
+TEST_CASE("a refused connection, an unknown host") {
+  asio::io_context context{1};
+  Client client(context);
+  std::uint16_t port = 0;
+  {
+    asio::ip::tcp::acceptor closed(context, asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    port = closed.local_endpoint().port();
+  }
+  test::run(context, [&]() -> asio::awaitable<void> {
+    const auto refused = co_await client.try_send(Request::get("http://127.0.0.1:" + std::to_string(port) + "/?secret"));
+    CHECK(code_of(refused) == Errc::connection_refused);
+    CHECK(refused.error().cause() == asio::error::connection_refused);
+    CHECK(refused.error().phase() == ferry::Phase::connect);
+    CHECK(std::string(refused.error().what()).find("secret") == std::string::npos);
+    const auto unknown = co_await client.try_send(Request::get("http://no-such-host.invalid/"));
+    CHECK(code_of(unknown) == Errc::host_not_found);
+  });
+  const auto stats = client.pool().stats();
+  CHECK(stats.failed == 2);
+  CHECK(stats.active + stats.idle + stats.connecting + stats.waiting == 0);
+}
+
+TEST_CASE("names are resolved, each address is tried in turn") {
+  Server server;  // On 127.0.0.1 only; localhost may be ::1 first.
+  asio::io_context context{1};
+  Client client(context);
+  CHECK_FALSE(get(context, client, "http://localhost:" + std::to_string(server.port()) + "/"));
+}
+
+TEST_CASE("[57] [60] the timeout of each phase, on real sockets") {
+  asio::io_context context{1};
+  Client client(context);
+  FullPort full;
+  CHECK(get(context, client, full.url(), {.connect_timeout = 20ms}) == Errc::connect_timeout);
+  CHECK(get(context, client, full.url(), {.timeout = 20ms}) == Errc::total_timeout);
+
+  Server silent(Server::silent());
+  CHECK(get(context, client, silent.url(), {.first_byte_timeout = 20ms}) == Errc::first_byte_timeout);
+  CHECK(get(context, client, silent.url(), {.timeout = 20ms}) == Errc::total_timeout);
+  Server half([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    const auto request = co_await peer->read_request();
+    std::string part = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello";
+    co_await peer->write(std::move(part));
+    co_await peer->wait_closed();
+  });
+  CHECK(get(context, client, half.url(), {.read_timeout = 20ms}) == Errc::read_timeout);
+
+  Server deaf([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    asio::steady_timer never(peer->socket().get_executor(), asio::steady_timer::time_point::max());
+    co_await never.async_wait(asio::use_awaitable);
+  });
+  test::run(context, [&]() -> asio::awaitable<void> {
+    ferry::Body endless(std::string(50'000'000, 'x'));
+    const auto result = co_await client.try_send(Request::post(deaf.url(), std::move(endless)), {.write_timeout = 20ms});
+    CHECK(code_of(result) == Errc::write_timeout);
+    CHECK(result.error().bytes_sent() > 0);
+  });
+  const auto stats = client.pool().stats();
+  CHECK(stats.active + stats.idle + stats.connecting + stats.waiting == 0);
+}
+
+TEST_CASE("[57] the pool timeout, and its place in the queue") {
+  Server silent(Server::silent());
+  asio::io_context context{1};
+  ClientOptions options;
+  options.limits.max_connections = 1;
+  Client client(context, options);
+  std::vector<std::error_code> codes;
+  const auto note = [&](std::exception_ptr, ferry::Result<ferry::Response> result) { codes.push_back(code_of(result)); };
+  asio::co_spawn(context, client.try_send(Request::get(silent.url()), {.timeout = 60ms}), note);
+  asio::co_spawn(context, client.try_send(Request::get(silent.url()), {.pool_timeout = 20ms}), note);
+  context.run();
+  REQUIRE(codes.size() == 2);
+  CHECK(codes[0] == Errc::pool_timeout);
+  CHECK(codes[1] == Errc::total_timeout);
+}
+
+TEST_CASE("[56] a server that drips a byte at a time meets the total timeout") {
+  Server drip([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    const auto request = co_await peer->read_request();
+    asio::steady_timer timer(peer->socket().get_executor());
+    for (;;) {
+      std::string byte = "H";
+      std::error_code error;
+      auto token = asio::redirect_error(asio::use_awaitable, error);
+      co_await asio::async_write(peer->socket(), asio::buffer(byte), token);
+      if (error) co_return;
+      timer.expires_after(5ms);
+      co_await timer.async_wait(asio::use_awaitable);
+    }
+  });
+  asio::io_context context{1};
+  Client client(context);
+  const auto code = get(context, client, drip.url(), {.read_timeout = 1s, .retry_stale = false});
+  CHECK(code == Errc::malformed_response);  // "HH" is no status line.
+  Server chunks([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    const auto request = co_await peer->read_request();
+    std::string next = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    asio::steady_timer timer(peer->socket().get_executor());
+    for (;;) {
+      std::error_code error;
+      auto token = asio::redirect_error(asio::use_awaitable, error);
+      co_await asio::async_write(peer->socket(), asio::buffer(next), token);
+      if (error) co_return;
+      next = "1\r\nx\r\n";
+      timer.expires_after(5ms);
+      co_await timer.async_wait(asio::use_awaitable);
+    }
+  });
+  CHECK(get(context, client, chunks.url(), {.timeout = 50ms, .read_timeout = 1s}) == Errc::total_timeout);
+}
+
+TEST_CASE("[13] [31] resets") {
+  asio::io_context context{1};
+  Client client(context);
+  Server at_once([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    const auto request = co_await peer->read_request();
+    peer->reset();
+  });
+  CHECK(get(context, client, at_once.url()) == Errc::connection_lost);
+  CHECK(at_once.accepted() == 1);
+  Server in_body([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    const auto request = co_await peer->read_request();
+    std::string part = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello";
+    co_await peer->write(std::move(part));
+    peer->reset();
+  });
+  CHECK(get(context, client, in_body.url()) == Errc::truncated_body);
+}
+
+TEST_CASE("[30] [31] a server that closes after each response costs no error") {
+  Server closes(Server::raw({test::response("x")}));
+  asio::io_context context{1};
+  Client client(context);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    for (int i = 0; i < 100; ++i) CHECK((co_await client.get(closes.url())).body() == "x");
+  });
+}
+
+TEST_CASE("[63] run() returns at once when no request is in flight") {
+  Server server;
+  Server silent(Server::silent());
+  FullPort full;
+  asio::io_context context{1};
+  Client client(context);
+  // poll() finds nothing to wait for: the context has no work left.
+  const auto ends_at_once = [&](std::string url, ferry::RequestOptions options, bool cancel) {
+    bool ended = false;
+    asio::cancellation_signal signal;
+    context.restart();
+    asio::co_spawn(context, client.try_send(Request::get(url), options),
+                   asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr, ferry::Result<ferry::Response>) { ended = true; }));
+    if (cancel) {
+      context.poll();
+      CHECK_FALSE(ended);
+      signal.emit(asio::cancellation_type::terminal);
+    }
+    while (!ended) REQUIRE(context.run_one() == 1);
+    context.poll();
+    return context.stopped();
+  };
+  CHECK(ends_at_once(server.url(), {}, false));
+  CHECK(ends_at_once(server.url(), {.timeout = 1h}, false));
+  CHECK(ends_at_once(silent.url(), {.timeout = 10ms}, false));
+  CHECK(ends_at_once(silent.url(), {}, true));
+  CHECK(ends_at_once(full.url(), {.timeout = 10ms}, false));
+  CHECK(ends_at_once(full.url(), {}, true));
+  CHECK(client.pool().stats().idle == 1);
+}
+
+TEST_CASE("[63] also on a strand, and on a thread pool") {
+  Server server;
+  asio::io_context context{1};
+  const auto strand = asio::make_strand(context);
+  Client on_strand{asio::any_io_executor(strand)};
+  bool ended = false;
+  asio::co_spawn(strand, on_strand.get(server.url()), [&](std::exception_ptr e, ferry::Response) { ended = !e; });
+  while (!ended) REQUIRE(context.run_one() == 1);
+  context.poll();
+  CHECK(context.stopped());
+
+  asio::thread_pool pool(2);
+  Client on_pool{asio::any_io_executor(pool.get_executor())};
+  std::atomic<int> done{0};
+  for (int i = 0; i < 20; ++i) asio::co_spawn(pool, on_pool.get(server.url()), [&](std::exception_ptr e, ferry::Response) { done += !e; });
+  pool.join();  // Returns when no work is left.
+  CHECK(done == 20);
+}
+
+TEST_CASE("[58] [60] awaitable_operators cancel cleanly, and the next request is clean") {
+  using namespace asio::experimental::awaitable_operators;
+  Server server([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    for (;;) {
+      const std::string request = co_await peer->read_request();
+      if (request.empty()) co_return;
+      if (request.starts_with("GET /silent")) co_await peer->wait_closed();
+      co_await peer->write(test::response("ok"));
+    }
+  });
+  asio::io_context context{1};
+  Client client(context);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    for (int i = 0; i < 3; ++i) {
+      CHECK((co_await client.get(server.url())).body() == "ok");
+      asio::steady_timer timer(context, 10ms);
+      const auto first = co_await (client.get(server.url("/silent")) || timer.async_wait(asio::use_awaitable));
+      CHECK(first.index() == 1);
+      const auto stats = client.pool().stats();
+      CHECK(stats.active + stats.connecting + stats.waiting == 0);
+      const auto both = co_await (client.get(server.url()) && client.get(server.url()));
+      CHECK(std::get<0>(both).body() == "ok");
+      CHECK(std::get<1>(both).body() == "ok");
+    }
+  });
+}
+
+TEST_CASE("[30] [39] an expired connection is not used, a closed one is noticed") {
+  Server server;
+  asio::io_context context{1};
+  ClientOptions options;
+  options.limits.idle_timeout = 0ns;
+  Client none(context, options);
+  CHECK_FALSE(get(context, none, server.url()));
+  CHECK(none.pool().stats().idle == 0);
+
+  Server hint(Server::raw({test::response("x", "Keep-Alive: timeout=0\r\n")}));
+  Client client(context);
+  CHECK_FALSE(get(context, client, hint.url()));
+  CHECK(client.pool().stats().idle == 0);
+}
+
+TEST_CASE("events tell the story, in order") {
+  Server server;
+  asio::io_context context{1};
+  std::ostringstream log;
+  ClientOptions options;
+  options.observer = ferry::log_to(log);
+  {
+    Client client(context, options);
+    test::run(context, [&]() -> asio::awaitable<void> {
+      co_await client.get(server.url("/?token=hunter2"));
+      co_await client.get(server.url());
+    });
+  }
+  const auto origin = server.url().substr(0, server.url().size() - 1);
+  CHECK(log.str() == "Starting new HTTP connection (1): " + origin.substr(7) + "\n" + origin + " \"GET /?... HTTP/1.1\" 200 15\n" + origin +
+                         " \"GET / HTTP/1.1\" 200 1\n");
+
+  std::vector<ferry::Event::Kind> kinds;
+  options.observer = [&](const ferry::Event& event) { kinds.push_back(event.kind); };
+  {
+    Client client(context, options);
+    test::run(context, [&]() -> asio::awaitable<void> {
+      co_await client.get(server.url());
+      co_await client.get(server.url());
+    });
+  }
+  using Kind = ferry::Event::Kind;
+  CHECK(kinds == std::vector<Kind>{Kind::connection_opening, Kind::connection_opened, Kind::request_sent, Kind::head_received, Kind::response_received,
+                                   Kind::connection_reused, Kind::request_sent, Kind::head_received, Kind::response_received, Kind::connection_closed});
+}
+
+TEST_CASE("raise_for_status") {
+  Server server(Server::raw({"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"}));
+  asio::io_context context{1};
+  Client client(context);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    const auto response = co_await client.get(server.url("/missing?hunter2"));
+    CHECK_FALSE(response.ok());
+    try {
+      response.raise_for_status();
+      FAIL("did not throw");
+    } catch (const ferry::Error& error) {
+      CHECK(error.code() == Errc::http_status);
+      CHECK(std::string(error.what()).find("404 Not Found") != std::string::npos);
+      CHECK(std::string(error.what()).find("hunter2") == std::string::npos);
+    }
+  });
+}
+
+TEST_CASE("close() ends what is in flight and what waits") {
+  Server silent(Server::silent());
+  asio::io_context context{1};
+  ClientOptions options;
+  options.limits.max_connections = 1;
+  Client client(context, options);
+  std::vector<std::error_code> codes;
+  for (int i = 0; i < 3; ++i) {
+    asio::co_spawn(context, client.try_send(Request::get(silent.url())),
+                   [&](std::exception_ptr, ferry::Result<ferry::Response> result) { codes.push_back(code_of(result)); });
+  }
+  for (int i = 0; i < 5; ++i) context.poll();
+  client.close();
+  context.run();
+  CHECK(codes == std::vector<std::error_code>(3, make_error_code(Errc::client_closed)));
+}

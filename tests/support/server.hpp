@@ -1,0 +1,143 @@
+#pragma once
+
+#include <asio.hpp>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace test {
+
+using asio::ip::tcp;
+
+/// One accepted connection of a `Server`, for its handler. Errors of the socket end the handler.
+class Peer {
+ public:
+  Peer(tcp::socket socket, int number) : socket_(std::move(socket)), number_(number) { socket_.set_option(tcp::no_delay(true)); }
+
+  int number() const { return number_; }  ///< From 1, in the order of arrival.
+  tcp::socket& socket() { return socket_; }
+
+  /// Reads a request, its body by Content-Length included; an empty one at the end of the stream.
+  asio::awaitable<std::string> read_request() {
+    std::error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    const auto head = co_await asio::async_read_until(socket_, asio::dynamic_buffer(buffer_), "\r\n\r\n", token);
+    if (error) co_return std::string();
+    std::size_t length = 0;
+    const auto field = buffer_.find("Content-Length: ");
+    if (field < head) length = std::stoul(buffer_.substr(field + 16));
+    if (buffer_.size() < head + length) {
+      const auto missing = asio::transfer_exactly(head + length - buffer_.size());
+      co_await asio::async_read(socket_, asio::dynamic_buffer(buffer_), missing, token);
+      if (error) co_return std::string();
+    }
+    std::string request = buffer_.substr(0, head + length);
+    buffer_.erase(0, head + length);
+    co_return request;
+  }
+  asio::awaitable<void> write(std::string bytes) {
+    std::error_code ignored;
+    auto token = asio::redirect_error(asio::use_awaitable, ignored);
+    co_await asio::async_write(socket_, asio::buffer(bytes), token);
+  }
+  /// Waits until the client closes.
+  asio::awaitable<void> wait_closed() {
+    std::error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    char byte;
+    while (!error) co_await socket_.async_read_some(asio::buffer(&byte, 1), token);
+  }
+  void reset() {
+    socket_.set_option(asio::socket_base::linger(true, 0));
+    socket_.close();
+  }
+
+ private:
+  tcp::socket socket_;
+  int number_;
+  std::string buffer_;
+};
+
+inline std::string response(std::string_view body, std::string_view fields = "") {
+  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + std::string(fields) + "\r\n" + std::string(body);
+}
+
+/// A server on loopback, in a thread of its own; its handler says what each connection does.
+class Server {
+ public:
+  using Handler = std::function<asio::awaitable<void>(std::shared_ptr<Peer>)>;
+
+  explicit Server(Handler handler = keep_alive()) : handler_(std::move(handler)) {
+    asio::co_spawn(context_, accept(), asio::detached);
+    thread_ = std::thread([this] { context_.run(); });
+  }
+  ~Server() {
+    context_.stop();
+    thread_.join();
+  }
+
+  std::string url(std::string_view path = "/") const { return "http://127.0.0.1:" + std::to_string(port()) + std::string(path); }
+  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  int accepted() const { return accepted_; }
+  int most_at_once() const { return most_at_once_; }
+
+  /// Answers every request with its own target, and keeps the connection.
+  static Handler keep_alive() {
+    return [](std::shared_ptr<Peer> peer) -> asio::awaitable<void> {
+      for (;;) {
+        const std::string request = co_await peer->read_request();
+        if (request.empty()) co_return;
+        const auto begin = request.find(' ') + 1;
+        std::string answer = response(request.substr(begin, request.find(' ', begin) - begin));
+        if (request.starts_with("HEAD")) answer.erase(answer.find("\r\n\r\n") + 4);
+        co_await peer->write(std::move(answer));
+        if (request.find("\r\nConnection: close\r\n") != std::string::npos) co_return;
+      }
+    };
+  }
+  /// Reads a request and answers it with these bytes, then closes. One answer for each connection;
+  /// the last one serves all later ones too.
+  static Handler raw(std::vector<std::string> answers) {
+    return [answers](std::shared_ptr<Peer> peer) -> asio::awaitable<void> {
+      const auto at = std::min(static_cast<std::size_t>(peer->number()), answers.size()) - 1;
+      const auto request = co_await peer->read_request();
+      co_await peer->write(answers[at]);
+    };
+  }
+  /// Reads a request and never answers.
+  static Handler silent() {
+    return [](std::shared_ptr<Peer> peer) -> asio::awaitable<void> {
+      co_await peer->wait_closed();
+    };
+  }
+
+ private:
+  asio::awaitable<void> accept() {
+    for (;;) {
+      tcp::socket socket = co_await acceptor_.async_accept(asio::use_awaitable);
+      const int live = ++live_;
+      if (live > most_at_once_) most_at_once_ = live;
+      asio::co_spawn(context_, serve(std::make_shared<Peer>(std::move(socket), ++accepted_)), asio::detached);
+    }
+  }
+  asio::awaitable<void> serve(std::shared_ptr<Peer> peer) {
+    co_await handler_(peer);
+    --live_;
+  }
+
+  Handler handler_;
+  asio::io_context context_{1};
+  tcp::acceptor acceptor_{context_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)};
+  std::atomic<int> accepted_{0};
+  std::atomic<int> live_{0};
+  std::atomic<int> most_at_once_{0};
+  std::thread thread_;
+};
+
+}  // namespace test

@@ -1,0 +1,194 @@
+// One client used by several threads at once. Run under TSan, which must find nothing.
+
+#include "support/run.hpp"
+#include "support/server.hpp"
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+using ferry::Client;
+using ferry::ClientOptions;
+using ferry::Errc;
+using ferry::Request;
+using test::Server;
+
+namespace {
+
+constexpr int requests = 400;
+
+ClientOptions few_connections() {
+  ClientOptions options;
+  options.limits.max_connections = 4;
+  return options;
+}
+
+struct Tally {
+  std::atomic<int> good{0};
+  std::atomic<int> timeouts{0};
+  std::atomic<int> cancelled{0};
+  std::atomic<int> closed{0};
+  std::atomic<int> other{0};
+  int total() const { return good + timeouts + cancelled + closed + other; }
+
+  auto counter() {
+    return [this](std::exception_ptr e, ferry::Result<ferry::Response> result) {
+      const auto code = e ? make_error_code(Errc::cancelled) : test::code_of(result);
+      if (!code)
+        ++good;
+      else if (code == ferry::Condition::timeout)
+        ++timeouts;
+      else if (code == Errc::cancelled)
+        ++cancelled;
+      else if (code == Errc::client_closed)
+        ++closed;
+      else
+        ++other;
+    };
+  }
+};
+
+void run_on(asio::io_context& context, int threads) {
+  std::vector<std::thread> all;
+  for (int i = 0; i < threads; ++i) all.emplace_back([&] { context.run(); });
+  for (auto& thread : all) thread.join();
+}
+
+void check_quiet(const Client& client) {
+  const auto stats = client.pool().stats();
+  CHECK(stats.active == 0);
+  CHECK(stats.waiting == 0);
+  CHECK(stats.connecting == 0);
+  CHECK(stats.opened - stats.closed == stats.idle);
+}
+
+}  // namespace
+
+TEST_CASE("[61] one client on an io_context that several threads run") {
+  Server server;
+  asio::io_context context;
+  Client client(context, few_connections());
+  Tally tally;
+  for (int i = 0; i < requests; ++i) asio::co_spawn(context, client.try_send(Request::get(server.url())), tally.counter());
+  run_on(context, 4);
+  CHECK(tally.good == requests);
+  CHECK(server.most_at_once() <= 4);
+  check_quiet(client);
+}
+
+TEST_CASE("[61] one client on a raw thread_pool, and from strands of it") {
+  Server server;
+  asio::thread_pool pool(4);
+  Client client(asio::any_io_executor(pool.get_executor()), few_connections());
+  Tally tally;
+  for (int i = 0; i < requests; ++i) {
+    if (i % 2 == 0)
+      asio::co_spawn(pool, client.try_send(Request::get(server.url())), tally.counter());
+    else
+      asio::co_spawn(asio::make_strand(pool), client.try_send(Request::get(server.url())), tally.counter());
+  }
+  pool.join();
+  CHECK(tally.good == requests);
+  check_quiet(client);
+}
+
+TEST_CASE("[61] one pool for two contexts") {
+  Server server;
+  asio::io_context one{1};
+  asio::io_context two{1};
+  auto keep_one = asio::make_work_guard(one);
+  ferry::PoolOptions options;
+  options.limits.max_connections = 4;
+  ferry::ConnectionPool pool(one.get_executor(), options);
+  const Client a(pool);
+  const Client b(pool);
+  Tally tally;
+  for (int i = 0; i < requests; ++i) {
+    asio::co_spawn(one, a.try_send(Request::get(server.url())), tally.counter());
+    asio::co_spawn(two, b.try_send(Request::get(server.url())), tally.counter());
+  }
+  std::thread first([&] { one.run(); });
+  std::thread second([&] { two.run(); });
+  second.join();
+  keep_one.reset();
+  first.join();
+  CHECK(tally.good == 2 * requests);
+  check_quiet(a);
+}
+
+TEST_CASE("[37] [59] timeouts of 0 to 400 us, which race with everything") {
+  Server server;
+  asio::io_context context;
+  Client client(context, few_connections());
+  Tally tally;
+  for (int i = 0; i < 4 * requests; ++i) {
+    const auto limit = std::chrono::microseconds(i % 5 * 100);
+    asio::co_spawn(context, client.try_send(Request::get(server.url()), {.timeout = limit}), tally.counter());
+    if (i % requests == requests - 1) {
+      context.restart();
+      run_on(context, 4);
+    }
+  }
+  CHECK(tally.total() == 4 * requests);
+  CHECK(tally.good + tally.timeouts == tally.total());
+  check_quiet(client);
+  // The next request is clean.
+  test::run(context, [&]() -> asio::awaitable<void> { CHECK((co_await client.get(server.url("/x"))).body() == "/x"); });
+}
+
+TEST_CASE("[37] [58] cancelled at any time, each on its strand") {
+  Server server;
+  asio::io_context context;
+  Client client(context, few_connections());
+  Tally tally;
+  std::vector<std::unique_ptr<asio::cancellation_signal>> signals;
+  for (int i = 0; i < requests; ++i) {
+    const auto strand = asio::make_strand(context);
+    signals.push_back(std::make_unique<asio::cancellation_signal>());
+    auto& signal = *signals.back();
+    asio::co_spawn(strand, client.try_send(Request::get(server.url())), asio::bind_cancellation_slot(signal.slot(), tally.counter()));
+    if (i % 3 != 0) continue;
+    // As many turns of the strand later as the number says.
+    struct Later {
+      asio::strand<asio::io_context::executor_type> strand;
+      asio::cancellation_signal* signal;
+      int turns;
+      void operator()() {
+        if (turns-- > 0)
+          asio::post(strand, *this);
+        else
+          signal->emit(asio::cancellation_type::terminal);
+      }
+    };
+    asio::post(strand, Later{strand, &signal, i % 40});
+  }
+  run_on(context, 4);
+  CHECK(tally.total() == requests);
+  CHECK(tally.good + tally.cancelled == requests);
+  check_quiet(client);
+}
+
+TEST_CASE("[40] closed while in use: every request completes once") {
+  Server server;
+  for (int round = 0; round < 10; ++round) {
+    asio::io_context context;
+    Client client(context, few_connections());
+    Tally tally;
+    for (int i = 0; i < requests / 4; ++i) asio::co_spawn(context, client.try_send(Request::get(server.url())), tally.counter());
+    std::thread closer([&] {
+      while (tally.total() < 5) std::this_thread::yield();
+      client.close();
+    });
+    run_on(context, 4);
+    closer.join();
+    CHECK(tally.total() == requests / 4);
+    CHECK(tally.good + tally.closed == requests / 4);
+    const auto stats = client.pool().stats();
+    CHECK(stats.active + stats.idle + stats.waiting + stats.connecting == 0);
+  }
+}
