@@ -23,6 +23,7 @@
 #include <ferry/version.hpp>
 
 #include "support/command_line.hpp"
+#include "support/cores.hpp"
 #include "support/json.hpp"
 #include "support/keep_alive_server.hpp"
 #include "support/machine.hpp"
@@ -45,6 +46,9 @@ Each round makes the same GETs on a new connection each (ferry::get) and on one 
   --concurrency N  GETs in flight at a time, 1 to 1000 (default 1); more than one share one client,
                    which then keeps as many connections as it needs
   --body BYTES     size of the embedded server's responses, 0 to 100000000 (default 1024)
+  --cores WHICH    "one" (default): client and embedded server share a core, so that the figures are
+                   the work done; "any": the system places them, and most of what a request takes
+                   is waking the other side up, which hides the work. Not with --url
   --url URL        GET this instead, from a server that runs already
   --json FILE      also write all figures to FILE, those of each round too
   --svg FILE       also draw both latency distributions into FILE
@@ -56,6 +60,7 @@ struct Settings {
   std::uint64_t rounds = 5;
   std::uint64_t concurrency = 1;
   std::uint64_t body = 1024;
+  bool one_core = true;
   std::string url;  // empty: the embedded server
   std::string json;
   std::string svg;
@@ -65,6 +70,7 @@ struct Settings {
 Settings read_settings(benchmark::CommandLine line) {
   Settings settings;
   bool sized = false;
+  bool placed = false;
   while (line.next()) {
     const std::string& option = line.option();
     if (option == "--requests") {
@@ -76,6 +82,13 @@ Settings read_settings(benchmark::CommandLine line) {
     } else if (option == "--body") {
       settings.body = line.number(0, 100'000'000);
       sized = true;
+    } else if (option == "--cores") {
+      const std::string which = line.text();
+      if (which != "one" && which != "any") {
+        throw benchmark::UsageError{"--cores: \"" + which + "\" is neither \"one\" nor \"any\""};
+      }
+      settings.one_core = which == "one";
+      placed = true;
     } else if (option == "--url") {
       settings.url = line.text();
     } else if (option == "--json") {
@@ -90,6 +103,9 @@ Settings read_settings(benchmark::CommandLine line) {
   }
   if (sized && !settings.url.empty()) {
     throw benchmark::UsageError{"--body: sizes the embedded server's responses; not with --url"};
+  }
+  if (placed && !settings.url.empty()) {
+    throw benchmark::UsageError{"--cores: places the embedded server; not with --url"};
   }
   return settings;
 }
@@ -279,6 +295,7 @@ struct Report {
   Round modes;  // over all rounds
   std::vector<SpeedUp> speed_ups;
   benchmark::Machine machine;
+  bool shares_core = false;  // with the embedded server
 
   double rate(const Figures& figures) const {
     return static_cast<double>(settings.requests) / figures.wall;
@@ -287,7 +304,12 @@ struct Report {
   std::string target() const {
     if (!settings.url.empty()) return settings.url;
     return "a server in the same process, on loopback, that answers with " +
-           std::to_string(settings.body) + " bytes";
+           std::to_string(settings.body) + " bytes" + (shares_core ? ", on the client's core" : "");
+  }
+  std::string short_target() const {
+    if (!settings.url.empty()) return settings.url;
+    return "embedded server, " + std::to_string(settings.body) + " bytes" +
+           (shares_core ? ", same core" : "");
   }
 };
 
@@ -353,6 +375,7 @@ void write_json(std::ostream& out, const Report& report) {
     json.member("url", report.url);
     json.member("embedded_server", report.settings.url.empty());
     if (report.settings.url.empty()) json.member("body_bytes", report.settings.body);
+    json.member("one_core", report.shares_core);
     json.member("requests", report.settings.requests);
     json.member("rounds", report.settings.rounds);
     json.member("concurrency", report.settings.concurrency);
@@ -388,7 +411,7 @@ void write_svg(std::ostream& out, const Report& report) {
                 "on a new one (median)";
   chart.subtitle = std::to_string(settings.rounds) + " \u00d7 " +
                    std::to_string(settings.requests) + " GETs each way, " +
-                   std::to_string(settings.concurrency) + " at a time; target: " + report.target();
+                   std::to_string(settings.concurrency) + " at a time; " + report.short_target();
   chart.axis = "wall time of a request";
   chart.footnote = "ferry " + std::string{ferry::version} + "; " + to_string(report.machine);
   for (const Mode mode : {fresh, kept}) {
@@ -417,7 +440,10 @@ void run(const Settings& settings) {
   report.settings = settings;
   report.url = settings.url;
   std::optional<benchmark::KeepAliveServer> server;
-  if (report.url.empty()) report.url = server.emplace(settings.body).url();
+  if (report.url.empty()) {
+    report.shares_core = settings.one_core && benchmark::share_one_core();
+    report.url = server.emplace(settings.body).url();
+  }
 
   report.rounds = measure_rounds(settings, report.url, server ? &*server : nullptr);
   for (const Mode mode : {fresh, kept}) report.modes[mode] = over_rounds(report.rounds, mode);

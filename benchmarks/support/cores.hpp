@@ -1,0 +1,27 @@
+#pragma once
+
+/// @file
+/// Where a benchmark's threads run.
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+namespace benchmark {
+
+/// Makes this thread, and those that it starts later, share the core that it is on.
+/// @return false where that cannot be had.
+inline bool share_one_core() {
+#if defined(__linux__)
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  const int core = sched_getcpu();
+  if (core < 0) return false;
+  CPU_SET(static_cast<unsigned>(core), &one);
+  return sched_setaffinity(0, sizeof one, &one) == 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace benchmark
