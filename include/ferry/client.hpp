@@ -1,14 +1,15 @@
 #pragma once
 
 /// @file
-/// `Client`: sends requests over connections that it keeps; and `ferry::get` and its like, which do not.
-
-#include <ferry/connection_pool.hpp>
-#include <ferry/detail/sender.hpp>
+/// `Client`: sends requests over connections that it keeps; and `ferry::get` and its like, which do
+/// not.
 
 #include <memory>
 #include <string>
 #include <utility>
+
+#include <ferry/connection_pool.hpp>
+#include <ferry/detail/sender.hpp>
 
 namespace ferry {
 
@@ -17,15 +18,18 @@ namespace ferry {
 /// Every verb returns an `asio::awaitable`. It runs in its caller's coroutine, on its caller's
 /// executor, and takes all it needs by value: the client and the arguments may go before it ends.
 ///
-/// @throws Each verb's awaitable throws `Error`: for what was given (`Condition::invalid_request`), before
+/// @throws Each verb's awaitable throws `Error`: for what was given (`Condition::invalid_request`),
+/// before
 ///   anything is sent; for a connection that could not be made or was lost
-///   (`Condition::connection_failed`); for a time limit (`Condition::timeout`); for a response that is
-///   no HTTP (`Condition::protocol_error`) or too large (`Condition::too_large`); `Errc::cancelled`;
-///   `Errc::client_closed`. A status of 400 or more is a response, not an error.
+///   (`Condition::connection_failed`); for a time limit (`Condition::timeout`); for a response that
+///   is no HTTP (`Condition::protocol_error`) or too large (`Condition::too_large`);
+///   `Errc::cancelled`; `Errc::client_closed`. A status of 400 or more is a response, not an error.
 /// Cancellation: terminal, through any of Asio's ways; the request ends with `Errc::cancelled`, its
-///   connection is closed, its place in the queue given up. Asio's default filter passes `terminal` only.
+///   connection is closed, its place in the queue given up. Asio's default filter passes `terminal`
+///   only.
 /// Threads: safe to use by any number at once. Cancelling a request, or using
-///   `awaitable_operators`, on an executor of several threads needs a strand, which is Asio's own rule.
+///   `awaitable_operators`, on an executor of several threads needs a strand, which is Asio's own
+///   rule.
 /// Lifetime: when the last handle dies, requests in flight finish and their connections close. The
 ///   executor's context must outlive all handles, and be running while requests are in flight.
 class Client {
@@ -59,13 +63,16 @@ class Client {
   asio::awaitable<Response> options(std::string url, RequestOptions options = {}) const {
     return send(Request::options(std::move(url)), options);
   }
-  asio::awaitable<Response> post(std::string url, Body body = Body(), RequestOptions options = {}) const {
+  asio::awaitable<Response> post(std::string url, Body body = Body(),
+                                 RequestOptions options = {}) const {
     return send(Request::post(std::move(url), std::move(body)), options);
   }
-  asio::awaitable<Response> put(std::string url, Body body = Body(), RequestOptions options = {}) const {
+  asio::awaitable<Response> put(std::string url, Body body = Body(),
+                                RequestOptions options = {}) const {
     return send(Request::put(std::move(url), std::move(body)), options);
   }
-  asio::awaitable<Response> patch(std::string url, Body body = Body(), RequestOptions options = {}) const {
+  asio::awaitable<Response> patch(std::string url, Body body = Body(),
+                                  RequestOptions options = {}) const {
     return send(Request::patch(std::move(url), std::move(body)), options);
   }
   asio::awaitable<Response> delete_(std::string url, RequestOptions options = {}) const {
@@ -74,13 +81,15 @@ class Client {
 
   /// Sends any request.
   asio::awaitable<Response> send(Request request, RequestOptions options = {}) const {
-    return detail::send<Response>(handle_->pool.shared_core(), handle_->core, std::move(request), options);
+    return detail::send<Response>(handle_->pool.shared_core(), handle_->core, std::move(request),
+                                  options);
   }
 
   /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
   /// throws.
   asio::awaitable<Result<Response>> try_send(Request request, RequestOptions options = {}) const {
-    return detail::send<Result<Response>>(handle_->pool.shared_core(), handle_->core, std::move(request), options);
+    return detail::send<Result<Response>>(handle_->pool.shared_core(), handle_->core,
+                                          std::move(request), options);
   }
 
   /// Ends this client's requests, in flight and later ones, with `Errc::client_closed`; closes the
@@ -111,7 +120,8 @@ class Client {
     if (auto error = detail::check_field("User-Agent", options.user_agent)) throw *error;
     if (shares_pool && (options.connector || !detail::same_pool_limits(options.limits, Limits()))) {
       throw Error(Errc::invalid_option,
-                  "the connector and the limits on connections belong to the pool: set them in its PoolOptions");
+                  "the connector and the limits on connections belong to the pool: set them in its "
+                  "PoolOptions");
     }
     auto core = std::make_shared<detail::ClientCore>();
     if (!options.base_url.empty()) {
@@ -138,8 +148,10 @@ static_assert(detail::co_await_safe<Client>);
 /// Sends one request over a new connection, which is closed after it: what a `Client` saves you.
 ///
 /// @param client_options for the headers, limits, observer and so on of a client.
-/// @throws Error as `Client`'s verbs, and `Errc::invalid_option`. Cancellation, Threads: as `Client`'s verbs.
-inline asio::awaitable<Response> send(Request request, RequestOptions options = {}, ClientOptions client_options = ClientOptions()) {
+/// @throws Error as `Client`'s verbs, and `Errc::invalid_option`. Cancellation, Threads: as
+/// `Client`'s verbs.
+inline asio::awaitable<Response> send(Request request, RequestOptions options = {},
+                                      ClientOptions client_options = ClientOptions()) {
   const auto executor = co_await asio::this_coro::executor;
   client_options.limits.max_idle = 0;
   Client client(executor, std::move(client_options));
@@ -148,28 +160,35 @@ inline asio::awaitable<Response> send(Request request, RequestOptions options = 
 }
 
 /// As `ferry::send`, with these methods.
-inline asio::awaitable<Response> get(std::string url, RequestOptions options = {}, ClientOptions client_options = ClientOptions()) {
+inline asio::awaitable<Response> get(std::string url, RequestOptions options = {},
+                                     ClientOptions client_options = ClientOptions()) {
   return send(Request::get(std::move(url)), options, std::move(client_options));
 }
-inline asio::awaitable<Response> head(std::string url, RequestOptions options = {}, ClientOptions client_options = ClientOptions()) {
+inline asio::awaitable<Response> head(std::string url, RequestOptions options = {},
+                                      ClientOptions client_options = ClientOptions()) {
   return send(Request::head(std::move(url)), options, std::move(client_options));
 }
-inline asio::awaitable<Response> options(std::string url, RequestOptions options = {}, ClientOptions client_options = ClientOptions()) {
+inline asio::awaitable<Response> options(std::string url, RequestOptions options = {},
+                                         ClientOptions client_options = ClientOptions()) {
   return send(Request::options(std::move(url)), options, std::move(client_options));
 }
-inline asio::awaitable<Response> post(std::string url, Body body = Body(), RequestOptions options = {},
+inline asio::awaitable<Response> post(std::string url, Body body = Body(),
+                                      RequestOptions options = {},
                                       ClientOptions client_options = ClientOptions()) {
   return send(Request::post(std::move(url), std::move(body)), options, std::move(client_options));
 }
-inline asio::awaitable<Response> put(std::string url, Body body = Body(), RequestOptions options = {},
+inline asio::awaitable<Response> put(std::string url, Body body = Body(),
+                                     RequestOptions options = {},
                                      ClientOptions client_options = ClientOptions()) {
   return send(Request::put(std::move(url), std::move(body)), options, std::move(client_options));
 }
-inline asio::awaitable<Response> patch(std::string url, Body body = Body(), RequestOptions options = {},
+inline asio::awaitable<Response> patch(std::string url, Body body = Body(),
+                                       RequestOptions options = {},
                                        ClientOptions client_options = ClientOptions()) {
   return send(Request::patch(std::move(url), std::move(body)), options, std::move(client_options));
 }
-inline asio::awaitable<Response> delete_(std::string url, RequestOptions options = {}, ClientOptions client_options = ClientOptions()) {
+inline asio::awaitable<Response> delete_(std::string url, RequestOptions options = {},
+                                         ClientOptions client_options = ClientOptions()) {
   return send(Request::delete_(std::move(url)), options, std::move(client_options));
 }
 

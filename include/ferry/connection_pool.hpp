@@ -3,11 +3,11 @@
 /// @file
 /// `ConnectionPool`: the connections that clients keep, their limits, and what can be seen of them.
 
-#include <ferry/detail/pool_core.hpp>
-
 #include <memory>
 #include <string>
 #include <utility>
+
+#include <ferry/detail/pool_core.hpp>
 
 namespace ferry {
 
@@ -26,9 +26,10 @@ static_assert(detail::co_await_safe<PoolStats>);
 
 /// A pool of connections, kept for reuse: a shared handle, copies of which share one pool.
 ///
-/// A client makes one of its own unless it is given one; several clients may share it. Reuse is last
-/// in, first out; waiters are served first in, first out, by whichever comes first, a connection that
-/// is given back or a new one. Before a connection is used again it is looked at without waiting.
+/// A client makes one of its own unless it is given one; several clients may share it. Reuse is
+/// last in, first out; waiters are served first in, first out, by whichever comes first, a
+/// connection that is given back or a new one. Before a connection is used again it is looked at
+/// without waiting.
 ///
 /// Lifetime: when the last handle dies, or the last client that holds one, idle connections close,
 /// and those in use close after their request. The executor's context must outlive all handles, and
@@ -36,30 +37,34 @@ static_assert(detail::co_await_safe<PoolStats>);
 /// Threads: safe to use by any number at once; requests on different executors may share a pool.
 class ConnectionPool {
  public:
-  /// @param executor connections are opened, and time limits kept, on it; a strand or a thread pool's
+  /// @param executor connections are opened, and time limits kept, on it; a strand or a thread
+  /// pool's
   ///   will do as well.
   /// @throws Error `Errc::invalid_option`.
   explicit ConnectionPool(asio::any_io_executor executor, PoolOptions options = PoolOptions()) {
     if (auto error = detail::check(options.limits)) throw *error;
-    handle_ = std::make_shared<Handle>(std::make_shared<detail::PoolCore>(std::move(executor), std::move(options)));
+    handle_ = std::make_shared<Handle>(
+        std::make_shared<detail::PoolCore>(std::move(executor), std::move(options)));
   }
 
   /// What it holds and has counted.
   PoolStats stats() const {
     const auto counts = core().inspect([](const auto& state) { return state.counts(); });
     const auto totals = core().totals();
-    return {counts.active, counts.idle, counts.dialling, counts.waiting, totals.opened, totals.closed, totals.reused, totals.failed};
+    return {counts.active, counts.idle,   counts.dialling, counts.waiting,
+            totals.opened, totals.closed, totals.reused,   totals.failed};
   }
 
-  /// A line for each origin: "http://localhost:8080: 1 active, 2 idle, 0 waiting". It looks at every
-  /// origin; it is meant for people.
+  /// A line for each origin: "http://localhost:8080: 1 active, 2 idle, 0 waiting". It looks at
+  /// every origin; it is meant for people.
   std::string describe() const {
     return core().inspect([](const auto& state) {
       std::string text;
       state.for_each_host([&](const auto& host) {
         const auto counts = state.counts(host);
         if (!text.empty()) text += '\n';
-        text += host.key + ": " + std::to_string(counts.active) + " active, " + std::to_string(counts.idle) + " idle, ";
+        text += host.key + ": " + std::to_string(counts.active) + " active, " +
+                std::to_string(counts.idle) + " idle, ";
         if (counts.dialling > 0) text += std::to_string(counts.dialling) + " connecting, ";
         text += std::to_string(counts.waiting) + " waiting";
       });

@@ -3,15 +3,15 @@
 /// @file
 /// `Connector`: what opens a pool's connections; TCP, unless the options say otherwise.
 
+#include <memory>
+#include <string>
+#include <vector>
+
 #include <ferry/detail/asio.hpp>
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/tcp.hpp>
 #include <ferry/result.hpp>
 #include <ferry/stream.hpp>
-
-#include <memory>
-#include <string>
-#include <vector>
 
 namespace ferry {
 
@@ -21,23 +21,33 @@ namespace ferry {
 class DialContext {
  public:
   /// @param watch the dial's time limits; it ends the dial when the pool does.
-  DialContext(detail::Watch& watch, std::string host, std::uint16_t port, Duration resolve_limit, Duration connect_limit)
-      : host_(std::move(host)), port_(port), resolve_limit_(resolve_limit), connect_limit_(connect_limit), watch_(watch) {}
+  DialContext(detail::Watch& watch, std::string host, std::uint16_t port, Duration resolve_limit,
+              Duration connect_limit)
+      : host_(std::move(host)),
+        port_(port),
+        resolve_limit_(resolve_limit),
+        connect_limit_(connect_limit),
+        watch_(watch) {}
 
-  const std::string& host() const noexcept { return host_; }  ///< A name or a numeric address, no brackets.
+  const std::string& host() const noexcept {
+    return host_;
+  }  ///< A name or a numeric address, no brackets.
   std::uint16_t port() const noexcept { return port_; }
   Duration resolve_limit() const noexcept { return resolve_limit_; }  ///< `Timeouts::resolve`
   Duration connect_limit() const noexcept { return connect_limit_; }  ///< `Timeouts::connect`
 
   /// Begins a phase: `target` is aborted when `limit` has passed, or the pool gives the dial up.
   /// @return false if it has been given up already.
-  bool enter(Phase phase, Duration limit, Abortable& target) { return watch_.enter(phase, limit, &target); }
+  bool enter(Phase phase, Duration limit, Abortable& target) {
+    return watch_.enter(phase, limit, &target);
+  }
   /// Ends the phase: its target is left alone from now on.
   void leave() noexcept { watch_.leave(); }
   /// True if the dial has run out of time or been given up; `error()` says which.
   bool ended() const noexcept { return watch_.ended(); }
   Error error() const { return watch_.error(); }
-  /// Lets the dial go on after a phase has run out of time. @return false if it has to end all the same.
+  /// Lets the dial go on after a phase has run out of time. @return false if it has to end all the
+  /// same.
   bool forgive() noexcept { return watch_.forgive(); }
 
   Duration resolved_in{};   ///< To be set: how long the look-up took.
@@ -92,18 +102,22 @@ class TcpConnector final : public Connector {
       endpoints.emplace_back(address, context.port());
     } else {
       const auto lookup = std::make_shared<Lookup>(executor);
-      if (!context.enter(Phase::resolve, context.resolve_limit(), *lookup)) co_return Connected(context.error());
-      lookup->resolver.async_resolve(context.host(), std::to_string(context.port()), asio::ip::tcp::resolver::numeric_service,
+      if (!context.enter(Phase::resolve, context.resolve_limit(), *lookup))
+        co_return Connected(context.error());
+      lookup->resolver.async_resolve(context.host(), std::to_string(context.port()),
+                                     asio::ip::tcp::resolver::numeric_service,
                                      [lookup](std::error_code result, const auto& found) {
                                        lookup->error = result;
-                                       for (const auto& entry : found) lookup->endpoints.push_back(entry.endpoint());
+                                       for (const auto& entry : found)
+                                         lookup->endpoints.push_back(entry.endpoint());
                                        lookup->done.store(true, std::memory_order_release);
                                        lookup->fire();
                                      });
       co_await lookup->wait();
       context.leave();
       if (context.ended()) co_return Connected(context.error());
-      if (!lookup->done.load(std::memory_order_acquire)) co_return Connected(Error(Errc::cancelled));
+      if (!lookup->done.load(std::memory_order_acquire))
+        co_return Connected(Error(Errc::cancelled));
       if (lookup->error || lookup->endpoints.empty()) {
         std::string what = "no address for " + context.host();
         co_return Connected(Error(Errc::host_not_found, std::move(what), lookup->error));
@@ -116,9 +130,11 @@ class TcpConnector final : public Connector {
     const auto limit = after(resolved, context.connect_limit());
     Errc code = Errc::connect_failed;
     for (std::size_t i = 0; i < endpoints.size(); ++i) {
-      // Each address gets its share of the time that is left, so that a silent one cannot take all of it.
+      // Each address gets its share of the time that is left, so that a silent one cannot take all
+      // of it.
       Duration share = context.connect_limit();
-      if (share != no_timeout) share = (limit - Clock::now()) / static_cast<Duration::rep>(endpoints.size() - i);
+      if (share != no_timeout)
+        share = (limit - Clock::now()) / static_cast<Duration::rep>(endpoints.size() - i);
       auto stream = std::make_unique<TcpStream>(executor);
       bool connected = stream->start_connect(endpoints[i], error);
       if (!connected) {
@@ -127,16 +143,19 @@ class TcpConnector final : public Connector {
           co_await stream->wait_connect(error);
         } while (!error && !(connected = stream->connect_ended(error)));
         context.leave();
-        if (context.ended() && (i + 1 == endpoints.size() || !context.forgive())) co_return Connected(context.error());
+        if (context.ended() && (i + 1 == endpoints.size() || !context.forgive()))
+          co_return Connected(context.error());
       }
       if (!error && stream->is_open()) {
         context.connected_in = Clock::now() - resolved;
         co_return Connected(std::move(stream));
       }
-      code = error == asio::error::connection_refused ? Errc::connection_refused : Errc::connect_failed;
+      code = error == asio::error::connection_refused ? Errc::connection_refused
+                                                      : Errc::connect_failed;
     }
     std::string what = context.host() + ":" + std::to_string(context.port());
-    if (endpoints.size() > 1) what += ", the last of " + std::to_string(endpoints.size()) + " addresses";
+    if (endpoints.size() > 1)
+      what += ", the last of " + std::to_string(endpoints.size()) + " addresses";
     co_return Connected(Error(code, std::move(what), error));
   }
 };

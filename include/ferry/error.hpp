@@ -4,8 +4,6 @@
 /// What can go wrong: `Errc` names each cause, `Condition` matches families of causes, and `Error`
 /// carries one with its circumstances.
 
-#include <ferry/detail/co_await_safe.hpp>
-
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,10 +11,12 @@
 #include <system_error>
 #include <utility>
 
+#include <ferry/detail/co_await_safe.hpp>
+
 namespace ferry {
 
-/// The cause of a failure. Compare an `Error`'s `code()` with one of these, or with a `Condition` for
-/// a whole family.
+/// The cause of a failure. Compare an `Error`'s `code()` with one of these, or with a `Condition`
+/// for a whole family.
 enum class Errc {
   // Refused before anything is sent.
   invalid_url = 1,     ///< The URL is malformed, ambiguous, or relative without a base.
@@ -29,7 +29,7 @@ enum class Errc {
   // No connection.
   host_not_found,      ///< The host's name has no address.
   connection_refused,  ///< Every address refused the connection.
-  connect_failed,      ///< No address could be connected to, for another reason; see `Error::cause`.
+  connect_failed,  ///< No address could be connected to, for another reason; see `Error::cause`.
 
   // A time limit passed; one cause per phase.
   pool_timeout,        ///< While waiting for a free connection.
@@ -41,14 +41,14 @@ enum class Errc {
   total_timeout,       ///< The whole call took too long; `Error::phase` says where it was.
 
   // The exchange failed.
-  connection_lost,      ///< The connection ended before any byte of a response.
-  truncated_head,       ///< The connection ended inside the response's head.
-  truncated_body,       ///< The connection ended before the body was complete.
-  malformed_response,   ///< The response is not HTTP/1.x, or breaks its grammar.
-  ambiguous_framing,    ///< The body's length could be read in more than one way (RFC 9112 6.3).
-  head_too_large,       ///< The response's head, its field count or its interim heads pass a limit.
-  body_too_large,       ///< The body passes `Limits::max_body_size`.
-  unexpected_upgrade,   ///< The server switched protocols without being asked.
+  connection_lost,     ///< The connection ended before any byte of a response.
+  truncated_head,      ///< The connection ended inside the response's head.
+  truncated_body,      ///< The connection ended before the body was complete.
+  malformed_response,  ///< The response is not HTTP/1.x, or breaks its grammar.
+  ambiguous_framing,   ///< The body's length could be read in more than one way (RFC 9112 6.3).
+  head_too_large,      ///< The response's head, its field count or its interim heads pass a limit.
+  body_too_large,      ///< The body passes `Limits::max_body_size`.
+  unexpected_upgrade,  ///< The server switched protocols without being asked.
 
   // The caller ended it.
   cancelled,      ///< The operation was cancelled.
@@ -214,7 +214,8 @@ class Error : public std::system_error {
   /// @param detail what exactly, where and why; empty if the code says it all.
   /// @param cause the system's own error, if there was one.
   explicit Error(Errc code, std::string detail = {}, std::error_code cause = {})
-      : system_error(make_error_code(code)), details_(make_details(code, std::move(detail), cause)) {}
+      : system_error(make_error_code(code)),
+        details_(make_details(code, std::move(detail), cause)) {}
 
   /// The whole message: cause, detail, and the circumstances known.
   const char* what() const noexcept override { return details_->what.c_str(); }
@@ -233,7 +234,8 @@ class Error : public std::system_error {
   std::uint64_t bytes_sent() const noexcept { return details_->bytes_sent; }
 
   /// The same error with its circumstances filled in.
-  Error at(Phase phase, std::string origin, int attempt, bool reused, std::uint64_t bytes_sent) const {
+  Error at(Phase phase, std::string origin, int attempt, bool reused,
+           std::uint64_t bytes_sent) const {
     Error copy = *this;
     auto details = std::make_shared<Details>(*details_);
     details->phase = phase;
@@ -261,7 +263,8 @@ class Error : public std::system_error {
     std::uint64_t bytes_sent = 0;
   };
 
-  static std::shared_ptr<const Details> make_details(Errc code, std::string detail, std::error_code cause) {
+  static std::shared_ptr<const Details> make_details(Errc code, std::string detail,
+                                                     std::error_code cause) {
     auto details = std::make_shared<Details>();
     details->summary = detail::message_of(code);
     if (!detail.empty()) details->summary += ": " + detail;

@@ -3,8 +3,6 @@
 /// @file
 /// `Event`: one stream of what happens to requests and connections; `log_to` prints it.
 
-#include <ferry/error.hpp>
-
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -12,6 +10,8 @@
 #include <mutex>
 #include <ostream>
 #include <string_view>
+
+#include <ferry/error.hpp>
 
 namespace ferry {
 
@@ -23,7 +23,7 @@ enum class CloseReason {
   surplus_bytes,     ///< Bytes came that no request had asked for.
   idle_cap,          ///< More were idle than `Limits::max_idle`.
   evicted,           ///< It made room for a connection to another origin.
-  not_kept,          ///< The request or the response ended it: `Connection: close`, HTTP/1.0, no length.
+  not_kept,          ///< Request or response ended it: `Connection: close`, HTTP/1.0, no length.
   failed,            ///< The exchange on it failed, timed out or was cancelled.
   client_closed,     ///< The client or the pool was closed, or its last handle died.
 };
@@ -49,25 +49,37 @@ constexpr std::string_view to_string(CloseReason reason) noexcept {
 /// Lifetime: the views and pointers are valid during the observer's call only.
 struct Event {
   enum class Kind {
-    connection_opening,  ///< A dial begins. `number`
-    connection_opened,   ///< It succeeded. `number`, `connection`, `duration` (resolve and connect)
-    connection_failed,   ///< It failed. `number`, `error`
-    connection_reused,   ///< A request got a kept connection. `connection`, `duration` (idle for)
-    connection_closed,   ///< `connection`, `reason`
-    waiting_long,        ///< A request has waited 10 s for a place in the pool. `duration`
-    request_sent,        ///< A request was handed to the system whole. `method`, `target`, `connection`
-    head_received,       ///< A response's head is in. `status`, `duration` (elapsed)
-    response_received,   ///< It is in whole. `method`, `target`, `status`, `body_size`, `duration` (the call so far)
-    request_retried,     ///< The attempt failed and another begins. `attempt` (the one that failed), `error`
-    request_failed,      ///< The call ends with an error. `attempt`, `error`
+    /// A dial begins. `number`
+    connection_opening,
+    /// It succeeded. `number`, `connection`, `duration` (resolving and connecting)
+    connection_opened,
+    /// It failed. `number`, `error`
+    connection_failed,
+    /// A request got a kept connection. `connection`, `duration` (idle for)
+    connection_reused,
+    /// A connection is gone. `connection`, `reason`
+    connection_closed,
+    /// A request has waited 10 s for a place in the pool. `duration`
+    waiting_long,
+    /// A request was handed to the system whole. `method`, `target`, `connection`
+    request_sent,
+    /// A response's head is in. `status`, `duration` (elapsed)
+    head_received,
+    /// A response is in whole. `method`, `target`, `status`, `body_size`, `duration` (the call so
+    /// far)
+    response_received,
+    /// An attempt failed and another begins. `attempt` (the one that failed), `error`
+    request_retried,
+    /// The call ends with an error. `attempt`, `error`
+    request_failed,
   };
 
   Kind kind;
-  std::string_view origin{};        ///< `scheme://host[:port]`
-  std::uint64_t connection = 0;     ///< The connection's id, unique in the process.
-  std::uint64_t number = 0;         ///< How many connections have been opened to this origin, this one included.
+  std::string_view origin{};     ///< `scheme://host[:port]`
+  std::uint64_t connection = 0;  ///< The connection's id, unique in the process.
+  std::uint64_t number = 0;      ///< Connections opened to this origin so far, this one included.
   std::string_view method{};
-  std::string_view target{};        ///< Path and query. The query may hold secrets: think before logging it.
+  std::string_view target{};  ///< Path and query; the query may hold secrets.
   int status = 0;
   std::uint64_t body_size = 0;
   int attempt = 0;
@@ -77,15 +89,15 @@ struct Event {
 };
 static_assert(detail::co_await_safe<Event>);
 
-/// Called with each event, on the thread on which it happens, outside every lock of ferry's. It should
-/// be quick; what it throws is dropped. It may be called by several threads at once if they use the
-/// client at once.
+/// Called with each event, on the thread on which it happens, outside every lock of ferry's. It
+/// should be quick; what it throws is dropped. It may be called by several threads at once if they
+/// use the client at once.
 using Observer = std::function<void(const Event&)>;
 
 /// What `log_to` prints.
 struct LogOptions {
-  bool verbose = false;      ///< All events, not only new connections, responses and failures.
-  bool show_query = false;   ///< Queries as they are; `?...` otherwise.
+  bool verbose = false;     ///< All events, not only new connections, responses and failures.
+  bool show_query = false;  ///< Queries as they are; `?...` otherwise.
 };
 static_assert(detail::co_await_safe<LogOptions>);
 
@@ -109,21 +121,26 @@ class LogPrinter {
       case Kind::connection_opening: {
         const bool secure = e.origin.starts_with("https://");
         const auto authority = e.origin.substr(e.origin.find("//") + 2);
-        out_ << "Starting new " << (secure ? "HTTPS" : "HTTP") << " connection (" << e.number << "): " << authority;
-        if (authority.find(':', authority.find(']') + 1) == std::string_view::npos) out_ << (secure ? ":443" : ":80");
+        out_ << "Starting new " << (secure ? "HTTPS" : "HTTP") << " connection (" << e.number
+             << "): " << authority;
+        if (authority.find(':', authority.find(']') + 1) == std::string_view::npos)
+          out_ << (secure ? ":443" : ":80");
         break;
       }
       case Kind::response_received:
-        out_ << e.origin << " \"" << e.method << ' ' << shown(e.target) << " HTTP/1.1\" " << e.status << ' ' << e.body_size;
+        out_ << e.origin << " \"" << e.method << ' ' << shown(e.target) << " HTTP/1.1\" "
+             << e.status << ' ' << e.body_size;
         break;
       case Kind::connection_failed:
         out_ << "Connection (" << e.number << ") failed: " << e.error->what();
         break;
       case Kind::request_retried:
-        out_ << "Retrying " << e.origin << ' ' << e.method << ' ' << shown(e.target) << ": " << e.error->what();
+        out_ << "Retrying " << e.origin << ' ' << e.method << ' ' << shown(e.target) << ": "
+             << e.error->what();
         break;
       case Kind::request_failed:
-        out_ << e.origin << " \"" << e.method << ' ' << shown(e.target) << "\" failed: " << e.error->what();
+        out_ << e.origin << " \"" << e.method << ' ' << shown(e.target)
+             << "\" failed: " << e.error->what();
         break;
       case Kind::waiting_long:
         out_ << "Waiting for a connection to " << e.origin << " since " << seconds(e) << " s";
@@ -139,16 +156,31 @@ class LogPrinter {
   void print_detail(const Event& e) {
     using Kind = Event::Kind;
     switch (e.kind) {
-      case Kind::connection_opened: out_ << "Connection #" << e.connection << " to " << e.origin << " open after " << seconds(e) << " s"; break;
-      case Kind::connection_reused: out_ << "Reusing connection #" << e.connection << " to " << e.origin << ", idle for " << seconds(e) << " s"; break;
-      case Kind::connection_closed: out_ << "Closed connection #" << e.connection << " to " << e.origin << ": " << to_string(e.reason); break;
-      case Kind::request_sent: out_ << "Sent " << e.method << ' ' << shown(e.target) << " on connection #" << e.connection; break;
-      case Kind::head_received: out_ << "Head received: " << e.status << " after " << seconds(e) << " s"; break;
+      case Kind::connection_opened:
+        out_ << "Connection #" << e.connection << " to " << e.origin << " open after " << seconds(e)
+             << " s";
+        break;
+      case Kind::connection_reused:
+        out_ << "Reusing connection #" << e.connection << " to " << e.origin << ", idle for "
+             << seconds(e) << " s";
+        break;
+      case Kind::connection_closed:
+        out_ << "Closed connection #" << e.connection << " to " << e.origin << ": "
+             << to_string(e.reason);
+        break;
+      case Kind::request_sent:
+        out_ << "Sent " << e.method << ' ' << shown(e.target) << " on connection #" << e.connection;
+        break;
+      case Kind::head_received:
+        out_ << "Head received: " << e.status << " after " << seconds(e) << " s";
+        break;
       default: break;
     }
   }
 
-  static double seconds(const Event& e) { return std::chrono::duration<double>(e.duration).count(); }
+  static double seconds(const Event& e) {
+    return std::chrono::duration<double>(e.duration).count();
+  }
 
   std::string shown(std::string_view target) const {
     const auto query = target.find('?');
@@ -167,7 +199,9 @@ class LogPrinter {
 ///
 /// @param out must outlive the client. One printer writes whole lines, whatever the threads.
 inline Observer log_to(std::ostream& out, LogOptions options = {}) {
-  return [printer = std::make_shared<detail::LogPrinter>(out, options)](const Event& event) { printer->print(event); };
+  return [printer = std::make_shared<detail::LogPrinter>(out, options)](const Event& event) {
+    printer->print(event);
+  };
 }
 
 }  // namespace ferry

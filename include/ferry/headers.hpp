@@ -1,10 +1,8 @@
 #pragma once
 
 /// @file
-/// Header fields: an ordered, case-insensitive multimap that never holds a field that could not be sent.
-
-#include <ferry/detail/ascii.hpp>
-#include <ferry/error.hpp>
+/// Header fields: an ordered, case-insensitive multimap that never holds a field that could not be
+/// sent.
 
 #include <cstdint>
 #include <cstring>
@@ -14,12 +12,15 @@
 #include <string_view>
 #include <vector>
 
+#include <ferry/detail/ascii.hpp>
+#include <ferry/error.hpp>
+
 namespace ferry {
 
 namespace detail {
 
-/// Fields one behind the other in a single string: two lengths, the name, the value. So a whole head
-/// costs one allocation, and the offsets survive growth.
+/// Fields one behind the other in a single string: two lengths, the name, the value. So a whole
+/// head costs one allocation, and the offsets survive growth.
 class FieldArena {
  public:
   struct Lengths {
@@ -99,13 +100,16 @@ class FieldArena {
 };
 
 /// Why this field cannot be sent, if it cannot: the name must be a token, the value free of control
-/// characters other than HTAB (RFC 9110 5.1, 5.5). The value itself is never quoted: it may be a secret.
+/// characters other than HTAB (RFC 9110 5.1, 5.5). The value itself is never quoted: it may be a
+/// secret.
 inline std::optional<Error> check_field(std::string_view name, std::string_view value) {
-  if (!is_token(name)) return Error(Errc::invalid_header, "the name " + quoted(name) + " is not a token");
+  if (!is_token(name))
+    return Error(Errc::invalid_header, "the name " + quoted(name) + " is not a token");
   for (std::size_t i = 0; i < value.size(); ++i) {
     if (is_control(value[i]) && value[i] != '\t') {
       return Error(Errc::invalid_header, "the value of " + std::string(name) +
-                                             " has a control character at byte " + std::to_string(i));
+                                             " has a control character at byte " +
+                                             std::to_string(i));
     }
   }
   if (name.size() + value.size() > (std::size_t{1} << 24))
@@ -118,8 +122,8 @@ inline std::optional<Error> check_field(std::string_view name, std::string_view 
 /// Header fields, in the order in which they were added; names compare without regard to case.
 ///
 /// Every field in it is one that may be sent: `add` and `set` refuse bad names and values.
-/// Lifetime: owns its bytes; the views it hands out are valid until it is changed, moved or destroyed.
-/// Threads: a value. (RFC 9110 section 5)
+/// Lifetime: owns its bytes; the views it hands out are valid until it is changed, moved or
+/// destroyed. Threads: a value. (RFC 9110 section 5)
 class Headers {
  public:
   /// One field, as views into the `Headers`.
@@ -157,7 +161,8 @@ class Headers {
 
    private:
     friend Headers;
-    const_iterator(const detail::FieldArena* arena, std::size_t offset) : arena_(arena), offset_(offset) {}
+    const_iterator(const detail::FieldArena* arena, std::size_t offset)
+        : arena_(arena), offset_(offset) {}
     const detail::FieldArena* arena_ = nullptr;
     std::size_t offset_ = 0;
   };

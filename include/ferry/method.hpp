@@ -3,11 +3,11 @@
 /// @file
 /// Request methods (RFC 9110 section 9).
 
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/co_await_safe.hpp>
-
 #include <string>
 #include <string_view>
+
+#include <ferry/detail/ascii.hpp>
+#include <ferry/detail/co_await_safe.hpp>
 
 namespace ferry {
 
@@ -34,8 +34,8 @@ class Method {
   /// The token that goes on the wire.
   std::string_view token() const noexcept { return token_; }
 
-  /// True if it may go on the wire: a token, and not CONNECT, which asks a proxy for a tunnel and not
-  /// an origin for a resource.
+  /// True if it may go on the wire: a token, and not CONNECT, which asks a proxy for a tunnel and
+  /// not an origin for a resource.
   bool is_valid() const noexcept { return detail::is_token(token_) && token_ != "CONNECT"; }
 
   /// True for the methods that are idempotent by definition (RFC 9110 9.2.2).
@@ -44,7 +44,8 @@ class Method {
            token_ == "DELETE" || token_ == "TRACE";
   }
 
-  /// True for the methods whose requests say their length even when they carry nothing (RFC 9110 8.6).
+  /// True for the methods whose requests say their length even when they carry nothing (RFC
+  /// 9110 8.6).
   bool expects_body() const noexcept {
     return token_ == "POST" || token_ == "PUT" || token_ == "PATCH";
   }

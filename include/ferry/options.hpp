@@ -1,11 +1,8 @@
 #pragma once
 
 /// @file
-/// Everything that can be set: `Timeouts`, `Limits`, and the options of a client, a pool and one call.
-
-#include <ferry/event.hpp>
-#include <ferry/headers.hpp>
-#include <ferry/version.hpp>
+/// Everything that can be set: `Timeouts`, `Limits`, and the options of a client, a pool and one
+/// call.
 
 #include <chrono>
 #include <cstddef>
@@ -14,6 +11,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+
+#include <ferry/event.hpp>
+#include <ferry/headers.hpp>
+#include <ferry/version.hpp>
 
 namespace ferry {
 
@@ -30,13 +31,14 @@ inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 
 /// How long each phase of a call may take. Zero has passed at once; a negative one is refused.
 struct Timeouts {
-  Duration pool = no_timeout;                          ///< Waiting for a place in the pool.
-  Duration resolve = std::chrono::seconds(10);         ///< Looking up the host's name.
-  Duration connect = std::chrono::seconds(10);         ///< Connecting, over all addresses together.
-  Duration write = std::chrono::seconds(30);           ///< Sending, without a byte being taken.
-  Duration first_byte = std::chrono::seconds(30);      ///< From the request's end to the response's first byte.
-  Duration read = std::chrono::seconds(30);            ///< Receiving, without a byte coming.
-  Duration total = no_timeout;                         ///< The whole call, retries included.
+  Duration pool = no_timeout;                   ///< Waiting for a place in the pool.
+  Duration resolve = std::chrono::seconds(10);  ///< Looking up the host's name.
+  Duration connect = std::chrono::seconds(10);  ///< Connecting, over all addresses together.
+  Duration write = std::chrono::seconds(30);    ///< Sending, without a byte being taken.
+  Duration first_byte =
+      std::chrono::seconds(30);  ///< From the request's end to the response's first byte.
+  Duration read = std::chrono::seconds(30);  ///< Receiving, without a byte coming.
+  Duration total = no_timeout;               ///< The whole call, retries included.
 
   friend bool operator==(const Timeouts&, const Timeouts&) = default;
 };
@@ -44,13 +46,14 @@ static_assert(detail::co_await_safe<Timeouts>);
 
 /// How much there may be of what.
 struct Limits {
-  std::size_t max_connections = 100;                ///< Open or being opened, over all hosts. Not 0.
+  std::size_t max_connections = 100;  ///< Open or being opened, over all hosts. Not 0.
   std::size_t max_connections_per_host = no_limit;  ///< Open or being opened to one origin. Not 0.
-  std::size_t max_idle = no_limit;                  ///< Kept for reuse, over all hosts; 0 keeps none.
+  std::size_t max_idle = no_limit;  ///< Kept for reuse, over all hosts; 0 keeps none.
   Duration idle_timeout = std::chrono::seconds(4);  ///< A kept connection is not used after this.
   Duration max_lifetime = no_timeout;               ///< A connection is not used again after this.
-  std::size_t max_head_size = 64 * 1024;  ///< Bytes of a response's head; interim heads and trailers have this much again.
-  std::size_t max_fields = 128;           ///< Header fields of a response; likewise trailers.
+  /// Bytes of a response's head, the interim (1xx) heads before it included; trailers have as much.
+  std::size_t max_head_size = 64 * 1024;
+  std::size_t max_fields = 128;  ///< Header fields of a response; likewise trailers.
   std::uint64_t max_body_size = 256 * 1024 * 1024;  ///< Bytes of a collected body.
 
   friend bool operator==(const Limits&, const Limits&) = default;
@@ -60,15 +63,24 @@ static_assert(detail::co_await_safe<Limits>);
 /// What one call does differently from its client; what is not set is the client's.
 /// `co_await client.get(url, {.timeout = 5s})`
 struct RequestOptions {
-  std::optional<Duration> timeout{};             ///< `Timeouts::total` for this call.
-  std::optional<Duration> pool_timeout{};        ///< `Timeouts::pool` for this call.
-  std::optional<Duration> resolve_timeout{};     ///< `Timeouts::resolve` of a connection opened for it.
-  std::optional<Duration> connect_timeout{};     ///< `Timeouts::connect` of a connection opened for it.
-  std::optional<Duration> write_timeout{};       ///< `Timeouts::write` for this call.
-  std::optional<Duration> first_byte_timeout{};  ///< `Timeouts::first_byte` for this call.
-  std::optional<Duration> read_timeout{};        ///< `Timeouts::read` for this call.
-  std::optional<std::uint64_t> max_body_size{};  ///< `Limits::max_body_size` for this call.
-  std::optional<bool> retry_stale{};             ///< `ClientOptions::retry_stale` for this call.
+  /// `Timeouts::total`, the whole call.
+  std::optional<Duration> timeout{};
+  /// `Timeouts::pool`.
+  std::optional<Duration> pool_timeout{};
+  /// `Timeouts::resolve` of a connection that is opened for this call.
+  std::optional<Duration> resolve_timeout{};
+  /// `Timeouts::connect` of a connection that is opened for this call.
+  std::optional<Duration> connect_timeout{};
+  /// `Timeouts::write`.
+  std::optional<Duration> write_timeout{};
+  /// `Timeouts::first_byte`.
+  std::optional<Duration> first_byte_timeout{};
+  /// `Timeouts::read`.
+  std::optional<Duration> read_timeout{};
+  /// `Limits::max_body_size`.
+  std::optional<std::uint64_t> max_body_size{};
+  /// `ClientOptions::retry_stale`.
+  std::optional<bool> retry_stale{};
 };
 static_assert(std::is_trivially_destructible_v<RequestOptions>);
 
@@ -77,8 +89,8 @@ class PoolOptions {
  public:
   PoolOptions() {}
 
-  /// `max_connections`, `max_connections_per_host`, `max_idle`, `idle_timeout` and `max_lifetime` are
-  /// the pool's; the others belong to its clients and are not looked at here.
+  /// `max_connections`, `max_connections_per_host`, `max_idle`, `idle_timeout` and `max_lifetime`
+  /// are the pool's; the others belong to its clients and are not looked at here.
   Limits limits;
   /// Told of connections being opened, failing and being closed. May be called on any thread.
   Observer observer;
@@ -122,15 +134,18 @@ inline bool same_pool_limits(const Limits& a, const Limits& b) noexcept {
 
 inline std::optional<Error> check_duration(const char* name, Duration value) {
   if (value >= Duration::zero()) return std::nullopt;
-  return Error(Errc::invalid_option, std::string(name) + " is negative; ferry::no_timeout means none");
+  return Error(Errc::invalid_option,
+               std::string(name) + " is negative; ferry::no_timeout means none");
 }
 
 /// Why these limits make no sense, if they do not.
 inline std::optional<Error> check(const Limits& limits) {
   if (limits.max_connections == 0)
-    return Error(Errc::invalid_option, "limits.max_connections is 0: no request could ever be sent");
+    return Error(Errc::invalid_option,
+                 "limits.max_connections is 0: no request could ever be sent");
   if (limits.max_connections_per_host == 0)
-    return Error(Errc::invalid_option, "limits.max_connections_per_host is 0: no request could ever be sent");
+    return Error(Errc::invalid_option,
+                 "limits.max_connections_per_host is 0: no request could ever be sent");
   if (auto error = check_duration("limits.idle_timeout", limits.idle_timeout)) return error;
   return check_duration("limits.max_lifetime", limits.max_lifetime);
 }

@@ -3,15 +3,15 @@
 /// @file
 /// `Request` and `Body`: what a client sends.
 
-#include <ferry/headers.hpp>
-#include <ferry/method.hpp>
-#include <ferry/url.hpp>
-
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <ferry/headers.hpp>
+#include <ferry/method.hpp>
+#include <ferry/url.hpp>
 
 namespace ferry {
 
@@ -40,11 +40,12 @@ class Body {
 };
 static_assert(detail::co_await_safe<Body>);
 
-/// A body of JSON: `co_await client.post("/users", ferry::json(R"({"name":"Ada"})"))`. The text is sent
-/// as it is.
+/// A body of JSON: `co_await client.post("/users", ferry::json(R"({"name":"Ada"})"))`. The text is
+/// sent as it is.
 inline Body json(std::string text) { return Body(std::move(text), "application/json"); }
 
-/// A request, built up by chained setters: `Request::get("/search").query("q", "pool").header("Accept", "text/html")`.
+/// A request, built up by chained setters: `Request::get("/search").query("q",
+/// "pool").header("Accept", "text/html")`.
 ///
 /// The setters check what they are given; the first error is kept and reported when the request is
 /// sent, before anything goes out. On a temporary they return by value, so that nothing dangles.
@@ -53,15 +54,22 @@ class Request {
  public:
   /// GET of an empty, relative URL: that of the client's `base_url`.
   Request() = default;
-  /// @param url absolute, or relative to the client's `base_url`; it is parsed when the request is sent.
+  /// @param url absolute, or relative to the client's `base_url`; it is parsed when the request is
+  /// sent.
   Request(Method method, std::string url) : method_(std::move(method)), url_(std::move(url)) {}
 
   static Request get(std::string url) { return Request(Method::get(), std::move(url)); }
   static Request head(std::string url) { return Request(Method::head(), std::move(url)); }
   static Request options(std::string url) { return Request(Method::options(), std::move(url)); }
-  static Request post(std::string url, Body body = Body()) { return Request(Method::post(), std::move(url)).body(std::move(body)); }
-  static Request put(std::string url, Body body = Body()) { return Request(Method::put(), std::move(url)).body(std::move(body)); }
-  static Request patch(std::string url, Body body = Body()) { return Request(Method::patch(), std::move(url)).body(std::move(body)); }
+  static Request post(std::string url, Body body = Body()) {
+    return Request(Method::post(), std::move(url)).body(std::move(body));
+  }
+  static Request put(std::string url, Body body = Body()) {
+    return Request(Method::put(), std::move(url)).body(std::move(body));
+  }
+  static Request patch(std::string url, Body body = Body()) {
+    return Request(Method::patch(), std::move(url)).body(std::move(body));
+  }
   static Request delete_(std::string url) { return Request(Method::delete_(), std::move(url)); }
 
   /// Sets a header field; it replaces those of its name, the client's own included.
@@ -70,7 +78,9 @@ class Request {
     return *this;
   }
   /// Sets a header field; it replaces those of its name, the client's own included.
-  Request header(std::string_view name, std::string_view value) && { return std::move(header(name, value)); }
+  Request header(std::string_view name, std::string_view value) && {
+    return std::move(header(name, value));
+  }
 
   /// Adds a header field beside others of its name. Those of the client's give way all the same.
   Request& add_header(std::string_view name, std::string_view value) & {
@@ -78,7 +88,9 @@ class Request {
     return *this;
   }
   /// Adds a header field beside others of its name. Those of the client's give way all the same.
-  Request add_header(std::string_view name, std::string_view value) && { return std::move(add_header(name, value)); }
+  Request add_header(std::string_view name, std::string_view value) && {
+    return std::move(add_header(name, value));
+  }
 
   /// Appends `name=value` to the URL's query, percent-encoded.
   Request& query(std::string_view name, std::string_view value) & {
@@ -86,7 +98,9 @@ class Request {
     return *this;
   }
   /// Appends `name=value` to the URL's query, percent-encoded.
-  Request query(std::string_view name, std::string_view value) && { return std::move(query(name, value)); }
+  Request query(std::string_view name, std::string_view value) && {
+    return std::move(query(name, value));
+  }
 
   /// Gives it content.
   Request& body(Body content) & {
@@ -112,7 +126,11 @@ class Request {
     if (error_) return *error_;
     Result<Url> url = base.empty() ? Url::parse(std::move(url_)) : base.resolve(url_);
     if (!url) return url;
-    for (const auto& [name, value] : query_) url->add_query(name, value);
+    try {
+      for (const auto& [name, value] : query_) url->add_query(name, value);
+    } catch (const Error& error) {
+      return error;
+    }
     return url;
   }
 

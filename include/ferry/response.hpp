@@ -3,18 +3,18 @@
 /// @file
 /// `Response`: what a server answered, and how that came about.
 
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
 #include <ferry/detail/h1_parser.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/options.hpp>
 #include <ferry/status.hpp>
 #include <ferry/url.hpp>
-
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <string_view>
-#include <utility>
 
 namespace ferry {
 
@@ -58,9 +58,13 @@ class ConnectionInfo {
   /// Its number, unique in the process.
   std::uint64_t id() const noexcept { return facts ? facts->id : 0; }
   /// `address:port` of this end; empty if it has none.
-  std::string_view local_endpoint() const noexcept { return facts ? std::string_view(facts->local_endpoint) : std::string_view(); }
+  std::string_view local_endpoint() const noexcept {
+    return facts ? std::string_view(facts->local_endpoint) : std::string_view();
+  }
   /// `address:port` of the server's end; empty if it has none.
-  std::string_view remote_endpoint() const noexcept { return facts ? std::string_view(facts->remote_endpoint) : std::string_view(); }
+  std::string_view remote_endpoint() const noexcept {
+    return facts ? std::string_view(facts->remote_endpoint) : std::string_view();
+  }
 
   /// Shared with the connection; for the library's use.
   std::shared_ptr<const detail::ConnectionFacts> facts;
@@ -75,15 +79,22 @@ class Response {
   /// Status 0 and nothing in it.
   Response() = default;
   /// Puts one together; for transports and tests.
-  Response(detail::ResponseMessage message, Url url, Duration elapsed, Timings timings, ConnectionInfo connection)
-      : message_(std::move(message)), url_(std::move(url)), elapsed_(elapsed), timings_(timings), connection_(std::move(connection)) {}
+  Response(detail::ResponseMessage message, Url url, Duration elapsed, Timings timings,
+           ConnectionInfo connection)
+      : message_(std::move(message)),
+        url_(std::move(url)),
+        elapsed_(elapsed),
+        timings_(timings),
+        connection_(std::move(connection)) {}
 
   /// The status code (RFC 9110 15), from 200.
   int status() const noexcept { return message_.status; }
   /// The reason phrase as it was sent; may be empty (RFC 9112 4).
   const std::string& reason() const noexcept { return message_.reason; }
   /// "HTTP/1.1" or "HTTP/1.0".
-  std::string_view version() const noexcept { return message_.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1"; }
+  std::string_view version() const noexcept {
+    return message_.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
+  }
   const Headers& headers() const noexcept { return message_.headers; }
   /// Fields behind a chunked body; never merged into `headers` (RFC 9110 6.5).
   const Headers& trailers() const noexcept { return message_.trailers; }
@@ -102,8 +113,8 @@ class Response {
     if (!ok()) throw status_error();
     return *this;
   }
-  /// Returns the response itself, moved, if `ok()`: `(co_await client.get(url)).raise_for_status()` is a
-  /// value, and does not dangle.
+  /// Returns the response itself, moved, if `ok()`: `(co_await client.get(url)).raise_for_status()`
+  /// is a value, and does not dangle.
   /// @throws Error `Errc::http_status` for a status of 400 or more.
   Response raise_for_status() && {
     if (!ok()) throw status_error();
@@ -121,8 +132,10 @@ class Response {
  private:
   Error status_error() const {
     std::string what = std::to_string(status());
-    what.append(" ").append(reason().empty() ? reason_phrase(status()) : std::string_view(reason()));
-    return Error(Errc::http_status, what + " for " + std::string(url_.origin()) + std::string(url_.path()));
+    what.append(" ").append(reason().empty() ? reason_phrase(status())
+                                             : std::string_view(reason()));
+    return Error(Errc::http_status,
+                 what + " for " + std::string(url_.origin()) + std::string(url_.path()));
   }
 
   detail::ResponseMessage message_;

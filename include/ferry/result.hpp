@@ -3,12 +3,12 @@
 /// @file
 /// `Result<T>`: a value or an `Error`, in the words of `std::expected`.
 
-#include <ferry/error.hpp>
-
 #include <concepts>
 #include <type_traits>
 #include <utility>
 #include <variant>
+
+#include <ferry/error.hpp>
 
 namespace ferry {
 
@@ -24,9 +24,9 @@ class [[nodiscard]] Result {
   Result() = default;
   /// Holds this value.
   template <class U = T>
-    requires std::constructible_from<T, U&&> && (!std::same_as<std::remove_cvref_t<U>, Result>) &&
-             (!std::same_as<std::remove_cvref_t<U>, Error>)
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
+  requires std::constructible_from<T, U&&> &&(!std::same_as<std::remove_cvref_t<U>, Result>)&&(
+      !std::same_as<std::remove_cvref_t<U>, Error>)Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}
   /// Holds this error.
   Result(Error error) noexcept : state_(std::in_place_index<1>, std::move(error)) {}
 

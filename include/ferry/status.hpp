@@ -8,15 +8,23 @@
 namespace ferry {
 
 /// The first digit of a status code (RFC 9110 section 15).
-enum class StatusClass { informational = 1, success, redirection, client_error, server_error, other };
+enum class StatusClass {
+  informational = 1,
+  success,
+  redirection,
+  client_error,
+  server_error,
+  other
+};
 
 /// The class of a status code; `other` outside 100 to 599.
 constexpr StatusClass status_class(int status) noexcept {
-  return status >= 100 && status < 600 ? static_cast<StatusClass>(status / 100) : StatusClass::other;
+  return status >= 100 && status < 600 ? static_cast<StatusClass>(status / 100)
+                                       : StatusClass::other;
 }
 
-/// The standard reason phrase of a status code; empty for one that RFC 9110 and its registry's common
-/// entries do not name.
+/// The standard reason phrase of a status code; empty for one that RFC 9110 and its registry's
+/// common entries do not name.
 constexpr std::string_view reason_phrase(int status) noexcept {
   switch (status) {
     case 100: return "Continue";

@@ -3,18 +3,20 @@
 /// @file
 /// `Stream`: the bytes under a connection. TCP is one; tests bring scripted ones.
 
-#include <ferry/detail/asio.hpp>
-
 #include <cstddef>
 #include <span>
 #include <string>
 
+#include <ferry/detail/asio.hpp>
+
 namespace ferry {
 
-/// Something that another thread may have to end: it fails what is pending on it, and what comes later.
+/// Something that another thread may have to end: it fails what is pending on it, and what comes
+/// later.
 class Abortable {
  public:
-  /// Makes pending and later operations fail. Any thread may call it, at any time in the object's life.
+  /// Makes pending and later operations fail. Any thread may call it, at any time in the object's
+  /// life.
   virtual void abort() noexcept = 0;
 
  protected:
@@ -38,14 +40,18 @@ class Stream : public Abortable {
   virtual ~Stream() = default;
 
   /// Reads what is there, at least a byte, waiting for it if need be.
-  virtual asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer, std::error_code& error) = 0;
+  virtual asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
+                                                 std::error_code& error) = 0;
   /// Writes what can be taken of these buffers in one go, at least a byte, waiting if need be.
-  virtual asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers, std::error_code& error) = 0;
+  virtual asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
+                                                  std::error_code& error) = 0;
 
   /// As `read_some`, but without waiting: `asio::error::would_block` if nothing is there.
-  virtual std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept = 0;
+  virtual std::size_t try_read_some(asio::mutable_buffer buffer,
+                                    std::error_code& error) noexcept = 0;
   /// As `write_some`, but without waiting: `asio::error::would_block` if nothing can be taken.
-  virtual std::size_t try_write_some(std::span<const asio::const_buffer> buffers, std::error_code& error) noexcept = 0;
+  virtual std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
+                                     std::error_code& error) noexcept = 0;
 
   /// Looks, without waiting and without taking anything, whether an idle stream may be used again.
   virtual Look look() noexcept = 0;

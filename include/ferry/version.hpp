@@ -5,7 +5,8 @@
 
 namespace ferry {
 
-/// The version of these headers, as `major.minor.patch`. It also names ferry in the default `User-Agent`.
+/// The version of these headers, as `major.minor.patch`. It also names ferry in the default
+/// `User-Agent`.
 inline constexpr const char* version = "0.1.0";
 
 }  // namespace ferry

@@ -7,11 +7,13 @@ asio::awaitable<int> from_other_unit(ferry::Client client);
 int main() {
   asio::io_context context{1};
   ferry::ClientOptions options;
-  const auto script = std::make_shared<ferry::testing::Script>(std::deque<std::string>{"HTTP/1.1 204 No Content\r\n\r\n"});
+  const auto script = std::make_shared<ferry::testing::Script>(
+      std::deque<std::string>{"HTTP/1.1 204 No Content\r\n\r\n"});
   options.connector = std::make_shared<ferry::testing::ScriptedConnector>(script);
   const ferry::Client client(context, options);
   int status = 0;
-  asio::co_spawn(context, from_other_unit(client), [&](std::exception_ptr, int result) { status = result; });
+  asio::co_spawn(context, from_other_unit(client),
+                 [&](std::exception_ptr, int result) { status = result; });
   context.run();
   return status == 204 ? 0 : 1;
 }

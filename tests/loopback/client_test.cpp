@@ -1,13 +1,13 @@
-#include "support/run.hpp"
-#include "support/server.hpp"
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
 
-#include <sstream>
-#include <string>
-#include <vector>
+#include "support/run.hpp"
+#include "support/server.hpp"
 
 using namespace std::chrono_literals;
 using ferry::Client;
@@ -29,7 +29,9 @@ class FullPort {
     for (auto& socket : fillers_) socket.async_connect(acceptor_.local_endpoint(), asio::detached);
     context_.poll();
   }
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/"; }
+  std::string url() const {
+    return "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/";
+  }
 
  private:
   asio::io_context context_;
@@ -41,7 +43,8 @@ class FullPort {
   }();
 };
 
-std::error_code get(asio::io_context& context, Client& client, std::string url, ferry::RequestOptions options = {}) {
+std::error_code get(asio::io_context& context, Client& client, std::string url,
+                    ferry::RequestOptions options = {}) {
   std::error_code code;
   test::run(context, [&]() -> asio::awaitable<void> {
     const auto result = co_await client.try_send(Request::get(url), options);
@@ -62,7 +65,8 @@ TEST_CASE("a client keeps its connection, ferry::get does not") {
       CHECK(response.body() == "/a?b=c");
       CHECK(response.connection().request_number == i);
       CHECK(response.connection().reused == (i > 1));
-      CHECK(response.connection().remote_endpoint() == server.url().substr(7, server.url().size() - 8));
+      CHECK(response.connection().remote_endpoint() ==
+            server.url().substr(7, server.url().size() - 8));
       CHECK(response.elapsed() > 0ns);
       CHECK(response.timings().total >= response.elapsed());
       CHECK((response.timings().connect > 0ns) == (i == 1));
@@ -146,11 +150,12 @@ TEST_CASE("[37] [38] many at once on few connections: all finish, the limit hold
   int done = 0;
   for (int i = 0; i < 500; ++i) {
     const std::string path = "/" + std::to_string(i);
-    asio::co_spawn(context, client.get(server.url(path)), [&done, path](std::exception_ptr e, ferry::Response response) {
-      CHECK_FALSE(e);
-      CHECK(response.body() == path);
-      ++done;
-    });
+    asio::co_spawn(context, client.get(server.url(path)),
+                   [&done, path](std::exception_ptr e, ferry::Response response) {
+                     CHECK_FALSE(e);
+                     CHECK(response.body() == path);
+                     ++done;
+                   });
   }
   context.run();
   CHECK(done == 500);
@@ -164,11 +169,13 @@ TEST_CASE("a refused connection, an unknown host") {
   Client client(context);
   std::uint16_t port = 0;
   {
-    asio::ip::tcp::acceptor closed(context, asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    asio::ip::tcp::acceptor closed(context,
+                                   asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     port = closed.local_endpoint().port();
   }
   test::run(context, [&]() -> asio::awaitable<void> {
-    const auto refused = co_await client.try_send(Request::get("http://127.0.0.1:" + std::to_string(port) + "/?secret"));
+    const auto refused = co_await client.try_send(
+        Request::get("http://127.0.0.1:" + std::to_string(port) + "/?secret"));
     CHECK(code_of(refused) == Errc::connection_refused);
     CHECK(refused.error().cause() == asio::error::connection_refused);
     CHECK(refused.error().phase() == ferry::Phase::connect);
@@ -196,7 +203,8 @@ TEST_CASE("[57] [60] the timeout of each phase, on real sockets") {
   CHECK(get(context, client, full.url(), {.timeout = 20ms}) == Errc::total_timeout);
 
   Server silent(Server::silent());
-  CHECK(get(context, client, silent.url(), {.first_byte_timeout = 20ms}) == Errc::first_byte_timeout);
+  CHECK(get(context, client, silent.url(), {.first_byte_timeout = 20ms}) ==
+        Errc::first_byte_timeout);
   CHECK(get(context, client, silent.url(), {.timeout = 20ms}) == Errc::total_timeout);
   Server half([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
     const auto request = co_await peer->read_request();
@@ -212,7 +220,8 @@ TEST_CASE("[57] [60] the timeout of each phase, on real sockets") {
   });
   test::run(context, [&]() -> asio::awaitable<void> {
     ferry::Body endless(std::string(50'000'000, 'x'));
-    const auto result = co_await client.try_send(Request::post(deaf.url(), std::move(endless)), {.write_timeout = 20ms});
+    const auto result = co_await client.try_send(Request::post(deaf.url(), std::move(endless)),
+                                                 {.write_timeout = 20ms});
     CHECK(code_of(result) == Errc::write_timeout);
     CHECK(result.error().bytes_sent() > 0);
   });
@@ -227,9 +236,12 @@ TEST_CASE("[57] the pool timeout, and its place in the queue") {
   options.limits.max_connections = 1;
   Client client(context, options);
   std::vector<std::error_code> codes;
-  const auto note = [&](std::exception_ptr, ferry::Result<ferry::Response> result) { codes.push_back(code_of(result)); };
+  const auto note = [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+    codes.push_back(code_of(result));
+  };
   asio::co_spawn(context, client.try_send(Request::get(silent.url()), {.timeout = 60ms}), note);
-  asio::co_spawn(context, client.try_send(Request::get(silent.url()), {.pool_timeout = 20ms}), note);
+  asio::co_spawn(context, client.try_send(Request::get(silent.url()), {.pool_timeout = 20ms}),
+                 note);
   context.run();
   REQUIRE(codes.size() == 2);
   CHECK(codes[0] == Errc::pool_timeout);
@@ -268,7 +280,8 @@ TEST_CASE("[56] a server that drips a byte at a time meets the total timeout") {
       co_await timer.async_wait(asio::use_awaitable);
     }
   });
-  CHECK(get(context, client, chunks.url(), {.timeout = 50ms, .read_timeout = 1s}) == Errc::total_timeout);
+  CHECK(get(context, client, chunks.url(), {.timeout = 50ms, .read_timeout = 1s}) ==
+        Errc::total_timeout);
 }
 
 TEST_CASE("[13] [31] resets") {
@@ -310,7 +323,9 @@ TEST_CASE("[63] run() returns at once when no request is in flight") {
     asio::cancellation_signal signal;
     context.restart();
     asio::co_spawn(context, client.try_send(Request::get(url), options),
-                   asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr, ferry::Result<ferry::Response>) { ended = true; }));
+                   asio::bind_cancellation_slot(
+                       signal.slot(),
+                       [&](std::exception_ptr, ferry::Result<ferry::Response>) { ended = true; }));
     if (cancel) {
       context.poll();
       CHECK_FALSE(ended);
@@ -335,7 +350,8 @@ TEST_CASE("[63] also on a strand, and on a thread pool") {
   const auto strand = asio::make_strand(context);
   Client on_strand{asio::any_io_executor(strand)};
   bool ended = false;
-  asio::co_spawn(strand, on_strand.get(server.url()), [&](std::exception_ptr e, ferry::Response) { ended = !e; });
+  asio::co_spawn(strand, on_strand.get(server.url()),
+                 [&](std::exception_ptr e, ferry::Response) { ended = !e; });
   while (!ended) REQUIRE(context.run_one() == 1);
   context.poll();
   CHECK(context.stopped());
@@ -343,7 +359,9 @@ TEST_CASE("[63] also on a strand, and on a thread pool") {
   asio::thread_pool pool(2);
   Client on_pool{asio::any_io_executor(pool.get_executor())};
   std::atomic<int> done{0};
-  for (int i = 0; i < 20; ++i) asio::co_spawn(pool, on_pool.get(server.url()), [&](std::exception_ptr e, ferry::Response) { done += !e; });
+  for (int i = 0; i < 20; ++i)
+    asio::co_spawn(pool, on_pool.get(server.url()),
+                   [&](std::exception_ptr e, ferry::Response) { done += !e; });
   pool.join();  // Returns when no work is left.
   CHECK(done == 20);
 }
@@ -364,7 +382,8 @@ TEST_CASE("[58] [60] awaitable_operators cancel cleanly, and the next request is
     for (int i = 0; i < 3; ++i) {
       CHECK((co_await client.get(server.url())).body() == "ok");
       asio::steady_timer timer(context, 10ms);
-      const auto first = co_await (client.get(server.url("/silent")) || timer.async_wait(asio::use_awaitable));
+      const auto first =
+          co_await (client.get(server.url("/silent")) || timer.async_wait(asio::use_awaitable));
       CHECK(first.index() == 1);
       const auto stats = client.pool().stats();
       CHECK(stats.active + stats.connecting + stats.waiting == 0);
@@ -404,7 +423,8 @@ TEST_CASE("events tell the story, in order") {
     });
   }
   const auto origin = server.url().substr(0, server.url().size() - 1);
-  CHECK(log.str() == "Starting new HTTP connection (1): " + origin.substr(7) + "\n" + origin + " \"GET /?... HTTP/1.1\" 200 15\n" + origin +
+  CHECK(log.str() == "Starting new HTTP connection (1): " + origin.substr(7) + "\n" + origin +
+                         " \"GET /?... HTTP/1.1\" 200 15\n" + origin +
                          " \"GET / HTTP/1.1\" 200 1\n");
 
   std::vector<ferry::Event::Kind> kinds;
@@ -417,8 +437,10 @@ TEST_CASE("events tell the story, in order") {
     });
   }
   using Kind = ferry::Event::Kind;
-  CHECK(kinds == std::vector<Kind>{Kind::connection_opening, Kind::connection_opened, Kind::request_sent, Kind::head_received, Kind::response_received,
-                                   Kind::connection_reused, Kind::request_sent, Kind::head_received, Kind::response_received, Kind::connection_closed});
+  CHECK(kinds == std::vector<Kind>{Kind::connection_opening, Kind::connection_opened,
+                                   Kind::request_sent, Kind::head_received, Kind::response_received,
+                                   Kind::connection_reused, Kind::request_sent, Kind::head_received,
+                                   Kind::response_received, Kind::connection_closed});
 }
 
 TEST_CASE("raise_for_status") {
@@ -448,7 +470,9 @@ TEST_CASE("close() ends what is in flight and what waits") {
   std::vector<std::error_code> codes;
   for (int i = 0; i < 3; ++i) {
     asio::co_spawn(context, client.try_send(Request::get(silent.url())),
-                   [&](std::exception_ptr, ferry::Result<ferry::Response> result) { codes.push_back(code_of(result)); });
+                   [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                     codes.push_back(code_of(result));
+                   });
   }
   for (int i = 0; i < 5; ++i) context.poll();
   client.close();

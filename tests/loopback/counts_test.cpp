@@ -1,20 +1,18 @@
 // What a reused GET costs in the steady state: system calls and heap allocations of the client.
 // Stable on one compiler and one Asio, so asserted there only. Built without sanitizers.
 
-#include "support/server.hpp"
-
-#include <ferry/ferry.hpp>
-
+#include <cstdio>
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <new>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <doctest/doctest.h>
+#include <ferry/ferry.hpp>
 
-#include <cstdio>
-#include <cstdlib>
-#include <new>
+#include "support/server.hpp"
 
 namespace {
 
@@ -28,8 +26,8 @@ constexpr bool reference_tools = false;
 constexpr bool reference_tools = __GNUC__ == 12 && ASIO_VERSION / 100 == 1022;
 #endif
 
-/// Answers after a millisecond, as a real server would: an answer that is there at once would hide the
-/// waiting that it costs.
+/// Answers after a millisecond, as a real server would: an answer that is there at once would hide
+/// the waiting that it costs.
 test::Server::Handler delayed() {
   return [](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
     asio::steady_timer timer(peer->socket().get_executor());
@@ -38,7 +36,9 @@ test::Server::Handler delayed() {
       if (request.empty()) co_return;
       timer.expires_after(std::chrono::milliseconds(1));
       co_await timer.async_wait(asio::use_awaitable);
-      co_await peer->write(test::response("Hello, world!", "Server: test\r\nContent-Type: text/plain\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n"));
+      co_await peer->write(test::response(
+          "Hello, world!",
+          "Server: test\r\nContent-Type: text/plain\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n"));
     }
   };
 }
@@ -69,12 +69,14 @@ double system_calls(const std::string& url) {
   if (child == 0) {
     ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
     ::raise(SIGSTOP);
-    run_client(url, [] { ::getppid(); }, [] { ::getppid(); });
+    run_client(
+        url, [] { ::getppid(); }, [] { ::getppid(); });
     ::_exit(0);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
-  if (!WIFSTOPPED(status) || ::ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_TRACESYSGOOD) != 0) {
+  if (!WIFSTOPPED(status) ||
+      ::ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_TRACESYSGOOD) != 0) {
     ::kill(child, SIGKILL);
     ::waitpid(child, &status, 0);
     return -1;  // Tracing is not permitted here.
@@ -123,7 +125,8 @@ TEST_CASE("a reused GET makes at most 5 system calls, the look before reuse amon
 
 TEST_CASE("a reused GET makes at most 4 heap allocations") {
   test::Server server(delayed());
-  run_client(server.url("/a/path"), [] { counting = true; }, [] { counting = false; });
+  run_client(
+      server.url("/a/path"), [] { counting = true; }, [] { counting = false; });
   const double per_request = static_cast<double>(allocations) / rounds;
   MESSAGE("allocations per request: " << per_request);
   if (reference_tools) CHECK(per_request <= 4.0);

@@ -1,13 +1,13 @@
-#include "support/run.hpp"
-
-#include <ferry/testing/scripted_stream.hpp>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
-#include <memory>
-#include <string>
-#include <vector>
+#include <ferry/testing/scripted_stream.hpp>
+
+#include "support/run.hpp"
 
 using namespace std::chrono_literals;
 using ferry::Client;
@@ -23,11 +23,15 @@ namespace {
 
 /// A client whose connections follow scripts, and what it saw.
 struct Scripted {
-  explicit Scripted(std::vector<std::shared_ptr<Script>> all, ClientOptions options = ClientOptions()) : scripts(std::move(all)) {
-    connector = std::make_shared<ScriptedConnector>([this](int number) -> ferry::Result<std::shared_ptr<Script>> {
-      if (static_cast<std::size_t>(number) > scripts.size()) return ferry::Error(Errc::connection_refused, "no script left");
-      return scripts[static_cast<std::size_t>(number) - 1];
-    });
+  explicit Scripted(std::vector<std::shared_ptr<Script>> all,
+                    ClientOptions options = ClientOptions())
+      : scripts(std::move(all)) {
+    connector = std::make_shared<ScriptedConnector>(
+        [this](int number) -> ferry::Result<std::shared_ptr<Script>> {
+          if (static_cast<std::size_t>(number) > scripts.size())
+            return ferry::Error(Errc::connection_refused, "no script left");
+          return scripts[static_cast<std::size_t>(number) - 1];
+        });
     options.connector = connector;
     client.emplace(context, std::move(options));
   }
@@ -52,7 +56,8 @@ struct Scripted {
   std::optional<Client> client;
 };
 
-std::shared_ptr<Script> script(std::deque<std::string> responses, Script::End end = Script::End::silence) {
+std::shared_ptr<Script> script(std::deque<std::string> responses,
+                               Script::End end = Script::End::silence) {
   auto made = std::make_shared<Script>(std::move(responses));
   made->end = end;
   return made;
@@ -77,15 +82,21 @@ TEST_CASE("one connection carries one request after the other") {
 }
 
 TEST_CASE("[15] one byte at a time, both ways, over all framings") {
-  const auto chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nT: v\r\n\r\n";
+  const auto chunked =
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nT: "
+      "v\r\n\r\n";
   for (const bool blocking : {false, true}) {
-    auto slow = script({ok("hello"), chunked, "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n" + ok("x"), "HTTP/1.0 200 OK\r\n\r\nthe end"},
-                       Script::End::eof);
+    auto slow =
+        script({ok("hello"), chunked, "HTTP/1.1 204 No Content\r\n\r\n",
+                "HTTP/1.1 100 Continue\r\n\r\n" + ok("x"), "HTTP/1.0 200 OK\r\n\r\nthe end"},
+               Script::End::eof);
     slow->read_size = 1;
     slow->write_size = 1;
     slow->writes_block = blocking;
     Scripted s(slow);
-    const auto send = [&] { return s.send(Request::post("http://test/p", ferry::Body("body!"))).value(); };
+    const auto send = [&] {
+      return s.send(Request::post("http://test/p", ferry::Body("body!"))).value();
+    };
     CHECK(send().body() == "hello");
     const auto second = send();
     CHECK(second.body() == "abcde");
@@ -95,13 +106,17 @@ TEST_CASE("[15] one byte at a time, both ways, over all framings") {
     CHECK(send().body() == "the end");
     CHECK(s.pool() == none);
     CHECK(s.connections() == 1);
-    const std::string request = "POST /p HTTP/1.1\r\nHost: test\r\nUser-Agent: ferry/0.1.0\r\nAccept: */*\r\nContent-Length: 5\r\n\r\nbody!";
+    const std::string request =
+        "POST /p HTTP/1.1\r\nHost: test\r\nUser-Agent: ferry/0.1.0\r\nAccept: "
+        "*/*\r\nContent-Length: 5\r\n\r\nbody!";
     CHECK(slow->written == request + request + request + request + request);
   }
 }
 
 TEST_CASE("[1] [33] a body that is cut is an error, and its connection is closed") {
-  for (const std::string& response : {ok("hello").substr(0, 40), std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")}) {
+  for (const std::string& response :
+       {ok("hello").substr(0, 40),
+        std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")}) {
     auto cut = script({response}, Script::End::eof);
     Scripted s(cut);
     CHECK(code_of(s.get()) == Errc::truncated_body);
@@ -169,7 +184,8 @@ TEST_CASE("[31] a GET on a stale connection is sent once more, on a new one") {
 }
 
 TEST_CASE("[31] at most once, and never on a new connection") {
-  Scripted s({script({ok("one")}, Script::End::eof), script({}, Script::End::eof), script({ok("three")})});
+  Scripted s(
+      {script({ok("one")}, Script::End::eof), script({}, Script::End::eof), script({ok("three")})});
   CHECK(s.get()->body() == "one");
   const auto second = s.get();
   CHECK(code_of(second) == Errc::connection_lost);
@@ -177,7 +193,8 @@ TEST_CASE("[31] at most once, and never on a new connection") {
   CHECK(s.connections() == 2);
 }
 
-TEST_CASE("[31] a POST is never replayed once a byte was written, unless it carries Idempotency-Key") {
+TEST_CASE(
+    "[31] a POST is never replayed once a byte was written, unless it carries Idempotency-Key") {
   for (const bool with_key : {false, true}) {
     auto stale = script({ok("one")}, Script::End::eof);
     Scripted s({stale, script({ok("two")})});
@@ -213,7 +230,8 @@ TEST_CASE("the stale retry can be forbidden") {
 
   Scripted call({script({ok("one")}, Script::End::eof), script({ok("two")})});
   CHECK(call.get()->body() == "one");
-  CHECK(code_of(call.send(Request::get("http://test/"), {.retry_stale = false})) == Errc::connection_lost);
+  CHECK(code_of(call.send(Request::get("http://test/"), {.retry_stale = false})) ==
+        Errc::connection_lost);
 }
 
 TEST_CASE("[32] no retry after a byte of a response") {
@@ -225,7 +243,9 @@ TEST_CASE("[32] no retry after a byte of a response") {
 }
 
 TEST_CASE("[34] Connection: close is honoured, closed and not-close are not") {
-  const auto with = [](const char* value) { return "HTTP/1.1 200 OK\r\nConnection: " + std::string(value) + "\r\nContent-Length: 0\r\n\r\n"; };
+  const auto with = [](const char* value) {
+    return "HTTP/1.1 200 OK\r\nConnection: " + std::string(value) + "\r\nContent-Length: 0\r\n\r\n";
+  };
   for (const char* value : {"close", "Close", "keep-alive, close", "close ,x"}) {
     Scripted s(script({with(value)}));
     CHECK(s.get());
@@ -245,7 +265,8 @@ TEST_CASE("HTTP/1.0 is kept only if it says so") {
   Scripted s(script({"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx"}));
   CHECK(s.get()->version() == "HTTP/1.0");
   CHECK(s.pool() == none);
-  Scripted kept(script({"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx"}));
+  Scripted kept(
+      script({"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx"}));
   CHECK(kept.get());
   CHECK(kept.pool() == idle);
 }
@@ -307,7 +328,8 @@ TEST_CASE("[21] [26] limits of the response, with their options named") {
 TEST_CASE("[56] [57] [60] a silent peer ends in the timeout of its phase") {
   const auto timed_out = [](std::shared_ptr<Script> silent, ferry::RequestOptions options) {
     Scripted s(silent);
-    const auto result = s.send(Request::post("http://test/", ferry::Body(std::string(100, 'x'))), options);
+    const auto result =
+        s.send(Request::post("http://test/", ferry::Body(std::string(100, 'x'))), options);
     CHECK(s.client->pool().stats().active == 0);
     CHECK(s.client->pool().stats().idle == 0);
     CHECK((silent->closed || s.connections() == 0));
@@ -316,7 +338,8 @@ TEST_CASE("[56] [57] [60] a silent peer ends in the timeout of its phase") {
     return result.error();
   };
   CHECK(timed_out(script({}), {.first_byte_timeout = 1ms}).code() == Errc::first_byte_timeout);
-  const auto read = timed_out(script({"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"}), {.read_timeout = 1ms});
+  const auto read =
+      timed_out(script({"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"}), {.read_timeout = 1ms});
   CHECK(read.code() == Errc::read_timeout);
   CHECK(read.phase() == ferry::Phase::read);
   CHECK(timed_out(script({"HTTP/1.1 200 O"}), {.read_timeout = 1ms}).code() == Errc::read_timeout);
@@ -341,12 +364,17 @@ TEST_CASE("bad input is refused before anything is sent") {
   CHECK(refused(Request::get("/relative")) == Errc::invalid_url);
   CHECK(refused(Request::get("http://test/\r\nX: y")) == Errc::invalid_url);
   CHECK(refused(Request::get("http://user:hunter2@test/")) == Errc::invalid_url);
+  CHECK(refused(Request::get("http://test/").query("q", std::string(2'000'000, 'x'))) ==
+        Errc::invalid_url);
   CHECK(refused(Request::get("ftp://test/")) == Errc::unsupported_scheme);
   CHECK(refused(Request::get("https://test/?hunter2")) == Errc::tls_unavailable);
   CHECK(refused(Request(ferry::Method("G ET"), "http://test/")) == Errc::invalid_method);
-  CHECK(refused(Request(ferry::Method::get(), "http://test/").header("A\r\n", "b")) == Errc::invalid_header);
-  CHECK(refused(Request::get("http://test/").header("A", "hunter2\r\nB: c").header("C", "d")) == Errc::invalid_header);
-  CHECK(refused(Request::get("http://test/").header("Content-Length", "5")) == Errc::invalid_header);
+  CHECK(refused(Request(ferry::Method::get(), "http://test/").header("A\r\n", "b")) ==
+        Errc::invalid_header);
+  CHECK(refused(Request::get("http://test/").header("A", "hunter2\r\nB: c").header("C", "d")) ==
+        Errc::invalid_header);
+  CHECK(refused(Request::get("http://test/").header("Content-Length", "5")) ==
+        Errc::invalid_header);
   CHECK(refused(Request::get("http://test/"), {.read_timeout = -1s}) == Errc::invalid_option);
   ClientOptions options;
   options.limits.max_connections = 0;
@@ -395,10 +423,11 @@ TEST_CASE("[40] a client that goes lets what is in flight finish; close() ends i
     Scripted s(slow);
     ferry::Result<ferry::Response> result;
     int completions = 0;
-    asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/")), [&](std::exception_ptr, ferry::Result<ferry::Response> r) {
-      ++completions;
-      result = std::move(r);
-    });
+    asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/")),
+                   [&](std::exception_ptr, ferry::Result<ferry::Response> r) {
+                     ++completions;
+                     result = std::move(r);
+                   });
     for (int i = 0; i < 12; ++i) s.context.run_one();
     REQUIRE(completions == 0);
     if (close) s.client->close();
@@ -432,14 +461,18 @@ struct Scenario {
 const Scenario scenarios[] = {
     {"GET", false, false, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
     {"GET, reused", false, true, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
-    {"GET, chunked", false, false, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
-    {"POST", true, false, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
-    {"POST, reused, chunked", true, true, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+    {"GET, chunked", false, false,
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+    {"POST", true, false,
+     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
+    {"POST, reused, chunked", true, true,
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
 };
 
 /// Sends a scenario's request; what went before is not counted.
 struct Trial {
-  explicit Trial(const Scenario& scenario) : first(script({})), s({first, script({ok("next"), ok("next")})}), post(scenario.post) {
+  explicit Trial(const Scenario& scenario)
+      : first(script({})), s({first, script({ok("next"), ok("next")})}), post(scenario.post) {
     first->read_size = 7;
     first->write_size = 40;
     first->writes_block = true;
@@ -451,7 +484,8 @@ struct Trial {
     first->operations = 0;
   }
   Request request() const {
-    return post ? Request::post("http://test/", ferry::Body(std::string(100, 'b'))) : Request::get("http://test/");
+    return post ? Request::post("http://test/", ferry::Body(std::string(100, 'b')))
+                : Request::get("http://test/");
   }
   /// Whatever happened, the books are right and the next request is clean.
   void check_after() {
@@ -477,7 +511,8 @@ struct Trial {
 
 TEST_CASE("[31] [33] every operation of an exchange fails once") {
   for (const Scenario& scenario : scenarios) {
-    for (const std::error_code failure : {std::error_code(asio::error::connection_reset), std::error_code(asio::error::eof)}) {
+    for (const std::error_code failure :
+         {std::error_code(asio::error::connection_reset), std::error_code(asio::error::eof)}) {
       bool succeeded = false;
       for (int n = 1; !succeeded; ++n) {
         CAPTURE(std::string(scenario.name));
@@ -496,7 +531,8 @@ TEST_CASE("[31] [33] every operation of an exchange fails once") {
           CHECK(result->body() == "next");
         } else {
           const auto code = result.error().code();
-          CHECK((code == Errc::connection_lost || code == Errc::truncated_head || code == Errc::truncated_body));
+          CHECK((code == Errc::connection_lost || code == Errc::truncated_head ||
+                 code == Errc::truncated_body));
           CHECK(trial.first->closed);
         }
         trial.check_after();
@@ -517,13 +553,16 @@ TEST_CASE("[58] every suspension point is cancelled once") {
       int completions = 0;
       ferry::Result<ferry::Response> result;
       trial.s.context.restart();
-      asio::co_spawn(trial.s.context, trial.s.client->try_send(trial.request()),
-                     asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr e, ferry::Result<ferry::Response> r) {
-                       ++completions;
-                       // Cancelled before it began, the coroutine's own first step throws.
-                       if (e) r = ferry::Error(Errc::cancelled);
-                       result = std::move(r);
-                     }));
+      asio::co_spawn(
+          trial.s.context, trial.s.client->try_send(trial.request()),
+          asio::bind_cancellation_slot(signal.slot(),
+                                       [&](std::exception_ptr e, ferry::Result<ferry::Response> r) {
+                                         ++completions;
+                                         // Cancelled before it began, the coroutine's own first
+                                         // step throws.
+                                         if (e) r = ferry::Error(Errc::cancelled);
+                                         result = std::move(r);
+                                       }));
       for (int i = 0; i < steps; ++i) trial.s.context.poll_one();
       finished = completions == 1;
       signal.emit(asio::cancellation_type::terminal);

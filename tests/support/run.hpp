@@ -1,18 +1,17 @@
 #pragma once
 
-#include <ferry/ferry.hpp>
-
 #include <doctest/doctest.h>
-
 #include <exception>
 #include <functional>
 #include <string>
 #include <utility>
 
+#include <ferry/ferry.hpp>
+
 namespace test {
 
-/// Runs a coroutine on a context until nothing is left to do, and rethrows what it threw. It must have
-/// ended by then: a `run()` that returns early, or never, is a failure of what is tested.
+/// Runs a coroutine on a context until nothing is left to do, and rethrows what it threw. It must
+/// have ended by then: a `run()` that returns early, or never, is a failure of what is tested.
 inline void run(asio::io_context& context, std::function<asio::awaitable<void>()> body) {
   bool ended = false;
   std::exception_ptr thrown;
@@ -42,7 +41,9 @@ inline std::string ok(const std::string& body) {
 namespace doctest {
 template <>
 struct StringMaker<std::error_code> {
-  static String convert(const std::error_code& code) { return (std::string(code.category().name()) + ":" + code.message()).c_str(); }
+  static String convert(const std::error_code& code) {
+    return (std::string(code.category().name()) + ":" + code.message()).c_str();
+  }
 };
 template <>
 struct StringMaker<ferry::Errc> {

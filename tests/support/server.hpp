@@ -1,7 +1,5 @@
 #pragma once
 
-#include <asio.hpp>
-
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -11,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include <asio.hpp>
+
 namespace test {
 
 using asio::ip::tcp;
@@ -18,7 +18,9 @@ using asio::ip::tcp;
 /// One accepted connection of a `Server`, for its handler. Errors of the socket end the handler.
 class Peer {
  public:
-  Peer(tcp::socket socket, int number) : socket_(std::move(socket)), number_(number) { socket_.set_option(tcp::no_delay(true)); }
+  Peer(tcp::socket socket, int number) : socket_(std::move(socket)), number_(number) {
+    socket_.set_option(tcp::no_delay(true));
+  }
 
   int number() const { return number_; }  ///< From 1, in the order of arrival.
   tcp::socket& socket() { return socket_; }
@@ -27,7 +29,8 @@ class Peer {
   asio::awaitable<std::string> read_request() {
     std::error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
-    const auto head = co_await asio::async_read_until(socket_, asio::dynamic_buffer(buffer_), "\r\n\r\n", token);
+    const auto head =
+        co_await asio::async_read_until(socket_, asio::dynamic_buffer(buffer_), "\r\n\r\n", token);
     if (error) co_return std::string();
     std::size_t length = 0;
     const auto field = buffer_.find("Content-Length: ");
@@ -65,7 +68,8 @@ class Peer {
 };
 
 inline std::string response(std::string_view body, std::string_view fields = "") {
-  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + std::string(fields) + "\r\n" + std::string(body);
+  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+         std::string(fields) + "\r\n" + std::string(body);
 }
 
 /// A server on loopback, in a thread of its own; its handler says what each connection does.
@@ -82,7 +86,9 @@ class Server {
     thread_.join();
   }
 
-  std::string url(std::string_view path = "/") const { return "http://127.0.0.1:" + std::to_string(port()) + std::string(path); }
+  std::string url(std::string_view path = "/") const {
+    return "http://127.0.0.1:" + std::to_string(port()) + std::string(path);
+  }
   std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
   int accepted() const { return accepted_; }
   int most_at_once() const { return most_at_once_; }
@@ -112,9 +118,8 @@ class Server {
   }
   /// Reads a request and never answers.
   static Handler silent() {
-    return [](std::shared_ptr<Peer> peer) -> asio::awaitable<void> {
-      co_await peer->wait_closed();
-    };
+    return
+        [](std::shared_ptr<Peer> peer) -> asio::awaitable<void> { co_await peer->wait_closed(); };
   }
 
  private:
@@ -123,7 +128,8 @@ class Server {
       tcp::socket socket = co_await acceptor_.async_accept(asio::use_awaitable);
       const int live = ++live_;
       if (live > most_at_once_) most_at_once_ = live;
-      asio::co_spawn(context_, serve(std::make_shared<Peer>(std::move(socket), ++accepted_)), asio::detached);
+      asio::co_spawn(context_, serve(std::make_shared<Peer>(std::move(socket), ++accepted_)),
+                     asio::detached);
     }
   }
   asio::awaitable<void> serve(std::shared_ptr<Peer> peer) {

@@ -1,15 +1,15 @@
 // One client used by several threads at once. Run under TSan, which must find nothing.
 
-#include "support/run.hpp"
-#include "support/server.hpp"
-
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/cancellation_signal.hpp>
-
 #include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+
+#include "support/run.hpp"
+#include "support/server.hpp"
 
 using namespace std::chrono_literals;
 using ferry::Client;
@@ -74,7 +74,8 @@ TEST_CASE("[61] one client on an io_context that several threads run") {
   asio::io_context context;
   Client client(context, few_connections());
   Tally tally;
-  for (int i = 0; i < requests; ++i) asio::co_spawn(context, client.try_send(Request::get(server.url())), tally.counter());
+  for (int i = 0; i < requests; ++i)
+    asio::co_spawn(context, client.try_send(Request::get(server.url())), tally.counter());
   run_on(context, 4);
   CHECK(tally.good == requests);
   CHECK(server.most_at_once() <= 4);
@@ -90,7 +91,8 @@ TEST_CASE("[61] one client on a raw thread_pool, and from strands of it") {
     if (i % 2 == 0)
       asio::co_spawn(pool, client.try_send(Request::get(server.url())), tally.counter());
     else
-      asio::co_spawn(asio::make_strand(pool), client.try_send(Request::get(server.url())), tally.counter());
+      asio::co_spawn(asio::make_strand(pool), client.try_send(Request::get(server.url())),
+                     tally.counter());
   }
   pool.join();
   CHECK(tally.good == requests);
@@ -128,7 +130,8 @@ TEST_CASE("[37] [59] timeouts of 0 to 400 us, which race with everything") {
   Tally tally;
   for (int i = 0; i < 4 * requests; ++i) {
     const auto limit = std::chrono::microseconds(i % 5 * 100);
-    asio::co_spawn(context, client.try_send(Request::get(server.url()), {.timeout = limit}), tally.counter());
+    asio::co_spawn(context, client.try_send(Request::get(server.url()), {.timeout = limit}),
+                   tally.counter());
     if (i % requests == requests - 1) {
       context.restart();
       run_on(context, 4);
@@ -138,7 +141,9 @@ TEST_CASE("[37] [59] timeouts of 0 to 400 us, which race with everything") {
   CHECK(tally.good + tally.timeouts == tally.total());
   check_quiet(client);
   // The next request is clean.
-  test::run(context, [&]() -> asio::awaitable<void> { CHECK((co_await client.get(server.url("/x"))).body() == "/x"); });
+  test::run(context, [&]() -> asio::awaitable<void> {
+    CHECK((co_await client.get(server.url("/x"))).body() == "/x");
+  });
 }
 
 TEST_CASE("[37] [58] cancelled at any time, each on its strand") {
@@ -151,7 +156,8 @@ TEST_CASE("[37] [58] cancelled at any time, each on its strand") {
     const auto strand = asio::make_strand(context);
     signals.push_back(std::make_unique<asio::cancellation_signal>());
     auto& signal = *signals.back();
-    asio::co_spawn(strand, client.try_send(Request::get(server.url())), asio::bind_cancellation_slot(signal.slot(), tally.counter()));
+    asio::co_spawn(strand, client.try_send(Request::get(server.url())),
+                   asio::bind_cancellation_slot(signal.slot(), tally.counter()));
     if (i % 3 != 0) continue;
     // As many turns of the strand later as the number says.
     struct Later {
@@ -179,7 +185,8 @@ TEST_CASE("[40] closed while in use: every request completes once") {
     asio::io_context context;
     Client client(context, few_connections());
     Tally tally;
-    for (int i = 0; i < requests / 4; ++i) asio::co_spawn(context, client.try_send(Request::get(server.url())), tally.counter());
+    for (int i = 0; i < requests / 4; ++i)
+      asio::co_spawn(context, client.try_send(Request::get(server.url())), tally.counter());
     std::thread closer([&] {
       while (tally.total() < 5) std::this_thread::yield();
       client.close();

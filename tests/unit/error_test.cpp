@@ -1,8 +1,7 @@
-#include <ferry/result.hpp>
-
 #include <doctest/doctest.h>
-
 #include <string>
+
+#include <ferry/result.hpp>
 
 using ferry::Condition;
 using ferry::Errc;
@@ -11,8 +10,9 @@ using ferry::Phase;
 using ferry::Result;
 
 TEST_CASE("every Errc has a message of its own and at most one family") {
-  const Condition families[] = {Condition::invalid_request, Condition::connection_failed, Condition::timeout,
-                                Condition::protocol_error, Condition::too_large};
+  const Condition families[] = {Condition::invalid_request, Condition::connection_failed,
+                                Condition::timeout, Condition::protocol_error,
+                                Condition::too_large};
   std::string seen;
   for (int value = 1; value <= static_cast<int>(Errc::http_status); ++value) {
     const std::error_code code = static_cast<Errc>(value);
@@ -21,14 +21,16 @@ TEST_CASE("every Errc has a message of its own and at most one family") {
     seen += "|" + code.message() + "|";
     int members = 0;
     for (const auto family : families) members += code == family;
-    const bool alone = code == Errc::cancelled || code == Errc::client_closed || code == Errc::http_status;
+    const bool alone =
+        code == Errc::cancelled || code == Errc::client_closed || code == Errc::http_status;
     CHECK(members == (alone ? 0 : 1));
   }
 }
 
 TEST_CASE("[60] timeouts of every phase match Condition::timeout") {
-  for (const auto code : {Errc::pool_timeout, Errc::resolve_timeout, Errc::connect_timeout, Errc::write_timeout,
-                          Errc::first_byte_timeout, Errc::read_timeout, Errc::total_timeout})
+  for (const auto code :
+       {Errc::pool_timeout, Errc::resolve_timeout, Errc::connect_timeout, Errc::write_timeout,
+        Errc::first_byte_timeout, Errc::read_timeout, Errc::total_timeout})
     CHECK(Error(code).code() == Condition::timeout);
   CHECK(Error(Errc::cancelled).code() != Condition::timeout);
 }
@@ -39,9 +41,12 @@ TEST_CASE("a cancellation is also the standard's operation_canceled") {
 
 TEST_CASE("an error says what, where and why") {
   const auto cause = std::make_error_code(std::errc::connection_refused);
-  const Error error = Error(Errc::connection_refused, "localhost:1", cause).at(Phase::connect, "http://localhost:1", 2, true, 7);
+  const Error error = Error(Errc::connection_refused, "localhost:1", cause)
+                          .at(Phase::connect, "http://localhost:1", 2, true, 7);
   const std::string what = error.what();
-  CHECK(what == "connection refused: localhost:1 (Connection refused) [http://localhost:1, connecting, attempt 2, kept connection]");
+  CHECK(what ==
+        "connection refused: localhost:1 (Connection refused) [http://localhost:1, connecting, "
+        "attempt 2, kept connection]");
   CHECK(error.cause() == cause);
   CHECK(error.phase() == Phase::connect);
   CHECK(error.origin() == "http://localhost:1");

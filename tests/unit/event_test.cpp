@@ -1,9 +1,8 @@
+#include <doctest/doctest.h>
+#include <sstream>
+
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
-
-#include <doctest/doctest.h>
-
-#include <sstream>
 
 using ferry::Event;
 
@@ -32,7 +31,8 @@ TEST_CASE("the log speaks in urllib3's words") {
   event.status = 200;
   event.body_size = 9593;
   CHECK(printed(event) == "http://localhost:8080 \"GET /a?... HTTP/1.1\" 200 9593\n");
-  CHECK(printed(event, {.show_query = true}) == "http://localhost:8080 \"GET /a?token=hunter2 HTTP/1.1\" 200 9593\n");
+  CHECK(printed(event, {.show_query = true}) ==
+        "http://localhost:8080 \"GET /a?token=hunter2 HTTP/1.1\" 200 9593\n");
 }
 
 TEST_CASE("details are printed when asked for") {
@@ -41,7 +41,8 @@ TEST_CASE("details are printed when asked for") {
   event.connection = 3;
   event.reason = ferry::CloseReason::closed_by_peer;
   CHECK(printed(event).empty());
-  CHECK(printed(event, {.verbose = true}) == "Closed connection #3 to http://a: closed by the server\n");
+  CHECK(printed(event, {.verbose = true}) ==
+        "Closed connection #3 to http://a: closed by the server\n");
 }
 
 TEST_CASE("an observer that throws breaks nothing") {
@@ -53,14 +54,16 @@ TEST_CASE("options that make no sense are refused by name") {
   ferry::Limits limits;
   CHECK_FALSE(ferry::detail::check(limits));
   limits.max_connections = 0;
-  CHECK(std::string(ferry::detail::check(limits)->what()).find("max_connections is 0") != std::string::npos);
+  CHECK(std::string(ferry::detail::check(limits)->what()).find("max_connections is 0") !=
+        std::string::npos);
   limits = {};
   limits.max_connections_per_host = 0;
   CHECK(ferry::detail::check(limits));
   ferry::Timeouts timeouts;
   CHECK_FALSE(ferry::detail::check(timeouts));
   timeouts.connect = std::chrono::seconds(-1);
-  CHECK(std::string(ferry::detail::check(timeouts)->what()).find("connect timeout is negative") != std::string::npos);
+  CHECK(std::string(ferry::detail::check(timeouts)->what()).find("connect timeout is negative") !=
+        std::string::npos);
 }
 
 TEST_CASE("a call's options go before its client's") {

@@ -1,8 +1,7 @@
-#include <ferry/detail/h1_encoder.hpp>
-
 #include <doctest/doctest.h>
-
 #include <string>
+
+#include <ferry/detail/h1_encoder.hpp>
 
 using ferry::Errc;
 using ferry::Headers;
@@ -26,7 +25,9 @@ struct Input {
 std::string encode(const Input& in) {
   const Url url = Url::parse(in.url).value();
   std::string out;
-  ferry::detail::encode_head({in.method, url, in.headers, in.defaults, in.user_agent, in.content_type, in.body_size, in.has_body, in.close}, out);
+  ferry::detail::encode_head({in.method, url, in.headers, in.defaults, in.user_agent,
+                              in.content_type, in.body_size, in.has_body, in.close},
+                             out);
   return out;
 }
 

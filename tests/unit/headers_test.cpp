@@ -1,10 +1,9 @@
+#include <doctest/doctest.h>
+#include <string>
+
 #include <ferry/headers.hpp>
 #include <ferry/method.hpp>
 #include <ferry/status.hpp>
-
-#include <doctest/doctest.h>
-
-#include <string>
 
 using ferry::Errc;
 using ferry::Error;
@@ -58,12 +57,14 @@ TEST_CASE("[43] what could break out of a field is refused, and nothing is chang
   Headers headers;
   headers.add("Keep", "me");
   using namespace std::string_literals;
-  for (const std::string& name : {""s, "a b"s, "a:"s, "a\r\nb"s, "a\0b"s, "\xC3\xA4"s, "a\tb"s, "(a)"s}) {
+  for (const std::string& name :
+       {""s, "a b"s, "a:"s, "a\r\nb"s, "a\0b"s, "\xC3\xA4"s, "a\tb"s, "(a)"s}) {
     CAPTURE(name);
     CHECK_THROWS_AS(headers.add(name, "v"), Error);
     CHECK_THROWS_AS(headers.set(name, "v"), Error);
   }
-  for (const std::string& value : {"a\r\nb"s, "a\nb"s, "a\rb"s, "a\0b"s, "\x01"s, "\x7F"s, "secret\r\nX: y"s}) {
+  for (const std::string& value :
+       {"a\r\nb"s, "a\nb"s, "a\rb"s, "a\0b"s, "\x01"s, "\x7F"s, "secret\r\nX: y"s}) {
     CHECK_THROWS_AS(headers.add("N", value), Error);
     CHECK_THROWS_AS(headers.set("Keep", value), Error);
   }
@@ -105,7 +106,8 @@ TEST_CASE("[41] methods") {
   CHECK(Method("get").is_valid());
   CHECK(Method("get") != Method::get());
   using namespace std::string_literals;
-  for (const std::string& token : {""s, "GE T"s, "GET\r\n"s, "G\tET"s, "G\0T"s, "GET "s, "CONNECT"s, "\xC3\x84"s})
+  for (const std::string& token :
+       {""s, "GE T"s, "GET\r\n"s, "G\tET"s, "G\0T"s, "GET "s, "CONNECT"s, "\xC3\x84"s})
     CHECK_FALSE(Method(token).is_valid());
   CHECK(Method::get().is_idempotent());
   CHECK(Method::put().is_idempotent());

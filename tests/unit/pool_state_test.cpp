@@ -1,14 +1,13 @@
-#include <ferry/detail/pool_state.hpp>
-
-#include <doctest/doctest.h>
-
 #include <algorithm>
 #include <deque>
+#include <doctest/doctest.h>
 #include <map>
 #include <memory>
 #include <random>
 #include <set>
 #include <string>
+
+#include <ferry/detail/pool_state.hpp>
 
 using namespace std::chrono_literals;
 using ferry::CloseReason;
@@ -73,12 +72,14 @@ struct Table {
 
   std::string counts() const {
     const auto c = pool.counts();
-    return std::to_string(c.active) + " active " + std::to_string(c.idle) + " idle " + std::to_string(c.dialling) + " dialling " +
-           std::to_string(c.waiting) + " waiting";
+    return std::to_string(c.active) + " active " + std::to_string(c.idle) + " idle " +
+           std::to_string(c.dialling) + " dialling " + std::to_string(c.waiting) + " waiting";
   }
   std::string closed() const {
     std::string text;
-    for (const auto& closing : out.closing) text += std::to_string(closing.connection) + " " + std::string(to_string(closing.reason)) + ";";
+    for (const auto& closing : out.closing)
+      text +=
+          std::to_string(closing.connection) + " " + std::string(to_string(closing.reason)) + ";";
     return text;
   }
 
@@ -187,7 +188,9 @@ TEST_CASE("a per-host limit leaves the others their places") {
   CHECK(t.counts() == "0 active 0 idle 2 dialling 3 waiting");
 }
 
-TEST_CASE("a waiter takes a freed connection before its own dial, and the dial serves the next or idles") {
+TEST_CASE(
+    "a waiter takes a freed connection before its own dial, and the dial serves the next or "
+    "idles") {
   Table t;
   auto* kept = t.open("k");
   auto& a = t.wait("k");
@@ -399,7 +402,8 @@ TEST_CASE("[37] [38] whatever happens, the limits hold, queues are fair and noth
       // Nobody waits while there is a place for them.
       if (counts.active + counts.idle + counts.dialling < total || counts.idle > 0) {
         t.pool.for_each_host([&](const Pool::Host& host) {
-          if (host.slots < per_host) REQUIRE(host.dials >= std::min(host.queue.size(), host.dials + 1));
+          if (host.slots < per_host)
+            REQUIRE(host.dials >= std::min(host.queue.size(), host.dials + 1));
         });
       }
     }

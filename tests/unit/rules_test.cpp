@@ -1,15 +1,15 @@
+#include <doctest/doctest.h>
+
 #include <ferry/detail/retry_rule.hpp>
 #include <ferry/detail/reuse_rule.hpp>
-
-#include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
 using ferry::CloseReason;
 using ferry::Headers;
 using ferry::detail::ResponseMessage;
-using ferry::detail::ReuseFacts;
 using ferry::detail::RetryFacts;
 using ferry::detail::RetryVerdict;
+using ferry::detail::ReuseFacts;
 
 namespace {
 RetryFacts stale_get() {
@@ -59,7 +59,8 @@ TEST_CASE("[31] [32] the retry rule, a branch each") {
   for (int i = 0; i <= static_cast<int>(RetryVerdict::no_might_have_happened); ++i) {
     const auto verdict = static_cast<RetryVerdict>(i);
     CHECK_FALSE(to_string(verdict).empty());
-    CHECK(is_retry(verdict) == (verdict == RetryVerdict::retry_unsent || verdict == RetryVerdict::retry_idempotent));
+    CHECK(is_retry(verdict) ==
+          (verdict == RetryVerdict::retry_unsent || verdict == RetryVerdict::retry_idempotent));
   }
 }
 
@@ -98,6 +99,7 @@ TEST_CASE("[39] the Keep-Alive hint, with its margin and its cap") {
   CHECK(hint("timeout=0") == 0s);
   CHECK(hint("timeout=86400") == 599s);
   CHECK(hint("timeout=99999999999999999999999") == 599s);
-  for (const char* garbage : {"", "timeout", "timeout=", "timeout=-5", "timeout=5s", "timeout=0x5", "max=5", ",,,"})
+  for (const char* garbage :
+       {"", "timeout", "timeout=", "timeout=-5", "timeout=5s", "timeout=0x5", "max=5", ",,,"})
     CHECK_FALSE(hint(garbage));
 }

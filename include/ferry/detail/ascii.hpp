@@ -6,11 +6,14 @@
 #include <string>
 #include <string_view>
 
-// The characters that HTTP and URIs are made of. Locale-free: <cctype> is neither fast nor safe here.
+// The characters that HTTP and URIs are made of. Locale-free: <cctype> is neither fast nor safe
+// here.
 namespace ferry::detail {
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-constexpr bool is_alpha(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+constexpr bool is_alpha(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 constexpr bool is_hex(char c) noexcept {
   return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
@@ -24,7 +27,9 @@ constexpr char to_upper(char c) noexcept {
 constexpr int hex_value(char c) noexcept { return is_digit(c) ? c - '0' : to_lower(c) - 'a' + 10; }
 
 /// A control character: 0x00 to 0x1F and DEL.
-constexpr bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+constexpr bool is_control(char c) noexcept {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+}
 
 /// `tchar` of RFC 9110 5.6.2: what methods and field names are made of.
 constexpr bool is_token_char(char c) noexcept {
@@ -70,20 +75,22 @@ constexpr std::optional<std::uint64_t> parse_decimal(std::string_view text) noex
   if (text.empty()) return std::nullopt;
   std::uint64_t value = 0;
   for (char c : text) {
-    if (!is_digit(c) || value > (INT64_MAX - static_cast<std::uint64_t>(c - '0')) / 10) return std::nullopt;
+    if (!is_digit(c) || value > (INT64_MAX - static_cast<std::uint64_t>(c - '0')) / 10)
+      return std::nullopt;
     value = value * 10 + static_cast<std::uint64_t>(c - '0');
   }
   return value;
 }
 
-/// Makes user input printable for an error's text: quoted, control and non-ASCII bytes as `\xNN`, cut
-/// after 80 bytes.
+/// Makes user input printable for an error's text: quoted, control and non-ASCII bytes as `\xNN`,
+/// cut after 80 bytes.
 inline std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (char c : text.substr(0, 80)) {
     if (is_control(c) || static_cast<unsigned char>(c) >= 0x80) {
       char buffer[8];
-      std::snprintf(buffer, sizeof buffer, "\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+      std::snprintf(buffer, sizeof buffer, "\\x%02x",
+                    static_cast<unsigned>(static_cast<unsigned char>(c)));
       out += buffer;
     } else {
       if (c == '"' || c == '\\') out += '\\';

@@ -20,7 +20,8 @@
 #include <asio/use_awaitable.hpp>
 
 #if !defined(ASIO_HAS_CO_AWAIT)
-#error "ferry needs Asio with coroutines: compile as C++20 or later; with clang 14 to 16 or so, also with -DASIO_HAS_CO_AWAIT=1"
+#error \
+    "ferry needs Asio with coroutines: compile as C++20 or later; with clang 14 to 16 or so, also with -DASIO_HAS_CO_AWAIT=1"
 #endif
 
 #include <optional>
@@ -29,7 +30,8 @@
 namespace ferry::detail {
 
 /// The context's own executor behind a given one, or nothing if it is not an `io_context`'s.
-inline std::optional<asio::io_context::executor_type> io_context_executor(const asio::any_io_executor& executor) {
+inline std::optional<asio::io_context::executor_type> io_context_executor(
+    const asio::any_io_executor& executor) {
   if (const auto* own = executor.target<asio::io_context::executor_type>()) return *own;
   if (const auto* strand = executor.target<asio::strand<asio::io_context::executor_type>>())
     return strand->get_inner_executor();
@@ -39,7 +41,8 @@ inline std::optional<asio::io_context::executor_type> io_context_executor(const 
 }
 
 /// `connect(2)` on a non-blocking socket, without the system calls that Asio's own makes around it.
-inline void native_connect(asio::ip::tcp::socket& socket, const asio::ip::tcp::endpoint& remote, std::error_code& error) {
+inline void native_connect(asio::ip::tcp::socket& socket, const asio::ip::tcp::endpoint& remote,
+                           std::error_code& error) {
   asio::detail::socket_ops::connect(socket.native_handle(), remote.data(), remote.size(), error);
 }
 

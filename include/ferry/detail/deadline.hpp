@@ -1,5 +1,11 @@
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <variant>
+
 #include <ferry/detail/asio.hpp>
 #include <ferry/detail/indexed_heap.hpp>
 #include <ferry/detail/wakeup.hpp>
@@ -7,16 +13,10 @@
 #include <ferry/options.hpp>
 #include <ferry/stream.hpp>
 
-#include <algorithm>
-#include <atomic>
-#include <memory>
-#include <mutex>
-#include <variant>
-
-// Time limits without a timer per request. Every request and every dial in flight has a `Watch`; all
-// watches of a pool share one timer, which is armed only when a watch is due before it would fire.
-// When a watch is due, what it watches over is aborted; that it was a timeout, and in which phase,
-// stands in the watch, never in an I/O error.
+// Time limits without a timer per request. Every request and every dial in flight has a `Watch`;
+// all watches of a pool share one timer, which is armed only when a watch is due before it would
+// fire. When a watch is due, what it watches over is aborted; that it was a timeout, and in which
+// phase, stands in the watch, never in an I/O error.
 namespace ferry::detail {
 
 /// `now + limit`, without overflow.
@@ -26,15 +26,16 @@ inline Clock::time_point after(Clock::time_point now, Duration limit) noexcept {
 
 class Deadlines : public std::enable_shared_from_this<Deadlines> {
  public:
-  explicit Deadlines(const asio::any_io_executor& executor) : executor_(io_context_executor(executor)) {
+  explicit Deadlines(const asio::any_io_executor& executor)
+      : executor_(io_context_executor(executor)) {
     if (executor_)
       timer_.emplace<UncountedTimer>(*executor_);
     else
       timer_.emplace<asio::steady_timer>(executor);
   }
 
-  /// Ends all watches of this owner as `closed`. Its flag, if it has one, must be set already: a watch
-  /// that is entered later looks at it.
+  /// Ends all watches of this owner as `closed`. Its flag, if it has one, must be set already: a
+  /// watch that is entered later looks at it.
   void close(const void* owner) noexcept {
     const std::lock_guard lock(mutex_);
     for (Entry* entry : entries_.items())
@@ -53,9 +54,9 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
 
   struct Entry {
     const void* owner = nullptr;
-    Abortable* target = nullptr;             // Guarded by the mutex, like `key`.
-    Clock::time_point key;                   // When to look; never later than `due`.
-    std::atomic<Clock::time_point> due;      // May be moved to a later time without the mutex.
+    Abortable* target = nullptr;         // Guarded by the mutex, like `key`.
+    Clock::time_point key;               // When to look; never later than `due`.
+    std::atomic<Clock::time_point> due;  // May be moved to a later time without the mutex.
     std::atomic<Phase> phase{Phase::prepare};
     std::atomic<Verdict> verdict{Verdict::none};
     Clock::time_point total = Clock::time_point::max();
@@ -133,7 +134,8 @@ class Watch {
  public:
   /// @param owner whose watch this is, for `Deadlines::close`.
   /// @param owner_closed set before that is called.
-  Watch(Deadlines& deadlines, const void* owner, const std::atomic<bool>* owner_closed, Clock::time_point total)
+  Watch(Deadlines& deadlines, const void* owner, const std::atomic<bool>* owner_closed,
+        Clock::time_point total)
       : deadlines_(deadlines), owner_closed_(owner_closed) {
     entry_.owner = owner;
     entry_.total = total;
@@ -151,11 +153,13 @@ class Watch {
     const std::lock_guard lock(deadlines_.mutex_);
     entry_.phase.store(phase, std::memory_order_relaxed);
     entry_.target = target;
-    if (deadlines_.closed_ || (owner_closed_ && *owner_closed_)) Deadlines::end(entry_, Deadlines::Verdict::closed);
+    if (deadlines_.closed_ || (owner_closed_ && *owner_closed_))
+      Deadlines::end(entry_, Deadlines::Verdict::closed);
     if (ended()) return false;
     entry_.due.store(due, std::memory_order_relaxed);
     if (due <= now) {
-      entry_.verdict.store(entry_.total <= now ? Deadlines::Verdict::total_timeout : Deadlines::Verdict::phase_timeout,
+      entry_.verdict.store(entry_.total <= now ? Deadlines::Verdict::total_timeout
+                                               : Deadlines::Verdict::phase_timeout,
                            std::memory_order_release);
       return false;
     }
@@ -175,7 +179,9 @@ class Watch {
 
   /// Bytes have moved: the phase's limit starts anew.
   void touch() noexcept {
-    if (limit_ != no_timeout) entry_.due.store(std::min(after(Clock::now(), limit_), entry_.total), std::memory_order_relaxed);
+    if (limit_ != no_timeout)
+      entry_.due.store(std::min(after(Clock::now(), limit_), entry_.total),
+                       std::memory_order_relaxed);
   }
 
   /// Nothing is to be aborted any more; what the target was may go.
@@ -188,7 +194,8 @@ class Watch {
   bool forgive() noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
     auto expected = Deadlines::Verdict::phase_timeout;
-    return entry_.verdict.compare_exchange_strong(expected, Deadlines::Verdict::none) || expected == Deadlines::Verdict::none;
+    return entry_.verdict.compare_exchange_strong(expected, Deadlines::Verdict::none) ||
+           expected == Deadlines::Verdict::none;
   }
 
   /// Ends the watch.
@@ -197,7 +204,8 @@ class Watch {
     entry_.target = nullptr;
     if (!deadlines_.entries_.contains(entry_)) return;
     deadlines_.entries_.remove(entry_);
-    if (deadlines_.entries_.empty() && !deadlines_.executor_ && deadlines_.armed_ != Clock::time_point::max()) {
+    if (deadlines_.entries_.empty() && !deadlines_.executor_ &&
+        deadlines_.armed_ != Clock::time_point::max()) {
       deadlines_.armed_ = Clock::time_point::max();
       ++deadlines_.number_;
       try {
@@ -208,7 +216,9 @@ class Watch {
   }
 
   /// True once time was up or the owner was closed.
-  bool ended() const noexcept { return entry_.verdict.load(std::memory_order_acquire) != Deadlines::Verdict::none; }
+  bool ended() const noexcept {
+    return entry_.verdict.load(std::memory_order_acquire) != Deadlines::Verdict::none;
+  }
   Phase phase() const noexcept { return entry_.phase.load(std::memory_order_relaxed); }
 
   /// Why it ended; call only if it has.
@@ -231,7 +241,8 @@ class Watch {
  private:
   std::string after_limit() const {
     char text[48];
-    std::snprintf(text, sizeof text, "more than %.6g s", std::chrono::duration<double>(limit_).count());
+    std::snprintf(text, sizeof text, "more than %.6g s",
+                  std::chrono::duration<double>(limit_).count());
     return text;
   }
 

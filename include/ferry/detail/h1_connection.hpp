@@ -1,15 +1,15 @@
 #pragma once
 
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_encoder.hpp>
 #include <ferry/detail/h1_parser.hpp>
 #include <ferry/detail/reuse_rule.hpp>
 #include <ferry/stream.hpp>
-
-#include <array>
-#include <memory>
-#include <optional>
-#include <string>
 
 namespace ferry::detail {
 
@@ -34,16 +34,18 @@ class H1Connection {
 
   /// Sends a request and receives its response.
   ///
-  /// All arguments outlive the call. A request is written without waiting as far as the system takes
-  /// it; then the response is read, and interim responses are skipped. A final response that comes
-  /// while the body is still being sent ends the sending.
+  /// All arguments outlive the call. A request is written without waiting as far as the system
+  /// takes it; then the response is read, and interim responses are skipped. A final response that
+  /// comes while the body is still being sent ends the sending.
   ///
   /// @param event what the observer's events begin with.
-  /// @return the failure, or nothing. After a failure, or unless `reuse_verdict` says otherwise, the
-  /// connection must not be used again.
-  asio::awaitable<std::optional<Error>> exchange(const RequestHead& head, std::string_view body, const Timeouts& timeouts,
-                                                 const ParserLimits& limits, Watch& watch, ResponseMessage& message,
-                                                 ExchangeTimes& times, const Observer& observer, Event event) {
+  /// @return the failure, or nothing. After a failure, or unless `reuse_verdict` says otherwise,
+  /// the connection must not be used again.
+  asio::awaitable<std::optional<Error>> exchange(const RequestHead& head, std::string_view body,
+                                                 const Timeouts& timeouts,
+                                                 const ParserLimits& limits, Watch& watch,
+                                                 ResponseMessage& message, ExchangeTimes& times,
+                                                 const Observer& observer, Event event) {
     std::error_code error;
     bytes_sent_ = 0;
     fully_sent_ = false;
@@ -70,7 +72,8 @@ class H1Connection {
     }
     if (watch.ended()) co_return watch.error();
     if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
-    // A server may answer and close without having read all: its answer is worth more than our error.
+    // A server may answer and close without having read all: its answer is worth more than our
+    // error.
     const std::error_code write_error = error;
     fully_sent_ = bytes_sent_ == total;
     times.sent = Clock::now();
@@ -116,7 +119,8 @@ class H1Connection {
       // to make us allocate what it only promises.
       std::string& out = message.body;
       const std::uint64_t size = parser_.body_size();
-      const auto early = buffered().substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(size, in_end_ - in_begin_)));
+      const auto early = buffered().substr(
+          0, static_cast<std::size_t>(std::min<std::uint64_t>(size, in_end_ - in_begin_)));
       out.assign(early);
       in_begin_ += early.size();
       for (std::size_t filled = out.size(); filled < size;) {
@@ -166,7 +170,8 @@ class H1Connection {
       return {asio::buffer(rest.data(), rest.size()), asio::const_buffer()};
     }
     const auto sent = static_cast<std::size_t>(bytes_sent_);
-    return {asio::buffer(head_.data() + sent, head_.size() - sent), asio::buffer(body.data(), body.size())};
+    return {asio::buffer(head_.data() + sent, head_.size() - sent),
+            asio::buffer(body.data(), body.size())};
   }
 
   bool has_early_bytes() {
@@ -177,7 +182,9 @@ class H1Connection {
     return true;
   }
 
-  std::string_view buffered() const noexcept { return {in_.data() + in_begin_, in_end_ - in_begin_}; }
+  std::string_view buffered() const noexcept {
+    return {in_.data() + in_begin_, in_end_ - in_begin_};
+  }
 
   /// Where the next bytes go. A read that filled the buffer makes it larger.
   asio::mutable_buffer room() {
@@ -202,7 +209,8 @@ class H1Connection {
       parser_.finish();
       return Error(static_cast<Errc>(parser_.error().code().value()), {}, cause);
     }
-    return Error(parser_.in_body() ? Errc::truncated_body : Errc::truncated_head, {}, cause_of(read_error));
+    return Error(parser_.in_body() ? Errc::truncated_body : Errc::truncated_head, {},
+                 cause_of(read_error));
   }
 
   /// An end of stream is no error of the system's.

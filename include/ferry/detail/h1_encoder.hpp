@@ -1,14 +1,14 @@
 #pragma once
 
-#include <ferry/headers.hpp>
-#include <ferry/method.hpp>
-#include <ferry/url.hpp>
-
 #include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include <ferry/headers.hpp>
+#include <ferry/method.hpp>
+#include <ferry/url.hpp>
 
 // The head of an HTTP/1.1 request (RFC 9112 sections 2, 3 and 6).
 namespace ferry::detail {
@@ -17,31 +17,35 @@ namespace ferry::detail {
 struct RequestHead {
   const Method& method;
   const Url& url;
-  const Headers& headers;           ///< The request's own.
-  const Headers& defaults;          ///< The client's; each gives way to a field of the same name.
-  std::string_view user_agent;      ///< Empty: none.
-  std::string_view content_type;    ///< The body's own; gives way to a field of the request's.
+  const Headers& headers;         ///< The request's own.
+  const Headers& defaults;        ///< The client's; each gives way to a field of the same name.
+  std::string_view user_agent;    ///< Empty: none.
+  std::string_view content_type;  ///< The body's own; gives way to a field of the request's.
   std::uint64_t body_size;
   bool has_body;
-  bool close;                       ///< Announce that this request is the connection's last.
+  bool close;  ///< Announce that this request is the connection's last.
 };
 
-/// Why these fields cannot be sent together with this body, if they cannot: what frames the message is
-/// the library's to say, and saying it twice is how requests are smuggled (RFC 9112 6.2, 11.2).
-inline std::optional<Error> check_framing_fields(const Headers& headers, bool has_body, std::uint64_t body_size) {
+/// Why these fields cannot be sent together with this body, if they cannot: what frames the message
+/// is the library's to say, and saying it twice is how requests are smuggled (RFC 9112 6.2, 11.2).
+inline std::optional<Error> check_framing_fields(const Headers& headers, bool has_body,
+                                                 std::uint64_t body_size) {
   int hosts = 0;
   int lengths = 0;
   for (const auto [name, value] : headers) {
     if (iequals(name, "Transfer-Encoding"))
       return Error(Errc::invalid_header, "Transfer-Encoding is set by the library, from the body");
-    if (iequals(name, "Host") && ++hosts > 1) return Error(Errc::invalid_header, "more than one Host");
-    if (iequals(name, "Host") && (value.empty() || value.find_first_of(" \t,/@\\") != std::string_view::npos))
+    if (iequals(name, "Host") && ++hosts > 1)
+      return Error(Errc::invalid_header, "more than one Host");
+    if (iequals(name, "Host") &&
+        (value.empty() || value.find_first_of(" \t,/@\\") != std::string_view::npos))
       return Error(Errc::invalid_header, "Host " + quoted(value) + " is not a host");
     if (!iequals(name, "Content-Length")) continue;
     if (++lengths > 1) return Error(Errc::invalid_header, "more than one Content-Length");
     const auto declared = parse_decimal(value);
     if (!declared || *declared != (has_body ? body_size : 0))
-      return Error(Errc::invalid_header, "Content-Length is " + quoted(value) + ", but the body has " +
+      return Error(Errc::invalid_header, "Content-Length is " + quoted(value) +
+                                             ", but the body has " +
                                              std::to_string(has_body ? body_size : 0) + " bytes");
   }
   return std::nullopt;
@@ -65,10 +69,12 @@ inline void encode_head(const RequestHead& head, std::string& out) {
   if (!head.user_agent.empty() && !given("User-Agent")) field("User-Agent", head.user_agent);
   if (!given("Accept")) field("Accept", "*/*");
   for (const auto [name, value] : head.defaults)
-    if (!head.headers.contains(name) && !iequals(name, "Host") && !iequals(name, "Content-Length")) field(name, value);
+    if (!head.headers.contains(name) && !iequals(name, "Host") && !iequals(name, "Content-Length"))
+      field(name, value);
   for (const auto [name, value] : head.headers)
     if (!iequals(name, "Host") && !iequals(name, "Content-Length")) field(name, value);
-  if (!head.content_type.empty() && !given("Content-Type")) field("Content-Type", head.content_type);
+  if (!head.content_type.empty() && !given("Content-Type"))
+    field("Content-Type", head.content_type);
   if (head.has_body || head.method.expects_body()) {
     char digits[20];
     const auto end = std::to_chars(digits, digits + sizeof digits, head.body_size).ptr;

@@ -1,16 +1,15 @@
 #pragma once
 
-#include <ferry/detail/ascii.hpp>
-#include <ferry/error.hpp>
-#include <ferry/headers.hpp>
-
-#include <llhttp.h>
-
 #include <algorithm>
 #include <cstdint>
+#include <llhttp.h>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include <ferry/detail/ascii.hpp>
+#include <ferry/error.hpp>
+#include <ferry/headers.hpp>
 
 // Responses of HTTP/1.x (RFC 9112), by llhttp; this is the only file that knows it.
 namespace ferry::detail {
@@ -37,10 +36,11 @@ struct ParserLimits {
 
 /// Parses the response to one request, interim responses included, from bytes in any pieces.
 ///
-/// llhttp finds where everything starts and ends. What it lets through, this refuses: other protocols
-/// and versions than HTTP/1.0 and 1.1, leading junk, heads and chunk framing without bounds, framing
-/// that two parsers could read differently. A body of known length is not fed through it: after
-/// `head_done` the caller takes `body_size` bytes from the wire, straight into its destination.
+/// llhttp finds where everything starts and ends. What it lets through, this refuses: other
+/// protocols and versions than HTTP/1.0 and 1.1, leading junk, heads and chunk framing without
+/// bounds, framing that two parsers could read differently. A body of known length is not fed
+/// through it: after `head_done` the caller takes `body_size` bytes from the wire, straight into
+/// its destination.
 class H1Parser {
  public:
   enum class Step { need_more, head_done, message_done, failed };
@@ -62,8 +62,8 @@ class H1Parser {
     start_head();
   }
 
-  /// Takes bytes. @return how many were used, and what that came to; bytes behind a finished head or
-  /// message are left to the caller.
+  /// Takes bytes. @return how many were used, and what that came to; bytes behind a finished head
+  /// or message are left to the caller.
   std::pair<std::size_t, Step> feed(std::string_view data) {
     if (!data.empty()) any_byte_ = true;
     return body_started_ ? feed_body(data) : feed_head(data);
@@ -124,11 +124,14 @@ class H1Parser {
       if (rest.empty()) return {used, Step::need_more};
       if (!check_prefix(rest)) return {used, Step::failed};
       // One byte more than is allowed is enough to know.
-      const std::size_t room = limits_.max_head_size - std::min(limits_.max_head_size, head_size_ + interim_size_);
+      const std::size_t room =
+          limits_.max_head_size - std::min(limits_.max_head_size, head_size_ + interim_size_);
       const bool cut = rest.size() > room + 1;
       rest = rest.substr(0, room + 1);
 
-      if (fields_.bytes().empty()) fields_.reserve(std::min<std::size_t>(rest.size() + 16 * sizeof(FieldArena::Lengths), 4096));
+      if (fields_.bytes().empty())
+        fields_.reserve(
+            std::min<std::size_t>(rest.size() + 16 * sizeof(FieldArena::Lengths), 4096));
       const llhttp_errno_t result = execute(rest);
       if (error_) return {used, Step::failed};
       std::size_t taken = rest.size();
@@ -140,8 +143,10 @@ class H1Parser {
       head_size_ += taken;
       offset_ += taken;
       if (head_size_ + interim_size_ > limits_.max_head_size || (cut && !head_complete_)) {
-        return {used, fail(Errc::head_too_large, "the head, with the interim ones before it, is larger than " +
-                                                     std::to_string(limits_.max_head_size) + " bytes (limits.max_head_size)")};
+        return {used,
+                fail(Errc::head_too_large,
+                     "the head, with the interim ones before it, is larger than " +
+                         std::to_string(limits_.max_head_size) + " bytes (limits.max_head_size)")};
       }
       if (in_status_line_ && head_size_ > max_status_line)
         return {used, fail(Errc::head_too_large, "the status line is longer than 8 KiB")};
@@ -155,8 +160,8 @@ class H1Parser {
     }
   }
 
-  /// Checks the first bytes of a head, which llhttp takes too liberally: it would skip any number of
-  /// line ends, and accept other protocols and a status of any value.
+  /// Checks the first bytes of a head, which llhttp takes too liberally: it would skip any number
+  /// of line ends, and accept other protocols and a status of any value.
   bool check_prefix(std::string_view data) {
     static constexpr std::string_view pattern = "HTTP/1.v sdd";
     for (char c : data) {
@@ -167,7 +172,8 @@ class H1Parser {
                         : expected == 'd' ? is_digit(c)
                                           : c == expected;
       if (!good) {
-        fail(Errc::malformed_response, "it does not start with a status line of HTTP/1.0 or HTTP/1.1");
+        fail(Errc::malformed_response,
+             "it does not start with a status line of HTTP/1.0 or HTTP/1.1");
         return false;
       }
       ++prefix_size_;
@@ -199,12 +205,16 @@ class H1Parser {
       } else if (iequals(name, "Content-Length")) {
         if (length) return fail(Errc::ambiguous_framing, "more than one Content-Length");
         length = parse_decimal(value);
-        if (!length) return fail(Errc::ambiguous_framing, "Content-Length " + quoted(value) + " is not a length");
+        if (!length)
+          return fail(Errc::ambiguous_framing,
+                      "Content-Length " + quoted(value) + " is not a length");
       }
     }
-    if (coding && length) return fail(Errc::ambiguous_framing, "both Transfer-Encoding and Content-Length");
+    if (coding && length)
+      return fail(Errc::ambiguous_framing, "both Transfer-Encoding and Content-Length");
     if (coding && !iequals(*coding, "chunked"))
-      return fail(Errc::ambiguous_framing, "Transfer-Encoding " + quoted(*coding) + " is not \"chunked\" alone");
+      return fail(Errc::ambiguous_framing,
+                  "Transfer-Encoding " + quoted(*coding) + " is not \"chunked\" alone");
     if (coding && message.minor_version == 0)
       return fail(Errc::ambiguous_framing, "Transfer-Encoding in a response of HTTP/1.0");
 
@@ -275,7 +285,8 @@ class H1Parser {
     chunk_overhead_ += static_cast<std::size_t>(end - framing_begin_);
     framing_begin_ = end;
     if (chunk_overhead_ > std::max(max_chunk_overhead, limits_.max_head_size)) {
-      fail(Errc::head_too_large, "the chunk extensions and trailers are larger than the data justifies");
+      fail(Errc::head_too_large,
+           "the chunk extensions and trailers are larger than the data justifies");
       return false;
     }
     return true;
@@ -296,20 +307,28 @@ class H1Parser {
     static const llhttp_settings_t instance = [] {
       llhttp_settings_t s;
       llhttp_settings_init(&s);
-      s.on_status = [](llhttp_t* p, const char* at, std::size_t n) { return self(p).on_status({at, n}); };
+      s.on_status = [](llhttp_t* p, const char* at, std::size_t n) {
+        return self(p).on_status({at, n});
+      };
       s.on_status_complete = [](llhttp_t* p) {
         self(p).in_status_line_ = false;
         return 0;
       };
-      s.on_header_field = [](llhttp_t* p, const char* at, std::size_t n) { return self(p).on_name({at, n}); };
-      s.on_header_value = [](llhttp_t* p, const char* at, std::size_t n) { return self(p).on_value({at, n}); };
+      s.on_header_field = [](llhttp_t* p, const char* at, std::size_t n) {
+        return self(p).on_name({at, n});
+      };
+      s.on_header_value = [](llhttp_t* p, const char* at, std::size_t n) {
+        return self(p).on_value({at, n});
+      };
       s.on_header_value_complete = [](llhttp_t* p) { return self(p).on_field_complete(); };
       s.on_headers_complete = [](llhttp_t* p) {
         // In chunked bodies it is called for the head only; trailers end with the message.
         self(p).head_complete_ = true;
         return static_cast<int>(HPE_PAUSED);
       };
-      s.on_body = [](llhttp_t* p, const char* at, std::size_t n) { return self(p).on_body({at, n}); };
+      s.on_body = [](llhttp_t* p, const char* at, std::size_t n) {
+        return self(p).on_body({at, n});
+      };
       s.on_message_complete = [](llhttp_t* p) {
         self(p).message_complete_ = true;
         return static_cast<int>(HPE_PAUSED);
@@ -330,7 +349,8 @@ class H1Parser {
     in_status_line_ = false;
     if (!field_open_) {
       if (fields_.count() == limits_.max_fields) {
-        fail(Errc::head_too_large, "there are more than " + std::to_string(limits_.max_fields) + " fields (limits.max_fields)");
+        fail(Errc::head_too_large, "there are more than " + std::to_string(limits_.max_fields) +
+                                       " fields (limits.max_fields)");
         return -1;
       }
       fields_.open();
@@ -389,7 +409,8 @@ class H1Parser {
 
   int on_body(std::string_view data) {
     if (!check_chunk_framing(data.data())) return -1;
-    // As much framing as data is normal for small chunks, and costs the sender as much as it costs us.
+    // As much framing as data is normal for small chunks, and costs the sender as much as it costs
+    // us.
     chunk_overhead_ -= std::min(chunk_overhead_, 16 + 2 * data.size());
     framing_begin_ = data.data() + data.size();
     last_byte_ = '\0';
@@ -403,15 +424,18 @@ class H1Parser {
     return Step::failed;
   }
   Step fail_body_size() {
-    return fail(Errc::body_too_large, "it is larger than " + std::to_string(limits_.max_body_size) +
-                                          " bytes (limits.max_body_size, or max_body_size of this call)");
+    return fail(Errc::body_too_large,
+                "it is larger than " + std::to_string(limits_.max_body_size) +
+                    " bytes (limits.max_body_size, or max_body_size of this call)");
   }
   Step fail_llhttp() {
     const llhttp_errno_t code = llhttp_get_errno(&llhttp_);
-    const bool framing = code == HPE_INVALID_CONTENT_LENGTH || code == HPE_UNEXPECTED_CONTENT_LENGTH ||
+    const bool framing = code == HPE_INVALID_CONTENT_LENGTH ||
+                         code == HPE_UNEXPECTED_CONTENT_LENGTH ||
                          code == HPE_INVALID_TRANSFER_ENCODING;
     const char* reason = llhttp_get_error_reason(&llhttp_);
-    return fail(framing ? Errc::ambiguous_framing : Errc::malformed_response, reason ? reason : llhttp_errno_name(code));
+    return fail(framing ? Errc::ambiguous_framing : Errc::malformed_response,
+                reason ? reason : llhttp_errno_name(code));
   }
 
   llhttp_t llhttp_{};
@@ -419,12 +443,12 @@ class H1Parser {
   ParserLimits limits_{};
   std::optional<Error> error_;
   FieldArena fields_;
-  std::string name_;                    // Of the field being read.
-  const char* name_end_ = nullptr;      // Where, in them, the name ended; their start if before.
-  const char* chunk_begin_ = nullptr;   // The bytes being fed.
-  const char* framing_begin_ = nullptr; // What of them is chunk framing and not looked at yet.
-  std::uint64_t offset_ = 0;            // Of chunk_begin_ in the message.
-  std::uint64_t value_end_ = 0;         // Where the last piece of a value ended in it.
+  std::string name_;                     // Of the field being read.
+  const char* name_end_ = nullptr;       // Where, in them, the name ended; their start if before.
+  const char* chunk_begin_ = nullptr;    // The bytes being fed.
+  const char* framing_begin_ = nullptr;  // What of them is chunk framing and not looked at yet.
+  std::uint64_t offset_ = 0;             // Of chunk_begin_ in the message.
+  std::uint64_t value_end_ = 0;          // Where the last piece of a value ended in it.
   std::uint64_t body_size_ = 0;
   std::size_t head_size_ = 0;
   std::size_t interim_size_ = 0;

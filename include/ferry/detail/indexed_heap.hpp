@@ -5,8 +5,8 @@
 
 namespace ferry::detail {
 
-/// A binary min-heap of pointers whose elements know their place (`std::size_t heap_index`), so that any
-/// of them can be moved or taken out in O(log n). It owns nothing.
+/// A binary min-heap of pointers whose elements know their place (`std::size_t heap_index`), so
+/// that any of them can be moved or taken out in O(log n). It owns nothing.
 template <class T, class Less>
 class IndexedHeap {
  public:
@@ -45,7 +45,8 @@ class IndexedHeap {
   }
   void up(std::size_t i) noexcept {
     T* item = items_[i];
-    for (; i > 0 && Less{}(*item, *items_[(i - 1) / 2]); i = (i - 1) / 2) place(i, items_[(i - 1) / 2]);
+    for (; i > 0 && Less{}(*item, *items_[(i - 1) / 2]); i = (i - 1) / 2)
+      place(i, items_[(i - 1) / 2]);
     place(i, item);
   }
   void down(std::size_t i) noexcept {

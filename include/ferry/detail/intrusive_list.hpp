@@ -11,8 +11,8 @@ struct ListLinks {
   T* next = nullptr;
 };
 
-/// A doubly linked list of elements that carry their own links: nothing is allocated, and an element
-/// can be taken out from anywhere in O(1). It owns nothing.
+/// A doubly linked list of elements that carry their own links: nothing is allocated, and an
+/// element can be taken out from anywhere in O(1). It owns nothing.
 template <class T, ListLinks<T> T::*Links>
 class IntrusiveList {
  public:

@@ -1,5 +1,10 @@
 #pragma once
 
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
 #include <ferry/connector.hpp>
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_connection.hpp>
@@ -10,11 +15,6 @@
 #include <ferry/response.hpp>
 #include <ferry/result.hpp>
 #include <ferry/url.hpp>
-
-#include <atomic>
-#include <memory>
-#include <mutex>
-#include <string>
 
 namespace ferry::detail {
 
@@ -43,8 +43,8 @@ struct PoolWaiter : Wakeup {
   std::uint16_t port = 0;
   Duration resolve_limit{};
   Duration connect_limit{};
-  Watch* watch = nullptr;          // Valid while the ticket is in a queue.
-  std::optional<Error> failure;    // Guarded by the pool's mutex.
+  Watch* watch = nullptr;        // Valid while the ticket is in a queue.
+  std::optional<Error> failure;  // Guarded by the pool's mutex.
 };
 
 /// What a `ConnectionPool` has counted since it was made.
@@ -57,8 +57,8 @@ struct PoolTotals {
 
 /// The pool: `PoolState` behind one short mutex, and the I/O that its decisions ask for.
 ///
-/// Nothing is called under the mutex but `PoolState`, watches and nothing of the user's. Whoever changes
-/// the state carries out what that decided, on its own thread, after unlocking.
+/// Nothing is called under the mutex but `PoolState`, watches and nothing of the user's. Whoever
+/// changes the state carries out what that decided, on its own thread, after unlocking.
 class PoolCore : public std::enable_shared_from_this<PoolCore> {
  public:
   using State = PoolState<std::unique_ptr<PooledConnection>, std::shared_ptr<PoolWaiter>>;
@@ -79,7 +79,9 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   Slot* take_idle(std::string_view origin) {
     for (;;) {
       Slot* slot = nullptr;
-      change([&](State::Decisions& decisions) { slot = state_.take(origin, Clock::now(), decisions); });
+      change([&](State::Decisions& decisions) {
+        slot = state_.take(origin, Clock::now(), decisions);
+      });
       if (!slot || is_fit(*slot)) return slot;
     }
   }
@@ -100,7 +102,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   /// @param fresh only a new one will do.
   /// @param watch the request's; its phase follows what is being waited for.
   /// Cancellation: gives up the place in the queue; a connection that was just granted goes back.
-  asio::awaitable<Result<Slot*>> wait_for_connection(const Url& url, bool fresh, const Timeouts& timeouts, Watch& watch,
+  asio::awaitable<Result<Slot*>> wait_for_connection(const Url& url, bool fresh,
+                                                     const Timeouts& timeouts, Watch& watch,
                                                      const Observer& observer) {
     const auto waiter = std::make_shared<PoolWaiter>();
     waiter->host = url.host();
@@ -110,7 +113,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     waiter->watch = &watch;
     const auto begin = Clock::now();
     QueuePlace place(*this, waiter, fresh);
-    if (!watch.enter(Phase::pool, timeouts.pool, waiter.get())) co_return Result<Slot*>(watch.error());
+    if (!watch.enter(Phase::pool, timeouts.pool, waiter.get()))
+      co_return Result<Slot*>(watch.error());
     if (!place.enqueue(url.origin())) co_return Result<Slot*>(Error(Errc::client_closed));
 
     if (!waiter->fired()) co_await waiter->wait(begin + long_wait);
@@ -137,7 +141,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     auto expires = after(now, hint.value_or(options_.limits.idle_timeout));
     expires = std::min(expires, after(slot.opened, options_.limits.max_lifetime));
     if (expires <= now)
-      return discard(slot, hint == Duration::zero() ? CloseReason::not_kept : CloseReason::lifetime_expired);
+      return discard(
+          slot, hint == Duration::zero() ? CloseReason::not_kept : CloseReason::lifetime_expired);
     change([&](State::Decisions& decisions) { state_.release(slot, now, expires, decisions); });
   }
 
@@ -147,10 +152,13 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   }
 
   void close_idle() noexcept {
-    change([&](State::Decisions& decisions) { state_.close_idle(CloseReason::client_closed, decisions); });
+    change([&](State::Decisions& decisions) {
+      state_.close_idle(CloseReason::client_closed, decisions);
+    });
   }
 
-  /// From now on nothing is kept; with `now_too`, what is in flight fails with `Errc::client_closed`.
+  /// From now on nothing is kept; with `now_too`, what is in flight fails with
+  /// `Errc::client_closed`.
   void close(bool now_too) noexcept {
     if (now_too) closed_.store(true);
     change([&](State::Decisions& decisions) { state_.close(now_too, decisions); });
@@ -158,7 +166,9 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   }
   bool is_closed() const noexcept { return closed_.load(); }
 
-  PoolTotals totals() const noexcept { return {opened_.load(), closed_count_.load(), reused_.load(), failed_.load()}; }
+  PoolTotals totals() const noexcept {
+    return {opened_.load(), closed_count_.load(), reused_.load(), failed_.load()};
+  }
 
   /// Reads the state under the mutex.
   template <class Function>
@@ -173,9 +183,13 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   /// A place in the queue that is left whatever happens to the coroutine that holds it.
   class QueuePlace {
    public:
-    QueuePlace(PoolCore& pool, std::shared_ptr<PoolWaiter> waiter, bool fresh) : pool_(pool), ticket_(std::move(waiter), fresh) {}
+    QueuePlace(PoolCore& pool, std::shared_ptr<PoolWaiter> waiter, bool fresh)
+        : pool_(pool), ticket_(std::move(waiter), fresh) {}
     ~QueuePlace() {
-      if (Slot* slot = leave()) pool_.change([&](State::Decisions& d) { pool_.state_.release(*slot, Clock::now(), slot->expires, d); });
+      if (Slot* slot = leave())
+        pool_.change([&](State::Decisions& d) {
+          pool_.state_.release(*slot, Clock::now(), slot->expires, d);
+        });
     }
 
     bool enqueue(std::string_view origin) {
@@ -190,7 +204,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       ticket_.waiter->watch->leave();
       if (!std::exchange(queued_, false)) return nullptr;
       Slot* slot = nullptr;
-      pool_.change([&](State::Decisions& decisions) { slot = pool_.state_.leave(ticket_, decisions); });
+      pool_.change(
+          [&](State::Decisions& decisions) { slot = pool_.state_.leave(ticket_, decisions); });
       return slot;
     }
 
@@ -222,7 +237,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   };
 
   /// Opens a connection: the pool's own task, whoever wanted it.
-  static asio::awaitable<void> dial(std::shared_ptr<PoolCore> self, Slot* slot, std::shared_ptr<PoolWaiter> waiter) {
+  static asio::awaitable<void> dial(std::shared_ptr<PoolCore> self, Slot* slot,
+                                    std::shared_ptr<PoolWaiter> waiter) {
     PoolCore& pool = *self;
     DialGuard guard{pool, slot, slot->host->key, slot->number};
     if (pool.options_.observer) {
@@ -232,14 +248,17 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       observe(pool.options_.observer, event);
     }
     Watch watch(*pool.deadlines_, slot, nullptr, Clock::time_point::max());
-    DialContext context(watch, waiter->host, waiter->port, waiter->resolve_limit, waiter->connect_limit);
+    DialContext context(watch, waiter->host, waiter->port, waiter->resolve_limit,
+                        waiter->connect_limit);
     waiter.reset();
     Result<std::unique_ptr<Stream>> stream;
     std::unique_ptr<PooledConnection> connection;
     try {
       auto connected = co_await pool.options_.connector->connect(context);
       stream = std::move(connected);
-      if (stream) connection = std::make_unique<PooledConnection>(std::move(*stream), context.resolved_in, context.connected_in);
+      if (stream)
+        connection = std::make_unique<PooledConnection>(std::move(*stream), context.resolved_in,
+                                                        context.connected_in);
     } catch (const std::exception& e) {
       stream = Error(Errc::connect_failed, e.what());
     }
@@ -261,7 +280,9 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     const Limits& limits = pool.options_.limits;
     const auto expires = after(now, std::min(limits.idle_timeout, limits.max_lifetime));
     guard.slot = nullptr;
-    pool.change([&](State::Decisions& d) { pool.state_.dialled(*slot, std::move(connection), now, expires, d); });
+    pool.change([&](State::Decisions& d) {
+      pool.state_.dialled(*slot, std::move(connection), now, expires, d);
+    });
   }
 
   // ---- changing the state, and doing what that decided ----
@@ -281,7 +302,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
 
   /// What of the decisions concerns tickets and slots, which may be gone once the lock is.
   void finish_locked(State::Decisions& decisions, const Error* error) {
-    for (auto& waiter : decisions.failed) waiter->failure = error ? *error : Error(Errc::client_closed);
+    for (auto& waiter : decisions.failed)
+      waiter->failure = error ? *error : Error(Errc::client_closed);
     for (auto& [slot, waiter] : decisions.dials) waiter->watch->enter(Phase::connect, no_timeout);
     for (Slot* slot : decisions.abandoned) deadlines_->close(slot);
   }
@@ -300,7 +322,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     }
     for (auto& waiter : decisions.granted) waiter->fire();
     for (auto& waiter : decisions.failed) waiter->fire();
-    for (auto& [slot, waiter] : decisions.dials) asio::co_spawn(executor_, dial(shared_from_this(), slot, waiter), asio::detached);
+    for (auto& [slot, waiter] : decisions.dials)
+      asio::co_spawn(executor_, dial(shared_from_this(), slot, waiter), asio::detached);
   }
 
   const asio::any_io_executor executor_;

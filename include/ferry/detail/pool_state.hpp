@@ -1,10 +1,5 @@
 #pragma once
 
-#include <ferry/detail/indexed_heap.hpp>
-#include <ferry/detail/intrusive_list.hpp>
-#include <ferry/event.hpp>
-#include <ferry/options.hpp>
-
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -14,20 +9,28 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/indexed_heap.hpp>
+#include <ferry/detail/intrusive_list.hpp>
+#include <ferry/event.hpp>
+#include <ferry/options.hpp>
+
 namespace ferry::detail {
 
 /// The decisions of a connection pool, without I/O, time, threads or callbacks.
 ///
 /// It takes events, with the time as an argument, and answers with what is to be done: hand this
 /// connection to that waiter, dial for that key, close these. It is generic over what it pools and
-/// over who waits, so its tests pool integers. Nothing here scans all connections: every event costs
-/// O(1), or O(log n) where a clock or a fair choice between keys is involved.
+/// over who waits, so its tests pool integers. Nothing here scans all connections: every event
+/// costs O(1), or O(log n) where a clock or a fair choice between keys is involved.
 ///
-/// - A `Slot` is a place among the limits. It is dialling, active or idle; its connection goes with it.
+/// - A `Slot` is a place among the limits. It is dialling, active or idle; its connection goes with
+/// it.
 /// - A `Ticket` is a place in a key's queue, kept by whoever waits. Queues are first in, first out.
-/// - A waiter takes whichever comes first, a freed connection or a finished dial; a dial whose waiter
+/// - A waiter takes whichever comes first, a freed connection or a finished dial; a dial whose
+/// waiter
 ///   was served otherwise serves the next one, or becomes idle.
-/// - Each ticket causes at most one dial; so a server that cannot be reached is not dialled in a loop.
+/// - Each ticket causes at most one dial; so a server that cannot be reached is not dialled in a
+/// loop.
 ///
 /// The tickets that have a dial are always the first ones of their queue: dials are given out in
 /// order, and every way of leaving passes the leaver's dial on to the first ticket without one.
@@ -50,21 +53,22 @@ class PoolState {
     Ticket* starter = nullptr;  ///< Of a dial: the ticket that counts on it; none if it is spare.
     bool abandoned = false;     ///< Of a dial: it has been told to end, and serves nobody any more.
 
-    ListLinks<Slot> in_pool;    // Among all slots of this state.
-    ListLinks<Slot> in_host;    // The key's idle connections, or its spare dials.
+    ListLinks<Slot> in_pool;  // Among all slots of this state.
+    ListLinks<Slot> in_host;  // The key's idle connections, or its spare dials.
     std::size_t heap_index = static_cast<std::size_t>(-1);
   };
 
   struct Ticket {
-    explicit Ticket(Waiter who, bool only_fresh = false) : waiter(std::move(who)), fresh(only_fresh) {}
+    explicit Ticket(Waiter who, bool only_fresh = false)
+        : waiter(std::move(who)), fresh(only_fresh) {}
     Ticket(const Ticket&) = delete;
     Ticket& operator=(const Ticket&) = delete;
 
     Waiter waiter;
-    bool fresh;              ///< Only a connection that has carried no request yet will do.
-    Host* host = nullptr;    ///< While it is in a queue.
-    Slot* granted = nullptr; ///< The active slot that it was given.
-    Slot* dial = nullptr;    ///< The dial that it counts on.
+    bool fresh;               ///< Only a connection that has carried no request yet will do.
+    Host* host = nullptr;     ///< While it is in a queue.
+    Slot* granted = nullptr;  ///< The active slot that it was given.
+    Slot* dial = nullptr;     ///< The dial that it counts on.
     std::uint64_t sequence = 0;
     ListLinks<Ticket> in_queue;
   };
@@ -90,11 +94,11 @@ class PoolState {
 
   /// What is to be done, outside the lock.
   struct Decisions {
-    std::vector<Waiter> granted;                   ///< Their tickets hold a connection now.
-    std::vector<std::pair<Slot*, Waiter>> dials;   ///< Begin these, on behalf of these.
-    std::vector<Closing> closing;                  ///< Close these.
-    std::vector<Waiter> failed;                    ///< Their tickets are out of the queue, with nothing.
-    std::vector<Slot*> abandoned;                  ///< Dials that nobody needs: end them early.
+    std::vector<Waiter> granted;                  ///< Their tickets hold a connection now.
+    std::vector<std::pair<Slot*, Waiter>> dials;  ///< Begin these, on behalf of these.
+    std::vector<Closing> closing;                 ///< Close these.
+    std::vector<Waiter> failed;    ///< Their tickets are out of the queue, with nothing.
+    std::vector<Slot*> abandoned;  ///< Dials that nobody needs: end them early.
   };
 
   struct Counts {
@@ -228,9 +232,12 @@ class PoolState {
   }
   bool closed() const noexcept { return closed_; }
 
-  Counts counts() const noexcept { return {active_.size(), idle_.size(), dialling_.size(), waiting_}; }
+  Counts counts() const noexcept {
+    return {active_.size(), idle_.size(), dialling_.size(), waiting_};
+  }
   Counts counts(const Host& host) const noexcept {
-    return {host.slots - host.dials - host.idle.size(), host.idle.size(), host.dials, host.queue.size()};
+    return {host.slots - host.dials - host.idle.size(), host.idle.size(), host.dials,
+            host.queue.size()};
   }
   template <class Function>
   void for_each_host(Function function) const {
@@ -288,8 +295,8 @@ class PoolState {
     pump(out);  // Another key may be waiting for just this place.
   }
 
-  /// True if a waiter of another key has waited for a place for longer than this one: a busy key must
-  /// not keep the others out.
+  /// True if a waiter of another key has waited for a place for longer than this one: a busy key
+  /// must not keep the others out.
   bool is_overdue(const Ticket& ticket) const noexcept {
     return total_ >= limits_.max_connections && !hungry_.empty() &&
            hungry_.top().first_without_dial->sequence < ticket.sequence;
@@ -345,8 +352,8 @@ class PoolState {
     }
   }
 
-  /// Takes a dial out of the books of dials. If its waiter still waits, that waiter gets the dial of
-  /// the queue's first ticket, which will be served by this one.
+  /// Takes a dial out of the books of dials. If its waiter still waits, that waiter gets the dial
+  /// of the queue's first ticket, which will be served by this one.
   void end_dial(Slot& slot) noexcept {
     Host& host = *slot.host;
     --host.dials;
@@ -394,7 +401,8 @@ class PoolState {
     bool freed = false;
     while (!by_expiry_.empty() && by_expiry_.top().expires <= now) {
       Slot& slot = by_expiry_.top();
-      const bool lifetime = limits_.max_lifetime != no_timeout && slot.opened + limits_.max_lifetime <= now;
+      const bool lifetime =
+          limits_.max_lifetime != no_timeout && slot.opened + limits_.max_lifetime <= now;
       close(slot, lifetime ? CloseReason::lifetime_expired : CloseReason::idle_expired, out);
       freed = true;
     }
@@ -429,7 +437,8 @@ class PoolState {
   }
 
   void forget_if_empty(Host& host) {
-    if (host.slots == 0 && host.queue.empty() && hosts_.size() > max_empty_hosts) hosts_.erase(hosts_.find(host.key));
+    if (host.slots == 0 && host.queue.empty() && hosts_.size() > max_empty_hosts)
+      hosts_.erase(hosts_.find(host.key));
   }
 
   Limits limits_;

@@ -1,34 +1,36 @@
 #pragma once
 
-#include <ferry/error.hpp>
-
 #include <cstdint>
 #include <string_view>
+
+#include <ferry/error.hpp>
 
 namespace ferry::detail {
 
 /// What decides whether a request that failed may be sent once more.
 struct RetryFacts {
-  bool allowed = true;           ///< `retry_stale`
-  int attempt = 1;               ///< The one that failed.
-  bool reused = false;           ///< It was made on a kept connection.
-  bool lost = false;             ///< It failed with `Errc::connection_lost`.
-  bool response_started = false; ///< A byte of a response had come.
+  bool allowed = true;            ///< `retry_stale`
+  int attempt = 1;                ///< The one that failed.
+  bool reused = false;            ///< It was made on a kept connection.
+  bool lost = false;              ///< It failed with `Errc::connection_lost`.
+  bool response_started = false;  ///< A byte of a response had come.
   std::uint64_t bytes_sent = 0;
-  bool idempotent = false;       ///< By its method (RFC 9110 9.2.2).
+  bool idempotent = false;  ///< By its method (RFC 9110 9.2.2).
   bool has_idempotency_key = false;
 };
 
 /// Why a failed request is, or is not, sent once more.
 enum class RetryVerdict {
-  retry_unsent,            ///< Nothing of it had been written: the server cannot have seen it.
-  retry_idempotent,        ///< Sending it twice is the same as once.
-  no_forbidden,            ///< The caller does not want it.
-  no_second_time,          ///< It was one already: a new connection was lost, which staleness does not explain.
-  no_new_connection,       ///< Likewise: only a kept connection can have gone stale.
-  no_other_failure,        ///< The connection was not simply gone.
-  no_response_started,     ///< The server was answering.
-  no_might_have_happened,  ///< The server may have acted on it, and twice is not once (RFC 9110 9.2.2).
+  retry_unsent,         ///< Nothing of it had been written: the server cannot have seen it.
+  retry_idempotent,     ///< Sending it twice is the same as once.
+  no_forbidden,         ///< The caller does not want it.
+  no_second_time,       ///< It was one already: a new connection was lost, which staleness does not
+                        ///< explain.
+  no_new_connection,    ///< Likewise: only a kept connection can have gone stale.
+  no_other_failure,     ///< The connection was not simply gone.
+  no_response_started,  ///< The server was answering.
+  no_might_have_happened,  ///< The server may have acted on it, and twice is not once (RFC
+                           ///< 9110 9.2.2).
 };
 
 constexpr RetryVerdict retry_verdict(const RetryFacts& facts) noexcept {
@@ -48,14 +50,18 @@ constexpr bool is_retry(RetryVerdict verdict) noexcept {
 
 constexpr std::string_view to_string(RetryVerdict verdict) noexcept {
   switch (verdict) {
-    case RetryVerdict::retry_unsent: return "the kept connection had been closed; nothing had been sent";
-    case RetryVerdict::retry_idempotent: return "the kept connection had been closed; the request is idempotent";
+    case RetryVerdict::retry_unsent:
+      return "the kept connection had been closed; nothing had been sent";
+    case RetryVerdict::retry_idempotent:
+      return "the kept connection had been closed; the request is idempotent";
     case RetryVerdict::no_forbidden: return "not retried: retry_stale is off";
     case RetryVerdict::no_second_time: return "not retried: it was a retry already";
     case RetryVerdict::no_new_connection: return "not retried: the connection was new";
-    case RetryVerdict::no_other_failure: return "not retried: the failure is not a stale connection's";
+    case RetryVerdict::no_other_failure:
+      return "not retried: the failure is not a stale connection's";
     case RetryVerdict::no_response_started: return "not retried: the response had begun";
-    case RetryVerdict::no_might_have_happened: return "not retried: the server may have acted on it";
+    case RetryVerdict::no_might_have_happened:
+      return "not retried: the server may have acted on it";
   }
   return {};
 }

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <ferry/detail/h1_parser.hpp>
-#include <ferry/event.hpp>
-#include <ferry/options.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <optional>
+
+#include <ferry/detail/h1_parser.hpp>
+#include <ferry/event.hpp>
+#include <ferry/options.hpp>
 
 // When a connection may carry another request, and for how long it may wait for one.
 namespace ferry::detail {
@@ -20,19 +20,22 @@ struct ReuseFacts {
 };
 
 /// Why the connection must not carry another request, or nothing. (RFC 9112 9.3)
-inline std::optional<CloseReason> may_reuse(const ResponseMessage& response, const ReuseFacts& facts) {
+inline std::optional<CloseReason> may_reuse(const ResponseMessage& response,
+                                            const ReuseFacts& facts) {
   // Half a request is on the wire: whatever came next would be taken for its rest (CVE-2024-24791).
   if (!facts.fully_sent) return CloseReason::not_kept;
   if (facts.until_close) return CloseReason::not_kept;
   // No request is open, so no response can be on its way: the two ends disagree.
   if (facts.surplus) return CloseReason::surplus_bytes;
-  if (facts.close_announced || response.headers.has_token("Connection", "close")) return CloseReason::not_kept;
-  if (response.minor_version == 0 && !response.headers.has_token("Connection", "keep-alive")) return CloseReason::not_kept;
+  if (facts.close_announced || response.headers.has_token("Connection", "close"))
+    return CloseReason::not_kept;
+  if (response.minor_version == 0 && !response.headers.has_token("Connection", "keep-alive"))
+    return CloseReason::not_kept;
   return std::nullopt;
 }
 
-/// The server's own idle timeout, `Keep-Alive: timeout=N`, less a margin for what is on its way; nothing
-/// if it gives none. Garbage is no hint; a huge one is capped.
+/// The server's own idle timeout, `Keep-Alive: timeout=N`, less a margin for what is on its way;
+/// nothing if it gives none. Garbage is no hint; a huge one is capped.
 inline std::optional<Duration> keep_alive_hint(const Headers& headers) {
   constexpr std::uint64_t cap = 600;
   for (const auto [name, value] : headers) {

@@ -1,15 +1,15 @@
 #pragma once
 
-#include <ferry/detail/pool_core.hpp>
-#include <ferry/detail/retry_rule.hpp>
-#include <ferry/request.hpp>
-#include <ferry/response.hpp>
-
 #include <atomic>
 #include <concepts>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include <ferry/detail/pool_core.hpp>
+#include <ferry/detail/retry_rule.hpp>
+#include <ferry/request.hpp>
+#include <ferry/response.hpp>
 
 // One coroutine sends a request: a loop around one exchange, which asks pure rules what to do next.
 namespace ferry::detail {
@@ -35,7 +35,9 @@ class Lease {
   PoolCore::Slot& slot() const noexcept { return *slot_; }
   PooledConnection& connection() const noexcept { return *slot_->connection; }
 
-  void release(std::optional<Duration> hint) noexcept { pool_.release(*std::exchange(slot_, nullptr), hint); }
+  void release(std::optional<Duration> hint) noexcept {
+    pool_.release(*std::exchange(slot_, nullptr), hint);
+  }
   void discard(CloseReason reason) noexcept {
     if (slot_) pool_.discard(*std::exchange(slot_, nullptr), reason);
   }
@@ -49,7 +51,9 @@ class Lease {
 inline Phase phase_of(const Error& error, const Watch& watch) noexcept {
   const auto code = error.code();
   if (code == Errc::host_not_found || code == Errc::resolve_timeout) return Phase::resolve;
-  if (code == Errc::connection_refused || code == Errc::connect_failed || code == Errc::connect_timeout) return Phase::connect;
+  if (code == Errc::connection_refused || code == Errc::connect_failed ||
+      code == Errc::connect_timeout)
+    return Phase::connect;
   return watch.phase();
 }
 
@@ -64,22 +68,26 @@ inline Result<Url> prepare(const ClientCore& client, Request& request, const Tim
   Result<Url> url = request.take_target(client.base);
   if (!url) return url;
   if (url->scheme() == "https") {
-    return Error(Errc::tls_unavailable,
-                 std::string(url->origin()) + " needs TLS, which this version of ferry does not have yet");
+    return Error(
+        Errc::tls_unavailable,
+        std::string(url->origin()) + " needs TLS, which this version of ferry does not have yet");
   }
   if (url->scheme() != "http")
-    return Error(Errc::unsupported_scheme, quoted(url->scheme()) + " is not http (" + std::string(url->origin()) + ")");
+    return Error(Errc::unsupported_scheme,
+                 quoted(url->scheme()) + " is not http (" + std::string(url->origin()) + ")");
   if (!url->userinfo().empty()) {
-    return Error(Errc::invalid_url, "the URL for " + std::string(url->origin()) +
-                                        " carries credentials; send them in an Authorization header instead");
+    return Error(Errc::invalid_url,
+                 "the URL for " + std::string(url->origin()) +
+                     " carries credentials; send them in an Authorization header instead");
   }
   const Body& body = request.body();
-  if (auto error = check_framing_fields(request.headers(), body.is_present(), body.bytes().size())) return *error;
+  if (auto error = check_framing_fields(request.headers(), body.is_present(), body.bytes().size()))
+    return *error;
   return url;
 }
 
-/// What a caller of `send` gets for a failure: the error in a `Result`, or thrown. This is the one place
-/// where errors become exceptions.
+/// What a caller of `send` gets for a failure: the error in a `Result`, or thrown. This is the one
+/// place where errors become exceptions.
 template <class Answer>
 Answer fail(Error error) {
   if constexpr (std::same_as<Answer, Response>)
@@ -95,7 +103,8 @@ Answer fail(Error error) {
 /// @tparam Answer `Response` to throw errors, `Result<Response>` to return them.
 /// Cancellation: terminal; the connection is closed, a place in the queue given up.
 template <class Answer>
-asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool, std::shared_ptr<const ClientCore> client, Request request,
+asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
+                             std::shared_ptr<const ClientCore> client, Request request,
                              RequestOptions options) {
   const ClientOptions& settings = client->options;
   const Timeouts timeouts = merged(settings.timeouts, options);
@@ -107,8 +116,14 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool, std::shared_ptr<con
 
   const ParserLimits limits{settings.limits.max_head_size, settings.limits.max_fields,
                             options.max_body_size.value_or(settings.limits.max_body_size)};
-  const RequestHead head{request.method(), url, request.headers(), settings.headers, settings.user_agent,
-                         request.body().content_type(), request.body().bytes().size(), request.body().is_present(),
+  const RequestHead head{request.method(),
+                         url,
+                         request.headers(),
+                         settings.headers,
+                         settings.user_agent,
+                         request.body().content_type(),
+                         request.body().bytes().size(),
+                         request.body().is_present(),
                          client->one_off};
   Event event{};
   event.origin = url.origin();
@@ -131,7 +146,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool, std::shared_ptr<con
       while (!lease) {
         if (!fresh) lease.take(pool->take_idle(url.origin()));
         if (lease) break;
-        auto granted = co_await pool->wait_for_connection(url, fresh, timeouts, watch, settings.observer);
+        auto granted =
+            co_await pool->wait_for_connection(url, fresh, timeouts, watch, settings.observer);
         if (!granted) {
           failure = granted.error();
           phase = phase_of(*failure, watch);
@@ -158,8 +174,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool, std::shared_ptr<con
 
         ResponseMessage message;
         ExchangeTimes times;
-        failure = co_await connection.h1.exchange(head, request.body().bytes(), timeouts, limits, watch, message, times,
-                                                  settings.observer, event);
+        failure = co_await connection.h1.exchange(head, request.body().bytes(), timeouts, limits,
+                                                  watch, message, times, settings.observer, event);
         if (!failure) {
           watch.finish();
           if (watch.ended())  // Time ran out as the last byte came: a response all the same.
@@ -179,7 +195,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool, std::shared_ptr<con
             event.duration = timings.total;
             observe(settings.observer, event);
           }
-          co_return Response(std::move(message), std::move(*prepared), times.head - times.begin, timings, std::move(info));
+          co_return Response(std::move(message), std::move(*prepared), times.head - times.begin,
+                             timings, std::move(info));
         }
         phase = watch.phase();
         bytes_sent = connection.h1.bytes_sent();
@@ -199,7 +216,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool, std::shared_ptr<con
     facts.response_started = lease && lease.connection().h1.response_started();
     facts.bytes_sent = bytes_sent;
     facts.idempotent = request.method().is_idempotent();
-    facts.has_idempotency_key = head.headers.contains("Idempotency-Key") || head.defaults.contains("Idempotency-Key");
+    facts.has_idempotency_key =
+        head.headers.contains("Idempotency-Key") || head.defaults.contains("Idempotency-Key");
     const RetryVerdict verdict = retry_verdict(facts);
     failure = failure->at(phase, std::string(url.origin()), attempt, info.reused, bytes_sent);
     watch.leave();

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <mutex>
+
 #include <ferry/detail/asio.hpp>
 #include <ferry/stream.hpp>
-
-#include <mutex>
 
 namespace ferry::detail {
 
@@ -31,11 +31,13 @@ class TcpStream final : public Stream {
     // A request is written whole: waiting to fill a segment could only delay it.
     std::error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    // Asked twice: on a near network the handshake is over by now, and the reactor need not be asked.
+    // Asked twice: on a near network the handshake is over by now, and the reactor need not be
+    // asked.
     return !connect_pending(error) || !connect_pending(error);
   }
 
-  /// Waits until something has happened to the attempt; `connect_ended` says whether that was its end.
+  /// Waits until something has happened to the attempt; `connect_ended` says whether that was its
+  /// end.
   asio::awaitable<void> wait_connect(std::error_code& error) {
     auto token = asio::redirect_error(asio::use_awaitable, error);
     return socket_.async_wait(asio::socket_base::wait_write, token);
@@ -53,18 +55,21 @@ class TcpStream final : public Stream {
     return false;
   }
 
-  asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer, std::error_code& error) override {
+  asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
+                                         std::error_code& error) override {
     auto token = asio::redirect_error(asio::use_awaitable, error);
     return socket_.async_read_some(buffer, token);
   }
-  asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers, std::error_code& error) override {
+  asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
+                                          std::error_code& error) override {
     auto token = asio::redirect_error(asio::use_awaitable, error);
     return socket_.async_write_some(buffers, token);
   }
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
     return socket_.read_some(buffer, error);
   }
-  std::size_t try_write_some(std::span<const asio::const_buffer> buffers, std::error_code& error) noexcept override {
+  std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
+                             std::error_code& error) noexcept override {
     return socket_.write_some(buffers, error);
   }
 
@@ -83,8 +88,9 @@ class TcpStream final : public Stream {
     socket_.close(ignored);
   }
 
-  /// Ends both directions without touching the descriptor's life: whoever is reading or writing finds
-  /// an end of stream. The lock keeps the descriptor from being closed, and reused, in between.
+  /// Ends both directions without touching the descriptor's life: whoever is reading or writing
+  /// finds an end of stream. The lock keeps the descriptor from being closed, and reused, in
+  /// between.
   void abort() noexcept override {
     const std::lock_guard lock(mutex_);
     if (!open_) return;
@@ -109,8 +115,8 @@ class TcpStream final : public Stream {
   bool connect_pending(std::error_code& error) {
     native_connect(socket_, remote_, error);
     if (error == asio::error::already_connected) error.clear();
-    const bool pending = error == asio::error::in_progress || error == asio::error::already_started ||
-                         error == asio::error::would_block;
+    const bool pending = error == asio::error::in_progress ||
+                         error == asio::error::already_started || error == asio::error::would_block;
     return pending;
   }
 

@@ -1,21 +1,22 @@
 #pragma once
 
-#include <ferry/detail/asio.hpp>
-#include <ferry/stream.hpp>
-
 #include <chrono>
 #include <mutex>
 #include <optional>
+
+#include <ferry/detail/asio.hpp>
+#include <ferry/stream.hpp>
 
 namespace ferry::detail {
 
 using Clock = std::chrono::steady_clock;
 
-/// One coroutine waits for it, anyone on any thread gives it, once; it may be given before the wait.
+/// One coroutine waits for it, anyone on any thread gives it, once; it may be given before the
+/// wait.
 ///
-/// The wait is a timer's on the waiting coroutine's own executor: so destroying its context frees the
-/// coroutine, cancellation slots work, and no thread is hopped to. One mutex covers the flag, the
-/// cancel and the initiation, so that no order of the two loses the wake-up.
+/// The wait is a timer's on the waiting coroutine's own executor: so destroying its context frees
+/// the coroutine, cancellation slots work, and no thread is hopped to. One mutex covers the flag,
+/// the cancel and the initiation, so that no order of the two loses the wake-up.
 class Wakeup : public Abortable {
  public:
   virtual ~Wakeup() = default;
@@ -52,7 +53,8 @@ class Wakeup : public Abortable {
  private:
   struct Reset {
     Wakeup& self;
-    ~Reset() {  // Under the lock: whoever fires later must not meet a timer of a context that is gone.
+    ~Reset() {  // Under the lock: whoever fires later must not meet a timer of a context that is
+                // gone.
       const std::lock_guard lock(self.mutex_);
       self.timer_.reset();
     }

@@ -3,10 +3,6 @@
 /// @file
 /// Streams that follow a script instead of a network: for testing code that uses ferry, and ferry.
 
-#include <ferry/connector.hpp>
-#include <ferry/detail/wakeup.hpp>
-#include <ferry/stream.hpp>
-
 #include <algorithm>
 #include <cstring>
 #include <deque>
@@ -15,13 +11,18 @@
 #include <string>
 #include <utility>
 
+#include <ferry/connector.hpp>
+#include <ferry/detail/wakeup.hpp>
+#include <ferry/stream.hpp>
+
 namespace ferry::testing {
 
-/// What a `ScriptedStream` does, and what has been done to it. Shared with the test, which may read and
-/// change it between requests.
+/// What a `ScriptedStream` does, and what has been done to it. Shared with the test, which may read
+/// and change it between requests.
 ///
-/// A response becomes readable when a read waits for it after something was written; so requests and
-/// responses take turns without the script looking into either. A test may also set `readable` itself. Threads: one at a time.
+/// A response becomes readable when a read waits for it after something was written; so requests
+/// and responses take turns without the script looking into either. A test may also set `readable`
+/// itself. Threads: one at a time.
 class Script {
  public:
   /// What a read finds when there are no more responses.
@@ -42,7 +43,7 @@ class Script {
   bool writes_block = false;  ///< Non-blocking writes always "would block", as over TLS.
   int fail_at = 0;            ///< This operation, counted from 1, fails; 0: none does.
   std::error_code failure = asio::error::connection_reset;
-  bool failure_lasts = true;  ///< Every later operation fails as well, as on a real connection.
+  bool failure_lasts = true;     ///< Every later operation fails as well, as on a real connection.
   Look idle_look = Look::quiet;  ///< What a look finds when nothing is there to be read.
 
   std::string written;  ///< All bytes written.
@@ -61,7 +62,8 @@ class ScriptedStream final : public Stream {
   ScriptedStream(asio::any_io_executor executor, std::shared_ptr<Script> script)
       : executor_(std::move(executor)), script_(std::move(script)) {}
 
-  asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer, std::error_code& error) override {
+  asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
+                                         std::error_code& error) override {
     auto token = asio::redirect_error(asio::use_awaitable, error);
     co_await asio::post(executor_, token);
     begin_response();
@@ -69,10 +71,12 @@ class ScriptedStream final : public Stream {
     if (error != asio::error::would_block) co_return count;
     error.clear();
     co_await wakeup_.wait();  // Silence: only an abort or a cancellation ends it.
-    error = script_->aborted ? std::error_code(asio::error::eof) : std::error_code(asio::error::operation_aborted);
+    error = script_->aborted ? std::error_code(asio::error::eof)
+                             : std::error_code(asio::error::operation_aborted);
     co_return 0;
   }
-  asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers, std::error_code& error) override {
+  asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
+                                          std::error_code& error) override {
     auto token = asio::redirect_error(asio::use_awaitable, error);
     co_await asio::post(executor_, token);
     co_return write(buffers, error);
@@ -81,14 +85,17 @@ class ScriptedStream final : public Stream {
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
     Script& script = *script_;
     error.clear();
-    const bool failed = script.fail_at > 0 && script.failure_lasts && script.operations >= script.fail_at;
-    if (script.readable.empty() && script.end == Script::End::silence && !script.aborted && !failed) {
+    const bool failed =
+        script.fail_at > 0 && script.failure_lasts && script.operations >= script.fail_at;
+    if (script.readable.empty() && script.end == Script::End::silence && !script.aborted &&
+        !failed) {
       error = asio::error::would_block;
       return 0;
     }
     if (fails(error)) return 0;
     if (script.readable.empty()) {
-      error = script.end == Script::End::reset ? asio::error::connection_reset : std::error_code(asio::error::eof);
+      error = script.end == Script::End::reset ? asio::error::connection_reset
+                                               : std::error_code(asio::error::eof);
       return 0;
     }
     const auto count = std::min({buffer.size(), script.read_size, script.readable.size()});
@@ -96,7 +103,8 @@ class ScriptedStream final : public Stream {
     script.readable.erase(0, count);
     return count;
   }
-  std::size_t try_write_some(std::span<const asio::const_buffer> buffers, std::error_code& error) noexcept override {
+  std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
+                             std::error_code& error) noexcept override {
     if (script_->writes_block) {
       error = asio::error::would_block;
       return 0;
@@ -142,7 +150,8 @@ class ScriptedStream final : public Stream {
   bool fails(std::error_code& error) {
     const int fail_at = script_->fail_at;
     ++script_->operations;
-    if (fail_at > 0 && (script_->operations == fail_at || (script_->failure_lasts && script_->operations > fail_at)))
+    if (fail_at > 0 && (script_->operations == fail_at ||
+                        (script_->failure_lasts && script_->operations > fail_at)))
       error = script_->failure;
     if (script_->aborted || script_->closed) error = asio::error::eof;
     return static_cast<bool>(error);
@@ -161,7 +170,8 @@ class ScriptedConnector final : public Connector {
 
   explicit ScriptedConnector(Source source) : source_(std::move(source)) {}
   /// Every connection follows this script.
-  explicit ScriptedConnector(std::shared_ptr<Script> script) : source_([script](int) { return script; }) {}
+  explicit ScriptedConnector(std::shared_ptr<Script> script)
+      : source_([script](int) { return script; }) {}
 
   asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext&) override {
     using Connected = Result<std::unique_ptr<Stream>>;
