@@ -77,6 +77,12 @@ class Connector {
 
 namespace detail {
 
+/// Leaves a dial's phase before its target goes, however the coroutine ends.
+struct LeavePhase {
+  DialContext& context;
+  ~LeavePhase() { context.leave(); }
+};
+
 /// A name look-up that its waiter can leave: the system's resolver cannot be interrupted, so the
 /// look-up then goes on alone and its result is dropped.
 struct Lookup : Wakeup {
@@ -102,6 +108,7 @@ class TcpConnector final : public Connector {
       endpoints.emplace_back(address, context.port());
     } else {
       const auto lookup = std::make_shared<Lookup>(executor);
+      const LeavePhase leave{context};
       if (!context.enter(Phase::resolve, context.resolve_limit(), *lookup))
         co_return Connected(context.error());
       lookup->resolver.async_resolve(context.host(), std::to_string(context.port()),
@@ -114,7 +121,6 @@ class TcpConnector final : public Connector {
                                        lookup->fire();
                                      });
       co_await lookup->wait();
-      context.leave();
       if (context.ended()) co_return Connected(context.error());
       if (!lookup->done.load(std::memory_order_acquire))
         co_return Connected(Error(Errc::cancelled));
@@ -138,11 +144,11 @@ class TcpConnector final : public Connector {
       auto stream = std::make_unique<TcpStream>(executor);
       bool connected = stream->start_connect(endpoints[i], error);
       if (!connected) {
+        const LeavePhase leave{context};
         if (!context.enter(Phase::connect, share, *stream)) co_return Connected(context.error());
         do {
           co_await stream->wait_connect(error);
         } while (!error && !(connected = stream->connect_ended(error)));
-        context.leave();
         if (context.ended() && (i + 1 == endpoints.size() || !context.forgive()))
           co_return Connected(context.error());
       }
