@@ -334,10 +334,9 @@ void print(std::ostream& out, const Report& report) {
   row("wall time (s)", [](const Figures& f) { return fixed(f.wall, 4); });
   row("requests/s", [&](const Figures& f) { return fixed(report.rate(f), 0); });
   row("connections opened", [](const Figures& f) { return std::to_string(f.opened); });
-  rows.push_back({"per request, all rounds", "", ""});
-  row("latency p50 (us)", [](const Figures& f) { return fixed(f.p(0.5), 1); });
-  row("latency p90 (us)", [](const Figures& f) { return fixed(f.p(0.9), 1); });
-  row("latency p99 (us)", [](const Figures& f) { return fixed(f.p(0.99), 1); });
+  row("p50 of a request, all rounds (us)", [](const Figures& f) { return fixed(f.p(0.5), 1); });
+  row("p90 of a request, all rounds (us)", [](const Figures& f) { return fixed(f.p(0.9), 1); });
+  row("p99 of a request, all rounds (us)", [](const Figures& f) { return fixed(f.p(0.99), 1); });
   benchmark::print_table(out, rows);
 
   rows = {{"reuse is faster, by", "median", "range over rounds"}};
@@ -394,6 +393,7 @@ void write_json(std::ostream& out, const Report& report) {
   json.object("machine", [&] {
     json.member("cpu", report.machine.cpu);
     json.member("cores", report.machine.cores);
+    json.member("usable_cores", report.machine.usable_cores);
     json.member("kernel", report.machine.kernel);
     json.member("compiler", report.machine.compiler);
     json.member("asio", report.machine.asio);

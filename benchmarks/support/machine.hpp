@@ -7,7 +7,11 @@
 #include <fstream>
 #include <string>
 #include <sys/utsname.h>
-#include <thread>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 #include <asio/version.hpp>
 
@@ -16,7 +20,8 @@ namespace benchmark {
 /// Where, when and from what a benchmark was run.
 struct Machine {
   std::string cpu;
-  unsigned cores = 0;  ///< Those that this process may run on.
+  int cores = 0;
+  int usable_cores = 0;  ///< Those that this process may run on.
   std::string kernel;
   std::string compiler;
   std::string asio;
@@ -37,7 +42,12 @@ inline Machine this_machine() {
     machine.cpu = line.substr(line.find(": ") + 2);
     break;
   }
-  machine.cores = std::thread::hardware_concurrency();
+  machine.cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  machine.usable_cores = machine.cores;
+#if defined(__linux__)
+  cpu_set_t usable;
+  if (sched_getaffinity(0, sizeof usable, &usable) == 0) machine.usable_cores = CPU_COUNT(&usable);
+#endif
 
 #if defined(__clang__)
   machine.compiler = "clang " __clang_version__;
@@ -62,9 +72,12 @@ inline Machine this_machine() {
 
 /// All of it in one line.
 inline std::string to_string(const Machine& machine) {
-  return machine.cpu + ", " + std::to_string(machine.cores) +
-         (machine.cores == 1 ? " core, " : " cores, ") + machine.kernel + ", " + machine.compiler +
-         ", Asio " + machine.asio + ", " + machine.date;
+  std::string cores = std::to_string(machine.cores);
+  if (machine.usable_cores != machine.cores) {
+    cores = std::to_string(machine.usable_cores) + " of " + cores;
+  }
+  return machine.cpu + ", " + cores + (machine.cores == 1 ? " core, " : " cores, ") +
+         machine.kernel + ", " + machine.compiler + ", Asio " + machine.asio + ", " + machine.date;
 }
 
 }  // namespace benchmark

@@ -159,7 +159,7 @@ class DistributionChart {
     if (shown != one.ascending.end()) {
       const double beyond = 100 * static_cast<double>(one.ascending.end() - shown) /
                             static_cast<double>(one.ascending.size());
-      text(out, Scale::end, foot - 6, three_digits(beyond) + " % beyond \u2192",
+      text(out, Scale::end, foot - bars - 32, three_digits(beyond) + " % beyond \u2192",
            R"(text-anchor="end" font-size="11" fill="#57606a")");
     }
   }
