@@ -136,6 +136,7 @@ class Client {
   static PoolOptions pool_options(const ClientOptions& options) {
     PoolOptions result;
     result.limits = options.limits;
+    result.timeouts = options.timeouts;
     result.observer = options.observer;
     result.connector = options.connector;
     return result;

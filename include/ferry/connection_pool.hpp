@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include <ferry/detail/pool_core.hpp>
+#include <ferry/detail/sender.hpp>
 
 namespace ferry {
 
@@ -23,6 +23,63 @@ struct PoolStats {
   std::uint64_t failed = 0;    ///< Connections that could not be opened.
 };
 static_assert(detail::co_await_safe<PoolStats>);
+
+/// `scheme://host[:port]`: what connections are kept for. Whatever follows in the URL is not looked
+/// at.
+///
+/// It is checked when it is used. Lifetime: owns its text. Threads: a value.
+class Origin {
+ public:
+  Origin(std::string url) : url_(std::move(url)) {}
+  Origin(const char* url) : url_(url) {}
+  Origin(const Url& url) : url_(url.origin()) {}
+
+  /// The URL as it was given.
+  const std::string& url() const noexcept { return url_; }
+
+ private:
+  std::string url_;
+};
+static_assert(detail::co_await_safe<Origin>);
+
+/// One connection of a pool, for somebody who drives it: no other request gets it meanwhile. Copies
+/// share it.
+///
+/// Lifetime: the end of the last copy gives the connection back to the pool, to be reused if it
+/// still can be; a request in flight on it is finished first. It keeps the pool's connections, not
+/// its handle, alive. Threads: one at a time; the destructor may run on any thread.
+class Lease {
+ public:
+  /// Holds nothing.
+  Lease() = default;
+
+  /// Sends a request over this connection. URLs may be relative to its origin.
+  ///
+  /// Nothing is retried: if the server has closed the connection, that is the answer. After a
+  /// failure, or a response that ends the connection, the lease is spent.
+  /// @throws Error as `Client`'s verbs, and `Errc::lease_unusable` for a lease that is in use,
+  /// spent or empty, or
+  ///   a URL of another origin. Cancellation: terminal; the lease is spent.
+  asio::awaitable<Response> send(Request request, RequestOptions options = {}) const {
+    if (!held_) return refuse();
+    return detail::send<Response>(held_->pool, held_->client, std::move(request), options, held_);
+  }
+
+  /// True if it can carry a request now.
+  bool is_usable() const noexcept { return held_ && held_->slot; }
+
+ private:
+  friend class ConnectionPool;
+  explicit Lease(std::shared_ptr<detail::HeldConnection> held) noexcept : held_(std::move(held)) {}
+
+  static asio::awaitable<Response> refuse() {
+    throw Error(Errc::lease_unusable, "it is empty");
+    co_return Response();
+  }
+
+  std::shared_ptr<detail::HeldConnection> held_;
+};
+static_assert(detail::co_await_safe<Lease>);
 
 /// A pool of connections, kept for reuse: a shared handle, copies of which share one pool.
 ///
@@ -46,6 +103,30 @@ class ConnectionPool {
     handle_ = std::make_shared<Handle>(
         std::make_shared<detail::PoolCore>(std::move(executor), std::move(options)));
   }
+
+  /// Takes a connection to this origin, kept or new, for oneself.
+  /// @param options its time limits go before those of `PoolOptions`; the others are not looked at.
+  /// @throws Error as `Client`'s verbs do before anything is sent. Cancellation: gives up the place
+  /// in the queue.
+  asio::awaitable<Lease> acquire(Origin origin, RequestOptions options = {}) const {
+    return acquire_from(handle_->core, std::move(origin), options);
+  }
+
+  /// Opens connections, side by side, until `count` are idle, so that the first requests need not
+  /// wait.
+  /// @return how many were opened.
+  /// @throws Error the first failure; what was opened is kept all the same. `Errc::invalid_option`
+  /// if the limits do
+  ///   not allow so many. Cancellation: what is open by then is kept.
+  asio::awaitable<std::size_t> warm(Origin origin, std::size_t count,
+                                    RequestOptions options = {}) const {
+    return warm_up(handle_->core, std::move(origin), count, options);
+  }
+
+  /// Takes no new requests, lets those in flight or waiting finish, and keeps no connection;
+  /// returns when the last one is done. Later requests end with `Errc::client_closed`.
+  /// Cancellation: stops waiting only.
+  asio::awaitable<void> drain() const { return drained(handle_->core); }
 
   /// What it holds and has counted.
   PoolStats stats() const {
@@ -91,6 +172,53 @@ class ConnectionPool {
   };
 
   detail::PoolCore& core() const noexcept { return *handle_->core; }
+
+  /// What acquiring and warming have in common with sending: the checks, and the errors'
+  /// circumstances.
+  struct Call {
+    Url url;
+    Timeouts timeouts;
+    std::shared_ptr<detail::ClientCore> client;
+  };
+  static Call prepare(const detail::PoolCore& core, const Origin& origin, RequestOptions options) {
+    Call call;
+    call.client = std::make_shared<detail::ClientCore>();
+    call.timeouts = detail::merged(core.timeouts(), options);
+    Request request = Request::get(origin.url());
+    auto url = detail::prepare(*call.client, request, call.timeouts);
+    if (!url) throw url.error();
+    call.url = std::move(*url);
+    call.client->base = call.url;
+    return call;
+  }
+  static Error explain(const Error& error, const Url& url, const detail::Watch& watch) {
+    return error.at(detail::phase_of(error, watch), std::string(url.origin()), 1, false, 0);
+  }
+
+  static asio::awaitable<Lease> acquire_from(std::shared_ptr<detail::PoolCore> core, Origin origin,
+                                             RequestOptions options) {
+    const Call call = prepare(*core, origin, options);
+    detail::Watch watch(core->deadlines(), core.get(), nullptr,
+                        detail::after(detail::Clock::now(), call.timeouts.total));
+    const Observer no_observer;
+    auto slot = co_await core->acquire(call.url, false, call.timeouts, watch, no_observer);
+    if (!slot) throw explain(slot.error(), call.url, watch);
+    co_return Lease(std::make_shared<detail::HeldConnection>(core, *slot, call.client));
+  }
+
+  static asio::awaitable<std::size_t> warm_up(std::shared_ptr<detail::PoolCore> core, Origin origin,
+                                              std::size_t count, RequestOptions options) {
+    const Call call = prepare(*core, origin, options);
+    detail::Watch watch(core->deadlines(), core.get(), nullptr,
+                        detail::after(detail::Clock::now(), call.timeouts.total));
+    const auto opened = co_await core->warm(call.url, count, call.timeouts, watch);
+    if (!opened) throw explain(opened.error(), call.url, watch);
+    co_return *opened;
+  }
+
+  static asio::awaitable<void> drained(std::shared_ptr<detail::PoolCore> core) {
+    co_await core->drain();
+  }
 
   std::shared_ptr<Handle> handle_;
 };

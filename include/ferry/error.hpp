@@ -25,6 +25,7 @@ enum class Errc {
   invalid_option,      ///< An option has a value that makes no sense.
   unsupported_scheme,  ///< Neither `http` nor `https`.
   tls_unavailable,     ///< `https` on a client that was not given TLS.
+  lease_unusable,      ///< A leased connection that is in use, spent, or for another origin.
 
   // No connection.
   host_not_found,      ///< The host's name has no address.
@@ -93,6 +94,7 @@ constexpr const char* message_of(Errc code) noexcept {
     case Errc::invalid_option: return "invalid option";
     case Errc::unsupported_scheme: return "unsupported scheme";
     case Errc::tls_unavailable: return "no TLS";
+    case Errc::lease_unusable: return "the leased connection cannot be used";
     case Errc::host_not_found: return "host not found";
     case Errc::connection_refused: return "connection refused";
     case Errc::connect_failed: return "could not connect";
@@ -155,7 +157,8 @@ class ConditionCategory final : public std::error_category {
       case Errc::invalid_header:
       case Errc::invalid_option:
       case Errc::unsupported_scheme:
-      case Errc::tls_unavailable: return is(condition, Condition::invalid_request);
+      case Errc::tls_unavailable:
+      case Errc::lease_unusable: return is(condition, Condition::invalid_request);
       case Errc::host_not_found:
       case Errc::connection_refused:
       case Errc::connect_failed:

@@ -92,6 +92,9 @@ class PoolOptions {
   /// `max_connections`, `max_connections_per_host`, `max_idle`, `idle_timeout` and `max_lifetime`
   /// are the pool's; the others belong to its clients and are not looked at here.
   Limits limits;
+  /// `pool`, `resolve`, `connect` and `total` hold for `acquire` and `warm`; a client's requests
+  /// bring their own.
+  Timeouts timeouts;
   /// Told of connections being opened, failing and being closed. May be called on any thread.
   Observer observer;
   /// Opens the connections; TCP if none is given.

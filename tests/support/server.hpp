@@ -89,8 +89,10 @@ class Server {
   std::string url(std::string_view path = "/") const {
     return "http://127.0.0.1:" + std::to_string(port()) + std::string(path);
   }
+  std::string origin() const { return url(""); }
   std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
   int accepted() const { return accepted_; }
+  int live() const { return live_; }
   int most_at_once() const { return most_at_once_; }
 
   /// Answers every request with its own target, and keeps the connection.
@@ -134,6 +136,7 @@ class Server {
   }
   asio::awaitable<void> serve(std::shared_ptr<Peer> peer) {
     co_await handler_(peer);
+    peer.reset();
     --live_;
   }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -97,42 +99,91 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     return false;
   }
 
-  /// Waits for a connection, freed or new, whichever comes first.
+  /// A fit connection: a kept one, or else, after waiting, a freed or a new one, whichever comes
+  /// first.
   ///
   /// @param fresh only a new one will do.
   /// @param watch the request's; its phase follows what is being waited for.
   /// Cancellation: gives up the place in the queue; a connection that was just granted goes back.
-  asio::awaitable<Result<Slot*>> wait_for_connection(const Url& url, bool fresh,
-                                                     const Timeouts& timeouts, Watch& watch,
-                                                     const Observer& observer) {
-    const auto waiter = std::make_shared<PoolWaiter>();
-    waiter->host = url.host();
-    waiter->port = url.port();
-    waiter->resolve_limit = timeouts.resolve;
-    waiter->connect_limit = timeouts.connect;
-    waiter->watch = &watch;
-    const auto begin = Clock::now();
-    QueuePlace place(*this, waiter, fresh);
-    if (!watch.enter(Phase::pool, timeouts.pool, waiter.get()))
-      co_return Result<Slot*>(watch.error());
-    if (!place.enqueue(url.origin())) co_return Result<Slot*>(Error(Errc::client_closed));
-
-    if (!waiter->fired()) co_await waiter->wait(begin + long_wait);
-    if (!waiter->fired() && Clock::now() >= begin + long_wait) {
-      if (observer) {
-        Event event{Event::Kind::waiting_long};
-        event.origin = url.origin();
-        event.duration = Clock::now() - begin;
-        observe(observer, event);
+  asio::awaitable<Result<Slot*>> acquire(const Url& url, bool fresh, const Timeouts& timeouts,
+                                         Watch& watch, const Observer& observer) {
+    for (;;) {
+      Slot* slot = fresh ? nullptr : take_idle(url.origin());
+      if (slot) co_return Result<Slot*>(slot);
+      QueuePlace place(*this, url, fresh, timeouts, watch);
+      PoolWaiter& waiter = place.waiter();
+      const auto begin = Clock::now();
+      if (!watch.enter(Phase::pool, timeouts.pool, &waiter)) co_return Result<Slot*>(watch.error());
+      if (!place.enqueue(url.origin())) co_return Result<Slot*>(Error(Errc::client_closed));
+      if (!waiter.fired()) co_await waiter.wait(begin + long_wait);
+      if (!waiter.fired() && Clock::now() >= begin + long_wait) {
+        if (observer) {
+          Event event{Event::Kind::waiting_long};
+          event.origin = url.origin();
+          event.duration = Clock::now() - begin;
+          observe(observer, event);
+        }
+        co_await waiter.wait();
       }
-      co_await waiter->wait();
+      auto outcome = place.outcome(watch);
+      if (!outcome || !(*outcome)->kept || is_fit(**outcome)) co_return outcome;
     }
-    // What has happened is read from the pool's own state, never from how the wait ended.
-    Slot* slot = place.leave();
-    if (slot) co_return Result<Slot*>(slot);
-    if (waiter->failure) co_return Result<Slot*>(std::move(*waiter->failure));
-    if (watch.ended()) co_return Result<Slot*>(watch.error());
-    co_return Result<Slot*>(Error(Errc::cancelled));
+  }
+
+  /// Opens connections until this many to the origin are idle, or being used, or both.
+  /// @return how many were opened.
+  asio::awaitable<Result<std::size_t>> warm(const Url& url, std::size_t count,
+                                            const Timeouts& timeouts, Watch& watch) {
+    using Opened = Result<std::size_t>;
+    const Limits& limits = options_.limits;
+    const auto most =
+        std::min({limits.max_connections, limits.max_connections_per_host, limits.max_idle});
+    if (count > most) {
+      std::string what = "cannot keep " + std::to_string(count) + " warm: the limits allow " +
+                         std::to_string(most);
+      co_return Opened(Error(Errc::invalid_option, std::move(what)));
+    }
+    std::size_t there = 0;
+    change([&](State::Decisions&) { there = state_.counts(url.origin()).idle; });
+    // Each is a waiter that only a new connection serves; they are dialled side by side.
+    std::deque<QueuePlace> places;
+    for (std::size_t i = there; i < count; ++i) {
+      places.emplace_back(*this, url, true, timeouts, watch);
+      if (!places.back().enqueue(url.origin())) co_return Opened(Error(Errc::client_closed));
+    }
+    for (QueuePlace& place : places) {
+      PoolWaiter& waiter = place.waiter();
+      if (!watch.enter(Phase::connect, no_timeout, &waiter)) break;
+      if (!waiter.fired()) co_await waiter.wait();
+    }
+    // Given back only now: before, one of ours that was still waiting might have had to make room.
+    std::optional<Error> failure;
+    std::size_t opened = 0;
+    for (QueuePlace& place : places) {
+      const auto outcome = place.outcome(watch);
+      if (outcome) {
+        release(**outcome, std::nullopt);
+        ++opened;
+      } else if (!failure) {
+        failure = outcome.error();
+      }
+    }
+    if (failure) co_return Opened(std::move(*failure));
+    co_return Opened(opened);
+  }
+
+  /// Keeps nothing and takes no new request from now on; returns when the last one in flight is
+  /// done.
+  asio::awaitable<void> drain() {
+    draining_.store(true);
+    const auto quiet = std::make_shared<Wakeup>();
+    bool waits = false;
+    change([&](State::Decisions& decisions) {
+      state_.close(false, decisions);
+      waits = !state_.quiet();
+      if (waits) drainers_.push_back(quiet);
+    });
+    if (waits) co_await quiet->wait();
   }
 
   /// Takes a connection back for reuse. @param hint how long the server means to keep it.
@@ -164,7 +215,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     change([&](State::Decisions& decisions) { state_.close(now_too, decisions); });
     if (now_too) deadlines_->close_all();
   }
-  bool is_closed() const noexcept { return closed_.load(); }
+  const Timeouts& timeouts() const noexcept { return options_.timeouts; }
 
   PoolTotals totals() const noexcept {
     return {opened_.load(), closed_count_.load(), reused_.load(), failed_.load()};
@@ -183,25 +234,47 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   /// A place in the queue that is left whatever happens to the coroutine that holds it.
   class QueuePlace {
    public:
-    QueuePlace(PoolCore& pool, std::shared_ptr<PoolWaiter> waiter, bool fresh)
-        : pool_(pool), ticket_(std::move(waiter), fresh) {}
-    ~QueuePlace() {
-      if (Slot* slot = leave())
-        pool_.change([&](State::Decisions& d) {
-          pool_.state_.release(*slot, Clock::now(), slot->expires, d);
-        });
+    QueuePlace(PoolCore& pool, const Url& url, bool fresh, const Timeouts& timeouts, Watch& watch)
+        : pool_(pool), watch_(watch), ticket_(std::make_shared<PoolWaiter>(), fresh) {
+      PoolWaiter& made = *ticket_.waiter;
+      made.host = url.host();
+      made.port = url.port();
+      made.resolve_limit = timeouts.resolve;
+      made.connect_limit = timeouts.connect;
+      made.watch = &watch;
     }
+    QueuePlace(const QueuePlace&) = delete;
+    QueuePlace& operator=(const QueuePlace&) = delete;
+    ~QueuePlace() {
+      if (Slot* slot = leave()) {
+        pool_.change([&](State::Decisions& decisions) {
+          pool_.state_.release(*slot, Clock::now(), slot->expires, decisions);
+        });
+      }
+    }
+
+    PoolWaiter& waiter() noexcept { return *ticket_.waiter; }
 
     bool enqueue(std::string_view origin) {
       pool_.change([&](State::Decisions& decisions) {
-        if (pool_.is_closed()) return;
+        if (pool_.refuses()) return;
         queued_ = true;
         pool_.state_.enqueue(ticket_, origin, decisions);
       });
       return queued_;
     }
+
+    /// What the wait came to. It is read from the pool's own state, never from how the wait ended.
+    Result<Slot*> outcome(const Watch& watch) {
+      if (Slot* slot = leave()) return slot;
+      if (waiter().failure) return *waiter().failure;
+      if (watch.ended()) return watch.error();
+      return Error(Errc::cancelled);
+    }
+
+   private:
     Slot* leave() noexcept {
-      ticket_.waiter->watch->leave();
+      watch_.leave();
       if (!std::exchange(queued_, false)) return nullptr;
       Slot* slot = nullptr;
       pool_.change(
@@ -209,8 +282,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       return slot;
     }
 
-   private:
     PoolCore& pool_;
+    Watch& watch_;
     State::Ticket ticket_;
     bool queued_ = false;
   };
@@ -285,6 +358,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     });
   }
 
+  bool refuses() const noexcept { return closed_.load() || draining_.load(); }
+
   // ---- changing the state, and doing what that decided ----
 
   /// Changes the state under the lock, and does what that decided.
@@ -292,12 +367,15 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   template <class Function>
   void change(Function function, const Error* error = nullptr) {
     State::Decisions decisions;
+    std::vector<std::shared_ptr<Wakeup>> drained;
     {
       const std::lock_guard lock(mutex_);
       function(decisions);
       finish_locked(decisions, error);
+      if (!drainers_.empty() && state_.quiet()) drained.swap(drainers_);
     }
     carry_out(decisions);
+    for (const auto& drainer : drained) drainer->fire();
   }
 
   /// What of the decisions concerns tickets and slots, which may be gone once the lock is.
@@ -331,7 +409,9 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   const std::shared_ptr<Deadlines> deadlines_;
   mutable std::mutex mutex_;
   State state_;
+  std::vector<std::shared_ptr<Wakeup>> drainers_;  // Guarded by the mutex.
   std::atomic<bool> closed_{false};
+  std::atomic<bool> draining_{false};
   std::atomic<std::uint64_t> opened_{0};
   std::atomic<std::uint64_t> closed_count_{0};
   std::atomic<std::uint64_t> reused_{0};

@@ -46,6 +46,7 @@ class PoolState {
     Connection connection{};
     Host* host = nullptr;
     State state = State::dialling;
+    bool kept = false;  ///< It has been idle, or has carried a request: it may have gone stale.
     std::uint64_t number = 0;  ///< How many were opened to this key, this one included.
     Time opened{};
     Time idle_since{};
@@ -166,6 +167,7 @@ class PoolState {
   void release(Slot& slot, Time now, Time expires, Decisions& out) {
     slot.idle_since = now;
     slot.expires = expires;
+    slot.kept = true;
     expire(now, out);
     settle(slot, false, out);
     abandon_if_quiet(out);
@@ -231,9 +233,15 @@ class PoolState {
     abandon_dials(out);
   }
   bool closed() const noexcept { return closed_; }
+  /// True if no request has a connection or waits for one, and none is being opened.
+  bool quiet() const noexcept { return active_.empty() && dialling_.empty() && waiting_ == 0; }
 
   Counts counts() const noexcept {
     return {active_.size(), idle_.size(), dialling_.size(), waiting_};
+  }
+  Counts counts(std::string_view key) const {
+    const auto found = hosts_.find(key);
+    return found == hosts_.end() ? Counts() : counts(found->second);
   }
   Counts counts(const Host& host) const noexcept {
     return {host.slots - host.dials - host.idle.size(), host.idle.size(), host.dials,
@@ -290,6 +298,7 @@ class PoolState {
     by_expiry_.push(slot);
     active_.remove(slot);
     slot.state = Slot::State::idle;
+    slot.kept = true;
     idle_.push_back(slot);
     host.idle.push_back(slot);
     pump(out);  // Another key may be waiting for just this place.

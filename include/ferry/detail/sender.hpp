@@ -38,6 +38,7 @@ class Lease {
   void release(std::optional<Duration> hint) noexcept {
     pool_.release(*std::exchange(slot_, nullptr), hint);
   }
+  PoolCore::Slot* detach() noexcept { return std::exchange(slot_, nullptr); }
   void discard(CloseReason reason) noexcept {
     if (slot_) pool_.discard(*std::exchange(slot_, nullptr), reason);
   }
@@ -45,6 +46,23 @@ class Lease {
  private:
   PoolCore& pool_;
   PoolCore::Slot* slot_ = nullptr;
+};
+
+/// A connection that somebody drives themselves, between their requests.
+struct HeldConnection {
+  HeldConnection(std::shared_ptr<PoolCore> p, PoolCore::Slot* s,
+                 std::shared_ptr<const ClientCore> c)
+      : pool(std::move(p)), client(std::move(c)), slot(s) {}
+  HeldConnection(const HeldConnection&) = delete;
+  HeldConnection& operator=(const HeldConnection&) = delete;
+  ~HeldConnection() {
+    if (slot) pool->release(*slot, hint);
+  }
+
+  const std::shared_ptr<PoolCore> pool;
+  const std::shared_ptr<const ClientCore> client;
+  PoolCore::Slot* slot;          ///< None while a request has it, and once it is spent.
+  std::optional<Duration> hint;  ///< How long the server means to keep it.
 };
 
 /// Where in its life a request is when getting a connection fails like this.
@@ -96,16 +114,27 @@ Answer fail(Error error) {
     return error;
 }
 
+/// Leaves a held connection with its holder.
+inline void keep(HeldConnection& held, Lease& lease, std::optional<Duration> hint) noexcept {
+  lease.slot().kept = true;
+  lease.slot().idle_since = Clock::now();
+  held.hint = hint;
+  held.slot = lease.detach();
+}
+
 /// Sends a request, and once more if its kept connection turns out to have been closed.
 ///
 /// One coroutine, with either way of reporting failures: a wrapper would be one more frame, to be
 /// allocated for every request.
+/// @param held the connection to use, and to give back; it is not replaced if it turns out to be
+/// stale.
 /// @tparam Answer `Response` to throw errors, `Result<Response>` to return them.
 /// Cancellation: terminal; the connection is closed, a place in the queue given up.
 template <class Answer>
 asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                              std::shared_ptr<const ClientCore> client, Request request,
-                             RequestOptions options) {
+                             RequestOptions options,
+                             std::shared_ptr<HeldConnection> held = nullptr) {
   const ClientOptions& settings = client->options;
   const Timeouts timeouts = merged(settings.timeouts, options);
   const auto begin = Clock::now();
@@ -143,28 +172,40 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
     failure.reset();
     try {
       const auto queued = Clock::now();
-      while (!lease) {
-        if (!fresh) lease.take(pool->take_idle(url.origin()));
-        if (lease) break;
-        auto granted =
-            co_await pool->wait_for_connection(url, fresh, timeouts, watch, settings.observer);
-        if (!granted) {
-          failure = granted.error();
-          phase = phase_of(*failure, watch);
-          break;
+      if (held) {
+        lease.take(std::exchange(held->slot, nullptr));
+        if (!lease || lease.slot().host->key != url.origin()) {
+          std::string what =
+              lease ? "it is for " + lease.slot().host->key : "it is in use, or spent";
+          if (lease) held->slot = lease.detach();
+          failure.emplace(Errc::lease_unusable, std::move(what));
+        } else if (lease.slot().kept && !pool->is_fit(lease.slot())) {
+          lease.detach();
+          failure.emplace(Errc::connection_lost, "the server has closed the leased connection");
         }
-        if ((*granted)->connection->requests == 0 || pool->is_fit(**granted)) lease.take(*granted);
+      } else {
+        if (!fresh) lease.take(pool->take_idle(url.origin()));
+        if (!lease) {
+          auto granted = co_await pool->acquire(url, fresh, timeouts, watch, settings.observer);
+          if (granted)
+            lease.take(*granted);
+          else
+            failure = granted.error();
+        }
       }
+      if (failure) phase = phase_of(*failure, watch);
       if (lease) {
         PooledConnection& connection = lease.connection();
         const auto start = Clock::now();
         info.facts = connection.facts;
-        info.reused = connection.requests > 0;
+        info.reused = lease.slot().kept;
         info.request_number = ++connection.requests;
         info.idle_for = info.reused ? start - lease.slot().idle_since : Duration();
         timings.queued += start - queued;
-        timings.resolve = info.reused ? Duration() : connection.resolved_in;
-        timings.connect = info.reused ? Duration() : connection.connected_in;
+        // What went into a connection that was opened before the call is not the call's.
+        const bool opened_meanwhile = lease.slot().opened >= begin;
+        timings.resolve = opened_meanwhile ? connection.resolved_in : Duration();
+        timings.connect = opened_meanwhile ? connection.connected_in : Duration();
         event.connection = info.id();
         if (settings.observer && info.reused) {
           event.kind = Event::Kind::connection_reused;
@@ -182,6 +223,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
             lease.discard(CloseReason::failed);
           else if (const auto reason = connection.h1.reuse_verdict(message))
             lease.discard(*reason);
+          else if (held)
+            keep(*held, lease, keep_alive_hint(message.headers));
           else
             lease.release(keep_alive_hint(message.headers));
           timings.send = times.sent - times.begin;
@@ -209,7 +252,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
     }
 
     RetryFacts facts;
-    facts.allowed = options.retry_stale.value_or(settings.retry_stale);
+    facts.allowed = !held && options.retry_stale.value_or(settings.retry_stale);
     facts.attempt = attempt;
     facts.reused = info.reused;
     facts.lost = lease && failure->code() == Errc::connection_lost;

@@ -1,0 +1,260 @@
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+
+#include "support/run.hpp"
+#include "support/server.hpp"
+
+using namespace std::chrono_literals;
+using ferry::Client;
+using ferry::ClientOptions;
+using ferry::ConnectionPool;
+using ferry::Errc;
+using ferry::Error;
+using ferry::Lease;
+using ferry::PoolOptions;
+using ferry::Request;
+using test::code_of;
+using test::Server;
+
+namespace {
+
+/// The code of the error that an awaitable throws; a zero code if it throws none.
+template <class T>
+asio::awaitable<std::error_code> code_thrown(asio::awaitable<T> awaitable) {
+  std::error_code code;
+  try {
+    co_await std::move(awaitable);
+  } catch (const Error& error) {
+    code = error.code();
+  }
+  co_return code;
+}
+
+std::size_t open_descriptors() {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+    ++count;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("a lease drives one connection, and gives it back") {
+  Server server;
+  asio::io_context context{1};
+  ConnectionPool pool(context.get_executor());
+  test::run(context, [&]() -> asio::awaitable<void> {
+    {
+      const Lease lease = co_await pool.acquire(server.url("/ignored"));
+      CHECK(lease.is_usable());
+      CHECK(pool.describe() == server.origin() + ": 1 active, 0 idle, 0 waiting");
+      for (std::uint64_t i = 1; i <= 3; ++i) {
+        const auto response = co_await lease.send(Request::get("/relative"));
+        CHECK(response.body() == "/relative");
+        CHECK(response.connection().request_number == i);
+        CHECK(response.connection().reused == (i > 1));
+      }
+    }
+    CHECK(pool.describe() == server.origin() + ": 0 active, 1 idle, 0 waiting");
+    const Client client(pool);
+    CHECK((co_await client.get(server.url())).connection().request_number == 4);
+  });
+  CHECK(server.accepted() == 1);
+}
+
+TEST_CASE("what a lease refuses") {
+  Server server;
+  Server closes(Server::raw({test::response("x", "Connection: close\r\n")}));
+  asio::io_context context{1};
+  ConnectionPool pool(context.get_executor());
+  test::run(context, [&]() -> asio::awaitable<void> {
+    const Lease lease = co_await pool.acquire(server.url());
+    CHECK((co_await code_thrown(lease.send(Request::get(closes.url())))) == Errc::lease_unusable);
+    CHECK((co_await lease.send(Request::get("/"))).status() == 200);  // It is still there.
+    CHECK((co_await code_thrown(Lease().send(Request::get("/")))) == Errc::lease_unusable);
+
+    const Lease once = co_await pool.acquire(closes.url());
+    CHECK((co_await once.send(Request::get("/"))).body() == "x");
+    CHECK_FALSE(once.is_usable());
+    CHECK((co_await code_thrown(once.send(Request::get("/")))) == Errc::lease_unusable);
+
+    CHECK((co_await code_thrown(pool.acquire(""))) == Errc::invalid_url);
+    CHECK((co_await code_thrown(pool.acquire("http:///path"))) == Errc::invalid_url);
+    CHECK((co_await code_thrown(pool.acquire("https://example.com"))) == Errc::tls_unavailable);
+  });
+  CHECK(pool.stats().active == 0);
+}
+
+TEST_CASE("[31] a lease's connection is not replaced when it turns out to be stale") {
+  Server closes(Server::raw({test::response("x")}));
+  asio::io_context context{1};
+  ConnectionPool pool(context.get_executor());
+  test::run(context, [&]() -> asio::awaitable<void> {
+    const Lease lease = co_await pool.acquire(closes.url());
+    CHECK((co_await lease.send(Request::get("/"))).body() == "x");
+    CHECK((co_await code_thrown(lease.send(Request::get("/")))) == Errc::connection_lost);
+    CHECK_FALSE(lease.is_usable());
+  });
+  CHECK(closes.accepted() == 1);
+}
+
+TEST_CASE("warm() opens what is missing, side by side, and no more") {
+  Server server;
+  asio::io_context context{1};
+  PoolOptions options;
+  options.limits.max_connections = 5;
+  ConnectionPool pool(context.get_executor(), options);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    CHECK((co_await pool.warm(server.url(), 3)) == 3);
+    CHECK((co_await pool.warm(server.url(), 3)) == 0);
+    CHECK((co_await pool.warm(server.url(), 5)) == 2);
+    CHECK((co_await pool.warm(server.url(), 0)) == 0);
+    CHECK(pool.describe() == server.origin() + ": 0 active, 5 idle, 0 waiting");
+    CHECK((co_await code_thrown(pool.warm(server.url(), 6))) == Errc::invalid_option);
+    const Client client(pool);
+    const auto response = co_await client.get(server.url());
+    CHECK(response.connection().reused);
+    CHECK(response.connection().request_number == 1);
+    CHECK(response.timings().connect == 0ns);  // That was not this call's.
+    CHECK((co_await code_thrown(pool.warm("http://no-such-host.invalid", 2))) ==
+          Errc::host_not_found);
+  });
+  const auto stats = pool.stats();
+  CHECK(stats.idle == 3);  // The failed ones had made room.
+  CHECK(stats.active + stats.waiting + stats.connecting == 0);
+}
+
+TEST_CASE("drain() waits for what is in flight, and takes nothing more") {
+  Server server;
+  asio::io_context context{1};
+  ConnectionPool pool(context.get_executor());
+  const Client client(pool);
+  std::vector<std::string> story;
+  test::run(context, [&]() -> asio::awaitable<void> { co_await client.get(server.url()); });
+  for (int i = 0; i < 3; ++i) {
+    asio::co_spawn(context, client.try_send(Request::get(server.url())),
+                   [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                     story.push_back(result ? "done" : "failed");
+                   });
+  }
+  context.restart();
+  context.poll_one();
+  test::run(context, [&]() -> asio::awaitable<void> {
+    co_await pool.drain();
+    story.push_back("drained");
+    const auto late = co_await client.try_send(Request::get(server.url()));
+    CHECK(code_of(late) == Errc::client_closed);
+    co_await pool.drain();
+  });
+  CHECK(story.size() == 4);
+  CHECK(story.back() == "drained");
+  const auto stats = pool.stats();
+  CHECK(stats.active + stats.idle + stats.waiting + stats.connecting == 0);
+}
+
+TEST_CASE("[37] a dial that fails for ten waiters: each gets its answer, each dials once at most") {
+  asio::io_context context{1};
+  std::uint16_t port = 0;
+  {
+    asio::ip::tcp::acceptor closed(context,
+                                   asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    port = closed.local_endpoint().port();
+  }
+  ClientOptions options;
+  options.limits.max_connections = 2;
+  Client client(context, options);
+  int refused = 0;
+  for (int i = 0; i < 10; ++i) {
+    asio::co_spawn(context,
+                   client.try_send(Request::get("http://127.0.0.1:" + std::to_string(port))),
+                   [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                     refused += code_of(result) == Errc::connection_refused;
+                   });
+  }
+  context.run();
+  CHECK(refused == 10);
+  CHECK(client.pool().stats().failed == 10);
+}
+
+TEST_CASE(
+    "a server that accepts and closes at once: each gets its answer, nothing is dialled in a "
+    "loop") {
+  Server rude([](std::shared_ptr<test::Peer>) -> asio::awaitable<void> { co_return; });
+  asio::io_context context{1};
+  ClientOptions options;
+  options.limits.max_connections = 2;
+  Client client(context, options);
+  int lost = 0;
+  for (int i = 0; i < 10; ++i) {
+    asio::co_spawn(context, client.try_send(Request::get(rude.url())),
+                   [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                     lost += code_of(result) == Errc::connection_lost;
+                   });
+  }
+  context.run();
+  CHECK(lost == 10);
+  CHECK(rude.accepted() <= 20);
+}
+
+TEST_CASE("[38] 10,000 coroutines on 8 connections, in order of arrival, some cancelled") {
+  for (const bool cancels : {false, true}) {
+    CAPTURE(cancels);
+    Server server;
+    const auto descriptors = open_descriptors();
+    constexpr int total = 10'000;
+    int done = 0;
+    int cancelled = 0;
+    {
+      asio::io_context context{1};
+      ClientOptions options;
+      options.limits.max_connections = 8;
+      int last_sent = -1;
+      int out_of_order = 0;
+      options.observer = [&](const ferry::Event& event) {
+        if (event.kind != ferry::Event::Kind::request_sent) return;
+        const int number = std::stoi(std::string(event.target.substr(1)));
+        out_of_order += number <= last_sent;
+        last_sent = number;
+      };
+      Client client(context, options);
+      std::mt19937 random(7);
+      std::vector<std::unique_ptr<asio::cancellation_signal>> signals;
+      for (int i = 0; i < total; ++i) {
+        signals.push_back(std::make_unique<asio::cancellation_signal>());
+        asio::co_spawn(context, client.try_send(Request::get(server.url("/" + std::to_string(i)))),
+                       asio::bind_cancellation_slot(
+                           signals.back()->slot(),
+                           [&, i](std::exception_ptr e, ferry::Result<ferry::Response> result) {
+                             if (result && !e) {
+                               CHECK(result->body() == "/" + std::to_string(i));
+                               ++done;
+                             } else {
+                               CHECK((e || code_of(result) == Errc::cancelled));
+                               ++cancelled;
+                             }
+                             // With each answer, some of those that wait give up.
+                             if (!cancels || done % 10 != 0) return;
+                             for (int n = 0; n < 4; ++n)
+                               signals[random() % total]->emit(asio::cancellation_type::terminal);
+                           }));
+      }
+      context.run();
+      CHECK(done + cancelled == total);
+      CHECK((cancelled > total / 10) == cancels);
+      CHECK(out_of_order == 0);
+      const auto stats = client.pool().stats();
+      CHECK(stats.active + stats.waiting + stats.connecting == 0);
+      CHECK(stats.idle <= 8);
+      CHECK(server.most_at_once() <= 8);
+    }
+    // The server's ends close when it sees ours closed.
+    while (server.live() > 0) std::this_thread::yield();
+    CHECK(open_descriptors() == descriptors);
+  }
+}
