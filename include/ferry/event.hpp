@@ -22,7 +22,7 @@ enum class CloseReason {
   closed_by_peer,    ///< The server had closed it while it was idle.
   surplus_bytes,     ///< Bytes came that no request had asked for.
   idle_cap,          ///< More were idle than `Limits::max_idle`.
-  evicted,           ///< It made room for a connection to another origin.
+  evicted,           ///< It made room for another connection.
   not_kept,          ///< Request or response ended it: `Connection: close`, HTTP/1.0, no length.
   failed,            ///< The exchange on it failed, timed out or was cancelled.
   client_closed,     ///< The client or the pool was closed, or its last handle died.
@@ -36,7 +36,7 @@ constexpr std::string_view to_string(CloseReason reason) noexcept {
     case CloseReason::closed_by_peer: return "closed by the server";
     case CloseReason::surplus_bytes: return "unexpected bytes from the server";
     case CloseReason::idle_cap: return "too many idle";
-    case CloseReason::evicted: return "made room for another origin";
+    case CloseReason::evicted: return "made room for another";
     case CloseReason::not_kept: return "not to be kept";
     case CloseReason::failed: return "its exchange failed";
     case CloseReason::client_closed: return "client closed";

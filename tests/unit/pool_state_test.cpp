@@ -27,7 +27,7 @@ struct Table {
   Pool::Ticket& wait(const std::string& key, bool fresh = false) {
     begin();
     tickets.push_back(std::make_unique<Pool::Ticket>(static_cast<int>(tickets.size()), fresh));
-    pool.enqueue(*tickets.back(), key, out);
+    pool.enqueue(*tickets.back(), key, now, out);
     note_dials();
     return *tickets.back();
   }
@@ -256,7 +256,7 @@ TEST_CASE("an idle connection of another origin makes room for a new one") {
   t.now += 1s;
   t.release(b);
   t.wait("c");
-  CHECK(t.closed() == "1 made room for another origin;");
+  CHECK(t.closed() == "1 made room for another;");
   CHECK(t.out.dials.size() == 1);
 }
 
@@ -266,7 +266,7 @@ TEST_CASE("a busy origin does not keep the others out") {
   auto& b = t.wait("b");
   t.wait("a");
   t.release(a);  // Its own queue is younger than b's.
-  CHECK(t.closed() == "1 made room for another origin;");
+  CHECK(t.closed() == "1 made room for another;");
   REQUIRE(t.out.dials.size() == 1);
   CHECK(t.out.dials[0].second == b.waiter);
 }
@@ -277,7 +277,7 @@ TEST_CASE("[31] a retry is served by a new connection only") {
   auto& retry = t.wait("k", true);
   t.release(kept);
   CHECK(t.out.granted.empty());
-  CHECK(t.closed() == "1 made room for another origin;");
+  CHECK(t.closed() == "1 made room for another;");
   t.dialled();
   CHECK(t.out.granted == std::vector<int>{retry.waiter});
 }
@@ -418,6 +418,125 @@ TEST_CASE("[37] [38] whatever happens, the limits hold, queues are fair and noth
         t.dialled();
       }
       settle();
+    }
+  }
+}
+
+namespace {
+
+/// A pool of at most two connections in one of its states, and the objects that events need.
+struct Setting {
+  explicit Setting(const std::string& state) : t(at_most(2)) {
+    const auto has = [&](const char* word) { return state.find(word) != std::string::npos; };
+    if (has("busy")) busy = t.open("k");
+    if (has("active")) active = t.open("k");
+    if (has("idle")) t.release(t.open("k"));
+    if (has("dialling")) ticket = &t.wait("k");
+    if (has("spare")) t.leave(t.wait("k"));
+    if (has("full")) ticket = &t.wait("k");
+  }
+
+  /// Lets the event happen, if it can in this state. @return what came of it.
+  std::string happen(const std::string& event) {
+    t.begin();
+    if (event == "take") {
+      if (t.take("k")) note = "taken";
+    } else if (event == "wait") {
+      t.wait("k");
+    } else if (event == "wait for another key") {
+      t.wait("other");
+    } else if (event == "leave") {
+      if (!ticket) return "-";
+      t.leave(*ticket);
+    } else if (event == "dialled") {
+      if (t.dials.empty()) return "-";
+      t.dialled();
+    } else if (event == "dial fails") {
+      if (t.dials.empty()) return "-";
+      t.dial_failed(t.dials.front());
+    } else if (event == "release") {
+      if (!active) return "-";
+      t.release(active);
+    } else if (event == "discard") {
+      if (!active) return "-";
+      t.discard(active);
+    } else if (event == "expire") {
+      t.now += 1h;
+      t.take("nobody");
+    } else if (event == "close idle") {
+      t.pool.close_idle(CloseReason::client_closed, t.out);
+    } else if (event == "drain") {
+      t.pool.close(false, t.out);
+    } else if (event == "close") {
+      t.pool.close(true, t.out);
+    }
+    const auto c = t.pool.counts();
+    std::string text = std::to_string(c.active) + std::to_string(c.idle) +
+                       std::to_string(c.dialling) + std::to_string(c.waiting);
+    if (!note.empty()) text += " " + note;
+    if (!t.out.granted.empty()) text += " granted " + std::to_string(t.out.granted.size());
+    if (!t.out.dials.empty()) text += " dial " + std::to_string(t.out.dials.size());
+    if (!t.out.failed.empty()) text += " failed " + std::to_string(t.out.failed.size());
+    if (!t.out.abandoned.empty()) text += " abandoned " + std::to_string(t.out.abandoned.size());
+    for (const auto& closing : t.out.closing)
+      text += " closed: " + std::string(to_string(closing.reason));
+    return text;
+  }
+
+  Table t;
+  Pool::Slot* busy = nullptr;
+  Pool::Slot* active = nullptr;
+  Pool::Ticket* ticket = nullptr;
+  std::string note;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "[33] [37] every event in every state: active, idle, dialling, waiting, and what is to be "
+    "done") {
+  const std::vector<std::string> events = {
+      "take",    "wait",   "wait for another key", "leave", "dialled", "dial fails", "release",
+      "discard", "expire", "close idle",           "drain", "close"};
+  const std::map<std::string, std::vector<std::string>> expected = {
+      {"nothing",
+       {"0000", "0011 dial 1", "0011 dial 1", "-", "-", "-", "-", "-", "0000", "0000", "0000",
+        "0000"}},
+      {"idle",
+       {"1000 taken", "1000 granted 1", "0111 dial 1", "-", "-", "-", "-", "-",
+        "0000 closed: idle for too long", "0000 closed: client closed",
+        "0000 closed: client closed", "0000 closed: client closed"}},
+      {"active",
+       {"1000", "1011 dial 1", "1011 dial 1", "-", "-", "-", "0100",
+        "0000 closed: its exchange failed", "1000", "1000", "1000", "1000"}},
+      {"active, idle",
+       {"2000 taken", "2000 granted 1", "1011 dial 1 closed: made room for another", "-", "-", "-",
+        "0200", "0100 closed: its exchange failed", "1000 closed: idle for too long",
+        "1000 closed: client closed", "1000 closed: client closed", "1000 closed: client closed"}},
+      {"dialling",
+       {"0011", "0022 dial 1", "0022 dial 1", "0010 abandoned 1", "1000 granted 1", "0000 failed 1",
+        "-", "-", "0011", "0011", "0011", "0010 failed 1 abandoned 1"}},
+      {"busy, dialling",
+       {"1011", "1012", "1012", "1010", "2000 granted 1", "1000 failed 1", "-", "-", "1011", "1011",
+        "1011", "1010 failed 1 abandoned 1"}},
+      {"busy, spare dial",
+       {"1010", "1011", "1011", "-", "1100", "1000", "-", "-", "1010", "1010", "1010",
+        "1010 abandoned 1"}},
+      {"busy, active: full",
+       {"2001", "2002", "2002", "2000", "-", "-", "2000 granted 1",
+        "1011 dial 1 closed: its exchange failed", "2001", "2001", "2001", "2000 failed 1"}},
+      {"busy, idle",
+       {"2000 taken", "2000 granted 1", "1011 dial 1 closed: made room for another", "-", "-", "-",
+        "-", "-", "1000 closed: idle for too long", "1000 closed: client closed",
+        "1000 closed: client closed", "1000 closed: client closed"}},
+  };
+  for (const auto& [state, outcomes] : expected) {
+    REQUIRE(outcomes.size() == events.size());
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      CAPTURE(state);
+      CAPTURE(events[i]);
+      Setting setting(state);
+      CHECK(setting.happen(events[i]) == outcomes[i]);
     }
   }
 }

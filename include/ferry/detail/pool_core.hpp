@@ -259,7 +259,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       pool_.change([&](State::Decisions& decisions) {
         if (pool_.refuses()) return;
         queued_ = true;
-        pool_.state_.enqueue(ticket_, origin, decisions);
+        pool_.state_.enqueue(ticket_, origin, Clock::now(), decisions);
       });
       return queued_;
     }

@@ -131,8 +131,14 @@ class PoolState {
     return &slot;
   }
 
-  /// Puts a ticket at the end of a key's queue, and starts what it takes to serve it.
-  void enqueue(Ticket& ticket, std::string_view key, Decisions& out) {
+  /// Serves a ticket at once if an idle connection will do, which may have come since `take` found
+  /// none; else puts it at the end of its key's queue, and starts what it takes to serve it.
+  void enqueue(Ticket& ticket, std::string_view key, Time now, Decisions& out) {
+    if (Slot* slot = ticket.fresh ? nullptr : take(key, now, out)) {
+      ticket.granted = slot;
+      out.granted.push_back(ticket.waiter);
+      return;
+    }
     auto found = hosts_.find(key);
     if (found == hosts_.end()) found = hosts_.try_emplace(std::string(key), key).first;
     Host& host = found->second;
