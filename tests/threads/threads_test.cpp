@@ -199,3 +199,53 @@ TEST_CASE("[40] closed while in use: every request completes once") {
     CHECK(stats.active + stats.idle + stats.waiting + stats.connecting == 0);
   }
 }
+
+TEST_CASE("[38] 10,000 coroutines of four threads on 8 connections, three in ten cancelled") {
+  Server server;
+  asio::io_context context;
+  ClientOptions options;
+  options.limits.max_connections = 8;
+  Client client(context, options);
+  Tally tally;
+  constexpr int many = 10'000;
+  std::vector<std::unique_ptr<asio::cancellation_signal>> signals;
+  for (int i = 0; i < many; ++i) {
+    const auto strand = asio::make_strand(context);
+    signals.push_back(std::make_unique<asio::cancellation_signal>());
+    auto& signal = *signals.back();
+    asio::co_spawn(strand, client.try_send(Request::get(server.url())),
+                   asio::bind_cancellation_slot(signal.slot(), tally.counter()));
+    if (i % 10 < 3)
+      asio::post(strand, [&signal] { signal.emit(asio::cancellation_type::terminal); });
+  }
+  run_on(context, 4);
+  CHECK(tally.total() == many);
+  CHECK(tally.good + tally.cancelled == many);
+  CHECK(tally.cancelled > 0);
+  CHECK(server.most_at_once() <= 8);
+  check_quiet(client);
+}
+
+TEST_CASE("[61] stats, describe, close_idle and warm from other threads, while requests run") {
+  Server server;
+  asio::io_context context;
+  Client client(context, few_connections());
+  Tally tally;
+  for (int i = 0; i < requests; ++i)
+    asio::co_spawn(context, client.try_send(Request::get(server.url())), tally.counter());
+  asio::co_spawn(context, client.pool().warm(server.url(), 2),
+                 [](std::exception_ptr e, std::size_t) { CHECK_FALSE(e); });
+  std::thread watcher([&] {
+    while (tally.total() < requests) {
+      const auto stats = client.pool().stats();
+      CHECK(stats.active + stats.idle + stats.connecting <= 4);
+      CHECK(client.pool().describe().find("5 active") == std::string::npos);
+      client.pool().close_idle();
+      std::this_thread::yield();
+    }
+  });
+  run_on(context, 4);
+  watcher.join();
+  CHECK(tally.good == requests);
+  check_quiet(client);
+}
