@@ -116,12 +116,8 @@ class Model {
     abandon_if_quiet();
   }
   void close_idle() {
-    for (;;) {
-      const auto c = std::find_if(connections.begin(), connections.end(),
-                                  [](const auto& x) { return x.state == Connection::idle; });
-      if (c == connections.end()) break;
+    for (auto c = first_to_expire(); c != connections.end(); c = first_to_expire())
       close(c->id, CloseReason::client_closed);
-    }
     pump();
   }
 

@@ -38,14 +38,15 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
   /// watch that is entered later looks at it.
   void close(const void* owner) noexcept {
     const std::lock_guard lock(mutex_);
-    for (Entry* entry : entries_.items())
-      if (entry->owner == owner) end(*entry, Verdict::closed);
+    entries_.for_each([owner](Entry& entry) {
+      if (entry.owner == owner) end(entry, Verdict::closed);
+    });
   }
   /// Ends all watches, and those to come, as `closed`.
   void close_all() noexcept {
     const std::lock_guard lock(mutex_);
     closed_ = true;
-    for (Entry* entry : entries_.items()) end(*entry, Verdict::closed);
+    entries_.for_each([](Entry& entry) { end(entry, Verdict::closed); });
   }
 
  private:
@@ -54,18 +55,13 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
 
   struct Entry {
     const void* owner = nullptr;
-    Abortable* target = nullptr;         // Guarded by the mutex, like `key`.
-    Clock::time_point key;               // When to look; never later than `due`.
+    Abortable* target = nullptr;         // Guarded by the mutex.
     std::atomic<Clock::time_point> due;  // May be moved to a later time without the mutex.
     std::atomic<Phase> phase{Phase::prepare};
     std::atomic<Verdict> verdict{Verdict::none};
     Clock::time_point total = Clock::time_point::max();
     std::size_t heap_index = static_cast<std::size_t>(-1);
   };
-  struct DueFirst {
-    bool operator()(const Entry& a, const Entry& b) const noexcept { return a.key < b.key; }
-  };
-
   /// A context counts a pending wait as work. The library's own timer must not keep `run()` from
   /// returning when no request is in flight, so that count is taken back while the wait is pending.
   /// Where it cannot be (executors of other contexts), the wait is cancelled with the last watch.
@@ -79,8 +75,8 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
   }
 
   void arm_if_needed() {
-    if (entries_.empty() || entries_.top().key >= armed_) return;
-    armed_ = entries_.top().key;
+    if (entries_.empty() || entries_.top_key() >= armed_) return;
+    armed_ = entries_.top_key();
     const auto number = ++number_;
     if (auto* timer = std::get_if<UncountedTimer>(&timer_)) {
       timer->expires_at(armed_);  // Cancels an earlier wait: its handler finds an old number.
@@ -103,15 +99,14 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
     if (number != number_) return;
     armed_ = Clock::time_point::max();
     const auto now = Clock::now();
-    while (!entries_.empty() && entries_.top().key <= now) {
+    while (!entries_.empty() && entries_.top_key() <= now) {
       Entry& entry = entries_.top();
-      entry.key = entry.due.load(std::memory_order_relaxed);
-      if (entry.key <= now) {
-        const bool total = entry.key >= entry.total;
-        entry.key = Clock::time_point::max();
-        end(entry, total ? Verdict::total_timeout : Verdict::phase_timeout);
+      auto due = entry.due.load(std::memory_order_relaxed);
+      if (due <= now) {
+        end(entry, due >= entry.total ? Verdict::total_timeout : Verdict::phase_timeout);
+        due = Clock::time_point::max();
       }
-      entries_.update(entry);
+      entries_.update(entry, due);
     }
     try {
       arm_if_needed();
@@ -126,7 +121,8 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
   Clock::time_point armed_ = Clock::time_point::max();
   std::uint64_t number_ = 0;
   bool closed_ = false;
-  IndexedHeap<Entry, DueFirst> entries_;
+  /// By when to look at them, which is never later than they are due.
+  IndexedHeap<Entry, Clock::time_point> entries_;
 };
 
 /// Watches over one request or one dial, from its first `enter` to its end.
@@ -247,13 +243,11 @@ class Watch {
   }
 
   void schedule(Clock::time_point due) {
-    if (!deadlines_.entries_.contains(entry_)) {
-      entry_.key = due;
-      deadlines_.entries_.push(entry_);
-    } else if (due < entry_.key) {
-      entry_.key = due;
-      deadlines_.entries_.update(entry_);
-    }
+    auto& entries = deadlines_.entries_;
+    if (!entries.contains(entry_))
+      entries.push(entry_, due);
+    else if (due < entries.key(entry_))
+      entries.update(entry_, due);
     deadlines_.arm_if_needed();
   }
 

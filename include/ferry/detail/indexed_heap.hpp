@@ -6,60 +6,75 @@
 namespace ferry::detail {
 
 /// A binary min-heap of pointers whose elements know their place (`std::size_t heap_index`), so
-/// that any of them can be moved or taken out in O(log n). It owns nothing.
-template <class T, class Less>
+/// that any of them can be moved or taken out in O(log n). The keys stand in the heap itself:
+/// comparing them touches no element. It owns nothing.
+template <class T, class Key>
 class IndexedHeap {
  public:
   static constexpr std::size_t npos = static_cast<std::size_t>(-1);
 
   bool empty() const noexcept { return items_.empty(); }
   std::size_t size() const noexcept { return items_.size(); }
-  T& top() const noexcept { return *items_.front(); }
-  static bool contains(const T& item) noexcept { return item.heap_index != npos; }
-  /// All elements, in no particular order.
-  const std::vector<T*>& items() const noexcept { return items_; }
+  T& top() const noexcept { return *items_.front().element; }
+  const Key& top_key() const noexcept { return items_.front().key; }
+  static bool contains(const T& element) noexcept { return element.heap_index != npos; }
 
-  void push(T& item) {
-    items_.push_back(&item);
+  void push(T& element, Key key) {
+    items_.push_back({key, &element});
     up(items_.size() - 1);
   }
-  void remove(T& item) noexcept {
-    const std::size_t hole = item.heap_index;
-    item.heap_index = npos;
-    T* last = items_.back();
+  void remove(T& element) noexcept {
+    const std::size_t hole = element.heap_index;
+    element.heap_index = npos;
+    const Item last = items_.back();
     items_.pop_back();
-    if (last == &item) return;
-    place(hole, last);
-    update(*last);
+    if (last.element == &element) return;
+    items_[hole] = last;
+    settle(hole);
   }
-  /// To be called after an element's order has changed.
-  void update(T& item) noexcept {
-    up(item.heap_index);
-    down(item.heap_index);
+  /// Gives an element another key.
+  void update(T& element, Key key) noexcept {
+    items_[element.heap_index].key = key;
+    settle(element.heap_index);
+  }
+  const Key& key(const T& element) const noexcept { return items_[element.heap_index].key; }
+
+  /// Calls this for every element, in no particular order.
+  template <class Function>
+  void for_each(Function function) const {
+    for (const Item& item : items_) function(*item.element);
   }
 
  private:
-  void place(std::size_t i, T* item) noexcept {
+  struct Item {
+    Key key;
+    T* element;
+  };
+
+  void place(std::size_t i, const Item& item) noexcept {
     items_[i] = item;
-    item->heap_index = i;
+    item.element->heap_index = i;
   }
-  void up(std::size_t i) noexcept {
-    T* item = items_[i];
-    for (; i > 0 && Less{}(*item, *items_[(i - 1) / 2]); i = (i - 1) / 2)
+  void settle(std::size_t i) noexcept { down(up(i)); }
+  std::size_t up(std::size_t i) noexcept {
+    const Item item = items_[i];
+    for (; i > 0 && item.key < items_[(i - 1) / 2].key; i = (i - 1) / 2)
       place(i, items_[(i - 1) / 2]);
     place(i, item);
+    return i;
   }
   void down(std::size_t i) noexcept {
-    T* item = items_[i];
+    const Item item = items_[i];
+    const std::size_t start = i;
     for (std::size_t child; (child = 2 * i + 1) < items_.size(); i = child) {
-      if (child + 1 < items_.size() && Less{}(*items_[child + 1], *items_[child])) ++child;
-      if (!Less{}(*items_[child], *item)) break;
+      if (child + 1 < items_.size() && items_[child + 1].key < items_[child].key) ++child;
+      if (!(items_[child].key < item.key)) break;
       place(i, items_[child]);
     }
-    place(i, item);
+    if (i != start) place(i, item);
   }
 
-  std::vector<T*> items_;
+  std::vector<Item> items_;
 };
 
 }  // namespace ferry::detail

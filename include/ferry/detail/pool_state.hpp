@@ -54,7 +54,7 @@ class PoolState {
     Ticket* starter = nullptr;  ///< Of a dial: the ticket that counts on it; none if it is spare.
     bool abandoned = false;     ///< Of a dial: it has been told to end, and serves nobody any more.
 
-    ListLinks<Slot> in_pool;  // Among all slots of this state.
+    ListLinks<Slot> in_pool;  // Among all that are dialling, or all that are active.
     ListLinks<Slot> in_host;  // The key's idle connections, or its spare dials.
     std::size_t heap_index = static_cast<std::size_t>(-1);
   };
@@ -113,11 +113,13 @@ class PoolState {
   PoolState(const PoolState&) = delete;
   PoolState& operator=(const PoolState&) = delete;
   ~PoolState() {
-    for (auto* list : {&dialling_, &active_, &idle_})
+    by_expiry_.for_each([](Slot& slot) { delete &slot; });
+    for (auto* list : {&dialling_, &active_}) {
       while (Slot* slot = list->front()) {
         list->remove(*slot);
         delete slot;
       }
+    }
   }
 
   /// The warmest idle connection of this key, now active; nothing if there is none.
@@ -219,7 +221,7 @@ class PoolState {
 
   /// Closes what is idle.
   void close_idle(CloseReason reason, Decisions& out) {
-    while (Slot* slot = idle_.front()) close(*slot, reason, out);
+    while (!by_expiry_.empty()) close(by_expiry_.top(), reason, out);
     pump(out);
   }
 
@@ -243,7 +245,7 @@ class PoolState {
   bool quiet() const noexcept { return active_.empty() && dialling_.empty() && waiting_ == 0; }
 
   Counts counts() const noexcept {
-    return {active_.size(), idle_.size(), dialling_.size(), waiting_};
+    return {active_.size(), by_expiry_.size(), dialling_.size(), waiting_};
   }
   Counts counts(std::string_view key) const {
     const auto found = hosts_.find(key);
@@ -263,16 +265,9 @@ class PoolState {
   struct KeyHash : std::hash<std::string_view> {
     using is_transparent = void;
   };
-  struct ExpiresFirst {
-    bool operator()(const Slot& a, const Slot& b) const noexcept {
-      return a.expires != b.expires ? a.expires < b.expires : a.idle_since < b.idle_since;
-    }
-  };
-  struct LongestWaiting {
-    bool operator()(const Host& a, const Host& b) const noexcept {
-      return a.first_without_dial->sequence < b.first_without_dial->sequence;
-    }
-  };
+  /// Idle connections in the order in which they are given up: the first to expire, then the
+  /// oldest.
+  using Expiry = std::pair<Time, Time>;
   /// Keys without any connection are remembered up to this many, for the count of those opened.
   static constexpr std::size_t max_empty_hosts = 256;
 
@@ -300,12 +295,11 @@ class PoolState {
       pump(out);
       return;
     }
-    if (idle_.size() >= limits_.max_idle) close(by_expiry_.top(), CloseReason::idle_cap, out);
-    by_expiry_.push(slot);
+    if (by_expiry_.size() >= limits_.max_idle) close(by_expiry_.top(), CloseReason::idle_cap, out);
+    by_expiry_.push(slot, Expiry(slot.expires, slot.idle_since));
     active_.remove(slot);
     slot.state = Slot::State::idle;
     slot.kept = true;
-    idle_.push_back(slot);
     host.idle.push_back(slot);
     pump(out);  // Another key may be waiting for just this place.
   }
@@ -314,7 +308,7 @@ class PoolState {
   /// must not keep the others out.
   bool is_overdue(const Ticket& ticket) const noexcept {
     return total_ >= limits_.max_connections && !hungry_.empty() &&
-           hungry_.top().first_without_dial->sequence < ticket.sequence;
+           hungry_.top_key() < ticket.sequence;
   }
 
   /// Starts dials while there are waiters without one and places for them, longest waiting first.
@@ -393,7 +387,6 @@ class PoolState {
 
   void remove_idle(Slot& slot) noexcept {
     by_expiry_.remove(slot);
-    idle_.remove(slot);
     slot.host->idle.remove(slot);
   }
 
@@ -414,7 +407,7 @@ class PoolState {
 
   void expire(Time now, Decisions& out) {
     bool freed = false;
-    while (!by_expiry_.empty() && by_expiry_.top().expires <= now) {
+    while (!by_expiry_.empty() && by_expiry_.top_key().first <= now) {
       Slot& slot = by_expiry_.top();
       const bool lifetime =
           limits_.max_lifetime != no_timeout && slot.opened + limits_.max_lifetime <= now;
@@ -443,11 +436,11 @@ class PoolState {
     const bool hungry = host.first_without_dial && host.slots < limits_.max_connections_per_host;
     if (hungry_.contains(host)) {
       if (hungry)
-        hungry_.update(host);
+        hungry_.update(host, host.first_without_dial->sequence);
       else
         hungry_.remove(host);
     } else if (hungry) {
-      hungry_.push(host);
+      hungry_.push(host, host.first_without_dial->sequence);
     }
   }
 
@@ -460,9 +453,8 @@ class PoolState {
   std::unordered_map<std::string, Host, KeyHash, std::equal_to<>> hosts_;
   IntrusiveList<Slot, &Slot::in_pool> dialling_;
   IntrusiveList<Slot, &Slot::in_pool> active_;
-  IntrusiveList<Slot, &Slot::in_pool> idle_;  // The first one has idled for longest.
-  IndexedHeap<Slot, ExpiresFirst> by_expiry_;
-  IndexedHeap<Host, LongestWaiting> hungry_;
+  IndexedHeap<Slot, Expiry> by_expiry_;
+  IndexedHeap<Host, std::uint64_t> hungry_;  // By how long their first waiter without a dial waits.
   std::uint64_t last_sequence_ = 0;
   std::size_t total_ = 0;
   std::size_t waiting_ = 0;
