@@ -5,10 +5,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <ostream>
+#include <string>
 #include <string_view>
 
 #include <ferry/error.hpp>
@@ -143,7 +145,7 @@ class LogPrinter {
              << "\" failed: " << e.error->what();
         break;
       case Kind::waiting_long:
-        out_ << "Waiting for a connection to " << e.origin << " since " << seconds(e) << " s";
+        out_ << "Waiting for a connection to " << e.origin << " since " << took(e);
         break;
       default:
         if (!options_.verbose) return;
@@ -157,12 +159,11 @@ class LogPrinter {
     using Kind = Event::Kind;
     switch (e.kind) {
       case Kind::connection_opened:
-        out_ << "Connection #" << e.connection << " to " << e.origin << " open after " << seconds(e)
-             << " s";
+        out_ << "Connection #" << e.connection << " to " << e.origin << " open after " << took(e);
         break;
       case Kind::connection_reused:
         out_ << "Reusing connection #" << e.connection << " to " << e.origin << ", idle for "
-             << seconds(e) << " s";
+             << took(e);
         break;
       case Kind::connection_closed:
         out_ << "Closed connection #" << e.connection << " to " << e.origin << ": "
@@ -172,14 +173,18 @@ class LogPrinter {
         out_ << "Sent " << e.method << ' ' << shown(e.target) << " on connection #" << e.connection;
         break;
       case Kind::head_received:
-        out_ << "Head received: " << e.status << " after " << seconds(e) << " s";
+        out_ << "Head received: " << e.status << " after " << took(e);
         break;
       default: break;
     }
   }
 
-  static double seconds(const Event& e) {
-    return std::chrono::duration<double>(e.duration).count();
+  static std::string took(const Event& e) {
+    char text[32];
+    const double seconds = std::chrono::duration<double>(e.duration).count();
+    std::snprintf(text, sizeof text, seconds < 1 ? "%.3f ms" : "%.1f s",
+                  seconds < 1 ? seconds * 1e3 : seconds);
+    return text;
   }
 
   std::string shown(std::string_view target) const {

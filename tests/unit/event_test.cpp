@@ -45,6 +45,18 @@ TEST_CASE("details are printed when asked for") {
         "Closed connection #3 to http://a: closed by the server\n");
 }
 
+TEST_CASE("durations are printed in milliseconds, long ones in seconds") {
+  Event event{Event::Kind::connection_opened};
+  event.origin = "http://a";
+  event.connection = 3;
+  event.duration = std::chrono::microseconds(1234);
+  CHECK(printed(event, {.verbose = true}) == "Connection #3 to http://a open after 1.234 ms\n");
+  event = Event{Event::Kind::waiting_long};
+  event.origin = "http://a";
+  event.duration = std::chrono::milliseconds(10'020);
+  CHECK(printed(event) == "Waiting for a connection to http://a since 10.0 s\n");
+}
+
 TEST_CASE("an observer that throws breaks nothing") {
   const ferry::Observer observer = [](const Event&) { throw 1; };
   ferry::detail::observe(observer, Event{Event::Kind::request_sent});
