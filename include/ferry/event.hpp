@@ -17,6 +17,9 @@
 
 namespace ferry {
 
+struct Timings;
+class ConnectionInfo;
+
 /// Why a connection was closed.
 enum class CloseReason {
   idle_expired,      ///< It had idled for longer than `Limits::idle_timeout` or the server's hint.
@@ -88,6 +91,8 @@ struct Event {
   CloseReason reason{};
   std::chrono::nanoseconds duration{};
   const Error* error = nullptr;
+  const Timings* timings = nullptr;      ///< How long each step took; see `response.hpp`.
+  const ConnectionInfo* info = nullptr;  ///< New or kept, and why; see `response.hpp`.
 };
 static_assert(detail::co_await_safe<Event>);
 

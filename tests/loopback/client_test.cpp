@@ -248,40 +248,63 @@ TEST_CASE("[57] the pool timeout, and its place in the queue") {
   CHECK(codes[1] == Errc::total_timeout);
 }
 
-TEST_CASE("[56] a server that drips a byte at a time meets the total timeout") {
-  Server drip([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
-    const auto request = co_await peer->read_request();
-    asio::steady_timer timer(peer->socket().get_executor());
-    for (;;) {
-      std::string byte = "H";
-      std::error_code error;
-      auto token = asio::redirect_error(asio::use_awaitable, error);
-      co_await asio::async_write(peer->socket(), asio::buffer(byte), token);
-      if (error) co_return;
-      timer.expires_after(5ms);
-      co_await timer.async_wait(asio::use_awaitable);
-    }
-  });
-  asio::io_context context{1};
-  Client client(context);
-  const auto code = get(context, client, drip.url(), {.read_timeout = 1s, .retry_stale = false});
-  CHECK(code == Errc::malformed_response);  // "HH" is no status line.
-  Server chunks([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
-    const auto request = co_await peer->read_request();
-    std::string next = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    asio::steady_timer timer(peer->socket().get_executor());
-    for (;;) {
-      std::error_code error;
-      auto token = asio::redirect_error(asio::use_awaitable, error);
-      co_await asio::async_write(peer->socket(), asio::buffer(next), token);
-      if (error) co_return;
-      next = "1\r\nx\r\n";
-      timer.expires_after(5ms);
-      co_await timer.async_wait(asio::use_awaitable);
-    }
-  });
-  CHECK(get(context, client, chunks.url(), {.timeout = 50ms, .read_timeout = 1s}) ==
-        Errc::total_timeout);
+TEST_CASE("[56] a server that drips meets the total timeout, wherever it drips") {
+  const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::pair<std::string, std::string> drips[] = {
+      {"HTTP/1.1 200 OK\r\nX: ", "x"},                           // in the head
+      {chunked, "1\r\nx\r\n"},                                   // in chunks
+      {chunked + "1;", "x"},                                     // in a chunk's extension
+      {chunked + "0\r\nX: ", "x"},                               // in a trailer
+      {"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", "x"},  // in a body of known length
+      {"HTTP/1.1 200 OK\r\n\r\n", "x"},  // in one that ends with the connection
+  };
+  for (const auto& [start, drop] : drips) {
+    Server server(
+        [first = start, again = drop](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+          const auto request = co_await peer->read_request();
+          std::string next = first;
+          asio::steady_timer timer(peer->socket().get_executor());
+          for (;;) {
+            std::error_code error;
+            auto token = asio::redirect_error(asio::use_awaitable, error);
+            co_await asio::async_write(peer->socket(), asio::buffer(next), token);
+            if (error) co_return;
+            next = again;
+            timer.expires_after(2ms);
+            co_await timer.async_wait(asio::use_awaitable);
+          }
+        });
+    asio::io_context context{1};
+    Client client(context);
+    CAPTURE(start);
+    CHECK(get(context, client, server.url(), {.timeout = 30ms, .read_timeout = 10s}) ==
+          Errc::total_timeout);
+    const auto stats = client.pool().stats();
+    CHECK(stats.active + stats.idle + stats.connecting + stats.waiting == 0);
+  }
+}
+
+TEST_CASE("[59] a time limit that passes in the turn in which the answer arrives: one result") {
+  Server server;
+  for (int round = 0; round < 20; ++round) {
+    asio::io_context context{1};
+    Client client(context);
+    int completions = 0;
+    const auto begin = std::chrono::steady_clock::now();
+    asio::co_spawn(context, client.try_send(Request::get(server.url()), {.timeout = 3ms}),
+                   [&](std::exception_ptr e, ferry::Result<ferry::Response> result) {
+                     ++completions;
+                     CHECK_FALSE(e);
+                     if (!result) CHECK(code_of(result) == Errc::total_timeout);
+                   });
+    for (int i = 0; i < 3; ++i) context.poll_one();  // The request is on its way.
+    while (std::chrono::steady_clock::now() < begin + 6ms) std::this_thread::yield();
+    context.run();  // Both are due now.
+    CHECK(completions == 1);
+    const auto stats = client.pool().stats();
+    CHECK(stats.active + stats.connecting + stats.waiting == 0);
+    CHECK_FALSE(get(context, client, server.url()));
+  }
 }
 
 TEST_CASE("[13] [31] resets") {

@@ -416,6 +416,45 @@ TEST_CASE("a shared pool serves several clients, which may not set what is its")
   CHECK_THROWS_AS(Client(pool, wrong), ferry::Error);
 }
 
+TEST_CASE("[36] a connection serves its own scheme, host and port only") {
+  Scripted s(
+      {script({ok("one"), ok("wrong")}), script({ok("two"), ok("wrong")}), script({ok("three")})});
+  CHECK(s.get()->body() == "one");
+  CHECK(s.send(Request::get("http://test:8080/"))->body() == "two");
+  CHECK(s.send(Request::get("http://test.example/"))->body() == "three");
+  CHECK(s.connections() == 3);
+  // Spelt differently, the same.
+  s.scripts[0]->responses = {ok("same")};
+  CHECK(s.send(Request::get("HTTP://TEST:80/"))->body() == "same");
+}
+
+TEST_CASE("[39] a connection that has lived for too long is not kept") {
+  ClientOptions options;
+  options.limits.max_lifetime = 0ns;
+  std::vector<ferry::CloseReason> reasons;
+  options.observer = [&](const ferry::Event& event) {
+    if (event.kind == ferry::Event::Kind::connection_closed) reasons.push_back(event.reason);
+  };
+  Scripted s({script({ok("one")}), script({ok("two")})}, options);
+  CHECK(s.get()->body() == "one");
+  CHECK(s.get()->body() == "two");
+  CHECK(reasons == std::vector<ferry::CloseReason>(2, ferry::CloseReason::lifetime_expired));
+}
+
+TEST_CASE("events carry what the response knows of its connection and its time") {
+  ClientOptions options;
+  std::string seen;
+  options.observer = [&](const ferry::Event& event) {
+    if (event.kind != ferry::Event::Kind::response_received) return;
+    seen += std::to_string(event.info->request_number) + (event.info->reused ? " kept " : " new ");
+    CHECK(event.timings->total == event.duration);
+  };
+  Scripted s(script({ok("one"), ok("two")}), options);
+  CHECK(s.get());
+  CHECK(s.get());
+  CHECK(seen == "1 new 2 kept ");
+}
+
 TEST_CASE("[40] a client that goes lets what is in flight finish; close() ends it") {
   for (const bool close : {false, true}) {
     auto slow = script({ok("done")});

@@ -236,6 +236,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
             event.status = message.status;
             event.body_size = message.body.size();
             event.duration = timings.total;
+            event.timings = &timings;
+            event.info = &info;
             observe(settings.observer, event);
           }
           co_return Response(std::move(message), std::move(*prepared), times.head - times.begin,
