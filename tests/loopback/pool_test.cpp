@@ -202,6 +202,34 @@ TEST_CASE(
   CHECK(rude.accepted() <= 20);
 }
 
+TEST_CASE(
+    "[37] [40] a waiter that goes with its context, a connection just granted, gives it back") {
+  Server server;
+  asio::io_context context{1};
+  PoolOptions options;
+  options.limits.max_connections = 1;
+  ConnectionPool pool(context.get_executor(), options);
+  const Client client(pool);
+  auto other = std::make_unique<asio::io_context>(1);
+  int served = 0;
+  test::run(context, [&]() -> asio::awaitable<void> {
+    {
+      const Lease lease = co_await pool.acquire(server.url());
+      asio::co_spawn(*other, client.get(server.url()),
+                     [&](std::exception_ptr, ferry::Response) { ++served; });
+      other->poll();
+      CHECK(pool.stats().waiting == 1);
+    }  // Given back: the waiter has it, and has not run yet.
+    CHECK(pool.stats().waiting == 0);
+    CHECK(pool.stats().active == 1);
+    other.reset();
+    CHECK(pool.stats().active == 0);
+    CHECK((co_await client.get(server.url())).connection().reused);
+  });
+  CHECK(served == 0);
+  CHECK(server.accepted() == 1);
+}
+
 TEST_CASE("[38] 10,000 coroutines on 8 connections, in order of arrival, some cancelled") {
   for (const bool cancels : {false, true}) {
     CAPTURE(cancels);
