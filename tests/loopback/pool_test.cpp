@@ -158,6 +158,28 @@ TEST_CASE("drain() waits for what is in flight, and takes nothing more") {
   CHECK(stats.active + stats.idle + stats.waiting + stats.connecting == 0);
 }
 
+TEST_CASE("a closed pool refuses everything, at once") {
+  Server server;
+  asio::io_context context{1};
+  ConnectionPool pool(context.get_executor());
+  const Client client(pool);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    const Lease lease = co_await pool.acquire(server.url());
+    pool.close();
+    pool.close();
+    CHECK((co_await code_thrown(lease.send(Request::get("/")))) == Errc::client_closed);
+    CHECK((co_await code_thrown(pool.acquire(server.url()))) == Errc::client_closed);
+    CHECK((co_await code_thrown(pool.warm(server.url(), 1))) == Errc::client_closed);
+    CHECK((co_await code_thrown(client.get(server.url()))) == Errc::client_closed);
+    co_await pool.drain();
+  });
+  const auto stats = pool.stats();
+  CHECK(stats.active + stats.idle + stats.connecting + stats.waiting == 0);
+  PoolOptions options;
+  options.limits.max_connections_per_host = 0;
+  CHECK_THROWS_AS(ConnectionPool(context.get_executor(), options), Error);
+}
+
 TEST_CASE("[37] a dial that fails for ten waiters: each gets its answer, each dials once at most") {
   asio::io_context context{1};
   std::uint16_t port = 0;

@@ -320,9 +320,29 @@ TEST_CASE("[21] [26] limits of the response, with their options named") {
   const auto over = body.get();
   CHECK(over.error().code() == ferry::Condition::too_large);
   CHECK(std::string(over.error().what()).find("max_body_size") != std::string::npos);
-  CHECK(body.pool() == none);
   Scripted call(script({ok("0123456789x")}), options);
   CHECK(call.send(Request::get("http://test/"), {.max_body_size = 11}));
+}
+
+TEST_CASE(
+    "[33] a body that is refused is drained if its rest is short and there, and the connection "
+    "lives") {
+  ClientOptions options;
+  options.limits.max_body_size = 10;
+  const auto pool_after = [&](std::size_t size, std::size_t there, const char* fields = "") {
+    auto answer = "HTTP/1.1 200 OK\r\n" + std::string(fields) +
+                  "Content-Length: " + std::to_string(size) + "\r\n\r\n";
+    Scripted s(script({answer + std::string(there, 'x'), ok("next")}), options);
+    CHECK(code_of(s.get()) == Errc::body_too_large);
+    if (s.pool() == idle) CHECK(s.get()->body() == "next");
+    return s.pool();
+  };
+  CHECK(pool_after(11, 11) == idle);
+  CHECK(pool_after(64 * 1024, 64 * 1024) == idle);
+  CHECK(pool_after(64 * 1024 + 1, 64 * 1024 + 1) == none);  // too much
+  CHECK(pool_after(60'000, 59'999) == none);                // not all there
+  CHECK(pool_after(11, 12) == none);                        // more than was announced
+  CHECK(pool_after(11, 11, "Connection: close\r\n") == none);
 }
 
 TEST_CASE("[56] [57] [60] a silent peer ends in the timeout of its phase") {

@@ -155,6 +155,24 @@ class H1Connection {
     return may_reuse(message, facts);
   }
 
+  /// After an exchange that failed because of the body's size alone: takes the rest of it off the
+  /// connection, if it is short and has arrived. @return true if that has left the connection
+  /// clean.
+  bool drain() noexcept {
+    if (parser_.framing() != Framing::length || parser_.body_size() > max_drained) return false;
+    std::size_t rest = static_cast<std::size_t>(parser_.body_size());
+    const std::size_t early = std::min(rest, in_end_ - in_begin_);
+    in_begin_ += early;
+    rest -= early;
+    char sink[4096];
+    while (rest > 0) {
+      std::error_code error;
+      rest -= stream_->try_read_some(asio::buffer(sink, std::min(rest, sizeof sink)), error);
+      if (error) return false;
+    }
+    return true;
+  }
+
   std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
   /// True once a byte of a response to the present request has come.
   bool response_started() const noexcept { return parser_.any_byte(); }
@@ -162,6 +180,7 @@ class H1Connection {
  private:
   static constexpr std::size_t first_read = 8 * 1024;
   static constexpr std::size_t largest_read = 64 * 1024;
+  static constexpr std::uint64_t max_drained = 64 * 1024;
   static constexpr std::uint64_t first_body_step = 1024 * 1024;
 
   std::array<asio::const_buffer, 2> unsent(std::string_view body) const noexcept {

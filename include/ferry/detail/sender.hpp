@@ -114,12 +114,21 @@ Answer fail(Error error) {
     return error;
 }
 
-/// Leaves a held connection with its holder.
-inline void keep(HeldConnection& held, Lease& lease, std::optional<Duration> hint) noexcept {
-  lease.slot().kept = true;
-  lease.slot().idle_since = Clock::now();
-  held.hint = hint;
-  held.slot = lease.detach();
+/// Gives a connection back, to the pool or to its holder, after an exchange that has left it clean;
+/// closes it if something else speaks against its reuse.
+inline void give_back(Lease& lease, HeldConnection* held, const ResponseMessage& message) {
+  const auto reason = lease.connection().h1.reuse_verdict(message);
+  const auto hint = keep_alive_hint(message.headers);
+  if (reason) {
+    lease.discard(*reason);
+  } else if (held) {
+    lease.slot().kept = true;
+    lease.slot().idle_since = Clock::now();
+    held->hint = hint;
+    held->slot = lease.detach();
+  } else {
+    lease.release(hint);
+  }
 }
 
 /// Sends a request, and once more if its kept connection turns out to have been closed.
@@ -221,12 +230,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
           watch.finish();
           if (watch.ended())  // Time ran out as the last byte came: a response all the same.
             lease.discard(CloseReason::failed);
-          else if (const auto reason = connection.h1.reuse_verdict(message))
-            lease.discard(*reason);
-          else if (held)
-            keep(*held, lease, keep_alive_hint(message.headers));
           else
-            lease.release(keep_alive_hint(message.headers));
+            give_back(lease, held.get(), message);
           timings.send = times.sent - times.begin;
           timings.first_byte = times.first_byte - times.sent;
           timings.receive = times.end - times.first_byte;
@@ -245,6 +250,10 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         }
         phase = watch.phase();
         bytes_sent = connection.h1.bytes_sent();
+        if (failure->code() == Errc::body_too_large && connection.h1.drain()) {
+          watch.leave();
+          give_back(lease, held.get(), message);
+        }
       }
     } catch (const std::system_error& e) {
       // Asio throws this at whatever a cancelled coroutine awaits next.
