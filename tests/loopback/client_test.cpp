@@ -367,6 +367,61 @@ TEST_CASE("[63] run() returns at once when no request is in flight") {
   CHECK(client.pool().stats().idle == 1);
 }
 
+TEST_CASE("[58] a cancellation is reported as one, wherever it strikes") {
+  Server silent(Server::silent());
+  Server half([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    const auto request = co_await peer->read_request();
+    std::string part = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello";
+    co_await peer->write(std::move(part));
+    co_await peer->wait_closed();
+  });
+  Server deaf([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    asio::steady_timer never(peer->socket().get_executor(), asio::steady_timer::time_point::max());
+    co_await never.async_wait(asio::use_awaitable);
+  });
+  FullPort full;
+  asio::io_context context{1};
+  // Cancels once the observer has seen `count` events of this kind, and nothing more happens.
+  const auto cancelled = [&](Request request, ferry::Event::Kind kind, int count,
+                             std::size_t connections) {
+    ClientOptions options;
+    options.limits.max_connections = connections;
+    int seen = 0;
+    options.observer = [&](const ferry::Event& event) { seen += event.kind == kind; };
+    Client client(context, options);
+    std::vector<std::unique_ptr<asio::cancellation_signal>> signals;
+    std::vector<std::error_code> codes;
+    context.restart();
+    for (int i = 0; i < 2; ++i) {
+      signals.push_back(std::make_unique<asio::cancellation_signal>());
+      asio::co_spawn(context, client.try_send(request),
+                     asio::bind_cancellation_slot(
+                         signals.back()->slot(),
+                         [&](std::exception_ptr e, ferry::Result<ferry::Response> result) {
+                           CHECK_FALSE(e);
+                           codes.push_back(code_of(result));
+                         }));
+    }
+    while (seen < count) REQUIRE(context.run_one() == 1);
+    context.poll();
+    for (int i = 1; i >= 0; --i) {  // The one that waits first.
+      signals[static_cast<std::size_t>(i)]->emit(asio::cancellation_type::terminal);
+      context.poll();
+    }
+    const auto stats = client.pool().stats();
+    CHECK(stats.active + stats.idle + stats.waiting == 0);
+    return codes == std::vector<std::error_code>(2, make_error_code(Errc::cancelled));
+  };
+  using Kind = ferry::Event::Kind;
+  CHECK(cancelled(Request::get(silent.url()), Kind::request_sent, 2, 2));
+  CHECK(
+      cancelled(Request::get(silent.url()), Kind::request_sent, 1, 1));  // One waits in the queue.
+  CHECK(cancelled(Request::get(half.url()), Kind::head_received, 2, 2));
+  CHECK(cancelled(Request::get(full.url()), Kind::connection_opening, 2, 2));
+  const Request large = Request::post(deaf.url(), ferry::Body(std::string(50'000'000, 'x')));
+  CHECK(cancelled(large, Kind::connection_opened, 2, 2));
+}
+
 TEST_CASE("[63] also on a strand, and on a thread pool") {
   Server server;
   asio::io_context context{1};
