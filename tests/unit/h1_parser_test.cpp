@@ -1,66 +1,19 @@
 #include <doctest/doctest.h>
 #include <string>
 
-#include <ferry/detail/h1_parser.hpp>
+#include "support/parse.hpp"
 
 using ferry::Errc;
 using ferry::detail::Framing;
 using ferry::detail::H1Parser;
 using ferry::detail::ParserLimits;
 using ferry::detail::ResponseMessage;
+using test::default_limits;
 using namespace std::string_literals;
 
 namespace {
 
-constexpr ParserLimits default_limits{64 * 1024, 128, 1 << 20};
-
-/// What a response comes to, as text: so that results for different splits can be compared.
-std::string parse(const std::string& bytes, std::size_t split, bool head_request = false,
-                  ParserLimits limits = default_limits) {
-  H1Parser parser;
-  ResponseMessage message;
-  parser.start(message, head_request, limits);
-  const auto failed = [&] { return "error: "s + parser.error().code().message(); };
-  const auto done = [&](std::size_t used) {
-    std::string text = std::to_string(message.status) + " " + message.reason + "|";
-    for (const auto [name, value] : message.headers)
-      text.append(name).append("=").append(value).append(";");
-    text += "|" + message.body + "|";
-    for (const auto [name, value] : message.trailers)
-      text.append(name).append("=").append(value).append(";");
-    return text + "|rest " + std::to_string(bytes.size() - used);
-  };
-  std::size_t taken = 0;
-  bool own_body = false;
-  while (taken < bytes.size()) {
-    std::string piece = bytes.substr(taken, split);
-    while (!piece.empty()) {
-      if (own_body) {
-        const auto part =
-            std::min<std::size_t>(piece.size(), parser.body_size() - message.body.size());
-        message.body += piece.substr(0, part);
-        taken += part;
-        if (message.body.size() == parser.body_size()) return done(taken);
-        piece.erase(0, part);
-        continue;
-      }
-      const auto [used, step] = parser.feed(piece);
-      taken += used;
-      piece.erase(0, used);
-      if (step == H1Parser::Step::failed) return failed();
-      if (step == H1Parser::Step::message_done) return done(taken);
-      if (step == H1Parser::Step::head_done) {
-        own_body = parser.framing() == Framing::length;
-        if (parser.framing() == Framing::none || (own_body && parser.body_size() == 0))
-          return done(taken);
-      } else if (step == H1Parser::Step::need_more) {
-        REQUIRE(piece.empty());
-      }
-    }
-  }
-  if (own_body) return "error: body cut";
-  return parser.finish() ? done(taken) : failed();
-}
+using test::parse;
 
 /// [15]: the result must not depend on the split. Returns the one result.
 std::string parse(const std::string& bytes) {
@@ -229,6 +182,49 @@ TEST_CASE("[21] the head, its fields and the status line are bounded") {
   }
   CHECK(parse("HTTP/1.1 200 " + std::string(9000, 'x') + "\r\n\r\n", 512) ==
         message_of(Errc::head_too_large));
+}
+
+TEST_CASE("[15] what is wrong in two ways is refused for the first, however it is split") {
+  const auto check = [](const std::string& bytes, Errc expected, ParserLimits limits) {
+    CAPTURE(bytes.substr(0, 200));
+    for (const std::size_t split : {1, 2, 3, 5, 7, 11, 100'000})
+      CHECK(parse(bytes, split, false, limits) == message_of(expected));
+  };
+  const ParserLimits two_fields{1000, 2, 1000};
+  // A third field, and a name that is none behind it, or in it.
+  check(ok("A: b\r\nC: d\r\nE: f\r\nG\1: h\r\n"), Errc::head_too_large, two_fields);
+  check(ok("A: b\r\nC: d\r\nE\1: f\r\n"), Errc::malformed_response, two_fields);
+  // Behind the largest head, whatever stands there.
+  check("HTTP/1.1 100 C\r\n\r\nHTTP/1.1 200 " + std::string(970, 'x') + "\1", Errc::head_too_large,
+        two_fields);
+  check("HTTP/1.1 100 " + std::string(980, 'x') + "\r\n\r\nHTTP/9", Errc::head_too_large,
+        two_fields);
+  // A status line that is too long, though the head is not.
+  check("HTTP/1.1 200 " + std::string(9000, 'x') + "\r\nContent-Length: 0\r\n\r\n",
+        Errc::head_too_large, default_limits);
+  check("HTTP/1.1 200 " + std::string(9000, 'x') + "\1", Errc::head_too_large, default_limits);
+  if (LLHTTP_VERSION_MAJOR < 9) {
+    check(ok("Transfer-Encoding: a\r\n b\1\r\n"), Errc::malformed_response, default_limits);
+    check(ok("Content-Length: 1\r\n 0\r\nA\1: b\r\n"), Errc::ambiguous_framing, default_limits);
+  }
+  // A bare LF, or too much of an extension, and then a size that is none.
+  check(chunked("1;a=b\r\na\n0x\r\n"), Errc::malformed_response, default_limits);
+  check(chunked("1;" + std::string(100'000, 'x') + "\r\na\r\nz\r\n"), Errc::head_too_large,
+        default_limits);
+}
+
+TEST_CASE("[11] [15] what chunk framing may cost does not depend on the split") {
+  // Ten bytes of data pay for 36 of framing, however they come.
+  const auto body = [](std::size_t extension) {
+    std::string chunks;
+    for (int i = 0; i < 2000; ++i)
+      chunks += "a;" + std::string(extension, 'x') + "\r\n" + std::string(10, 'd') + "\r\n";
+    return chunked(chunks + "0\r\n\r\n");
+  };
+  for (const std::size_t split : {1, 7, 10'000'000}) {
+    CHECK(parse(body(30), split).substr(0, 6) == "200 OK");
+    CHECK(parse(body(70), split) == message_of(Errc::head_too_large));
+  }
 }
 
 TEST_CASE("[22] interim responses share one budget") {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <ferry/detail/ascii.hpp>
 #include <ferry/error.hpp>
@@ -122,12 +123,12 @@ class H1Parser {
     for (;;) {
       std::string_view rest = data.substr(used);
       if (rest.empty()) return {used, Step::need_more};
-      if (!check_prefix(rest)) return {used, Step::failed};
-      // One byte more than is allowed is enough to know.
-      const std::size_t room =
+      // One byte more than is allowed is enough to know, and what comes behind it must not decide.
+      std::size_t room =
           limits_.max_head_size - std::min(limits_.max_head_size, head_size_ + interim_size_);
-      const bool cut = rest.size() > room + 1;
+      if (in_status_line_) room = std::min(room, max_status_line - head_size_);
       rest = rest.substr(0, room + 1);
+      if (!check_prefix(rest)) return {used, Step::failed};
 
       if (fields_.bytes().empty())
         fields_.reserve(
@@ -142,7 +143,7 @@ class H1Parser {
       used += taken;
       head_size_ += taken;
       offset_ += taken;
-      if (head_size_ + interim_size_ > limits_.max_head_size || (cut && !head_complete_)) {
+      if (head_size_ + interim_size_ > limits_.max_head_size) {
         return {used,
                 fail(Errc::head_too_large,
                      "the head, with the interim ones before it, is larger than " +
@@ -150,7 +151,7 @@ class H1Parser {
       }
       if (in_status_line_ && head_size_ > max_status_line)
         return {used, fail(Errc::head_too_large, "the status line is longer than 8 KiB")};
-      if (!head_complete_) return {used, Step::need_more};
+      if (!head_complete_) continue;
 
       const Step step = finish_head();
       if (step != Step::need_more) return {used, step};
@@ -235,6 +236,7 @@ class H1Parser {
       // Its own checks of framing have passed: let it go on behind the head.
       llhttp_resume(&llhttp_);
       chunk_overhead_ = 0;
+      chunk_begun_ = false;
       last_byte_ = '\n';
     }
     return Step::head_done;
@@ -258,13 +260,13 @@ class H1Parser {
     framing_begin_ = data.data();
     message_complete_ = false;
     const llhttp_errno_t result = execute(data);
-    if (error_) return {0, Step::failed};
     std::size_t used = data.size();
-    if (message_complete_)
+    if (result != HPE_OK)
       used = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - data.data());
-    else if (result != HPE_OK)
-      return {0, fail_llhttp()};
-    if (!check_chunk_framing(data.data() + used)) return {used, Step::failed};
+    // What is wrong first counts: so the framing before an error is looked at before the error.
+    const bool good_before = check_chunk_framing(std::max(framing_begin_, data.data() + used));
+    if (error_ || !good_before) return {used, Step::failed};
+    if (result != HPE_OK && !message_complete_) return {used, fail_llhttp()};
     offset_ += used;
     if (!message_complete_) return {used, Step::need_more};
     message_->trailers = Headers(std::move(fields_));
@@ -275,7 +277,7 @@ class H1Parser {
   /// neither bounds them nor, in every version, insists on CR before LF (CVE-2025-22871,
   /// CVE-2023-39326).
   bool check_chunk_framing(const char* end) {
-    for (const char* p = framing_begin_; p != end; ++p) {
+    for (const char* p = framing_begin_; p < end; ++p) {
       if (*p == '\n' && last_byte_ != '\r') {
         fail(Errc::malformed_response, "a line of the chunked framing ends without CR");
         return false;
@@ -326,6 +328,10 @@ class H1Parser {
         self(p).head_complete_ = true;
         return static_cast<int>(HPE_PAUSED);
       };
+      s.on_chunk_header = [](llhttp_t* p) {
+        self(p).chunk_begun_ = true;
+        return 0;
+      };
       s.on_body = [](llhttp_t* p, const char* at, std::size_t n) {
         return self(p).on_body({at, n});
       };
@@ -348,16 +354,12 @@ class H1Parser {
   int on_name(std::string_view piece) {
     in_status_line_ = false;
     if (!field_open_) {
-      if (fields_.count() == limits_.max_fields) {
-        fail(Errc::head_too_large, "there are more than " + std::to_string(limits_.max_fields) +
-                                       " fields (limits.max_fields)");
-        return -1;
-      }
       fields_.open();
       field_open_ = true;
       name_.clear();
       value_started_ = false;
       folded_ = false;
+      ever_folded_ = false;
     }
     name_.append(piece);
     fields_.append_name(piece);
@@ -367,19 +369,16 @@ class H1Parser {
 
   int on_value(std::string_view piece) {
     // Pieces that do not adjoin were separated by a line end: obs-fold, to be replaced by SP
-    // (RFC 9112 5.2). Where it could change the framing it is refused.
+    // (RFC 9112 5.2). Where it could change the framing the field is refused, once it is whole.
     const std::uint64_t begin = offset_ + static_cast<std::uint64_t>(piece.data() - chunk_begin_);
     if (value_started_) {
       folded_ = folded_ || begin != value_end_;
     } else {
       look_for_fold(piece.data());
     }
-    if (folded_ && (iequals(name_, "Content-Length") || iequals(name_, "Transfer-Encoding"))) {
-      fail(Errc::ambiguous_framing, name_ + " is folded over two lines");
-      return -1;
-    }
     value_end_ = begin + piece.size();
     if (folded_) {
+      ever_folded_ = true;
       const auto text = piece.find_first_not_of(" \t");
       if (text == std::string_view::npos) return 0;
       piece.remove_prefix(text);
@@ -397,9 +396,20 @@ class H1Parser {
     name_end_ = end;
   }
 
+  /// A field is judged when it is whole: before, what is seen of it depends on the split.
   int on_field_complete() {
     if (name_.empty()) {
       fail(Errc::malformed_response, "a field has no name");
+      return -1;
+    }
+    if (fields_.count() > limits_.max_fields) {
+      fail(Errc::head_too_large, "there are more than " + std::to_string(limits_.max_fields) +
+                                     " fields (limits.max_fields)");
+      return -1;
+    }
+    if ((ever_folded_ || folded_) &&
+        (iequals(name_, "Content-Length") || iequals(name_, "Transfer-Encoding"))) {
+      fail(Errc::ambiguous_framing, name_ + " is folded over two lines");
       return -1;
     }
     fields_.close();
@@ -411,7 +421,8 @@ class H1Parser {
     if (!check_chunk_framing(data.data())) return -1;
     // As much framing as data is normal for small chunks, and costs the sender as much as it costs
     // us.
-    chunk_overhead_ -= std::min(chunk_overhead_, 16 + 2 * data.size());
+    const std::size_t due = 2 * data.size() + (std::exchange(chunk_begun_, false) ? 16 : 0);
+    chunk_overhead_ -= std::min(chunk_overhead_, due);
     framing_begin_ = data.data() + data.size();
     last_byte_ = '\0';
     return append_body(data) ? 0 : -1;
@@ -462,10 +473,12 @@ class H1Parser {
   bool in_status_line_ = true;
   bool field_open_ = false;
   bool value_started_ = false;
-  bool folded_ = false;
+  bool folded_ = false;       // Since the last piece of the value.
+  bool ever_folded_ = false;  // In this field.
   bool head_complete_ = false;
   bool body_started_ = false;
   bool message_complete_ = false;
+  bool chunk_begun_ = false;
 };
 
 }  // namespace ferry::detail
