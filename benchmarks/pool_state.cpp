@@ -28,6 +28,18 @@ namespace {
 using Pool = ferry::detail::PoolState<int, int>;
 using Clock = std::chrono::steady_clock;
 
+/// Keeps of the pool's decisions only what these measurements need.
+struct Decisions {
+  void granted(int waiter) { served = waiter; }
+  void failed(int) {}
+  void dial(Pool::Slot& slot, int) { dialling = &slot; }
+  void closing(int, const std::string&, ferry::CloseReason) {}
+  void abandoned(Pool::Slot&) {}
+
+  int served = -1;
+  Pool::Slot* dialling = nullptr;
+};
+
 constexpr std::size_t sizes[] = {1, 10, 100, 1000, 10'000};
 constexpr int operations = 100'000;
 constexpr int rounds = 9;
@@ -45,14 +57,14 @@ struct Filled {
     for (std::size_t i = 0; i < origins; ++i) {
       keys.push_back("http://host-" + std::to_string(i) + ".example:8080");
       for (std::size_t n = 0; n < each; ++n) {
-        Pool::Decisions out;
+        Decisions out;
         Pool::Ticket ticket(0, true);
         pool.enqueue(ticket, keys.back(), now, out);
-        pool.dialled(*out.dials.front().first, 1, now, Pool::Time::max(), out);
+        pool.dialled(*out.dialling, 1, now, Pool::Time::max(), out);
         all.push_back(pool.leave(ticket, out));
       }
     }
-    Pool::Decisions out;
+    Decisions out;
     for (Pool::Slot* slot : all) pool.release(*slot, now, Pool::Time::max(), out);
   }
 
@@ -69,7 +81,7 @@ double reuse(std::size_t origins, std::size_t each) {
   for (int i = 0; i < operations; ++i) order.push_back(&filled.keys[random() % origins]);
   const auto begin = Clock::now();
   for (const std::string* key : order) {
-    Pool::Decisions out;
+    Decisions out;
     filled.now += std::chrono::nanoseconds(1);
     Pool::Slot* slot = filled.pool.take(*key, filled.now, out);
     filled.pool.release(*slot, filled.now, Pool::Time::max(), out);
@@ -99,7 +111,7 @@ double queue(std::size_t waiters) {
   limits.max_connections = 1;
   Filled filled(1, 1, limits);
   Pool& pool = filled.pool;
-  Pool::Decisions none;
+  Decisions none;
   Pool::Slot* slot = pool.take(filled.keys[0], filled.now, none);
   std::vector<std::unique_ptr<Pool::Ticket>> tickets;
   for (std::size_t i = 0; i < waiters; ++i) {
@@ -108,9 +120,9 @@ double queue(std::size_t waiters) {
   }
   const auto begin = Clock::now();
   for (int i = 0; i < operations; ++i) {
-    Pool::Decisions out;
+    Decisions out;
     pool.release(*slot, filled.now, Pool::Time::max(), out);
-    Pool::Ticket& served = *tickets[static_cast<std::size_t>(out.granted.front())];
+    Pool::Ticket& served = *tickets[static_cast<std::size_t>(out.served)];
     slot = pool.leave(served, out);
     pool.enqueue(served, filled.keys[0], filled.now, out);
   }

@@ -10,11 +10,11 @@
 #include <tuple>
 #include <vector>
 
-#include <ferry/detail/pool_state.hpp>
+#include "support/pool_decisions.hpp"
 
 using ferry::CloseReason;
 using ferry::Limits;
-using Pool = ferry::detail::PoolState<int, int>;
+using test::Pool;
 using Time = Pool::Time;
 
 namespace {
@@ -247,15 +247,15 @@ struct Pair {
 
   void check() {
     Outcome real;
-    real.granted = out.granted;
-    real.failed = out.failed;
+    real.granted = out.grants;
+    real.failed = out.failures;
     for (const auto& [slot, waiter] : out.dials) {
       real.dials.push_back(waiter);
       dials[-1 - waiter] = slot;
     }
-    for (const auto& closing : out.closing)
+    for (const auto& closing : out.closings)
       real.closing.emplace_back(closing.connection, closing.reason);
-    for (auto* slot : out.abandoned) {
+    for (auto* slot : out.abandonments) {
       const auto dial =
           std::find_if(dials.begin(), dials.end(), [&](const auto& d) { return d.second == slot; });
       real.abandoned.push_back(dial->first);
@@ -269,7 +269,7 @@ struct Pair {
     REQUIRE(counts.dialling == model.count(Model::Connection::dialling));
     REQUIRE(counts.waiting == model.queue.size());
     for (const int waiter : real.granted) {
-      Pool::Decisions none;
+      test::PoolDecisions none;
       held.push_back(pool.leave(*tickets.at(waiter), none));
       REQUIRE(held.back());
       tickets.erase(waiter);
@@ -281,7 +281,7 @@ struct Pair {
 
   Pool pool;
   Model model;
-  Pool::Decisions out;
+  test::PoolDecisions out;
   std::map<int, Pool::Slot*> dials;  // By what the model calls them.
   std::map<int, std::unique_ptr<Pool::Ticket>> tickets;
   std::vector<Pool::Slot*> held;
@@ -325,7 +325,13 @@ TEST_CASE("[36] [37] a million random events: the pool decides as the model does
           const int waiter = next_waiter++;
           const bool fresh = random() % 8 == 0;
           p.tickets[waiter] = std::make_unique<Pool::Ticket>(waiter, fresh);
-          p.pool.enqueue(*p.tickets[waiter], key, now, p.out);
+          try {  // A waiter for whom there is no memory leaves no trace.
+            const test::FailingNew failing(random() % 4 == 0 ? 1 + static_cast<int>(random() % 4)
+                                                             : 0);
+            p.pool.enqueue(*p.tickets[waiter], key, now, p.out);
+          } catch (const std::bad_alloc&) {
+            p.pool.enqueue(*p.tickets[waiter], key, now, p.out);
+          }
           p.model.enqueue(waiter, key, fresh, now);
           break;
         }

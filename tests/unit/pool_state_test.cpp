@@ -7,12 +7,12 @@
 #include <set>
 #include <string>
 
-#include <ferry/detail/pool_state.hpp>
+#include "support/pool_decisions.hpp"
 
 using namespace std::chrono_literals;
 using ferry::CloseReason;
 using ferry::Limits;
-using Pool = ferry::detail::PoolState<int, int>;  // Connections and waiters are numbers.
+using test::Pool;
 
 namespace {
 
@@ -77,7 +77,7 @@ struct Table {
   }
   std::string closed() const {
     std::string text;
-    for (const auto& closing : out.closing)
+    for (const auto& closing : out.closings)
       text +=
           std::to_string(closing.connection) + " " + std::string(to_string(closing.reason)) + ";";
     return text;
@@ -89,7 +89,7 @@ struct Table {
   }
 
   Pool pool;
-  Pool::Decisions out;
+  test::PoolDecisions out;
   Pool::Time now{};
   std::chrono::nanoseconds idle = 4s;
   int connections = 0;
@@ -170,13 +170,13 @@ TEST_CASE("[37] dials count against the limits, and waiters are first in, first 
   auto& c = t.wait("k");
   CHECK(t.counts() == "0 active 0 idle 2 dialling 3 waiting");
   t.dialled(t.dials.back());  // The second dial is done first: the first waiter has it.
-  CHECK(t.out.granted == std::vector<int>{a.waiter});
+  CHECK(t.out.grants == std::vector<int>{a.waiter});
   auto* slot = t.leave(a);
   REQUIRE(slot);
   t.release(slot);
-  CHECK(t.out.granted == std::vector<int>{b.waiter});
+  CHECK(t.out.grants == std::vector<int>{b.waiter});
   t.dialled();
-  CHECK(t.out.granted == std::vector<int>{c.waiter});
+  CHECK(t.out.grants == std::vector<int>{c.waiter});
   CHECK(t.counts() == "2 active 0 idle 0 dialling 0 waiting");
 }
 
@@ -195,16 +195,16 @@ TEST_CASE(
   auto* kept = t.open("k");
   auto& a = t.wait("k");
   t.release(kept);
-  CHECK(t.out.granted == std::vector<int>{a.waiter});
+  CHECK(t.out.grants == std::vector<int>{a.waiter});
   CHECK(t.counts() == "1 active 0 idle 1 dialling 0 waiting");
   auto& b = t.wait("k");
   CHECK(t.out.dials.empty());  // The spare dial is enough for it.
   t.dialled();
-  CHECK(t.out.granted == std::vector<int>{b.waiter});
+  CHECK(t.out.grants == std::vector<int>{b.waiter});
 
   auto& c = t.wait("k");
   t.release(t.leave(a));
-  CHECK(t.out.granted == std::vector<int>{c.waiter});
+  CHECK(t.out.grants == std::vector<int>{c.waiter});
   t.dialled();
   CHECK(t.counts() == "2 active 1 idle 0 dialling 0 waiting");
 }
@@ -214,11 +214,11 @@ TEST_CASE("[37] a failed dial is its own waiter's answer, and frees its place fo
   auto& a = t.wait("k");
   auto& b = t.wait("k");
   t.dial_failed(t.dials.front());
-  CHECK(t.out.failed == std::vector<int>{a.waiter});
+  CHECK(t.out.failures == std::vector<int>{a.waiter});
   REQUIRE(t.out.dials.size() == 1);
   CHECK(t.out.dials[0].second == b.waiter);
   t.dial_failed(t.dials.front());
-  CHECK(t.out.failed == std::vector<int>{b.waiter});
+  CHECK(t.out.failures == std::vector<int>{b.waiter});
   CHECK(t.out.dials.empty());
   CHECK(t.counts() == "0 active 0 idle 0 dialling 0 waiting");
 }
@@ -229,9 +229,9 @@ TEST_CASE("a waiter whose dial served another still counts on one") {
   auto& b = t.wait("k");
   Pool::Slot* first = t.dials[0];
   t.dialled(t.dials[1]);  // b's dial serves a; b now counts on a's.
-  CHECK(t.out.granted == std::vector<int>{a.waiter});
+  CHECK(t.out.grants == std::vector<int>{a.waiter});
   t.dial_failed(first);
-  CHECK(t.out.failed == std::vector<int>{b.waiter});
+  CHECK(t.out.failures == std::vector<int>{b.waiter});
 }
 
 TEST_CASE("[37] a waiter that leaves gives up its place, and a connection just granted") {
@@ -242,10 +242,10 @@ TEST_CASE("[37] a waiter that leaves gives up its place, and a connection just g
   auto& c = t.wait("k");
   CHECK(t.leave(b) == nullptr);
   t.release(slot);
-  CHECK(t.out.granted == std::vector<int>{a.waiter});
+  CHECK(t.out.grants == std::vector<int>{a.waiter});
   CHECK(t.leave(a) == slot);
   t.release(slot);
-  CHECK(t.out.granted == std::vector<int>{c.waiter});
+  CHECK(t.out.grants == std::vector<int>{c.waiter});
 }
 
 TEST_CASE("an idle connection of another origin makes room for a new one") {
@@ -276,23 +276,23 @@ TEST_CASE("[31] a retry is served by a new connection only") {
   auto* kept = t.open("k");
   auto& retry = t.wait("k", true);
   t.release(kept);
-  CHECK(t.out.granted.empty());
+  CHECK(t.out.grants.empty());
   CHECK(t.closed() == "1 made room for another;");
   t.dialled();
-  CHECK(t.out.granted == std::vector<int>{retry.waiter});
+  CHECK(t.out.grants == std::vector<int>{retry.waiter});
 }
 
 TEST_CASE("[63] dials that nobody waits for end when nothing is in flight") {
   Table t;
   auto& a = t.wait("k");
   t.leave(a);
-  CHECK(t.out.abandoned == std::vector<Pool::Slot*>{t.dials.front()});
+  CHECK(t.out.abandonments == std::vector<Pool::Slot*>{t.dials.front()});
   auto& b = t.wait("k");  // It does not count on a dial that has been told to end.
   CHECK(t.out.dials.size() == 1);
   t.dial_failed(t.dials.front());
-  CHECK(t.out.failed.empty());
+  CHECK(t.out.failures.empty());
   t.dialled();
-  CHECK(t.out.granted == std::vector<int>{b.waiter});
+  CHECK(t.out.grants == std::vector<int>{b.waiter});
 }
 
 TEST_CASE("closing lets what is in flight finish, or not") {
@@ -310,7 +310,7 @@ TEST_CASE("closing lets what is in flight finish, or not") {
   auto& waiting = hard.wait("k");
   hard.begin();
   hard.pool.close(true, hard.out);
-  CHECK(hard.out.failed == std::vector<int>{waiting.waiter});
+  CHECK(hard.out.failures == std::vector<int>{waiting.waiter});
   CHECK(hard.counts() == "1 active 0 idle 0 dialling 0 waiting");
 }
 
@@ -333,8 +333,8 @@ TEST_CASE("[37] [38] whatever happens, the limits hold, queues are fair and noth
     };
     const auto settle = [&] {
       // Serving changes the decisions; take them first.
-      const auto granted = t.out.granted;
-      const auto failed = t.out.failed;
+      const auto granted = t.out.grants;
+      const auto failed = t.out.failures;
       for (const int waiter : failed) std::erase(queues[key_of[waiter]], waiter);
       for (const int waiter : granted) served(waiter);
     };
@@ -474,11 +474,12 @@ struct Setting {
     std::string text = std::to_string(c.active) + std::to_string(c.idle) +
                        std::to_string(c.dialling) + std::to_string(c.waiting);
     if (!note.empty()) text += " " + note;
-    if (!t.out.granted.empty()) text += " granted " + std::to_string(t.out.granted.size());
+    if (!t.out.grants.empty()) text += " granted " + std::to_string(t.out.grants.size());
     if (!t.out.dials.empty()) text += " dial " + std::to_string(t.out.dials.size());
-    if (!t.out.failed.empty()) text += " failed " + std::to_string(t.out.failed.size());
-    if (!t.out.abandoned.empty()) text += " abandoned " + std::to_string(t.out.abandoned.size());
-    for (const auto& closing : t.out.closing)
+    if (!t.out.failures.empty()) text += " failed " + std::to_string(t.out.failures.size());
+    if (!t.out.abandonments.empty())
+      text += " abandoned " + std::to_string(t.out.abandonments.size());
+    for (const auto& closing : t.out.closings)
       text += " closed: " + std::string(to_string(closing.reason));
     return text;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <exception>
 #include <llhttp.h>
 #include <optional>
 #include <string>
@@ -246,6 +247,7 @@ class H1Parser {
     chunk_begin_ = data.data();
     name_end_ = data.data();
     const llhttp_errno_t result = llhttp_execute(&llhttp_, data.data(), data.size());
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
     if (field_open_ && !value_started_) look_for_fold(data.data() + data.size());
     return result;
   }
@@ -309,43 +311,61 @@ class H1Parser {
     static const llhttp_settings_t instance = [] {
       llhttp_settings_t s;
       llhttp_settings_init(&s);
-      s.on_status = [](llhttp_t* p, const char* at, std::size_t n) {
-        return self(p).on_status({at, n});
-      };
-      s.on_status_complete = [](llhttp_t* p) {
-        self(p).in_status_line_ = false;
-        return 0;
-      };
-      s.on_header_field = [](llhttp_t* p, const char* at, std::size_t n) {
-        return self(p).on_name({at, n});
-      };
-      s.on_header_value = [](llhttp_t* p, const char* at, std::size_t n) {
-        return self(p).on_value({at, n});
-      };
-      s.on_header_value_complete = [](llhttp_t* p) { return self(p).on_field_complete(); };
-      s.on_headers_complete = [](llhttp_t* p) {
-        // In chunked bodies it is called for the head only; trailers end with the message.
-        self(p).head_complete_ = true;
-        return static_cast<int>(HPE_PAUSED);
-      };
-      s.on_chunk_header = [](llhttp_t* p) {
-        self(p).chunk_begun_ = true;
-        return 0;
-      };
-      s.on_body = [](llhttp_t* p, const char* at, std::size_t n) {
-        return self(p).on_body({at, n});
-      };
-      s.on_message_complete = [](llhttp_t* p) {
-        self(p).message_complete_ = true;
-        return static_cast<int>(HPE_PAUSED);
-      };
+      s.on_status = span<&H1Parser::on_status>;
+      s.on_status_complete = notice<&H1Parser::on_status_complete>;
+      s.on_header_field = span<&H1Parser::on_name>;
+      s.on_header_value = span<&H1Parser::on_value>;
+      s.on_header_value_complete = notice<&H1Parser::on_field_complete>;
+      s.on_headers_complete = notice<&H1Parser::on_head_complete>;
+      s.on_chunk_header = notice<&H1Parser::on_chunk>;
+      s.on_body = span<&H1Parser::on_body>;
+      s.on_message_complete = notice<&H1Parser::on_message_complete>;
       return s;
     }();
     return instance;
   }
 
-  static H1Parser& self(llhttp_t* parser) noexcept { return *static_cast<H1Parser*>(parser->data); }
+  /// A callback that takes a piece of the message; no exception may pass through llhttp, which is
+  /// C.
+  template <auto Member>
+  static int span(llhttp_t* llhttp, const char* at, std::size_t size) noexcept {
+    H1Parser& self = *static_cast<H1Parser*>(llhttp->data);
+    try {
+      return (self.*Member)(std::string_view(at, size));
+    } catch (...) {
+      self.thrown_ = std::current_exception();
+      return -1;
+    }
+  }
+  /// A callback that says that something has ended.
+  template <auto Member>
+  static int notice(llhttp_t* llhttp) noexcept {
+    H1Parser& self = *static_cast<H1Parser*>(llhttp->data);
+    try {
+      return (self.*Member)();
+    } catch (...) {
+      self.thrown_ = std::current_exception();
+      return -1;
+    }
+  }
 
+  int on_status_complete() noexcept {
+    in_status_line_ = false;
+    return 0;
+  }
+  /// In chunked bodies too it is called for the head only; trailers end with the message.
+  int on_head_complete() noexcept {
+    head_complete_ = true;
+    return HPE_PAUSED;
+  }
+  int on_chunk() noexcept {
+    chunk_begun_ = true;
+    return 0;
+  }
+  int on_message_complete() noexcept {
+    message_complete_ = true;
+    return HPE_PAUSED;
+  }
   int on_status(std::string_view piece) {
     message_->reason.append(piece);
     return 0;
@@ -453,6 +473,7 @@ class H1Parser {
   ResponseMessage* message_ = nullptr;
   ParserLimits limits_{};
   std::optional<Error> error_;
+  std::exception_ptr thrown_;  // By a callback.
   FieldArena fields_;
   std::string name_;                     // Of the field being read.
   const char* name_end_ = nullptr;       // Where, in them, the name ended; their start if before.

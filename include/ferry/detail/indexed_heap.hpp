@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -19,6 +20,10 @@ class IndexedHeap {
   const Key& top_key() const noexcept { return items_.front().key; }
   static bool contains(const T& element) noexcept { return element.heap_index != npos; }
 
+  /// Makes room for this many in all: until there are more, `push` does not allocate.
+  void reserve(std::size_t count) {
+    if (count > items_.capacity()) items_.reserve(std::max(count, 2 * items_.capacity()));
+  }
   void push(T& element, Key key) {
     items_.push_back({key, &element});
     up(items_.size() - 1);

@@ -22,8 +22,9 @@ namespace ferry::detail {
 
 /// A connection as the pool keeps it.
 struct PooledConnection {
-  PooledConnection(std::unique_ptr<Stream> stream, Duration resolve, Duration connect)
-      : h1(std::move(stream)), resolved_in(resolve), connected_in(connect) {
+  PooledConnection(std::unique_ptr<Stream> stream, std::string key, Duration resolve,
+                   Duration connect)
+      : h1(std::move(stream)), origin(std::move(key)), resolved_in(resolve), connected_in(connect) {
     static std::atomic<std::uint64_t> last_id{0};
     auto made = std::make_shared<ConnectionFacts>();
     made->id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -33,10 +34,15 @@ struct PooledConnection {
   }
 
   H1Connection h1;
+  std::string origin;
   std::shared_ptr<const ConnectionFacts> facts;
   std::uint64_t requests = 0;
   Duration resolved_in;
   Duration connected_in;
+
+  // While it is on its way to be closed.
+  CloseReason close_reason{};
+  std::unique_ptr<PooledConnection> next_closing;
 };
 
 /// Someone who waits for a connection.
@@ -45,8 +51,15 @@ struct PoolWaiter : Wakeup {
   std::uint16_t port = 0;
   Duration resolve_limit{};
   Duration connect_limit{};
-  Watch* watch = nullptr;        // Valid while the ticket is in a queue.
-  std::optional<Error> failure;  // Guarded by the pool's mutex.
+  Watch* watch = nullptr;  // Valid while the ticket is in a queue.
+
+  // Why the wait failed, if it did; guarded by the pool's mutex. The code stands alone where an
+  // `Error` would have had to be made by somebody else, who must not fail.
+  std::error_code failed;
+  std::optional<Error> failure;
+
+  // While it is on its way to be woken.
+  std::shared_ptr<PoolWaiter> next_woken;
 };
 
 /// What a `ConnectionPool` has counted since it was made.
@@ -63,7 +76,8 @@ struct PoolTotals {
 /// changes the state carries out what that decided, on its own thread, after unlocking.
 class PoolCore : public std::enable_shared_from_this<PoolCore> {
  public:
-  using State = PoolState<std::unique_ptr<PooledConnection>, std::shared_ptr<PoolWaiter>>;
+  using Waiter = std::shared_ptr<PoolWaiter>;
+  using State = PoolState<std::unique_ptr<PooledConnection>, Waiter>;
   using Slot = State::Slot;
 
   PoolCore(asio::any_io_executor executor, PoolOptions options)
@@ -81,9 +95,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   Slot* take_idle(std::string_view origin) {
     for (;;) {
       Slot* slot = nullptr;
-      change([&](State::Decisions& decisions) {
-        slot = state_.take(origin, Clock::now(), decisions);
-      });
+      change([&](Decisions& decisions) { slot = state_.take(origin, Clock::now(), decisions); });
       if (!slot || is_fit(*slot)) return slot;
     }
   }
@@ -144,7 +156,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       co_return Opened(Error(Errc::invalid_option, std::move(what)));
     }
     std::size_t there = 0;
-    change([&](State::Decisions&) { there = state_.counts(url.origin()).idle; });
+    change([&](Decisions&) { there = state_.counts(url.origin()).idle; });
     // Each is a waiter that only a new connection serves; they are dialled side by side.
     std::deque<QueuePlace> places;
     for (std::size_t i = there; i < count; ++i) {
@@ -178,7 +190,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     draining_.store(true);
     const auto quiet = std::make_shared<Wakeup>();
     bool waits = false;
-    change([&](State::Decisions& decisions) {
+    change([&](Decisions& decisions) {
+      drainers_.reserve(drainers_.size() + 1);
       state_.close(false, decisions);
       waits = !state_.quiet();
       if (waits) drainers_.push_back(quiet);
@@ -194,25 +207,23 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     if (expires <= now)
       return discard(
           slot, hint == Duration::zero() ? CloseReason::not_kept : CloseReason::lifetime_expired);
-    change([&](State::Decisions& decisions) { state_.release(slot, now, expires, decisions); });
+    change([&](Decisions& decisions) { state_.release(slot, now, expires, decisions); });
   }
 
   /// Takes a connection back that must not be used again.
   void discard(Slot& slot, CloseReason reason) noexcept {
-    change([&](State::Decisions& decisions) { state_.discard(slot, reason, decisions); });
+    change([&](Decisions& decisions) { state_.discard(slot, reason, decisions); });
   }
 
   void close_idle() noexcept {
-    change([&](State::Decisions& decisions) {
-      state_.close_idle(CloseReason::client_closed, decisions);
-    });
+    change([&](Decisions& decisions) { state_.close_idle(CloseReason::client_closed, decisions); });
   }
 
   /// From now on nothing is kept; with `now_too`, what is in flight fails with
   /// `Errc::client_closed`.
   void close(bool now_too) noexcept {
     if (now_too) closed_.store(true);
-    change([&](State::Decisions& decisions) { state_.close(now_too, decisions); });
+    change([&](Decisions& decisions) { state_.close(now_too, decisions); });
     if (now_too) deadlines_->close_all();
   }
   const Timeouts& timeouts() const noexcept { return options_.timeouts; }
@@ -231,6 +242,71 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
  private:
   static constexpr std::chrono::seconds long_wait{10};
 
+  /// What a change of the state has decided, chained through the objects themselves: nothing is
+  /// allocated, so that giving a connection back cannot fail. What concerns tickets and slots,
+  /// which may be gone once the lock is, is done at once; the rest when this is destroyed, after
+  /// unlocking.
+  class Decisions {
+   public:
+    /// @param failure what waiters that fail are told.
+    Decisions(PoolCore& pool, std::error_code failure, const Error* error) noexcept
+        : pool_(pool), failure_(failure), error_(error) {}
+    Decisions(const Decisions&) = delete;
+    Decisions& operator=(const Decisions&) = delete;
+    ~Decisions() {
+      while (auto connection = std::move(closing_)) {
+        closing_ = std::move(connection->next_closing);
+        pool_.close(std::move(connection));
+      }
+      while (const auto waiter = std::move(woken_)) {
+        woken_ = std::move(waiter->next_woken);
+        waiter->fire();
+      }
+      while (Slot* slot = dials_) {
+        dials_ = slot->next_dial;
+        pool_.start_dial(*slot);
+      }
+    }
+
+    void granted(const Waiter& waiter) noexcept {
+      append(woken_end_, waiter, &PoolWaiter::next_woken);
+    }
+    void failed(const Waiter& waiter) noexcept {
+      waiter->failed = failure_;
+      if (error_) waiter->failure = *error_;
+      append(woken_end_, waiter, &PoolWaiter::next_woken);
+    }
+    void dial(Slot& slot, const Waiter& waiter) noexcept {
+      waiter->watch->enter(Phase::connect, no_timeout);
+      slot.dialled_for = waiter;
+      *dials_end_ = &slot;
+      dials_end_ = &slot.next_dial;
+    }
+    void closing(std::unique_ptr<PooledConnection> connection, const std::string&,
+                 CloseReason reason) noexcept {
+      connection->close_reason = reason;
+      append(closing_end_, std::move(connection), &PooledConnection::next_closing);
+    }
+    void abandoned(Slot& slot) noexcept { pool_.deadlines_->close(&slot); }
+
+   private:
+    template <class Pointer, class Next>
+    static void append(Pointer*& end, Pointer item, Next next) noexcept {
+      *end = std::move(item);
+      end = &((**end).*next);
+    }
+
+    PoolCore& pool_;
+    const std::error_code failure_;
+    const Error* const error_;
+    Waiter woken_;
+    Waiter* woken_end_ = &woken_;
+    Slot* dials_ = nullptr;
+    Slot** dials_end_ = &dials_;
+    std::unique_ptr<PooledConnection> closing_;
+    std::unique_ptr<PooledConnection>* closing_end_ = &closing_;
+  };
+
   /// A place in the queue that is left whatever happens to the coroutine that holds it.
   class QueuePlace {
    public:
@@ -247,7 +323,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     QueuePlace& operator=(const QueuePlace&) = delete;
     ~QueuePlace() {
       if (Slot* slot = leave()) {
-        pool_.change([&](State::Decisions& decisions) {
+        pool_.change([&](Decisions& decisions) {
           pool_.state_.release(*slot, Clock::now(), slot->expires, decisions);
         });
       }
@@ -256,7 +332,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     PoolWaiter& waiter() noexcept { return *ticket_.waiter; }
 
     bool enqueue(std::string_view origin) {
-      pool_.change([&](State::Decisions& decisions) {
+      pool_.change([&](Decisions& decisions) {
         if (pool_.refuses()) return;
         queued_ = true;
         pool_.state_.enqueue(ticket_, origin, Clock::now(), decisions);
@@ -268,6 +344,10 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     Result<Slot*> outcome(const Watch& watch) {
       if (Slot* slot = leave()) return slot;
       if (waiter().failure) return *waiter().failure;
+      if (const std::error_code code = waiter().failed) {
+        if (code.category() == errc_category()) return Error(static_cast<Errc>(code.value()));
+        return Error(Errc::connect_failed, {}, code);
+      }
       if (watch.ended()) return watch.error();
       return Error(Errc::cancelled);
     }
@@ -277,8 +357,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       watch_.leave();
       if (!std::exchange(queued_, false)) return nullptr;
       Slot* slot = nullptr;
-      pool_.change(
-          [&](State::Decisions& decisions) { slot = pool_.state_.leave(ticket_, decisions); });
+      pool_.change([&](Decisions& decisions) { slot = pool_.state_.leave(ticket_, decisions); });
       return slot;
     }
 
@@ -292,35 +371,62 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   struct DialGuard {
     PoolCore& pool;
     Slot* slot;
-    std::string origin;
-    std::uint64_t number;
+    std::string origin{};
     ~DialGuard() {
-      if (slot) fail(Error(Errc::cancelled));
+      if (slot) fail(make_error_code(Errc::cancelled));
     }
-    void fail(const Error& error) noexcept {
-      pool.failed_.fetch_add(1, std::memory_order_relaxed);
-      Event event{Event::Kind::connection_failed};
-      event.origin = origin;
-      event.number = number;
-      event.error = &error;
-      if (pool.options_.observer) observe(pool.options_.observer, event);
+    void fail(std::error_code code, const Error* error = nullptr) noexcept {
       Slot& failed = *std::exchange(slot, nullptr);
-      pool.change([&](State::Decisions& d) { pool.state_.dial_failed(failed, d); }, &error);
+      if (error && pool.options_.observer) {
+        Event event{Event::Kind::connection_failed};
+        event.origin = origin;
+        event.number = failed.number;
+        event.error = error;
+        observe(pool.options_.observer, event);
+      }
+      pool.fail_dial(failed, code, error);
     }
   };
+
+  void fail_dial(Slot& slot, std::error_code code, const Error* error = nullptr) noexcept {
+    failed_.fetch_add(1, std::memory_order_relaxed);
+    change([&](Decisions& d) { state_.dial_failed(slot, d); }, code, error);
+  }
+
+  void start_dial(Slot& slot) noexcept {
+    try {
+      asio::co_spawn(executor_, dial(shared_from_this(), &slot, std::move(slot.dialled_for)),
+                     asio::detached);
+    } catch (...) {
+      fail_dial(slot, out_of_memory());
+    }
+  }
+
+  static std::error_code out_of_memory() noexcept {
+    return std::make_error_code(std::errc::not_enough_memory);
+  }
 
   /// Opens a connection: the pool's own task, whoever wanted it.
   static asio::awaitable<void> dial(std::shared_ptr<PoolCore> self, Slot* slot,
                                     std::shared_ptr<PoolWaiter> waiter) {
     PoolCore& pool = *self;
-    DialGuard guard{pool, slot, slot->host->key, slot->number};
+    DialGuard guard{pool, slot};
+    guard.origin = slot->host->key;
+    const auto number = slot->number;
     if (pool.options_.observer) {
       Event event{Event::Kind::connection_opening};
       event.origin = guard.origin;
-      event.number = guard.number;
+      event.number = number;
       observe(pool.options_.observer, event);
     }
     Watch watch(*pool.deadlines_, slot, nullptr, Clock::time_point::max());
+    // From here on whoever abandons this dial finds its watch; before, it left a note.
+    watch.enter(Phase::resolve, no_timeout, nullptr);
+    if (pool.inspect([slot](const State&) { return slot->abandoned; })) {
+      watch.finish();
+      guard.fail(make_error_code(Errc::client_closed));
+      co_return;
+    }
     DialContext context(watch, waiter->host, waiter->port, waiter->resolve_limit,
                         waiter->connect_limit);
     waiter.reset();
@@ -330,21 +436,25 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       auto connected = co_await pool.options_.connector->connect(context);
       stream = std::move(connected);
       if (stream)
-        connection = std::make_unique<PooledConnection>(std::move(*stream), context.resolved_in,
-                                                        context.connected_in);
+        connection = std::make_unique<PooledConnection>(std::move(*stream), std::move(guard.origin),
+                                                        context.resolved_in, context.connected_in);
+    } catch (const std::bad_alloc&) {
+      watch.finish();
+      guard.fail(out_of_memory());
+      co_return;
     } catch (const std::exception& e) {
       stream = Error(Errc::connect_failed, e.what());
     }
     watch.finish();
     if (!stream) {
-      guard.fail(stream.error());
+      guard.fail(stream.error().code(), &stream.error());
       co_return;
     }
     pool.opened_.fetch_add(1, std::memory_order_relaxed);
     if (pool.options_.observer) {
       Event event{Event::Kind::connection_opened};
-      event.origin = guard.origin;
-      event.number = guard.number;
+      event.origin = connection->origin;
+      event.number = number;
       event.connection = connection->facts->id;
       event.duration = context.resolved_in + context.connected_in;
       observe(pool.options_.observer, event);
@@ -353,55 +463,39 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     const Limits& limits = pool.options_.limits;
     const auto expires = after(now, std::min(limits.idle_timeout, limits.max_lifetime));
     guard.slot = nullptr;
-    pool.change([&](State::Decisions& d) {
-      pool.state_.dialled(*slot, std::move(connection), now, expires, d);
-    });
+    pool.change(
+        [&](Decisions& d) { pool.state_.dialled(*slot, std::move(connection), now, expires, d); });
   }
 
   bool refuses() const noexcept { return closed_.load() || draining_.load(); }
 
   // ---- changing the state, and doing what that decided ----
 
-  /// Changes the state under the lock, and does what that decided.
-  /// @param error what waiters that fail by it are told.
+  /// Changes the state under the lock, and does what that decided, also if the change is cut short
+  /// by an exception.
+  /// @param failure, error what waiters that fail by it are told.
   template <class Function>
-  void change(Function function, const Error* error = nullptr) {
-    State::Decisions decisions;
+  void change(Function function, std::error_code failure = make_error_code(Errc::client_closed),
+              const Error* error = nullptr) {
     std::vector<std::shared_ptr<Wakeup>> drained;
     {
+      Decisions decisions(*this, failure, error);
       const std::lock_guard lock(mutex_);
       function(decisions);
-      finish_locked(decisions, error);
       if (!drainers_.empty() && state_.quiet()) drained.swap(drainers_);
     }
-    carry_out(decisions);
     for (const auto& drainer : drained) drainer->fire();
   }
 
-  /// What of the decisions concerns tickets and slots, which may be gone once the lock is.
-  void finish_locked(State::Decisions& decisions, const Error* error) {
-    for (auto& waiter : decisions.failed)
-      waiter->failure = error ? *error : Error(Errc::client_closed);
-    for (auto& [slot, waiter] : decisions.dials) waiter->watch->enter(Phase::connect, no_timeout);
-    for (Slot* slot : decisions.abandoned) deadlines_->close(slot);
-  }
-
-  void carry_out(State::Decisions& decisions) {
-    for (auto& closing : decisions.closing) {
-      closed_count_.fetch_add(1, std::memory_order_relaxed);
-      const auto id = closing.connection->facts->id;
-      closing.connection.reset();
-      if (!options_.observer) continue;
-      Event event{Event::Kind::connection_closed};
-      event.origin = closing.key;
-      event.connection = id;
-      event.reason = closing.reason;
-      observe(options_.observer, event);
-    }
-    for (auto& waiter : decisions.granted) waiter->fire();
-    for (auto& waiter : decisions.failed) waiter->fire();
-    for (auto& [slot, waiter] : decisions.dials)
-      asio::co_spawn(executor_, dial(shared_from_this(), slot, waiter), asio::detached);
+  void close(std::unique_ptr<PooledConnection> connection) noexcept {
+    closed_count_.fetch_add(1, std::memory_order_relaxed);
+    const std::string origin = std::move(connection->origin);
+    Event event{Event::Kind::connection_closed};
+    event.origin = origin;
+    event.connection = connection->facts->id;
+    event.reason = connection->close_reason;
+    connection.reset();
+    if (options_.observer) observe(options_.observer, event);
   }
 
   const asio::any_io_executor executor_;

@@ -31,6 +31,14 @@ namespace ferry::detail {
 ///   was served otherwise serves the next one, or becomes idle.
 /// - Each ticket causes at most one dial; so a server that cannot be reached is not dialled in a
 /// loop.
+/// - Only `enqueue` allocates, and it fails without a trace: whatever an event may come to later
+///   has its memory by then, so giving a connection back or giving up a wait cannot fail.
+///
+/// What is to be done goes to the event's `out`, outside the lock to be carried out. Its functions
+/// must not throw: `granted(waiter)`, its ticket holds a connection now; `failed(waiter)`, its
+/// ticket is out of the queue, with nothing; `dial(slot, waiter)`, begin this on behalf of that;
+/// `closing(connection, key, reason)`, close this; `abandoned(slot)`, a dial that nobody needs: end
+/// it early.
 ///
 /// The tickets that have a dial are always the first ones of their queue: dials are given out in
 /// order, and every way of leaving passes the leaver's dial on to the first ticket without one.
@@ -57,6 +65,10 @@ class PoolState {
     ListLinks<Slot> in_pool;  // Among all that are dialling, or all that are active.
     ListLinks<Slot> in_host;  // The key's idle connections, or its spare dials.
     std::size_t heap_index = static_cast<std::size_t>(-1);
+
+    // For whoever carries decisions out: on whose behalf it is dialled, and the next such slot.
+    Waiter dialled_for{};
+    Slot* next_dial = nullptr;
   };
 
   struct Ticket {
@@ -66,10 +78,11 @@ class PoolState {
     Ticket& operator=(const Ticket&) = delete;
 
     Waiter waiter;
-    bool fresh;               ///< Only a connection that has carried no request yet will do.
-    Host* host = nullptr;     ///< While it is in a queue.
-    Slot* granted = nullptr;  ///< The active slot that it was given.
-    Slot* dial = nullptr;     ///< The dial that it counts on.
+    bool fresh;                   ///< Only a connection that has carried no request yet will do.
+    Host* host = nullptr;         ///< While it is in a queue.
+    Slot* granted = nullptr;      ///< The active slot that it was given.
+    Slot* dial = nullptr;         ///< The dial that it counts on.
+    std::unique_ptr<Slot> place;  ///< Memory for a dial of its own, until that begins.
     std::uint64_t sequence = 0;
     ListLinks<Ticket> in_queue;
   };
@@ -85,21 +98,6 @@ class PoolState {
     IntrusiveList<Ticket, &Ticket::in_queue> queue;
     Ticket* first_without_dial = nullptr;
     std::size_t heap_index = static_cast<std::size_t>(-1);
-  };
-
-  struct Closing {
-    Connection connection;
-    std::string key;
-    CloseReason reason;
-  };
-
-  /// What is to be done, outside the lock.
-  struct Decisions {
-    std::vector<Waiter> granted;                  ///< Their tickets hold a connection now.
-    std::vector<std::pair<Slot*, Waiter>> dials;  ///< Begin these, on behalf of these.
-    std::vector<Closing> closing;                 ///< Close these.
-    std::vector<Waiter> failed;    ///< Their tickets are out of the queue, with nothing.
-    std::vector<Slot*> abandoned;  ///< Dials that nobody needs: end them early.
   };
 
   struct Counts {
@@ -123,7 +121,8 @@ class PoolState {
   }
 
   /// The warmest idle connection of this key, now active; nothing if there is none.
-  Slot* take(std::string_view key, Time now, Decisions& out) {
+  template <class Decisions>
+  Slot* take(std::string_view key, Time now, Decisions& out) noexcept {
     expire(now, out);
     const auto found = hosts_.find(key);
     if (found == hosts_.end() || found->second.idle.empty()) return nullptr;
@@ -135,15 +134,21 @@ class PoolState {
 
   /// Serves a ticket at once if an idle connection will do, which may have come since `take` found
   /// none; else puts it at the end of its key's queue, and starts what it takes to serve it.
+  template <class Decisions>
   void enqueue(Ticket& ticket, std::string_view key, Time now, Decisions& out) {
     if (Slot* slot = ticket.fresh ? nullptr : take(key, now, out)) {
       ticket.granted = slot;
-      out.granted.push_back(ticket.waiter);
+      out.granted(ticket.waiter);
       return;
     }
-    auto found = hosts_.find(key);
-    if (found == hosts_.end()) found = hosts_.try_emplace(std::string(key), key).first;
-    Host& host = found->second;
+    const auto found = hosts_.find(key);
+    const bool has_spare = found != hosts_.end() && !found->second.spare_dials.empty();
+    if (!has_spare) ticket.place = std::make_unique<Slot>();
+    by_expiry_.reserve(total_ + waiting_ + 1);
+    hungry_.reserve(hosts_.size() + 1);
+    Host& host = found != hosts_.end() ? found->second
+                                       : hosts_.try_emplace(std::string(key), key).first->second;
+    // From here on nothing can fail.
     ticket.host = &host;
     ticket.sequence = ++last_sequence_;
     host.queue.push_back(ticket);
@@ -160,7 +165,8 @@ class PoolState {
 
   /// A waiter gives up. @return the active slot that it had been granted, if it had; that is the
   /// caller's to release or discard.
-  Slot* leave(Ticket& ticket, Decisions& out) {
+  template <class Decisions>
+  Slot* leave(Ticket& ticket, Decisions& out) noexcept {
     if (ticket.host) {
       Host& host = *ticket.host;
       dequeue(ticket);
@@ -172,7 +178,8 @@ class PoolState {
   }
 
   /// An active connection comes back, fit for reuse until `expires`.
-  void release(Slot& slot, Time now, Time expires, Decisions& out) {
+  template <class Decisions>
+  void release(Slot& slot, Time now, Time expires, Decisions& out) noexcept {
     slot.idle_since = now;
     slot.expires = expires;
     slot.kept = true;
@@ -182,14 +189,16 @@ class PoolState {
   }
 
   /// An active connection comes back and is not to be used again.
-  void discard(Slot& slot, CloseReason reason, Decisions& out) {
+  template <class Decisions>
+  void discard(Slot& slot, CloseReason reason, Decisions& out) noexcept {
     close(slot, reason, out);
     pump(out);
     abandon_if_quiet(out);
   }
 
   /// A dial has succeeded.
-  void dialled(Slot& slot, Connection connection, Time now, Time expires, Decisions& out) {
+  template <class Decisions>
+  void dialled(Slot& slot, Connection connection, Time now, Time expires, Decisions& out) noexcept {
     slot.connection = std::move(connection);
     slot.opened = slot.idle_since = now;
     slot.expires = expires;
@@ -201,14 +210,15 @@ class PoolState {
   }
 
   /// A dial has failed: that is its own waiter's answer; others go on waiting for theirs.
-  void dial_failed(Slot& slot, Decisions& out) {
+  template <class Decisions>
+  void dial_failed(Slot& slot, Decisions& out) noexcept {
     Ticket* starter = slot.starter;
     end_dial(slot);
     Host& host = *slot.host;
     if (starter) {
       starter->dial = nullptr;
       dequeue(*starter);
-      out.failed.push_back(starter->waiter);
+      out.failed(starter->waiter);
     }
     --host.slots;
     --total_;
@@ -220,13 +230,15 @@ class PoolState {
   }
 
   /// Closes what is idle.
-  void close_idle(CloseReason reason, Decisions& out) {
+  template <class Decisions>
+  void close_idle(CloseReason reason, Decisions& out) noexcept {
     while (!by_expiry_.empty()) close(by_expiry_.top(), reason, out);
     pump(out);
   }
 
   /// From now on nothing is kept. With `now_too`, what waits fails and dials are abandoned.
-  void close(bool now_too, Decisions& out) {
+  template <class Decisions>
+  void close(bool now_too, Decisions& out) noexcept {
     limits_.max_idle = 0;
     closed_ = true;
     close_idle(CloseReason::client_closed, out);
@@ -234,7 +246,7 @@ class PoolState {
     for (auto& [key, host] : hosts_) {
       while (Ticket* ticket = host.queue.front()) {
         dequeue(*ticket);
-        out.failed.push_back(ticket->waiter);
+        out.failed(ticket->waiter);
       }
       update_hungry(host);
     }
@@ -274,7 +286,8 @@ class PoolState {
   // ---- serving ----
 
   /// Gives an active slot to the key's first waiter, or lets it idle, or closes it.
-  void settle(Slot& slot, bool fresh, Decisions& out) {
+  template <class Decisions>
+  void settle(Slot& slot, bool fresh, Decisions& out) noexcept {
     Host& host = *slot.host;
     Ticket* ticket = host.queue.front();
     while (ticket && ticket->fresh && !fresh) ticket = host.queue.next(*ticket);
@@ -286,7 +299,7 @@ class PoolState {
       }
       dequeue(*ticket);
       ticket->granted = &slot;
-      out.granted.push_back(ticket->waiter);
+      out.granted(ticket->waiter);
       update_hungry(host);
       return;
     }
@@ -312,7 +325,8 @@ class PoolState {
   }
 
   /// Starts dials while there are waiters without one and places for them, longest waiting first.
-  void pump(Decisions& out) {
+  template <class Decisions>
+  void pump(Decisions& out) noexcept {
     while (!hungry_.empty()) {
       if (total_ >= limits_.max_connections) {
         if (by_expiry_.empty()) return;
@@ -320,16 +334,15 @@ class PoolState {
       }
       Host& host = hungry_.top();
       Ticket& ticket = *host.first_without_dial;
-      out.dials.reserve(out.dials.size() + 1);
-      auto slot = std::make_unique<Slot>();
-      slot->host = &host;
-      slot->number = ++host.opened;
-      out.dials.emplace_back(slot.get(), ticket.waiter);
-      dialling_.push_back(*slot);
+      Slot& slot = *ticket.place.release();
+      slot.host = &host;
+      slot.number = ++host.opened;
+      dialling_.push_back(slot);
       ++host.slots;
       ++host.dials;
       ++total_;
-      bind(ticket, *slot.release());
+      bind(ticket, slot);
+      out.dial(slot, ticket.waiter);
       host.first_without_dial = host.queue.next(ticket);
       update_hungry(host);
     }
@@ -391,9 +404,10 @@ class PoolState {
   }
 
   /// Takes an active or idle slot out of the pool.
-  void close(Slot& slot, CloseReason reason, Decisions& out) {
+  template <class Decisions>
+  void close(Slot& slot, CloseReason reason, Decisions& out) noexcept {
     Host& host = *slot.host;
-    out.closing.push_back({std::move(slot.connection), host.key, reason});
+    out.closing(std::move(slot.connection), host.key, reason);
     if (slot.state == Slot::State::idle)
       remove_idle(slot);
     else
@@ -405,7 +419,8 @@ class PoolState {
     forget_if_empty(host);
   }
 
-  void expire(Time now, Decisions& out) {
+  template <class Decisions>
+  void expire(Time now, Decisions& out) noexcept {
     bool freed = false;
     while (!by_expiry_.empty() && by_expiry_.top_key().first <= now) {
       Slot& slot = by_expiry_.top();
@@ -419,20 +434,22 @@ class PoolState {
 
   /// With nothing in flight nobody would be served by the dials under way, and they would keep the
   /// program running: they end.
-  void abandon_if_quiet(Decisions& out) {
+  template <class Decisions>
+  void abandon_if_quiet(Decisions& out) noexcept {
     if (active_.empty() && waiting_ == 0) abandon_dials(out);
   }
-  void abandon_dials(Decisions& out) {
+  template <class Decisions>
+  void abandon_dials(Decisions& out) noexcept {
     for (Slot* slot = dialling_.front(); slot; slot = dialling_.next(*slot)) {
       if (slot->abandoned) continue;
-      out.abandoned.push_back(slot);
       slot->abandoned = true;
       slot->host->spare_dials.remove(*slot);
+      out.abandoned(*slot);
     }
   }
 
   /// Keeps `hungry_` what it is: the keys with waiters that a new dial would serve.
-  void update_hungry(Host& host) {
+  void update_hungry(Host& host) noexcept {
     const bool hungry = host.first_without_dial && host.slots < limits_.max_connections_per_host;
     if (hungry_.contains(host)) {
       if (hungry)
@@ -444,7 +461,7 @@ class PoolState {
     }
   }
 
-  void forget_if_empty(Host& host) {
+  void forget_if_empty(Host& host) noexcept {
     if (host.slots == 0 && host.queue.empty() && hosts_.size() > max_empty_hosts)
       hosts_.erase(hosts_.find(host.key));
   }

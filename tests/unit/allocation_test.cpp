@@ -1,0 +1,264 @@
+// Every allocation of the values, of the decisions and of the pool's state fails once. Then
+// std::bad_alloc is thrown, nothing leaks (LeakSanitizer sees it), and what was being changed is as
+// it was before.
+
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <new>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <ferry/detail/h1_encoder.hpp>
+#include <ferry/detail/h1_parser.hpp>
+#include <ferry/event.hpp>
+#include <ferry/options.hpp>
+#include <ferry/request.hpp>
+
+#include "support/failing_new.hpp"
+#include "support/pool_decisions.hpp"
+
+namespace {
+
+thread_local int countdown = 0;  // The allocation that makes it 0 fails; none does if it is 0.
+thread_local bool failed = false;
+
+void* allocate(std::size_t size) {
+  if (countdown > 0 && --countdown == 0) {
+    failed = true;
+    throw std::bad_alloc();
+  }
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate(size); }
+void* operator new[](std::size_t size) { return allocate(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace test {
+
+FailingNew::FailingNew(int nth) noexcept {
+  failed = false;
+  countdown = nth;
+}
+FailingNew::~FailingNew() { countdown = 0; }
+bool FailingNew::happened() noexcept { return failed; }
+
+SparedFromFailing::SparedFromFailing() noexcept : countdown_(std::exchange(countdown, 0)) {}
+SparedFromFailing::~SparedFromFailing() { countdown = countdown_; }
+
+}  // namespace test
+
+namespace {
+
+using test::FailingNew;
+
+/// Calls `action` with its first allocation failing, then with its second, until none is left;
+/// `check` looks at what a failure has left behind. @return how many there were.
+template <class Action, class Check>
+int fail_each(Action action, Check check) {
+  for (int n = 1;; ++n) {
+    REQUIRE(n < 1000);
+    bool threw = false;
+    try {
+      const FailingNew failing(n);
+      action();
+    } catch (const std::bad_alloc&) {
+      threw = true;
+    }
+    if (!FailingNew::happened()) {
+      CHECK_FALSE(threw);
+      return n - 1;
+    }
+    CHECK(threw);
+    check();
+  }
+}
+template <class Action>
+int fail_each(Action action) {
+  return fail_each(action, [] {});
+}
+
+const std::string long_text(100, 'x');  // Longer than what a string holds without allocating.
+const std::string long_url = "http://USER:secret@example.COM/a/../b c/" + long_text + "?q=\"1\"#f";
+
+std::string text_of(const ferry::Headers& headers) {
+  std::string text;
+  for (const auto [name, value] : headers) text.append(name).append("=").append(value).append(";");
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("no memory for a URL") {
+  CHECK(fail_each([] { (void)ferry::Url::parse(long_url).value(); }) > 0);
+  CHECK(fail_each([] { (void)ferry::Url::parse("http://a\\\\b/" + long_text); }) > 0);
+  const auto base = ferry::Url::parse("http://test/" + long_text).value();
+  CHECK(fail_each([&] { (void)base.resolve("../x?" + long_text).value(); }) > 0);
+
+  auto url = base;
+  CHECK(fail_each([&] { url.add_query("name", long_text); }, [&] { CHECK(url == base); }) > 0);
+}
+
+TEST_CASE("no memory for header fields: they stay as they were") {
+  ferry::Headers headers;
+  headers.add("A", "1").add("Long", long_text).add("a", "2");
+  const auto before = text_of(headers);
+  const auto unchanged = [&] { CHECK(text_of(headers) == before); };
+  ferry::Headers changed = headers;
+  CHECK(fail_each([&] { (void)ferry::Headers(headers); }) > 0);
+  CHECK(fail_each([&] { headers.add(long_text, long_text); }, unchanged) > 0);
+  headers = changed;
+  CHECK(fail_each([&] { headers.set("a", long_text + long_text); }, unchanged) > 0);
+  CHECK(headers.get_all("A").size() == 1);
+  CHECK(fail_each([&] { (void)headers.get_all("A"); }) > 0);
+}
+
+TEST_CASE("no memory for an error, a request, options") {
+  const ferry::Error error(ferry::Errc::connection_lost, long_text);
+  CHECK(fail_each([] {
+          const ferry::Error made(ferry::Errc::connect_failed, std::string(long_text),
+                                  std::make_error_code(std::errc::timed_out));
+          (void)made.at(ferry::Phase::connect, std::string(long_text), 2, true, 5);
+        }) > 5);
+  CHECK(fail_each([&] {
+          const ferry::Error copy = error;
+          (void)copy;
+        }) == 0);  // As it must be.
+
+  auto request = ferry::Request::get(long_url);
+  CHECK(fail_each([&] { request.header("Name", long_text).query("q", long_text); }) > 0);
+  CHECK(fail_each([&] { request.body(ferry::json(long_text)); }) > 0);
+  CHECK(fail_each([&] { (void)request.target(ferry::Url()); }) > 0);
+  ferry::ClientOptions options;
+  options.base_url = long_text;
+  options.headers.add("Name", long_text);
+  CHECK(fail_each([&] { (void)ferry::ClientOptions(options); }) > 1);
+}
+
+TEST_CASE("no memory to print an event") {
+  // An observer must not break a request, whatever it throws.
+  ferry::Event event{ferry::Event::Kind::connection_opening};
+  event.origin = "http://test";
+  const ferry::Observer observer = [](const ferry::Event& e) {
+    (void)std::string(long_text + std::string(e.origin));
+  };
+  const FailingNew failing(1);
+  ferry::detail::observe(observer, event);
+  CHECK(FailingNew::happened());
+}
+
+TEST_CASE("no memory to write a request's head") {
+  const auto url = ferry::Url::parse("http://test/" + long_text).value();
+  ferry::Headers headers;
+  headers.add("Name", long_text);
+  const ferry::Headers none;
+  CHECK(fail_each([&] {
+          std::string out;
+          ferry::detail::encode_head(
+              {ferry::Method::get(), url, headers, none, long_text, {}, 0, false, false}, out);
+        }) > 1);
+}
+
+TEST_CASE("no memory to parse a response") {
+  using namespace ferry::detail;
+  const std::string bytes = "HTTP/1.1 103 Early Hints\r\nLink: " + long_text +
+                            "\r\n\r\nHTTP/1.1 200 A reason that is not all that "
+                            "short\r\nTransfer-Encoding: chunked\r\nA: " +
+                            long_text + "\r\n\r\n40\r\n" + std::string(64, 'b') +
+                            "\r\n0\r\nTrailer: " + long_text + "\r\n\r\n";
+  for (const std::size_t split : {std::size_t(1), std::size_t(50), bytes.size()}) {
+    CHECK(fail_each([&] {
+            H1Parser parser;
+            ResponseMessage message;
+            parser.start(message, false, {64 * 1024, 128, 1 << 20});
+            auto step = H1Parser::Step::need_more;
+            for (std::size_t at = 0; at < bytes.size();) {
+              const auto [used, next] = parser.feed(std::string_view(bytes).substr(at, split));
+              at += used;
+              step = next;
+            }
+            if (step != H1Parser::Step::message_done) std::abort();
+          }) > 5);
+  }
+}
+
+TEST_CASE("no memory for a place in the queue: the pool is as it was, and goes on") {
+  // Only a waiter that comes may fail. All other events are noexcept: had they to allocate, the
+  // program would end here.
+  ferry::Limits limits;
+  limits.max_connections = 3;
+  for (int n = 1, failures = 1; failures > 0; ++n) {
+    REQUIRE(n < 100);
+    failures = 0;
+    test::Pool pool(limits);
+    test::Pool::Time now{};
+    std::vector<std::unique_ptr<test::Pool::Ticket>> waiting;
+    std::vector<test::Pool::Slot*> dials;
+    std::vector<test::Pool::Slot*> held;
+    const auto carry_out = [&](test::PoolDecisions& out) {
+      const test::SparedFromFailing spared;
+      for (const auto& [slot, waiter] : out.dials) dials.push_back(slot);
+      for (const int waiter : out.grants) {
+        const auto at = std::find_if(waiting.begin(), waiting.end(),
+                                     [&](const auto& t) { return t->waiter == waiter; });
+        test::PoolDecisions none;
+        held.push_back(pool.leave(**at, none));
+        waiting.erase(at);
+      }
+    };
+    const FailingNew failing(n);
+    for (int step = 0; step < 60; ++step) {
+      test::PoolDecisions out;
+      if (step % 3 < 2) {
+        const auto before = pool.counts();
+        std::unique_ptr<test::Pool::Ticket> ticket;
+        std::string key;
+        {
+          const test::SparedFromFailing spared;
+          ticket = std::make_unique<test::Pool::Ticket>(step);
+          key = "http://a-rather-long-name.example:" + std::to_string(step % 5);
+        }
+        try {
+          pool.enqueue(*ticket, key, now, out);
+          const test::SparedFromFailing spared;
+          waiting.push_back(std::move(ticket));
+        } catch (const std::bad_alloc&) {
+          ++failures;
+          const auto after = pool.counts();
+          CHECK(after.waiting == before.waiting);
+          CHECK(after.active + after.idle + after.dialling ==
+                before.active + before.idle + before.dialling);
+        }
+      } else if (!dials.empty()) {
+        test::Pool::Slot* slot = dials.front();
+        dials.erase(dials.begin());
+        if (step % 2 == 0)
+          pool.dialled(*slot, step, now, test::Pool::Time::max(), out);
+        else
+          pool.dial_failed(*slot, out);
+      }
+      carry_out(out);
+      if (step % 4 == 3 && !held.empty()) {
+        test::PoolDecisions given;
+        pool.release(*held.back(), now, test::Pool::Time::max(), given);
+        held.pop_back();
+        carry_out(given);
+      }
+      std::erase_if(waiting, [](const auto& t) { return t->host == nullptr && !t->granted; });
+    }
+    test::PoolDecisions out;
+    pool.close(true, out);
+    for (test::Pool::Slot* slot : held) pool.discard(*slot, ferry::CloseReason::failed, out);
+    for (test::Pool::Slot* slot : dials) pool.dial_failed(*slot, out);
+    CHECK(pool.quiet());
+    CHECK(pool.counts().idle == 0);
+    if (failures == 0) CHECK(n > 10);
+  }
+}
