@@ -56,6 +56,11 @@ class Peer {
     char byte;
     while (!error) co_await socket_.async_read_some(asio::buffer(&byte, 1), token);
   }
+  /// Ends this side of the connection; the other may go on.
+  void finish() {
+    std::error_code ignored;
+    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  }
   void reset() {
     socket_.set_option(asio::socket_base::linger(true, 0));
     socket_.close();

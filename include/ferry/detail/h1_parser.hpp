@@ -367,6 +367,11 @@ class H1Parser {
     return HPE_PAUSED;
   }
   int on_status(std::string_view piece) {
+    for (const char c : piece) {
+      if (!is_control(c) || c == '\t') continue;
+      fail(Errc::malformed_response, "the reason phrase has a control character");
+      return -1;
+    }
     message_->reason.append(piece);
     return 0;
   }

@@ -38,7 +38,8 @@ class Script {
 
   std::deque<std::string> responses;
   End end = End::eof;
-  std::size_t read_size = static_cast<std::size_t>(-1);   ///< No read returns more.
+  std::size_t read_size = static_cast<std::size_t>(-1);  ///< No read returns more.
+  std::deque<std::size_t> read_sizes;                    ///< Of the next reads; before `read_size`.
   std::size_t write_size = static_cast<std::size_t>(-1);  ///< No write takes more.
   bool writes_block = false;  ///< Non-blocking writes always "would block", as over TLS.
   int fail_at = 0;            ///< This operation, counted from 1, fails; 0: none does.
@@ -98,7 +99,12 @@ class ScriptedStream final : public Stream {
                                                : std::error_code(asio::error::eof);
       return 0;
     }
-    const auto count = std::min({buffer.size(), script.read_size, script.readable.size()});
+    std::size_t most = script.read_size;
+    if (!script.read_sizes.empty()) {
+      most = script.read_sizes.front();
+      script.read_sizes.pop_front();
+    }
+    const auto count = std::min({buffer.size(), most, script.readable.size()});
     std::memcpy(buffer.data(), script.readable.data(), count);
     script.readable.erase(0, count);
     return count;
