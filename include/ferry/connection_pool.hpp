@@ -191,29 +191,40 @@ class ConnectionPool {
     call.client->base = call.url;
     return call;
   }
-  static Error explain(const Error& error, const Url& url, const detail::Watch& watch) {
-    return error.at(detail::phase_of(error, watch), std::string(url.origin()), 1, false, 0);
-  }
-
   static asio::awaitable<Lease> acquire_from(std::shared_ptr<detail::PoolCore> core, Origin origin,
                                              RequestOptions options) {
     const Call call = prepare(*core, origin, options);
+    const auto held = std::make_shared<detail::HeldConnection>(core, nullptr, call.client);
+    detail::PoolCore::Lease lease(*core);
     detail::Watch watch(core->deadlines(), core.get(), nullptr,
                         detail::after(detail::Clock::now(), call.timeouts.total));
     const Observer no_observer;
-    auto slot = co_await core->acquire(call.url, false, call.timeouts, watch, no_observer);
-    if (!slot) throw explain(slot.error(), call.url, watch);
-    co_return Lease(std::make_shared<detail::HeldConnection>(core, *slot, call.client));
+    std::optional<Error> failure;
+    try {
+      failure = co_await core->acquire(call.url, lease, call.timeouts, watch, no_observer);
+    } catch (const std::system_error& e) {
+      if (e.code() != asio::error::operation_aborted) throw;
+      failure.emplace(Errc::cancelled);
+    }
+    if (failure)
+      throw failure->at(detail::phase_of(*failure, watch), std::string(call.url.origin()), 1, false,
+                        0);
+    held->slot = lease.detach();
+    co_return Lease(held);
   }
 
   static asio::awaitable<std::size_t> warm_up(std::shared_ptr<detail::PoolCore> core, Origin origin,
                                               std::size_t count, RequestOptions options) {
     const Call call = prepare(*core, origin, options);
-    detail::Watch watch(core->deadlines(), core.get(), nullptr,
-                        detail::after(detail::Clock::now(), call.timeouts.total));
-    const auto opened = co_await core->warm(call.url, count, call.timeouts, watch);
-    if (!opened) throw explain(opened.error(), call.url, watch);
-    co_return *opened;
+    const auto total = detail::after(detail::Clock::now(), call.timeouts.total);
+    try {
+      const auto opened = co_await core->warm(call.url, count, call.timeouts, total);
+      if (!opened) throw opened.error();
+      co_return *opened;
+    } catch (const std::system_error& e) {
+      if (e.code() != asio::error::operation_aborted) throw;
+      throw Error(Errc::cancelled).at(Phase::pool, std::string(call.url.origin()), 1, false, 0);
+    }
   }
 
   static asio::awaitable<void> drained(std::shared_ptr<detail::PoolCore> core) {

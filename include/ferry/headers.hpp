@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -174,6 +175,7 @@ class Headers {
   /// Adds a field behind those that are there, even if one has the same name.
   /// @throws Error `Errc::invalid_header`; nothing is changed then.
   Headers& add(std::string_view name, std::string_view value) {
+    if (is_own(name) || is_own(value)) return add(std::string(name), std::string(value));
     check(name, value);
     arena_.append(name, detail::trim_ows(value));
     return *this;
@@ -182,6 +184,7 @@ class Headers {
   /// Makes this the only field of its name, in the place of the first one that there was.
   /// @throws Error `Errc::invalid_header`; nothing is changed then.
   Headers& set(std::string_view name, std::string_view value) {
+    if (is_own(name) || is_own(value)) return set(std::string(name), std::string(value));
     check(name, value);
     const auto first = find(name);
     if (first == end()) {
@@ -194,7 +197,9 @@ class Headers {
   }
 
   /// Removes all fields of this name. @return how many there were.
-  std::size_t remove(std::string_view name) { return remove_from(0, name); }
+  std::size_t remove(std::string_view name) {
+    return is_own(name) ? remove_from(0, std::string(name)) : remove_from(0, name);
+  }
 
   /// The value of the first field of this name, or nothing.
   std::optional<std::string_view> get(std::string_view name) const noexcept {
@@ -240,6 +245,13 @@ class Headers {
  private:
   static void check(std::string_view name, std::string_view value) {
     if (auto error = detail::check_field(name, value)) throw *error;
+  }
+
+  /// True for a view into these fields, which a change would move.
+  bool is_own(std::string_view text) const noexcept {
+    const std::string& bytes = arena_.bytes();
+    const std::less<const char*> before;
+    return !before(text.data(), bytes.data()) && before(text.data(), bytes.data() + bytes.size());
   }
 
   std::size_t remove_from(std::size_t offset, std::string_view name) {

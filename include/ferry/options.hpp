@@ -49,8 +49,10 @@ struct Limits {
   std::size_t max_connections = 100;  ///< Open or being opened, over all hosts. Not 0.
   std::size_t max_connections_per_host = no_limit;  ///< Open or being opened to one origin. Not 0.
   std::size_t max_idle = no_limit;  ///< Kept for reuse, over all hosts; 0 keeps none.
-  Duration idle_timeout = std::chrono::seconds(4);  ///< A kept connection is not used after this.
-  Duration max_lifetime = no_timeout;               ///< A connection is not used again after this.
+  /// A kept connection is not used after this; where the server says how long it keeps it
+  /// (`Keep-Alive: timeout=N`), N - 1 seconds stand instead, at most 10 minutes.
+  Duration idle_timeout = std::chrono::seconds(4);
+  Duration max_lifetime = no_timeout;  ///< A connection is not used again after this.
   /// Bytes of a response's head, the interim (1xx) heads before it included; trailers have as much.
   std::size_t max_head_size = 64 * 1024;
   std::size_t max_fields = 128;  ///< Header fields of a response; likewise trailers.

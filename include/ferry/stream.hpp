@@ -39,6 +39,14 @@ class Stream : public Abortable {
  public:
   virtual ~Stream() = default;
 
+  /// Writes what can be taken of these buffers, waiting if need be, or returns 0 without an error
+  /// as soon as something can be read: a server may answer before it has read all. A stream that
+  /// cannot wait for both just writes.
+  virtual asio::awaitable<std::size_t> write_some_or_wait_readable(
+      std::span<const asio::const_buffer> buffers, std::error_code& error) {
+    return write_some(buffers, error);
+  }
+
   /// Reads what is there, at least a byte, waiting for it if need be.
   virtual asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
                                                  std::error_code& error) = 0;

@@ -1,5 +1,6 @@
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <asio/bind_cancellation_slot.hpp>
@@ -395,6 +396,11 @@ TEST_CASE("bad input is refused before anything is sent") {
         Errc::invalid_header);
   CHECK(refused(Request::get("http://test/").header("Content-Length", "5")) ==
         Errc::invalid_header);
+  CHECK(refused(Request::post("http://test/", ferry::Body("x", "text/plain\r\nX: hunter2"))) ==
+        Errc::invalid_header);
+  for (const char* host :
+       {"user:hunter2@h", "h/hunter2", "h:80:90", "<h>", "h#", "h?hunter2", "a b"})
+    CHECK(refused(Request::get("http://test/").header("Host", host)) == Errc::invalid_header);
   CHECK(refused(Request::get("http://test/"), {.read_timeout = -1s}) == Errc::invalid_option);
   ClientOptions options;
   options.limits.max_connections = 0;
@@ -652,4 +658,175 @@ TEST_CASE("[40] a context destroyed at every suspension point leaks nothing") {
     context.reset();
     CHECK(slow.use_count() <= 2);  // This one and the connector's.
   }
+}
+
+TEST_CASE("a client's own Host and Connection are sent, and heeded") {
+  ClientOptions options;
+  options.headers.add("Host", "virtual.example").add("Connection", "close");
+  auto seen = script({ok("x")});
+  Scripted s(seen, options);
+  CHECK(s.get());
+  CHECK(seen->written.starts_with("GET / HTTP/1.1\r\nHost: virtual.example\r\n"));
+  CHECK(s.pool() == none);
+  options.headers.set("Host", "user:secret@h");
+  CHECK_THROWS_AS(Client(s.context, options), ferry::Error);
+}
+
+TEST_CASE("[14] trailers have a limit of their own") {
+  ClientOptions options;
+  options.limits.max_head_size = 1024;
+  const auto with_trailer = [](std::size_t size) {
+    return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: " +
+           std::string(size, 'x') + "\r\n\r\n";
+  };
+  Scripted s(script({with_trailer(1000), with_trailer(1020)}), options);
+  CHECK(s.get());
+  CHECK(code_of(s.get()) == Errc::head_too_large);
+}
+
+TEST_CASE("a cancelled request says how much of it was sent") {
+  for (const bool before : {true, false}) {
+    auto silent = script({});
+    Scripted s(silent);
+    asio::cancellation_signal signal;
+    ferry::Result<ferry::Response> result;
+    asio::co_spawn(s.context, s.client->try_send(Request::post("http://test/", ferry::Body("pay"))),
+                   asio::bind_cancellation_slot(
+                       signal.slot(), [&](std::exception_ptr, ferry::Result<ferry::Response> r) {
+                         result = std::move(r);
+                       }));
+    if (before)
+      s.context.poll_one();
+    else
+      s.context.poll();
+    signal.emit(asio::cancellation_type::terminal);
+    s.context.restart();
+    s.context.run();
+    CHECK(code_of(result) == Errc::cancelled);
+    CHECK(result.error().bytes_sent() == silent->written.size());
+    CHECK(silent->written.empty() == before);
+  }
+}
+
+TEST_CASE("[37] [60] who gives up as a connection is handed over gives it back unharmed") {
+  auto one = script({ok("first"), ok("third")});
+  ClientOptions options;
+  options.limits.max_connections = 1;
+  Scripted s(one, options);
+  asio::cancellation_signal signal;
+  ferry::Result<ferry::Response> second;
+  asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/1")),
+                 [&](std::exception_ptr, ferry::Result<ferry::Response> first) {
+                   CHECK(first);
+                   // The second has the connection by now, and does not know it yet.
+                   CHECK(s.pool() == "http://test: 1 active, 0 idle, 0 waiting");
+                   signal.emit(asio::cancellation_type::terminal);
+                 });
+  asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/2")),
+                 asio::bind_cancellation_slot(
+                     signal.slot(), [&](std::exception_ptr, ferry::Result<ferry::Response> r) {
+                       second = std::move(r);
+                     }));
+  s.context.run();
+  CHECK(code_of(second) == Errc::cancelled);
+  CHECK_FALSE(one->closed);
+  CHECK(s.pool() == idle);
+  CHECK(s.get()->body() == "third");
+}
+
+TEST_CASE("[60] time that runs out as a connection is handed over is the pool's") {
+  ClientOptions options;
+  options.limits.max_connections = 1;
+  auto one = script({ok("first"), ok("third")});
+  Scripted s(one, options);
+  ferry::Result<ferry::Response> second;
+  asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/1")),
+                 [&](std::exception_ptr, ferry::Result<ferry::Response> first) {
+                   CHECK(first);
+                   const auto due = std::chrono::steady_clock::now() + 60ms;
+                   while (std::chrono::steady_clock::now() < due) std::this_thread::yield();
+                 });
+  asio::co_spawn(
+      s.context, s.client->try_send(Request::get("http://test/2"), {.pool_timeout = 50ms}),
+      [&](std::exception_ptr, ferry::Result<ferry::Response> r) { second = std::move(r); });
+  s.context.run();
+  // Both may have happened first; what must not is another phase's error, or a lost connection.
+  if (!second) CHECK(code_of(second) == Errc::pool_timeout);
+  CHECK_FALSE(one->closed);
+  CHECK(s.pool() == idle);
+}
+
+TEST_CASE("[31] draining waits for a request that is sent once more") {
+  Scripted s({script({ok("one")}, Script::End::eof), script({ok("two")})});
+  CHECK(s.get()->body() == "one");
+  const ferry::ConnectionPool pool = s.client->pool();
+  bool drained = false;
+  ferry::Result<ferry::Response> second;
+  asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/")),
+                 [&](std::exception_ptr, ferry::Result<ferry::Response> r) {
+                   CHECK_FALSE(drained);
+                   second = std::move(r);
+                 });
+  s.context.restart();
+  s.context.poll_one();
+  asio::co_spawn(s.context, pool.drain(), [&](std::exception_ptr) { drained = true; });
+  s.context.run();
+  CHECK(drained);
+  REQUIRE(second);
+  CHECK(second->body() == "two");
+  CHECK(code_of(s.get()) == Errc::client_closed);
+}
+
+TEST_CASE("[37] at the limit of its host a retry gets its new connection") {
+  ClientOptions options;
+  options.limits.max_connections_per_host = 2;
+  auto stale = script({ok("one")}, Script::End::eof);
+  Scripted s({stale, script({ok("busy"), ok("wrong")}), script({ok("new")})}, options);
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    const auto warmed = co_await s.client->pool().warm("http://test", 2);
+    CHECK(warmed == 2);
+  });
+  // The last one that was opened is the first to be used.
+  CHECK(s.get()->body() == "busy");
+  s.scripts[1]->end = Script::End::eof;
+  s.scripts[1]->responses.clear();
+  CHECK(s.get()->body() == "new");
+  CHECK(s.connections() == 3);
+}
+
+TEST_CASE("[57] [60] warming keeps its time limits, and its cancellation is one") {
+  ClientOptions options;
+  options.limits.max_connections = 1;
+  Scripted s({script({}), script({})}, options);
+  const ferry::ConnectionPool pool = s.client->pool();
+  ferry::Lease lease;
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    auto held = co_await pool.acquire("http://test");
+    lease = std::move(held);
+  });
+  const auto code_of_warming = [&](ferry::RequestOptions limits, bool cancel) {
+    std::error_code code;
+    asio::cancellation_signal signal;
+    asio::co_spawn(
+        s.context, pool.warm("http://test", 1, limits),
+        asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr e, std::size_t) {
+          try {
+            if (e) std::rethrow_exception(e);
+          } catch (const ferry::Error& error) {
+            code = error.code();
+          }
+        }));
+    s.context.restart();
+    if (cancel) {
+      s.context.poll();
+      signal.emit(asio::cancellation_type::terminal);
+    }
+    s.context.restart();
+    s.context.run();
+    CHECK(pool.stats().waiting == 0);
+    return code;
+  };
+  CHECK(code_of_warming({.pool_timeout = 1ms}, false) == Errc::pool_timeout);
+  CHECK(code_of_warming({.timeout = 1ms}, false) == Errc::total_timeout);
+  CHECK(code_of_warming({}, true) == Errc::cancelled);
 }

@@ -65,7 +65,7 @@ inline std::vector<HostileCase> hostile_cases() {
   refused(6, ok + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ambiguous);
   refused(6, ok + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", ambiguous);
   for (const char* coding : {"foo", "chunked, foo", "chunked, chunked", "identity", "chunked;q=1",
-                             "xchunked", "chunked,", ""})
+                             "xchunked", "chunked,", "chunked\t", ""})
     refused(7, ok + "Transfer-Encoding: " + coding + "\r\n\r\n0\r\n\r\n", ambiguous);
   refused(7, ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
           ambiguous);
@@ -130,6 +130,9 @@ inline std::vector<HostileCase> hostile_cases() {
     refused(16, ok + line + "\r\n" + empty, malformed);
   refused(16, "HTTP/1.1 200 O\0K\r\n"s + empty, malformed);
   refused(16, "HTTP/1.1 200 OK\nContent-Length: 0\n\n", malformed);
+  refused(17, "HTTP/1.1 200 OK\n" + empty, malformed);
+  refused(17, ok + "Content-Length: 0\r\n\n", malformed);
+  refused(17, ok + "Content-Length: 0\n\r\n", malformed);
   if (LLHTTP_VERSION_MAJOR < 9) {
     add({17, "a folded line", ok + "A: a\r\n b\r\n" + empty, End::open, {}, "", true});
     refused(17, ok + "Content-Length: \r\n 5\r\n\r\nhello", ambiguous);

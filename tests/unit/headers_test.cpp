@@ -126,3 +126,14 @@ TEST_CASE("status classes and reason phrases") {
   CHECK(ferry::reason_phrase(418).empty());
   CHECK(ferry::reason_phrase(503) == "Service Unavailable");
 }
+
+TEST_CASE("fields may be changed by views into themselves") {
+  ferry::Headers headers;
+  headers.add("Authorization", std::string(40, 's')).add("Bb", "2").add("Authorization", "3");
+  headers.add("X", *headers.get("Authorization"));
+  CHECK(headers.get("X") == std::string(40, 's'));
+  headers.set("Bb", *headers.get("X"));
+  CHECK(headers.get("Bb") == std::string(40, 's'));
+  CHECK(headers.remove((*headers.begin()).name) == 2);
+  CHECK(headers.size() == 2);
+}

@@ -31,7 +31,7 @@ class Model {
   explicit Model(Limits limits) : limits_(limits) {}
 
   struct Connection {
-    int id;  // Of a dial: that of the waiter that it was begun for, negative.
+    int id;  // Of a dial: how many were begun before, negative.
     std::string key;
     enum { dialling, active, idle } state;
     int waiter = -1;  // Of a dial: who counts on it.
@@ -43,6 +43,8 @@ class Model {
     int id;
     std::string key;
     bool fresh;
+    int turn;       // What it is served in the order of: one that comes again keeps its own.
+    bool may_dial;  // It has not caused a dial yet.
   };
   std::vector<Connection> connections;  // In the order in which they took their state.
   std::vector<Waiter> queue;            // In the order of arrival.
@@ -59,18 +61,17 @@ class Model {
     }
     return 0;
   }
-  void enqueue(int waiter, const std::string& key, bool fresh, Time now) {
+  void enqueue(int waiter, int turn, const std::string& key, bool fresh, Time now) {
     if (!fresh && take(key, now) > 0) {
       out.granted.push_back(waiter);
       return;
     }
-    queue.push_back({waiter, key, fresh});
-    auto spare = connections.end();  // The one that has been spare for longest.
-    for (auto c = connections.begin(); c != connections.end(); ++c)
-      if (c->key == key && is_spare(*c) &&
-          (spare == connections.end() || c->spare_since < spare->spare_since))
-        spare = c;
-    if (spare != connections.end()) spare->waiter = waiter;
+    const auto later =
+        std::find_if(queue.begin(), queue.end(), [&](const Waiter& w) { return w.turn > turn; });
+    queue.insert(later, {waiter, key, fresh, turn, true});
+    get(waiter).may_dial = spare_of(key) == connections.end();
+    find_dial(waiter);
+    if (dial_of(waiter) == connections.end() && at_host_limit(key)) close_oldest_idle(key);
     pump();
   }
   void leave(int waiter) {
@@ -108,7 +109,9 @@ class Model {
   void dial_failed(int dial) {
     const int starter = find(dial)->waiter;
     connections.erase(find(dial));
-    if (starter >= 0) {
+    if (starter >= 0 && get(starter).may_dial) {
+      find_dial(starter);
+    } else if (starter >= 0) {
       out.failed.push_back(starter);
       remove(starter);
     }
@@ -135,6 +138,15 @@ class Model {
   static bool is_spare(const Connection& c) {
     return c.state == Connection::dialling && c.waiter < 0 && !c.abandoned;
   }
+  /// The dial that has been spare for longest.
+  std::vector<Connection>::iterator spare_of(const std::string& key) {
+    auto spare = connections.end();
+    for (auto c = connections.begin(); c != connections.end(); ++c)
+      if (c->key == key && is_spare(*c) &&
+          (spare == connections.end() || c->spare_since < spare->spare_since))
+        spare = c;
+    return spare;
+  }
   std::vector<Connection>::iterator dial_of(int waiter) {
     return std::find_if(connections.begin(), connections.end(),
                         [&](const auto& c) { return c.waiter == waiter; });
@@ -142,6 +154,38 @@ class Model {
   void set_state(std::vector<Connection>::iterator c, decltype(Connection::dialling) state) {
     c->state = state;
     std::rotate(c, c + 1, connections.end());
+  }
+  Waiter& get(int id) {
+    return *std::find_if(queue.begin(), queue.end(), [&](const Waiter& w) { return w.id == id; });
+  }
+  bool at_host_limit(const std::string& key) const {
+    return count(Connection::active, key) + count(Connection::idle, key) +
+               count(Connection::dialling, key) >=
+           limits_.max_connections_per_host;
+  }
+  void close_oldest_idle(const std::string& key) {
+    for (const auto& c : connections) {
+      if (c.key != key || c.state != Connection::idle) continue;
+      close(c.id, CloseReason::evicted);
+      return;
+    }
+  }
+  /// A waiter without a dial gets that of the last one of its key that has one, if that is behind
+  /// it.
+  void find_dial(int id) {
+    Waiter& waiter = get(id);
+    if (const auto spare = spare_of(waiter.key); spare != connections.end()) {
+      spare->waiter = id;
+      return;
+    }
+    Waiter* last = nullptr;
+    for (Waiter& w : queue)
+      if (w.key == waiter.key && dial_of(w.id) != connections.end()) last = &w;
+    if (!last || last->turn < waiter.turn) return;
+    dial_of(last->id)->waiter = id;
+    if (last->may_dial) return;
+    last->may_dial = waiter.may_dial;
+    waiter.may_dial = false;
   }
   /// Takes a waiter out; a dial that it counted on goes to the first of its key without one.
   void remove(int waiter) {
@@ -163,9 +207,7 @@ class Model {
   /// The waiter that has waited longest of those that a new dial would serve; none: the end.
   std::vector<Waiter>::iterator next_to_dial() {
     return std::find_if(queue.begin(), queue.end(), [&](const Waiter& w) {
-      const auto open = count(Connection::active, w.key) + count(Connection::idle, w.key) +
-                        count(Connection::dialling, w.key);
-      return dial_of(w.id) == connections.end() && open < limits_.max_connections_per_host;
+      return dial_of(w.id) == connections.end() && !at_host_limit(w.key);
     });
   }
   std::vector<Connection>::iterator first_to_expire() {
@@ -186,8 +228,9 @@ class Model {
         close(victim->id, CloseReason::evicted);
         w = next_to_dial();  // That place may be just what somebody older was waiting for.
       }
+      w->may_dial = false;
       out.dials.push_back(w->id);
-      connections.push_back({-1 - w->id, w->key, Connection::dialling, w->id});
+      connections.push_back({--last_dial_, w->key, Connection::dialling, w->id});
     }
   }
   void settle(int id, bool fresh) {
@@ -196,7 +239,7 @@ class Model {
       if (w.key != key || (w.fresh && !fresh)) continue;
       const auto older = next_to_dial();
       const bool overdue = !fresh && connections.size() >= limits_.max_connections &&
-                           older != queue.end() && older->id < w.id;
+                           older != queue.end() && older->turn < w.turn;
       if (overdue) {
         close(id, CloseReason::evicted);
         pump();
@@ -206,7 +249,12 @@ class Model {
       }
       return;
     }
-    if (limits_.max_idle == 0) {
+    const bool unserved = std::any_of(queue.begin(), queue.end(), [&](const Waiter& w) {
+      return w.key == key && dial_of(w.id) == connections.end();
+    });
+    if (!fresh && unserved && at_host_limit(key)) {
+      close(id, CloseReason::evicted);
+    } else if (limits_.max_idle == 0) {
       close(id, CloseReason::idle_cap);
     } else {
       if (count(Connection::idle) >= limits_.max_idle)
@@ -239,6 +287,7 @@ class Model {
 
   Limits limits_;
   int last_spare_ = 0;
+  int last_dial_ = 0;
 };
 
 /// Both, side by side, and the books that a pool's owner keeps.
@@ -251,7 +300,7 @@ struct Pair {
     real.failed = out.failures;
     for (const auto& [slot, waiter] : out.dials) {
       real.dials.push_back(waiter);
-      dials[-1 - waiter] = slot;
+      dials[--last_dial] = slot;
     }
     for (const auto& closing : out.closings)
       real.closing.emplace_back(closing.connection, closing.reason);
@@ -272,6 +321,7 @@ struct Pair {
       test::PoolDecisions none;
       held.push_back(pool.leave(*tickets.at(waiter), none));
       REQUIRE(held.back());
+      turns[held.back()->connection] = tickets.at(waiter)->sequence;
       tickets.erase(waiter);
     }
     for (const int waiter : real.failed) tickets.erase(waiter);
@@ -283,8 +333,10 @@ struct Pair {
   Model model;
   test::PoolDecisions out;
   std::map<int, Pool::Slot*> dials;  // By what the model calls them.
+  int last_dial = 0;
   std::map<int, std::unique_ptr<Pool::Ticket>> tickets;
   std::vector<Pool::Slot*> held;
+  std::map<int, std::uint64_t> turns;  // Of those who waited for what is held, by connection.
 };
 
 template <class Container>
@@ -324,7 +376,7 @@ TEST_CASE("[36] [37] a million random events: the pool decides as the model does
           }
           const int waiter = next_waiter++;
           const bool fresh = random() % 8 == 0;
-          p.tickets[waiter] = std::make_unique<Pool::Ticket>(waiter, fresh);
+          p.tickets[waiter] = std::make_unique<Pool::Ticket>(waiter, fresh, 0);
           try {  // A waiter for whom there is no memory leaves no trace.
             const test::FailingNew failing(random() % 4 == 0 ? 1 + static_cast<int>(random() % 4)
                                                              : 0);
@@ -332,7 +384,8 @@ TEST_CASE("[36] [37] a million random events: the pool decides as the model does
           } catch (const std::bad_alloc&) {
             p.pool.enqueue(*p.tickets[waiter], key, now, p.out);
           }
-          p.model.enqueue(waiter, key, fresh, now);
+          // One that was served at once has no turn; the model gives it one that it never uses.
+          p.model.enqueue(waiter, static_cast<int>(p.tickets[waiter]->sequence), key, fresh, now);
           break;
         }
         case 3:
@@ -372,6 +425,14 @@ TEST_CASE("[36] [37] a million random events: the pool decides as the model does
             Pool::Slot* slot = *at;
             p.held.erase(at);
             const int id = slot->connection;
+            if (const auto turn = p.turns[id]; turn > 0 && random() % 2 == 0) {
+              // It was dead already when it was given: its waiter waits on in its old turn.
+              const int waiter = next_waiter++;
+              const std::string own(slot->host->key);
+              p.tickets[waiter] = std::make_unique<Pool::Ticket>(waiter, false, turn);
+              p.pool.enqueue(*p.tickets[waiter], own, now, p.out);
+              p.model.enqueue(waiter, static_cast<int>(turn), own, false, now);
+            }
             p.pool.discard(*slot, CloseReason::failed, p.out);
             p.model.discard(id, CloseReason::failed);
           }

@@ -541,3 +541,91 @@ TEST_CASE(
     }
   }
 }
+
+TEST_CASE("[37] at the key's limit, a connection that will not do gives up its place") {
+  SUBCASE("one that comes back") {
+    Table t(at_most(8, 1));
+    Pool::Slot* slot = t.open("a");
+    t.wait("a", true);
+    CHECK(t.counts() == "1 active 0 idle 0 dialling 1 waiting");
+    t.release(slot);
+    CHECK(t.closed() == "1 made room for another;");
+    CHECK(t.counts() == "0 active 0 idle 1 dialling 1 waiting");
+  }
+  SUBCASE("one that idles, the oldest") {
+    Table t(at_most(8, 2));
+    Pool::Slot* first = t.open("a");
+    Pool::Slot* second = t.open("a");
+    t.release(first);
+    t.release(second);
+    t.wait("a", true);
+    CHECK(t.closed() == "1 made room for another;");
+    CHECK(t.counts() == "0 active 1 idle 1 dialling 1 waiting");
+  }
+}
+
+TEST_CASE("[38] who was given a dead connection waits on in the old turn") {
+  Table t(at_most(1));
+  Pool::Slot* slot = t.open("a");
+  Pool::Ticket& first = t.wait("a");
+  t.wait("a");
+  t.wait("b");
+  t.release(slot);
+  REQUIRE(t.leave(first) == slot);
+  Pool::Ticket again(9, false, first.sequence);
+  t.begin();
+  t.pool.enqueue(again, "a", t.now, t.out);
+  t.pool.discard(*slot, CloseReason::closed_by_peer, t.out);
+  t.note_dials();
+  REQUIRE(t.dials.size() == 1);
+  t.dialled();
+  CHECK(t.out.grants == std::vector<int>{9});
+  t.leave(again);
+}
+
+TEST_CASE("[38] a turn among those whose dials are under way") {
+  // Three dials for three waiters; an older one comes again, and takes the last one's.
+  Table t(at_most(4));
+  Pool::Slot* slot = t.open("a");
+  Pool::Ticket& oldest = t.wait("a");
+  REQUIRE(t.leave(oldest) == nullptr);
+  t.dialled();  // Nobody waits for its dial any more.
+  t.take("a");
+  for (int i = 0; i < 3; ++i) t.wait("a");
+  REQUIRE(t.dials.size() == 2);
+  Pool::Ticket again(9, false, oldest.sequence);
+  t.begin();
+  t.pool.enqueue(again, "a", t.now, t.out);
+  t.dialled();
+  CHECK(t.out.grants == std::vector<int>{9});
+  t.leave(again);
+  t.dialled();
+  CHECK(t.counts() == "4 active 0 idle 0 dialling 2 waiting");
+  t.discard(slot);  // The one that lost its dial gets one of its own.
+  CHECK(t.dials.size() == 1);
+}
+
+TEST_CASE("[37] a dial that was begun for another fails: its heir dials for itself") {
+  Table t(at_most(1));
+  Pool::Ticket& first = t.wait("a");
+  Pool::Ticket& second = t.wait("a");
+  Pool::Slot* dial = t.dials.front();
+  t.leave(first);
+  t.dial_failed(dial);
+  CHECK(t.out.failures.empty());
+  REQUIRE(t.dials.size() == 1);
+  t.dial_failed(t.dials.front());
+  CHECK(t.out.failures == std::vector<int>{second.waiter});
+  CHECK(t.dials.empty());
+}
+
+TEST_CASE("[39] a lifetime of any length") {
+  Limits limits;
+  limits.max_lifetime = ferry::no_timeout - 1ns;
+  Table t(limits);
+  t.now = Pool::Time(std::chrono::hours(1000));
+  t.release(t.open("a"));
+  t.now += 1h;
+  CHECK(t.take("a") == nullptr);
+  CHECK(t.closed() == "1 idle for too long;");
+}

@@ -77,7 +77,15 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
   void arm_if_needed() {
     if (entries_.empty() || entries_.top_key() >= armed_) return;
     armed_ = entries_.top_key();
-    const auto number = ++number_;
+    try {
+      wait(++number_);
+    } catch (...) {
+      armed_ = Clock::time_point::max();  // No memory for it: the next watch tries again.
+      throw;
+    }
+  }
+
+  void wait(std::uint64_t number) {
     if (auto* timer = std::get_if<UncountedTimer>(&timer_)) {
       timer->expires_at(armed_);  // Cancels an earlier wait: its handler finds an old number.
       timer->async_wait([weak = weak_from_this(), number, executor = *executor_](std::error_code) {
@@ -110,8 +118,7 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
     }
     try {
       arm_if_needed();
-    } catch (...) {
-      armed_ = Clock::time_point::max();  // No memory for a wait: the next watch arms it.
+    } catch (...) {  // The next watch arms it.
     }
   }
 
@@ -145,8 +152,9 @@ class Watch {
   bool enter(Phase phase, Duration limit, Abortable* target) {
     const auto now = Clock::now();
     const auto due = std::min(after(now, limit), entry_.total);
-    limit_ = limit;
     const std::lock_guard lock(deadlines_.mutex_);
+    if (ended()) return false;  // In the phase before.
+    limit_ = limit;
     entry_.phase.store(phase, std::memory_order_relaxed);
     entry_.target = target;
     if (deadlines_.closed_ || (owner_closed_ && *owner_closed_))
@@ -167,10 +175,11 @@ class Watch {
   bool enter(Phase phase, Duration limit) {
     const auto due = std::min(after(Clock::now(), limit), entry_.total);
     if (due < entry_.due.load(std::memory_order_relaxed)) return enter(phase, limit, entry_.target);
+    if (ended()) return false;  // In the phase before.
     limit_ = limit;
     entry_.phase.store(phase, std::memory_order_relaxed);
     entry_.due.store(due, std::memory_order_relaxed);
-    return !ended();
+    return true;
   }
 
   /// Bytes have moved: the phase's limit starts anew.

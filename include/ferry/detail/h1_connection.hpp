@@ -15,6 +15,8 @@ namespace ferry::detail {
 
 /// When the steps of an exchange were reached; the epoch if they were not.
 struct ExchangeTimes {
+  bool begun() const noexcept { return begin != Clock::time_point{}; }
+
   Clock::time_point begin{};
   Clock::time_point sent{};
   Clock::time_point first_byte{};
@@ -49,26 +51,36 @@ class H1Connection {
     std::error_code error;
     bytes_sent_ = 0;
     fully_sent_ = false;
-    close_announced_ = head.close || head.headers.has_token("Connection", "close");
+    early_end_ = false;
+    close_announced_ = head.close || announces_close(head);
     head_.clear();
     encode_head(head, head_);
     parser_.start(message, head.method.token() == "HEAD", limits);
     in_begin_ = in_end_ = 0;
 
-    times.begin = Clock::now();
     if (!watch.enter(Phase::write, timeouts.write, stream_.get())) co_return watch.error();
+    times.begin = Clock::now();
+    auto step = H1Parser::Step::need_more;
     const std::uint64_t total = head_.size() + body.size();
-    while (bytes_sent_ < total) {
+    while (bytes_sent_ < total && step == H1Parser::Step::need_more) {
       const auto rest = unsent(body);
       const std::span<const asio::const_buffer> buffers(rest.data(), rest[1].size() == 0 ? 1 : 2);
       std::size_t sent = stream_->try_write_some(buffers, error);
       if (error == asio::error::would_block) {
-        if (has_early_bytes()) break;  // The server answers already: see what it says.
-        sent = co_await stream_->write_some(buffers, error);
+        // The server may answer before it has read all: an interim response is no reason to stop, a
+        // final one is.
+        if (read_early()) {
+          step = parse(message, times, observer, event);
+          continue;
+        }
+        if (early_end_)
+          sent = co_await stream_->write_some(buffers, error);
+        else
+          sent = co_await stream_->write_some_or_wait_readable(buffers, error);
       }
       if (error) break;
       bytes_sent_ += sent;
-      watch.touch();
+      if (sent > 0) watch.touch();
     }
     if (watch.ended()) co_return watch.error();
     if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
@@ -82,28 +94,18 @@ class H1Connection {
       observe(observer, event);
     }
 
-    if (!watch.enter(Phase::first_byte, timeouts.first_byte)) co_return watch.error();
-    for (;;) {
+    const bool begun = times.first_byte != Clock::time_point{};
+    if (!(begun ? watch.enter(Phase::read, timeouts.read)
+                : watch.enter(Phase::first_byte, timeouts.first_byte)))
+      co_return watch.error();
+    while (step != H1Parser::Step::message_done) {
+      if (step == H1Parser::Step::failed) co_return parser_.error();
+      if (step == H1Parser::Step::head_done &&
+          (parser_.framing() == Framing::none || parser_.framing() == Framing::length))
+        break;
       if (in_begin_ < in_end_) {
-        if (times.first_byte == Clock::time_point{}) {
-          times.first_byte = Clock::now();
-          if (!watch.enter(Phase::read, timeouts.read)) co_return watch.error();
-        }
-        const auto [used, step] = parser_.feed(buffered());
-        in_begin_ += used;
-        if (step == H1Parser::Step::failed) co_return parser_.error();
-        if (step == H1Parser::Step::message_done) break;
-        if (step == H1Parser::Step::head_done) {
-          times.head = Clock::now();
-          if (observer) {
-            event.kind = Event::Kind::head_received;
-            event.status = message.status;
-            event.duration = times.head - times.begin;
-            observe(observer, event);
-          }
-          if (parser_.framing() == Framing::none || parser_.framing() == Framing::length) break;
-          continue;
-        }
+        step = parse(message, times, observer, event);
+        continue;
       }
       const std::size_t received = co_await stream_->read_some(room(), error);
       if (watch.ended()) co_return watch.error();
@@ -111,7 +113,10 @@ class H1Connection {
       if (error == asio::error::eof && parser_.finish()) break;
       if (error) co_return read_failure(error, write_error);
       in_end_ += received;
-      watch.touch();
+      if (times.first_byte != Clock::time_point{})
+        watch.touch();
+      else if (!watch.enter(Phase::read, timeouts.read))
+        co_return watch.error();
     }
 
     if (parser_.framing() == Framing::length) {
@@ -142,6 +147,7 @@ class H1Connection {
       }
     }
     times.end = Clock::now();
+    if (head_.capacity() > max_kept_head) head_ = std::string();
     co_return std::nullopt;
   }
 
@@ -179,6 +185,7 @@ class H1Connection {
 
  private:
   static constexpr std::size_t first_read = 8 * 1024;
+  static constexpr std::size_t max_kept_head = 64 * 1024;
   static constexpr std::size_t largest_read = 64 * 1024;
   static constexpr std::uint64_t max_drained = 64 * 1024;
   static constexpr std::uint64_t first_body_step = 1024 * 1024;
@@ -193,12 +200,32 @@ class H1Connection {
             asio::buffer(body.data(), body.size())};
   }
 
-  bool has_early_bytes() {
+  /// Takes in, without waiting, what comes before the request is sent. Its end of the stream is no
+  /// failure yet: a server may read on.
+  bool read_early() {
+    if (early_end_) return false;
     std::error_code error;
-    const auto received = stream_->try_read_some(room(), error);
-    if (error) return false;
-    in_end_ += received;
-    return true;
+    in_end_ += stream_->try_read_some(room(), error);
+    early_end_ = error && error != asio::error::would_block;
+    return !error;
+  }
+
+  /// Parses what has been read.
+  H1Parser::Step parse(const ResponseMessage& message, ExchangeTimes& times,
+                       const Observer& observer, Event& event) {
+    if (times.first_byte == Clock::time_point{}) times.first_byte = Clock::now();
+    const auto [used, step] = parser_.feed(buffered());
+    in_begin_ += used;
+    if (step == H1Parser::Step::head_done) {
+      times.head = Clock::now();
+      if (observer) {
+        event.kind = Event::Kind::head_received;
+        event.status = message.status;
+        event.duration = times.head - times.begin;
+        observe(observer, event);
+      }
+    }
+    return step;
   }
 
   std::string_view buffered() const noexcept {
@@ -245,6 +272,7 @@ class H1Connection {
   std::size_t in_end_ = 0;
   std::uint64_t bytes_sent_ = 0;
   bool fully_sent_ = false;
+  bool early_end_ = false;  // Nothing more can be read, while the request is still being sent.
   bool close_announced_ = false;
 };
 

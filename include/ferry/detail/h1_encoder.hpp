@@ -26,6 +26,12 @@ struct RequestHead {
   bool close;  ///< Announce that this request is the connection's last.
 };
 
+/// True for `host[:port]`, as a URL may have it.
+inline bool is_authority(std::string_view text) {
+  if (text.empty() || text.find_first_of("/?#@\\") != std::string_view::npos) return false;
+  return Url::parse("http://" + std::string(text)).has_value();
+}
+
 /// Why these fields cannot be sent together with this body, if they cannot: what frames the message
 /// is the library's to say, and saying it twice is how requests are smuggled (RFC 9112 6.2, 11.2).
 inline std::optional<Error> check_framing_fields(const Headers& headers, bool has_body,
@@ -37,18 +43,22 @@ inline std::optional<Error> check_framing_fields(const Headers& headers, bool ha
       return Error(Errc::invalid_header, "Transfer-Encoding is set by the library, from the body");
     if (iequals(name, "Host") && ++hosts > 1)
       return Error(Errc::invalid_header, "more than one Host");
-    if (iequals(name, "Host") &&
-        (value.empty() || value.find_first_of(" \t,/@\\") != std::string_view::npos))
-      return Error(Errc::invalid_header, "Host " + quoted(value) + " is not a host");
+    if (iequals(name, "Host") && !is_authority(value))
+      return Error(Errc::invalid_header, "Host is not host[:port]");
     if (!iequals(name, "Content-Length")) continue;
     if (++lengths > 1) return Error(Errc::invalid_header, "more than one Content-Length");
     const auto declared = parse_decimal(value);
     if (!declared || *declared != (has_body ? body_size : 0))
-      return Error(Errc::invalid_header, "Content-Length is " + quoted(value) +
-                                             ", but the body has " +
-                                             std::to_string(has_body ? body_size : 0) + " bytes");
+      return Error(Errc::invalid_header, "Content-Length is not the size of the body, which is " +
+                                             std::to_string(has_body ? body_size : 0));
   }
   return std::nullopt;
+}
+
+/// True if the fields say that the request is the connection's last.
+inline bool announces_close(const RequestHead& head) noexcept {
+  const Headers& sent = head.headers.contains("Connection") ? head.headers : head.defaults;
+  return sent.has_token("Connection", "close");
 }
 
 /// Appends the head to `out`. Everything in it has been checked before: nothing can fail here.
@@ -62,10 +72,9 @@ inline void encode_head(const RequestHead& head, std::string& out) {
 
   out.append(head.method.token()).append(" ").append(head.url.target()).append(" HTTP/1.1\r\n");
   // Host comes first, as RFC 9110 7.2 asks.
-  if (const auto host = head.headers.get("Host"))
-    field("Host", *host);
-  else
-    field("Host", head.url.authority());
+  const auto own_host = head.headers.get("Host");
+  const auto host = own_host ? own_host : head.defaults.get("Host");
+  field("Host", host.value_or(head.url.authority()));
   if (!head.user_agent.empty() && !given("User-Agent")) field("User-Agent", head.user_agent);
   if (!given("Accept")) field("Accept", "*/*");
   for (const auto [name, value] : head.defaults)
@@ -80,7 +89,7 @@ inline void encode_head(const RequestHead& head, std::string& out) {
     const auto end = std::to_chars(digits, digits + sizeof digits, head.body_size).ptr;
     field("Content-Length", {digits, static_cast<std::size_t>(end - digits)});
   }
-  if (head.close && !head.headers.has_token("Connection", "close")) field("Connection", "close");
+  if (head.close && !announces_close(head)) field("Connection", "close");
   out.append("\r\n");
 }
 

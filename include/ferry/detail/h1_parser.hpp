@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <llhttp.h>
 #include <optional>
@@ -110,6 +111,7 @@ class H1Parser {
     prefix_size_ = 0;
     offset_ = 0;
     value_end_ = 0;
+    last_byte_ = '\0';
     in_status_line_ = true;
     head_complete_ = false;
     message_->status = 0;
@@ -135,12 +137,13 @@ class H1Parser {
         fields_.reserve(
             std::min<std::size_t>(rest.size() + 16 * sizeof(FieldArena::Lengths), 4096));
       const llhttp_errno_t result = execute(rest);
-      if (error_) return {used, Step::failed};
       std::size_t taken = rest.size();
-      if (head_complete_)
+      if (result != HPE_OK)
         taken = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - rest.data());
-      else if (result != HPE_OK)
-        return {used, fail_llhttp()};
+      // What is wrong first counts: so the lines before an error are looked at before the error.
+      const bool good_before = check_line_ends(rest.data(), rest.data() + taken);
+      if (error_ || !good_before) return {used, Step::failed};
+      if (result != HPE_OK && !head_complete_) return {used, fail_llhttp()};
       used += taken;
       head_size_ += taken;
       offset_ += taken;
@@ -160,6 +163,21 @@ class H1Parser {
       ++interim_count_;
       start_head();
     }
+  }
+
+  /// Every LF ends a line together with a CR: what takes a bare one for a line end may see another
+  /// message (RFC 9112 2.2). llhttp 8 lets some pass.
+  bool check_line_ends(const char* begin, const char* end) {
+    for (const char* p = begin; p < end; ++p) {
+      p = static_cast<const char*>(std::memchr(p, '\n', static_cast<std::size_t>(end - p)));
+      if (!p) break;
+      if ((p == begin ? last_byte_ : p[-1]) != '\r') {
+        fail(Errc::malformed_response, "a line ends without CR");
+        return false;
+      }
+    }
+    if (begin < end) last_byte_ = end[-1];
+    return true;
   }
 
   /// Checks the first bytes of a head, which llhttp takes too liberally: it would skip any number
@@ -207,16 +225,14 @@ class H1Parser {
       } else if (iequals(name, "Content-Length")) {
         if (length) return fail(Errc::ambiguous_framing, "more than one Content-Length");
         length = parse_decimal(value);
-        if (!length)
-          return fail(Errc::ambiguous_framing,
-                      "Content-Length " + quoted(value) + " is not a length");
+        if (!length) return fail(Errc::ambiguous_framing, "Content-Length is not a number");
       }
     }
     if (coding && length)
       return fail(Errc::ambiguous_framing, "both Transfer-Encoding and Content-Length");
-    if (coding && !iequals(*coding, "chunked"))
-      return fail(Errc::ambiguous_framing,
-                  "Transfer-Encoding " + quoted(*coding) + " is not \"chunked\" alone");
+    // llhttp has its own idea of what is chunked; where it is not ours, nobody may be right.
+    if (coding && (!iequals(*coding, "chunked") || (llhttp_.flags & F_CHUNKED) == 0))
+      return fail(Errc::ambiguous_framing, "Transfer-Encoding is not \"chunked\" alone");
     if (coding && message.minor_version == 0)
       return fail(Errc::ambiguous_framing, "Transfer-Encoding in a response of HTTP/1.0");
 
@@ -238,6 +254,7 @@ class H1Parser {
       llhttp_resume(&llhttp_);
       chunk_overhead_ = 0;
       chunk_begun_ = false;
+      in_trailers_ = false;
       last_byte_ = '\n';
     }
     return Step::head_done;
@@ -275,22 +292,22 @@ class H1Parser {
     return {used, Step::message_done};
   }
 
-  /// Looks at what stood between two pieces of chunk data: size lines, extensions, trailers. llhttp
-  /// neither bounds them nor, in every version, insists on CR before LF (CVE-2025-22871,
-  /// CVE-2023-39326).
+  /// Looks at what stood between two pieces of chunk data, up to `end`: size lines, extensions,
+  /// trailers. llhttp neither bounds them nor, in every version, insists on CR before LF
+  /// (CVE-2025-22871, CVE-2023-39326).
   bool check_chunk_framing(const char* end) {
-    for (const char* p = framing_begin_; p < end; ++p) {
-      if (*p == '\n' && last_byte_ != '\r') {
-        fail(Errc::malformed_response, "a line of the chunked framing ends without CR");
-        return false;
-      }
-      last_byte_ = *p;
-    }
+    if (end <= framing_begin_) return true;
+    if (!check_line_ends(framing_begin_, end)) return false;
     chunk_overhead_ += static_cast<std::size_t>(end - framing_begin_);
     framing_begin_ = end;
+    if (in_trailers_ && chunk_overhead_ > limits_.max_head_size) {
+      fail(Errc::head_too_large, "the trailers are larger than " +
+                                     std::to_string(limits_.max_head_size) +
+                                     " bytes (limits.max_head_size)");
+      return false;
+    }
     if (chunk_overhead_ > std::max(max_chunk_overhead, limits_.max_head_size)) {
-      fail(Errc::head_too_large,
-           "the chunk extensions and trailers are larger than the data justifies");
+      fail(Errc::head_too_large, "the chunk extensions are larger than the data justifies");
       return false;
     }
     return true;
@@ -379,6 +396,11 @@ class H1Parser {
   int on_name(std::string_view piece) {
     in_status_line_ = false;
     if (!field_open_) {
+      if (body_started_ && !in_trailers_) {  // They have a limit of their own.
+        if (!check_chunk_framing(piece.data())) return -1;
+        in_trailers_ = true;
+        chunk_overhead_ = 0;
+      }
       fields_.open();
       field_open_ = true;
       name_.clear();
@@ -393,6 +415,7 @@ class H1Parser {
   }
 
   int on_value(std::string_view piece) {
+    if (piece.empty()) return 0;
     // Pieces that do not adjoin were separated by a line end: obs-fold, to be replaced by SP
     // (RFC 9112 5.2). Where it could change the framing the field is refused, once it is whole.
     const std::uint64_t begin = offset_ + static_cast<std::uint64_t>(piece.data() - chunk_begin_);
@@ -432,8 +455,7 @@ class H1Parser {
                                      " fields (limits.max_fields)");
       return -1;
     }
-    if ((ever_folded_ || folded_) &&
-        (iequals(name_, "Content-Length") || iequals(name_, "Transfer-Encoding"))) {
+    if (ever_folded_ && (iequals(name_, "Content-Length") || iequals(name_, "Transfer-Encoding"))) {
       fail(Errc::ambiguous_framing, name_ + " is folded over two lines");
       return -1;
     }
@@ -505,6 +527,7 @@ class H1Parser {
   bool body_started_ = false;
   bool message_complete_ = false;
   bool chunk_begun_ = false;
+  bool in_trailers_ = false;
 };
 
 }  // namespace ferry::detail

@@ -21,11 +21,15 @@ class IntrusiveList {
   T* front() const noexcept { return front_; }
   T* back() const noexcept { return back_; }
   static T* next(const T& item) noexcept { return (item.*Links).next; }
+  static T* previous(const T& item) noexcept { return (item.*Links).previous; }
 
-  void push_back(T& item) noexcept {
-    (item.*Links) = {back_, nullptr};
-    (back_ ? (back_->*Links).next : front_) = &item;
-    back_ = &item;
+  void push_back(T& item) noexcept { insert(item, nullptr); }
+  /// Puts it before another one, or at the end.
+  void insert(T& item, T* before) noexcept {
+    T* const after = before ? (before->*Links).previous : back_;
+    (item.*Links) = {after, before};
+    (after ? (after->*Links).next : front_) = &item;
+    (before ? (before->*Links).previous : back_) = &item;
     ++size_;
   }
   void remove(T& item) noexcept {

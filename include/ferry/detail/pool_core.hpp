@@ -62,6 +62,16 @@ struct PoolWaiter : Wakeup {
   std::shared_ptr<PoolWaiter> next_woken;
 };
 
+/// Where in its life a call is when getting a connection fails like this.
+inline Phase phase_of(const Error& error, const Watch& watch) noexcept {
+  const auto code = error.code();
+  if (code == Errc::host_not_found || code == Errc::resolve_timeout) return Phase::resolve;
+  if (code == Errc::connection_refused || code == Errc::connect_failed ||
+      code == Errc::connect_timeout)
+    return Phase::connect;
+  return watch.phase();
+}
+
 /// What a `ConnectionPool` has counted since it was made.
 struct PoolTotals {
   std::uint64_t opened = 0;
@@ -91,6 +101,32 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   const asio::any_io_executor& executor() const noexcept { return executor_; }
   Deadlines& deadlines() noexcept { return *deadlines_; }
 
+  /// A connection while a call has it; it is not kept unless that was asked for.
+  class Lease {
+   public:
+    explicit Lease(PoolCore& pool) : pool_(pool) {}
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    ~Lease() { discard(CloseReason::failed); }
+
+    void take(Slot* slot) noexcept { slot_ = slot; }
+    explicit operator bool() const noexcept { return slot_ != nullptr; }
+    Slot& slot() const noexcept { return *slot_; }
+    PooledConnection& connection() const noexcept { return *slot_->connection; }
+
+    Slot* detach() noexcept { return std::exchange(slot_, nullptr); }
+    void release(std::optional<Duration> hint) noexcept { pool_.release(*detach(), hint); }
+    /// Gives it back as it came: nothing was done on it.
+    void restore() noexcept { pool_.restore(*detach()); }
+    void discard(CloseReason reason) noexcept {
+      if (slot_) pool_.discard(*detach(), reason);
+    }
+
+   private:
+    PoolCore& pool_;
+    Slot* slot_ = nullptr;
+  };
+
   /// A kept connection to this origin that a look has found fit; nothing if there is none.
   Slot* take_idle(std::string_view origin) {
     for (;;) {
@@ -102,33 +138,36 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
 
   /// Looks at a kept connection before it is used; closes it if it is not fit.
   bool is_fit(Slot& slot) {
-    const Look look = slot.connection->h1.stream().look();
-    if (look == Look::quiet) {
-      reused_.fetch_add(1, std::memory_order_relaxed);
-      return true;
-    }
-    discard(slot, look == Look::closed ? CloseReason::closed_by_peer : CloseReason::surplus_bytes);
-    return false;
+    const auto flaw = flaw_of(slot);
+    if (flaw) discard(slot, *flaw);
+    return !flaw;
   }
 
-  /// A fit connection: a kept one, or else, after waiting, a freed or a new one, whichever comes
-  /// first.
+  /// Gets a fit connection: after waiting, a freed or a new one, whichever comes first.
   ///
-  /// @param fresh only a new one will do.
+  /// @param lease gets it. If it holds one that has failed, only a new one replaces that, which is
+  /// closed when the place in the queue is taken: so that all the while one is in flight. Its turn
+  /// is kept.
   /// @param watch the request's; its phase follows what is being waited for.
+  /// @return the failure, or nothing.
   /// Cancellation: gives up the place in the queue; a connection that was just granted goes back.
-  asio::awaitable<Result<Slot*>> acquire(const Url& url, bool fresh, const Timeouts& timeouts,
-                                         Watch& watch, const Observer& observer) {
-    for (;;) {
-      Slot* slot = fresh ? nullptr : take_idle(url.origin());
-      if (slot) co_return Result<Slot*>(slot);
-      QueuePlace place(*this, url, fresh, timeouts, watch);
+  asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease,
+                                                const Timeouts& timeouts, Watch& watch,
+                                                const Observer& observer) {
+    const bool fresh = static_cast<bool>(lease);
+    const auto begin = Clock::now();
+    const auto limit = after(begin, timeouts.pool);
+    CloseReason flaw = CloseReason::failed;
+    for (std::uint64_t turn = fresh ? lease.slot().turn : 0;; turn = lease.slot().turn) {
+      QueuePlace place(*this, url, fresh, turn, timeouts, watch);
       PoolWaiter& waiter = place.waiter();
-      const auto begin = Clock::now();
-      if (!watch.enter(Phase::pool, timeouts.pool, &waiter)) co_return Result<Slot*>(watch.error());
-      if (!place.enqueue(url.origin())) co_return Result<Slot*>(Error(Errc::client_closed));
-      if (!waiter.fired()) co_await waiter.wait(begin + long_wait);
-      if (!waiter.fired() && Clock::now() >= begin + long_wait) {
+      const auto rest =
+          timeouts.pool == no_timeout ? no_timeout : std::max(limit - Clock::now(), Duration());
+      if (!watch.enter(Phase::pool, rest, &waiter)) co_return watch.error();
+      if (!place.enqueue(url.origin(), lease, flaw)) co_return Error(Errc::client_closed);
+      const auto long_waited = begin + long_wait;
+      if (!waiter.fired()) co_await waiter.wait(long_waited);
+      if (!waiter.fired() && Clock::now() >= long_waited) {
         if (observer) {
           Event event{Event::Kind::waiting_long};
           event.origin = url.origin();
@@ -137,15 +176,21 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
         }
         co_await waiter.wait();
       }
-      auto outcome = place.outcome(watch);
-      if (!outcome || !(*outcome)->kept || is_fit(**outcome)) co_return outcome;
+      const auto outcome = place.outcome();
+      if (!outcome) co_return outcome.error();
+      lease.take(*outcome);
+      const auto found = lease.slot().kept ? flaw_of(lease.slot()) : std::nullopt;
+      if (!found) co_return std::nullopt;
+      // The server had closed it: that is nobody's fault, and costs nobody their turn.
+      flaw = *found;
     }
   }
 
   /// Opens connections until this many to the origin are idle, or being used, or both.
-  /// @return how many were opened.
+  /// @param total when all of it has to be done.
+  /// @return how many were opened, or the first failure, with its circumstances.
   asio::awaitable<Result<std::size_t>> warm(const Url& url, std::size_t count,
-                                            const Timeouts& timeouts, Watch& watch) {
+                                            const Timeouts& timeouts, Clock::time_point total) {
     using Opened = Result<std::size_t>;
     const Limits& limits = options_.limits;
     const auto most =
@@ -158,26 +203,36 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     std::size_t there = 0;
     change([&](Decisions&) { there = state_.counts(url.origin()).idle; });
     // Each is a waiter that only a new connection serves; they are dialled side by side.
-    std::deque<QueuePlace> places;
+    struct Place {
+      Place(PoolCore& pool, const Url& url, const Timeouts& timeouts, Clock::time_point total)
+          : watch(*pool.deadlines_, &pool, nullptr, total),
+            queue(pool, url, true, 0, timeouts, watch) {}
+      Watch watch;
+      QueuePlace queue;
+    };
+    std::deque<Place> places;
     for (std::size_t i = there; i < count; ++i) {
-      places.emplace_back(*this, url, true, timeouts, watch);
-      if (!places.back().enqueue(url.origin())) co_return Opened(Error(Errc::client_closed));
+      Place& place = places.emplace_back(*this, url, timeouts, total);
+      Lease none(*this);
+      if (!place.watch.enter(Phase::pool, timeouts.pool, &place.queue.waiter())) break;
+      if (!place.queue.enqueue(url.origin(), none, CloseReason::failed))
+        co_return Opened(Error(Errc::client_closed));
     }
-    for (QueuePlace& place : places) {
-      PoolWaiter& waiter = place.waiter();
-      if (!watch.enter(Phase::connect, no_timeout, &waiter)) break;
-      if (!waiter.fired()) co_await waiter.wait();
+    for (Place& place : places) {
+      PoolWaiter& waiter = place.queue.waiter();
+      if (!place.watch.ended() && !waiter.fired()) co_await waiter.wait();
     }
     // Given back only now: before, one of ours that was still waiting might have had to make room.
     std::optional<Error> failure;
     std::size_t opened = 0;
-    for (QueuePlace& place : places) {
-      const auto outcome = place.outcome(watch);
+    for (Place& place : places) {
+      const auto outcome = place.queue.outcome();
       if (outcome) {
-        release(**outcome, std::nullopt);
+        restore(**outcome);
         ++opened;
       } else if (!failure) {
-        failure = outcome.error();
+        const Error& error = outcome.error();
+        failure = error.at(phase_of(error, place.watch), std::string(url.origin()), 1, false, 0);
       }
     }
     if (failure) co_return Opened(std::move(*failure));
@@ -208,6 +263,12 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       return discard(
           slot, hint == Duration::zero() ? CloseReason::not_kept : CloseReason::lifetime_expired);
     change([&](Decisions& decisions) { state_.release(slot, now, expires, decisions); });
+  }
+
+  /// Takes a connection back on which nothing was done: it expires when it would have.
+  void restore(Slot& slot) noexcept {
+    change(
+        [&](Decisions& decisions) { state_.release(slot, Clock::now(), slot.expires, decisions); });
   }
 
   /// Takes a connection back that must not be used again.
@@ -307,11 +368,27 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     std::unique_ptr<PooledConnection>* closing_end_ = &closing_;
   };
 
+  /// Looks at a kept connection: why it must not be used again, if so.
+  std::optional<CloseReason> flaw_of(Slot& slot) noexcept {
+    switch (slot.connection->h1.stream().look()) {
+      case Look::closed: return CloseReason::closed_by_peer;
+      case Look::surplus: return CloseReason::surplus_bytes;
+      case Look::quiet: break;
+    }
+    reused_.fetch_add(1, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+
   /// A place in the queue that is left whatever happens to the coroutine that holds it.
   class QueuePlace {
    public:
-    QueuePlace(PoolCore& pool, const Url& url, bool fresh, const Timeouts& timeouts, Watch& watch)
-        : pool_(pool), watch_(watch), ticket_(std::make_shared<PoolWaiter>(), fresh) {
+    /// @param turn that of an earlier place, to wait on in; 0 for a new one.
+    QueuePlace(PoolCore& pool, const Url& url, bool fresh, std::uint64_t turn,
+               const Timeouts& timeouts, Watch& watch)
+        : pool_(pool),
+          watch_(watch),
+          admitted_(fresh || turn > 0),
+          ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
       PoolWaiter& made = *ticket_.waiter;
       made.host = url.host();
       made.port = url.port();
@@ -322,33 +399,35 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     QueuePlace(const QueuePlace&) = delete;
     QueuePlace& operator=(const QueuePlace&) = delete;
     ~QueuePlace() {
-      if (Slot* slot = leave()) {
-        pool_.change([&](Decisions& decisions) {
-          pool_.state_.release(*slot, Clock::now(), slot->expires, decisions);
-        });
-      }
+      if (Slot* slot = leave()) pool_.restore(*slot);
     }
 
     PoolWaiter& waiter() noexcept { return *ticket_.waiter; }
 
-    bool enqueue(std::string_view origin) {
+    /// Takes the place, and closes what it replaces.
+    /// @return false if the pool takes nobody any more.
+    bool enqueue(std::string_view origin, Lease& replaced, CloseReason reason) {
       pool_.change([&](Decisions& decisions) {
-        if (pool_.refuses()) return;
-        queued_ = true;
+        if (pool_.closed_ || (pool_.draining_ && !admitted_)) return;
         pool_.state_.enqueue(ticket_, origin, Clock::now(), decisions);
+        queued_ = true;
+        if (replaced) pool_.state_.discard(*replaced.detach(), reason, decisions);
       });
       return queued_;
     }
 
     /// What the wait came to. It is read from the pool's own state, never from how the wait ended.
-    Result<Slot*> outcome(const Watch& watch) {
-      if (Slot* slot = leave()) return slot;
+    Result<Slot*> outcome() {
+      if (Slot* slot = leave()) {
+        if (!watch_.ended()) return slot;
+        pool_.restore(*slot);
+      }
       if (waiter().failure) return *waiter().failure;
       if (const std::error_code code = waiter().failed) {
         if (code.category() == errc_category()) return Error(static_cast<Errc>(code.value()));
         return Error(Errc::connect_failed, {}, code);
       }
-      if (watch.ended()) return watch.error();
+      if (watch_.ended()) return watch_.error();
       return Error(Errc::cancelled);
     }
 
@@ -363,6 +442,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
 
     PoolCore& pool_;
     Watch& watch_;
+    const bool admitted_;  // Its request was in flight before: draining waits for it.
     State::Ticket ticket_;
     bool queued_ = false;
   };
@@ -466,8 +546,6 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     pool.change(
         [&](Decisions& d) { pool.state_.dialled(*slot, std::move(connection), now, expires, d); });
   }
-
-  bool refuses() const noexcept { return closed_.load() || draining_.load(); }
 
   // ---- changing the state, and doing what that decided ----
 

@@ -56,6 +56,7 @@ class PoolState {
     State state = State::dialling;
     bool kept = false;  ///< It has been idle, or has carried a request: it may have gone stale.
     std::uint64_t number = 0;  ///< How many were opened to this key, this one included.
+    std::uint64_t turn = 0;    ///< Of whoever has it: the place in the order of arrival.
     Time opened{};
     Time idle_since{};
     Time expires{};
@@ -72,8 +73,8 @@ class PoolState {
   };
 
   struct Ticket {
-    explicit Ticket(Waiter who, bool only_fresh = false)
-        : waiter(std::move(who)), fresh(only_fresh) {}
+    explicit Ticket(Waiter who, bool only_fresh = false, std::uint64_t turn = 0)
+        : waiter(std::move(who)), fresh(only_fresh), sequence(turn) {}
     Ticket(const Ticket&) = delete;
     Ticket& operator=(const Ticket&) = delete;
 
@@ -83,7 +84,7 @@ class PoolState {
     Slot* granted = nullptr;      ///< The active slot that it was given.
     Slot* dial = nullptr;         ///< The dial that it counts on.
     std::unique_ptr<Slot> place;  ///< Memory for a dial of its own, until that begins.
-    std::uint64_t sequence = 0;
+    std::uint64_t sequence;       ///< Its turn, given once; who waits again keeps it.
     ListLinks<Ticket> in_queue;
   };
 
@@ -129,11 +130,13 @@ class PoolState {
     Slot& slot = *found->second.idle.back();
     remove_idle(slot);
     make_active(slot);
+    slot.turn = ++last_sequence_;
     return &slot;
   }
 
   /// Serves a ticket at once if an idle connection will do, which may have come since `take` found
-  /// none; else puts it at the end of its key's queue, and starts what it takes to serve it.
+  /// none; else puts it into its key's queue, at the end or where its turn is if it has one, and
+  /// starts what it takes to serve it.
   template <class Decisions>
   void enqueue(Ticket& ticket, std::string_view key, Time now, Decisions& out) {
     if (Slot* slot = ticket.fresh ? nullptr : take(key, now, out)) {
@@ -150,15 +153,19 @@ class PoolState {
                                        : hosts_.try_emplace(std::string(key), key).first->second;
     // From here on nothing can fail.
     ticket.host = &host;
-    ticket.sequence = ++last_sequence_;
-    host.queue.push_back(ticket);
-    ++waiting_;
-    if (Slot* spare = host.spare_dials.front()) {
-      host.spare_dials.remove(*spare);
-      bind(ticket, *spare);
-    } else if (!host.first_without_dial) {
-      host.first_without_dial = &ticket;
+    Ticket* later = nullptr;
+    if (ticket.sequence == 0) {
+      ticket.sequence = ++last_sequence_;
+    } else {
+      later = host.queue.front();
+      while (later && later->sequence < ticket.sequence) later = host.queue.next(*later);
     }
+    host.queue.insert(ticket, later);
+    ++waiting_;
+    find_dial(ticket);
+    // At the key's limit nobody dials: an idle connection that will not do gives up its place.
+    if (!ticket.dial && at_host_limit(host) && !host.idle.empty())
+      close(*host.idle.front(), CloseReason::evicted, out);
     update_hungry(host);
     pump(out);
   }
@@ -209,7 +216,8 @@ class PoolState {
     abandon_if_quiet(out);
   }
 
-  /// A dial has failed: that is its own waiter's answer; others go on waiting for theirs.
+  /// A dial has failed: that is its own waiter's answer; others go on waiting for theirs, and one
+  /// that has only inherited it gets a dial of its own.
   template <class Decisions>
   void dial_failed(Slot& slot, Decisions& out) noexcept {
     Ticket* starter = slot.starter;
@@ -217,8 +225,12 @@ class PoolState {
     Host& host = *slot.host;
     if (starter) {
       starter->dial = nullptr;
-      dequeue(*starter);
-      out.failed(starter->waiter);
+      if (starter->place) {
+        find_dial(*starter);
+      } else {
+        dequeue(*starter);
+        out.failed(starter->waiter);
+      }
     }
     --host.slots;
     --total_;
@@ -298,9 +310,16 @@ class PoolState {
         return;
       }
       dequeue(*ticket);
+      slot.turn = ticket->sequence;
       ticket->granted = &slot;
       out.granted(ticket->waiter);
       update_hungry(host);
+      return;
+    }
+    // A waiter that it will not do for would wait for ever: at the key's limit nobody dials.
+    if (!fresh && host.first_without_dial && at_host_limit(host)) {
+      close(slot, CloseReason::evicted, out);
+      pump(out);
       return;
     }
     if (limits_.max_idle == 0) {
@@ -351,6 +370,33 @@ class PoolState {
   static void bind(Ticket& ticket, Slot& dial) noexcept {
     ticket.dial = &dial;
     dial.starter = &ticket;
+  }
+
+  bool at_host_limit(const Host& host) const noexcept {
+    return host.slots >= limits_.max_connections_per_host;
+  }
+
+  /// A ticket of the queue has no dial: it gets a spare one. Else, if one behind it has a dial, it
+  /// gets that of the last one, so that those with dials stay the first; and that one its place for
+  /// another.
+  void find_dial(Ticket& ticket) noexcept {
+    Host& host = *ticket.host;
+    if (Slot* const spare = host.spare_dials.front()) {
+      host.spare_dials.remove(*spare);
+      bind(ticket, *spare);
+      return;
+    }
+    Ticket* const next = host.queue.next(ticket);
+    if (!next || !next->dial) {
+      if (!host.first_without_dial || host.first_without_dial == next)
+        host.first_without_dial = &ticket;
+      return;
+    }
+    Ticket* const without = host.first_without_dial;
+    Ticket* const last = without ? host.queue.previous(*without) : host.queue.back();
+    bind(ticket, *std::exchange(last->dial, nullptr));
+    if (!last->place) last->place = std::move(ticket.place);
+    host.first_without_dial = last;
   }
 
   /// Takes a ticket out of its queue; its dial, if it has one, goes to the first ticket without.
@@ -424,8 +470,7 @@ class PoolState {
     bool freed = false;
     while (!by_expiry_.empty() && by_expiry_.top_key().first <= now) {
       Slot& slot = by_expiry_.top();
-      const bool lifetime =
-          limits_.max_lifetime != no_timeout && slot.opened + limits_.max_lifetime <= now;
+      const bool lifetime = now - slot.opened >= limits_.max_lifetime;
       close(slot, lifetime ? CloseReason::lifetime_expired : CloseReason::idle_expired, out);
       freed = true;
     }
@@ -450,7 +495,7 @@ class PoolState {
 
   /// Keeps `hungry_` what it is: the keys with waiters that a new dial would serve.
   void update_hungry(Host& host) noexcept {
-    const bool hungry = host.first_without_dial && host.slots < limits_.max_connections_per_host;
+    const bool hungry = host.first_without_dial && !at_host_limit(host);
     if (hungry_.contains(host)) {
       if (hungry)
         hungry_.update(host, host.first_without_dial->sequence);

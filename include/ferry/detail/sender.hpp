@@ -22,31 +22,7 @@ struct ClientCore {
   std::atomic<bool> closed{false};
 };
 
-/// A connection while a request has it; it is not kept unless that was asked for.
-class Lease {
- public:
-  explicit Lease(PoolCore& pool) : pool_(pool) {}
-  Lease(const Lease&) = delete;
-  Lease& operator=(const Lease&) = delete;
-  ~Lease() { discard(CloseReason::failed); }
-
-  void take(PoolCore::Slot* slot) noexcept { slot_ = slot; }
-  explicit operator bool() const noexcept { return slot_ != nullptr; }
-  PoolCore::Slot& slot() const noexcept { return *slot_; }
-  PooledConnection& connection() const noexcept { return *slot_->connection; }
-
-  void release(std::optional<Duration> hint) noexcept {
-    pool_.release(*std::exchange(slot_, nullptr), hint);
-  }
-  PoolCore::Slot* detach() noexcept { return std::exchange(slot_, nullptr); }
-  void discard(CloseReason reason) noexcept {
-    if (slot_) pool_.discard(*std::exchange(slot_, nullptr), reason);
-  }
-
- private:
-  PoolCore& pool_;
-  PoolCore::Slot* slot_ = nullptr;
-};
+using Lease = PoolCore::Lease;
 
 /// A connection that somebody drives themselves, between their requests.
 struct HeldConnection {
@@ -56,24 +32,19 @@ struct HeldConnection {
   HeldConnection(const HeldConnection&) = delete;
   HeldConnection& operator=(const HeldConnection&) = delete;
   ~HeldConnection() {
-    if (slot) pool->release(*slot, hint);
+    if (!slot) return;
+    if (used)
+      pool->release(*slot, hint);
+    else
+      pool->restore(*slot);
   }
 
   const std::shared_ptr<PoolCore> pool;
   const std::shared_ptr<const ClientCore> client;
   PoolCore::Slot* slot;          ///< None while a request has it, and once it is spent.
+  bool used = false;             ///< It has carried a request for its holder.
   std::optional<Duration> hint;  ///< How long the server means to keep it.
 };
-
-/// Where in its life a request is when getting a connection fails like this.
-inline Phase phase_of(const Error& error, const Watch& watch) noexcept {
-  const auto code = error.code();
-  if (code == Errc::host_not_found || code == Errc::resolve_timeout) return Phase::resolve;
-  if (code == Errc::connection_refused || code == Errc::connect_failed ||
-      code == Errc::connect_timeout)
-    return Phase::connect;
-  return watch.phase();
-}
 
 /// Checks all that can be checked before anything is sent, and finds out where to send it.
 inline Result<Url> prepare(const ClientCore& client, Request& request, const Timeouts& timeouts) {
@@ -99,6 +70,7 @@ inline Result<Url> prepare(const ClientCore& client, Request& request, const Tim
                      " carries credentials; send them in an Authorization header instead");
   }
   const Body& body = request.body();
+  if (auto error = check_field("Content-Type", body.content_type())) return *error;
   if (auto error = check_framing_fields(request.headers(), body.is_present(), body.bytes().size()))
     return *error;
   return url;
@@ -125,6 +97,7 @@ inline void give_back(Lease& lease, HeldConnection* held, const ResponseMessage&
     lease.slot().kept = true;
     lease.slot().idle_since = Clock::now();
     held->hint = hint;
+    held->used = true;
     held->slot = lease.detach();
   } else {
     lease.release(hint);
@@ -173,11 +146,13 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   ConnectionInfo info;
   Timings timings;
   std::optional<Error> failure;
-  bool fresh = false;
   for (int attempt = 1;; ++attempt) {
     event.attempt = attempt;
     Phase phase = Phase::pool;
     std::uint64_t bytes_sent = 0;
+    ExchangeTimes times;
+    bool has_connection =
+        false;  // Of this attempt: before, the lease may hold one that has failed.
     failure.reset();
     try {
       const auto queued = Clock::now();
@@ -193,22 +168,19 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
           failure.emplace(Errc::connection_lost, "the server has closed the leased connection");
         }
       } else {
-        if (!fresh) lease.take(pool->take_idle(url.origin()));
-        if (!lease) {
-          auto granted = co_await pool->acquire(url, fresh, timeouts, watch, settings.observer);
-          if (granted)
-            lease.take(*granted);
-          else
-            failure = granted.error();
-        }
+        if (attempt == 1) lease.take(pool->take_idle(url.origin()));
+        if (!lease || attempt > 1)
+          failure = co_await pool->acquire(url, lease, timeouts, watch, settings.observer);
       }
-      if (failure) phase = phase_of(*failure, watch);
-      if (lease) {
+      if (failure) {
+        phase = phase_of(*failure, watch);
+      } else {
         PooledConnection& connection = lease.connection();
         const auto start = Clock::now();
         info.facts = connection.facts;
         info.reused = lease.slot().kept;
         info.request_number = ++connection.requests;
+        has_connection = true;
         info.idle_for = info.reused ? start - lease.slot().idle_since : Duration();
         timings.queued += start - queued;
         // What went into a connection that was opened before the call is not the call's.
@@ -223,7 +195,6 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         }
 
         ResponseMessage message;
-        ExchangeTimes times;
         failure = co_await connection.h1.exchange(head, request.body().bytes(), timeouts, limits,
                                                   watch, message, times, settings.observer, event);
         if (!failure) {
@@ -233,7 +204,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
           else
             give_back(lease, held.get(), message);
           timings.send = times.sent - times.begin;
-          timings.first_byte = times.first_byte - times.sent;
+          timings.first_byte = std::max(times.first_byte - times.sent, Duration());
           timings.receive = times.end - times.first_byte;
           timings.total = times.end - begin;
           if (settings.observer) {
@@ -249,7 +220,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                              timings, std::move(info));
         }
         phase = watch.phase();
-        bytes_sent = connection.h1.bytes_sent();
+        if (times.begun()) bytes_sent = connection.h1.bytes_sent();
         if (failure->code() == Errc::body_too_large && connection.h1.drain()) {
           watch.leave();
           give_back(lease, held.get(), message);
@@ -260,6 +231,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
       if (e.code() != asio::error::operation_aborted) throw;
       failure.emplace(Errc::cancelled);
       phase = watch.phase();
+      if (has_connection && times.begun()) bytes_sent = lease.connection().h1.bytes_sent();
     }
 
     RetryFacts facts;
@@ -275,7 +247,16 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
     const RetryVerdict verdict = retry_verdict(facts);
     failure = failure->at(phase, std::string(url.origin()), attempt, info.reused, bytes_sent);
     watch.leave();
-    lease.discard(CloseReason::failed);
+    const bool untouched = has_connection && !times.begun();
+    if (lease && untouched && failure->code() != Errc::client_closed) {
+      --lease.connection().requests;
+      if (held)
+        held->slot = lease.detach();
+      else
+        lease.restore();
+    }
+    // On a retry it is closed when the next place is taken: so there is always one in flight.
+    if (!is_retry(verdict)) lease.discard(CloseReason::failed);
     if (settings.observer) {
       event.kind = is_retry(verdict) ? Event::Kind::request_retried : Event::Kind::request_failed;
       event.error = &*failure;
@@ -285,7 +266,6 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
     if (!is_retry(verdict)) co_return fail<Answer>(std::move(*failure));
     info = ConnectionInfo();
     info.retry_reason = to_string(verdict);
-    fresh = true;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include <ferry/detail/asio.hpp>
+#include <ferry/detail/wait_ready.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry::detail {
@@ -64,6 +65,12 @@ class TcpStream final : public Stream {
                                           std::error_code& error) override {
     auto token = asio::redirect_error(asio::use_awaitable, error);
     return socket_.async_write_some(buffers, token);
+  }
+  /// It only waits, for whichever comes first: then the caller tries again.
+  asio::awaitable<std::size_t> write_some_or_wait_readable(std::span<const asio::const_buffer>,
+                                                           std::error_code& error) override {
+    co_await wait_ready(socket_, error);
+    co_return 0;
   }
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
     return socket_.read_some(buffer, error);

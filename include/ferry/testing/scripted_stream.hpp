@@ -83,6 +83,12 @@ class ScriptedStream final : public Stream {
     co_return write(buffers, error);
   }
 
+  asio::awaitable<std::size_t> write_some_or_wait_readable(
+      std::span<const asio::const_buffer> buffers, std::error_code& error) override {
+    if (script_->readable.empty()) return write_some(buffers, error);
+    return read_first();
+  }
+
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
     Script& script = *script_;
     error.clear();
@@ -132,6 +138,11 @@ class ScriptedStream final : public Stream {
   std::string remote_endpoint() const override { return "scripted"; }
 
  private:
+  asio::awaitable<std::size_t> read_first() {
+    co_await asio::post(executor_, asio::use_awaitable);
+    co_return 0;
+  }
+
   void begin_response() {
     Script& script = *script_;
     if (!script.readable.empty() || !script.turn_to_answer || script.responses.empty()) return;
@@ -140,14 +151,19 @@ class ScriptedStream final : public Stream {
     script.turn_to_answer = false;
   }
 
-  std::size_t write(std::span<const asio::const_buffer> buffers, std::error_code& error) {
+  std::size_t write(std::span<const asio::const_buffer> buffers, std::error_code& error) noexcept {
     error.clear();
     if (fails(error)) return 0;
     std::size_t count = 0;
-    for (const auto& buffer : buffers) {
-      const auto part = std::min(buffer.size(), script_->write_size - count);
-      script_->written.append(static_cast<const char*>(buffer.data()), part);
-      count += part;
+    try {
+      for (const auto& buffer : buffers) {
+        const auto part = std::min(buffer.size(), script_->write_size - count);
+        script_->written.append(static_cast<const char*>(buffer.data()), part);
+        count += part;
+      }
+    } catch (const std::bad_alloc&) {
+      error = asio::error::no_memory;
+      return 0;
     }
     script_->turn_to_answer = true;
     return count;
