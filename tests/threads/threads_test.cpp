@@ -256,3 +256,22 @@ TEST_CASE("[61] stats, describe, close_idle and warm from other threads, while r
   CHECK(tally.good == requests);
   check_quiet(client);
 }
+
+TEST_CASE("[61] connections warmed by several threads at once") {
+  Server server;
+  asio::io_context context;
+  const ferry::ConnectionPool pool(context.get_executor());
+  std::atomic<std::size_t> warmed = 0;
+  for (int i = 0; i < 6; ++i) {
+    asio::co_spawn(asio::make_strand(context), pool.warm(server.origin(), 16),
+                   [&](std::exception_ptr e, std::size_t opened) {
+                     CHECK_FALSE(e);
+                     warmed += opened;
+                   });
+  }
+  run_on(context, 4);
+  const auto stats = pool.stats();
+  CHECK(stats.idle == warmed);
+  CHECK(warmed >= 16);
+  CHECK(stats.active + stats.waiting + stats.connecting == 0);
+}
