@@ -18,7 +18,7 @@ class HostileServer {
  public:
   /// What it does on a connection. Each act is one step.
   struct Act {
-    enum class Kind { request, send, hold, fin, reset };
+    enum class Kind { request, send, hold, fin, reset, serve };
     Kind kind;
     std::string bytes = {};
   };
@@ -29,6 +29,8 @@ class HostileServer {
   static Act hold() { return {Act::Kind::hold}; }    ///< Goes no further before `release()`.
   static Act fin() { return {Act::Kind::fin}; }      ///< Ends its own side; it goes on reading.
   static Act reset() { return {Act::Kind::reset}; }  ///< The rest of its acts is void.
+
+  static Act serve() { return {Act::Kind::serve}; }  ///< Answers all that comes with "clean".
 
   /// Sends bytes in pieces of these sizes, the rest in one.
   static void send_in_pieces(Acts& acts, std::string_view bytes,
@@ -74,9 +76,13 @@ class HostileServer {
     for (int quiet = 0; quiet < 3 || !until();) {
       client.restart();
       const bool stepped = client.poll() > 0;
-      context_.restart();
-      quiet = context_.poll_one() > 0 || stepped ? 0 : quiet + 1;
+      quiet = step() || stepped ? 0 : quiet + 1;
     }
+  }
+  /// Does one thing. @return false if there was none to do.
+  bool step() {
+    context_.restart();
+    return context_.poll_one() > 0;
   }
 
  private:
@@ -101,12 +107,17 @@ class HostileServer {
       logs_[number].push_back("client closed");
       co_return;
     }
+    co_await serve_all(*peer, logs_[number]);
+  }
+
+  asio::awaitable<void> serve_all(Peer& peer, std::vector<std::string>& log) {
     for (;;) {
-      const std::string request = co_await peer->read_request();
-      if (request.empty()) co_return;
-      logs_[number].push_back("request " + request.substr(0, request.find(' ')));
-      co_await peer->write(response("clean"));
+      const std::string request = co_await peer.read_request();
+      if (request.empty()) break;
+      log.push_back("request " + request.substr(0, request.find(' ')));
+      co_await peer.write(response("clean"));
     }
+    log.push_back("client closed");
   }
 
   /// @return whether the connection goes on.
@@ -136,6 +147,7 @@ class HostileServer {
         peer.reset();
         log.push_back("reset");
         co_return false;
+      case Act::Kind::serve: co_await serve_all(peer, log); co_return false;
     }
     co_return true;
   }

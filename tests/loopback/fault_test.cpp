@@ -1,0 +1,234 @@
+// Every operation on a connection's socket fails once, and every suspension point of a request is
+// cancelled once: over real sockets, with a server that takes turns with the client. The scripted
+// tests do the same in memory.
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+
+#include "support/hostile_server.hpp"
+
+using ferry::Client;
+using ferry::Errc;
+using ferry::Request;
+using test::HostileServer;
+
+namespace {
+
+/// Counts what is done on a stream, and fails it from some operation on.
+struct Fault {
+  int operations = 0;
+  int fail_from = 0;  // Counted from 1; 0: never.
+  std::error_code failure = asio::error::connection_reset;
+
+  bool fails(std::error_code& error) {
+    ++operations;
+    if (fail_from == 0 || operations < fail_from) return false;
+    error = failure;
+    return true;
+  }
+};
+
+class FaultyStream final : public ferry::Stream {
+ public:
+  FaultyStream(std::unique_ptr<Stream> stream, std::shared_ptr<Fault> fault)
+      : stream_(std::move(stream)), fault_(std::move(fault)) {}
+
+  asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
+                                         std::error_code& error) override {
+    if (fault_->fails(error)) co_return 0;
+    co_return co_await stream_->read_some(buffer, error);
+  }
+  asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
+                                          std::error_code& error) override {
+    if (fault_->fails(error)) co_return 0;
+    co_return co_await stream_->write_some(buffers, error);
+  }
+  asio::awaitable<std::size_t> write_some_or_wait_readable(
+      std::span<const asio::const_buffer> buffers, std::error_code& error) override {
+    if (fault_->fails(error)) co_return 0;
+    co_return co_await stream_->write_some_or_wait_readable(buffers, error);
+  }
+  std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
+    if (fault_->fails(error)) return 0;
+    return stream_->try_read_some(buffer, error);
+  }
+  std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
+                             std::error_code& error) noexcept override {
+    if (fault_->fails(error)) return 0;
+    // Short writes: no more than 40 bytes of the first buffer.
+    const asio::const_buffer part = asio::buffer(buffers.front(), 40);
+    return stream_->try_write_some(std::span(&part, 1), error);
+  }
+  ferry::Look look() noexcept override { return stream_->look(); }
+  void close() noexcept override { stream_->close(); }
+  void abort() noexcept override { stream_->abort(); }
+  bool is_open() const noexcept override { return stream_->is_open(); }
+
+ private:
+  std::unique_ptr<Stream> stream_;
+  std::shared_ptr<Fault> fault_;
+};
+
+/// The first connection is faulty, those behind it are not.
+class FaultyConnector final : public ferry::Connector {
+ public:
+  explicit FaultyConnector(std::shared_ptr<Fault> fault) : fault_(std::move(fault)) {}
+
+  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
+      ferry::DialContext& context) override {
+    auto stream = co_await tcp_.connect(context);
+    if (stream && fault_)
+      *stream = std::make_unique<FaultyStream>(std::move(*stream), std::exchange(fault_, nullptr));
+    co_return stream;
+  }
+
+ private:
+  ferry::detail::TcpConnector tcp_;
+  std::shared_ptr<Fault> fault_;
+};
+
+const std::string hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+const std::string chunked =
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+
+struct Scenario {
+  const char* name;
+  bool post;
+  bool reused;
+  const std::string& response;
+};
+const Scenario scenarios[] = {
+    {"GET", false, false, hello},
+    {"GET, reused", false, true, hello},
+    {"GET, chunked", false, false, chunked},
+    {"GET, chunked, reused", false, true, chunked},
+    {"POST", true, false, hello},
+    {"POST, reused", true, true, hello},
+    {"POST, chunked", true, false, chunked},
+    {"POST, chunked, reused", true, true, chunked},
+};
+
+/// A scenario's request, with what went before it done; and what has to hold behind it.
+struct Trial {
+  explicit Trial(const Scenario& scenario)
+      : fault(std::make_shared<Fault>()), server({acts(scenario)}), post(scenario.post) {
+    ferry::ClientOptions options;
+    options.connector = std::make_shared<FaultyConnector>(fault);
+    client.emplace(context, options);
+    if (scenario.reused) {
+      server.run(context, [&]() -> asio::awaitable<void> {
+        CHECK((co_await client->get(server.url())).body() == "warm-up");
+      });
+    }
+    fault->operations = 0;
+  }
+  static HostileServer::Acts acts(const Scenario& scenario) {
+    HostileServer::Acts acts;
+    if (scenario.reused) {
+      acts.push_back(HostileServer::read_request());
+      acts.push_back(HostileServer::send(test::response("warm-up")));
+    }
+    acts.push_back(HostileServer::read_request());
+    HostileServer::send_in_pieces(acts, scenario.response, {1, 10, 30, 1});
+    acts.push_back(HostileServer::serve());
+    return acts;
+  }
+
+  void start(asio::cancellation_signal& signal) {
+    auto request = post ? Request::post(server.url(), ferry::Body(std::string(100, 'b')))
+                        : Request::get(server.url());
+    asio::co_spawn(
+        context, client->try_send(std::move(request)),
+        asio::bind_cancellation_slot(
+            signal.slot(), [this](std::exception_ptr e, ferry::Result<ferry::Response> r) {
+              ++completions;
+              if (e) r = ferry::Error(Errc::cancelled);
+              result = std::move(r);
+            }));
+  }
+  void finish() {
+    server.drive(context, [&] { return completions > 0; });
+    REQUIRE(completions == 1);
+  }
+  void check_after() {
+    const auto stats = client->pool().stats();
+    CHECK(stats.active + stats.waiting + stats.connecting == 0);
+    CHECK(stats.opened - stats.closed == stats.idle);
+    fault->fail_from = 0;
+    server.run(context, [&]() -> asio::awaitable<void> {
+      const auto next = co_await client->try_send(Request::get(server.url()));
+      REQUIRE(next);
+      // Where the first request never began, this is the one that is answered.
+      CHECK((next->body() == "clean" || next->body() == "hello"));
+    });
+    CHECK(completions == 1);
+  }
+
+  asio::io_context context{1};
+  std::shared_ptr<Fault> fault;
+  HostileServer server;
+  std::optional<Client> client;
+  bool post;
+  int completions = 0;
+  ferry::Result<ferry::Response> result;
+};
+
+}  // namespace
+
+TEST_CASE("[1] [31] [33] [62] every operation on a socket fails once, writes are short") {
+  for (const Scenario& scenario : scenarios) {
+    for (const auto failure : {asio::error::connection_reset, asio::error::broken_pipe}) {
+      bool succeeded = false;
+      for (int n = 1; !succeeded; ++n) {
+        CAPTURE(scenario.name);
+        CAPTURE(n);
+        REQUIRE(n < 100);
+        Trial trial(scenario);
+        trial.fault->fail_from = n;
+        trial.fault->failure = failure;
+        asio::cancellation_signal signal;
+        trial.start(signal);
+        trial.finish();
+        succeeded = trial.fault->operations < n;
+        const auto code = test::code_of(trial.result);
+        if (succeeded) {
+          CHECK(trial.result->body() == "hello");
+        } else if (!code) {
+          CHECK(scenario.reused);             // Only a kept connection is replaced,
+          CHECK((!scenario.post || n == 1));  // and under a POST only if nothing was written.
+          CHECK_FALSE(trial.result->connection().retry_reason.empty());
+        } else {
+          CHECK((code == Errc::connection_lost || code == Errc::truncated_head ||
+                 code == Errc::truncated_body));
+          CHECK(trial.result.error().cause() == failure);
+        }
+        trial.check_after();
+      }
+    }
+  }
+}
+
+TEST_CASE("[58] every suspension point is cancelled once, over real sockets") {
+  for (const Scenario& scenario : scenarios) {
+    bool finished = false;
+    for (int steps = 0; !finished; ++steps) {
+      CAPTURE(scenario.name);
+      CAPTURE(steps);
+      REQUIRE(steps < 1000);
+      Trial trial(scenario);
+      asio::cancellation_signal signal;
+      trial.context.restart();
+      trial.start(signal);
+      for (int i = 0; i < steps; ++i)
+        if (trial.context.poll_one() == 0) trial.server.step();
+      finished = trial.completions == 1;
+      signal.emit(asio::cancellation_type::terminal);
+      trial.finish();
+      if (finished)
+        CHECK(trial.result->body() == "hello");
+      else if (!trial.result)
+        CHECK(test::code_of(trial.result) == Errc::cancelled);
+      trial.check_after();
+    }
+  }
+}
