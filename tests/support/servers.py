@@ -4,6 +4,7 @@ on loopback that end with the script, and building one of our programs. Standard
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -79,7 +80,7 @@ def is_there(package):
 
 
 def install_without_services(packages):
-    """nginx and Caddy would start on ports 80 and 443. policy-rc.d is Debian's own switch against
+    """nginx, lighttpd and Caddy would start on ports 80 and 443. policy-rc.d is Debian's own switch against
     that: it holds with systemd and without. One that is there already belongs to somebody else."""
     ours = not POLICY.exists()
     if not ours and subprocess.run([POLICY, "nginx", "start"], stdout=subprocess.DEVNULL).returncode != 101:
@@ -100,7 +101,7 @@ def say_what_stays(installed):
     if not installed:
         return
     print("\nStays installed: " + " ".join(installed))
-    services = [name for name in ("nginx", "caddy") if name in installed]
+    services = [name for name in ("nginx", "lighttpd", "caddy") if name in installed]
     if services:
         print("Not started, but Debian enables them for the next boot: systemctl disable " + " ".join(services))
 
@@ -109,9 +110,18 @@ def say_what_stays(installed):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Not one of those that the kernel takes for outgoing connections: while a server is down, a client
+    that dials such a port may be connected to itself, and then the server cannot have it back."""
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    ports = [*range(10000, first), *range(last + 1, 65536)]
+    for port in random.sample(ports, len(ports)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise Failure(f"no port is free outside of {first} to {last}")
 
 
 class Servers:
@@ -135,8 +145,8 @@ class Servers:
         return self.directory / f"{name}.log"
 
     def start(self, name, command, port, cwd=None):
-        """Starts `command` and returns once it accepts connections on `port`."""
-        with self.log(name).open("wb") as log:
+        """Starts `command` and returns its process once it accepts connections on `port`."""
+        with self.log(name).open("ab") as log:
             process = subprocess.Popen(
                 command, cwd=cwd or self.directory, env=self.environment, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
@@ -144,7 +154,7 @@ class Servers:
         for attempt in range(400):
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                return
+                return process
             except OSError:
                 try:
                     process.wait(timeout=0.05)
