@@ -33,6 +33,7 @@ class Kind:
     fast: int = signal.SIGTERM       # Ends it at once.
     hints: bool = False              # It can send Keep-Alive: timeout=N.
     max_requests: int = 0            # After how many it is to end a connection, where it can.
+    has_workers: bool = True         # Processes that answer, and may be killed while it keeps the port.
     logs_answers: bool = True        # What its log says was answered has been handed to the system.
     is_front: bool = True            # It has app.js behind it, rather than running an application itself.
 
@@ -62,7 +63,8 @@ def caddy_reload(server):
 #
 # Apache hints only if it is asked to keep the connection; Caddy, gunicorn and lighttpd never do. Caddy
 # has no limit on requests per connection, and writes its log before it flushes the answer. gunicorn's
-# limit is on those of a worker, which then goes.
+# limit is on those of a worker, which then goes. Caddy and lighttpd are single processes, and Node gives
+# up the port with its last worker.
 KINDS = [
     Kind("nginx", "nginx", "nginx.conf",
          lambda s: ["nginx", "-p", s.directory, "-c", s.config, "-e", "stderr"],
@@ -72,17 +74,20 @@ KINDS = [
          ("/chunked/", "/old/"), reload=signal.SIGUSR1, graceful=signal.SIGWINCH, hints=True, max_requests=100),
     Kind("caddy", "caddy", "Caddyfile",
          lambda s: ["caddy", "run", "--config", s.config, "--adapter", "caddyfile"],
-         ("/chunked/", "/close/"), reload=caddy_reload, fast=signal.SIGQUIT, logs_answers=False),
+         ("/chunked/", "/close/"), reload=caddy_reload, fast=signal.SIGQUIT, has_workers=False,
+         logs_answers=False),
     Kind("gunicorn", "gunicorn", "gunicorn.conf.py",
          lambda s: [servers.PYTHON, "-m", "gunicorn", "--config", s.config],
          ("/chunked/", "/old/", "/old-kept/"), fast=signal.SIGQUIT, max_requests=2000, is_front=False),
     Kind("node", "nodejs", "node.generation",
          lambda s: [shutil.which("node"), APP / "app.js", str(s.port), s.directory, s.config,
                     *(str(s.settings[name]) for name in ("keep_alive", "hint", "max_requests"))],
-         ("/chunked/", "/close/"), fast=signal.SIGKILL, hints=True, max_requests=100, is_front=False),
+         ("/chunked/", "/close/"), fast=signal.SIGKILL, hints=True, max_requests=100,
+         has_workers=False, is_front=False),
     Kind("lighttpd", "lighttpd", "lighttpd.conf",
          lambda s: ["lighttpd", "-D", "-f", s.config],
-         ("/chunked/", "/old/"), reload=signal.SIGUSR1, graceful=signal.SIGINT, max_requests=100),
+         ("/chunked/", "/old/"), reload=signal.SIGUSR1, graceful=signal.SIGINT, max_requests=100,
+         has_workers=False),
 ]
 
 
@@ -139,6 +144,11 @@ class Server:
             self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             raise servers.Failure(f"{self.kind.name} does not end within 60 s of signal {number}")
+
+    def kill_workers(self):
+        pid = self.process.pid
+        for worker in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            os.kill(int(worker), signal.SIGKILL)
 
     def freeze(self):
         os.killpg(self.process.pid, signal.SIGSTOP)

@@ -243,6 +243,13 @@ def hints(server, program):
 # --- reload, restart, end -----------------------------------------------------------------------
 
 
+def slow_requests(server, client, count):
+    """Leaves the client with so many requests that the application has seen and not answered."""
+    client("start", path="/slow/", kinds=MIXED, count=count, at_a_time=count, tag="slow")
+    client.until("slow requests at the application",
+                 lambda _: sum(token.startswith("slow-") for _, token in server.arrivals()) == count)
+
+
 def reload_under_load(server, program):
     server.start()
     with Client(program, server.url) as client:
@@ -278,15 +285,32 @@ def restart_under_load(server, program):
     yield from posts_came_once(server, report)
 
 
+def killed_workers(server, program):
+    """The application has seen the requests as their connections break, and the server is still there:
+    the place where a POST would arrive twice."""
+    if not server.kind.has_workers:
+        return
+    server.start(keep_alive=5)
+    with Client(program, server.url) as client:
+        client.send(count=18, at_a_time=18, path="/slow/", tag="before")  # All at once: so many connections.
+        slow_requests(server, client, 18)
+        server.kill_workers()
+        report = client("wait")
+        yield from only_posts_failed(report)
+        yield "all 6 POSTs failed, and the others were retried", (
+            len(report["failed_posts"]) == 6 and sum(report["retried"].values()) == 12)
+        yield from nothing_left(client)
+    yield from posts_came_once(server, report)
+
+
 def graceful_end(server, program):
     """It is told to end while its answers are slow."""
     server.start()
     with Client(program, server.url) as client:
-        client.send(count=32, at_a_time=32, tag="idle")
-        client("start", path="/slow/", kinds=MIXED, count=16, at_a_time=16, tag="slow")
-        client.until("slow requests", lambda _: sum(token.startswith("slow-") for _, token in server.arrivals()) == 16)
+        client.send(count=32, at_a_time=32)
+        slow_requests(server, client, 18)
         server.end(server.kind.graceful)
-        yield from all_answered(client("wait"), 16)
+        yield from all_answered(client("wait"), 18)
         after = client.send(kinds=MIXED, count=30, at_a_time=8, tag="after")
         yield (f"{in_words(after)}, the slowest after {after['slowest_ms']} ms",
                after["failed"] == dict.fromkeys(MIXED.split(","), {REFUSED: 10}) and after["slowest_ms"] < 1000)
@@ -294,4 +318,4 @@ def graceful_end(server, program):
 
 
 ALL = [many_gets, few_gets_each, one_get_each, reuse, shapes, expiry, expiry_while_frozen, hints,
-       reload_under_load, restart_under_load, graceful_end]
+       reload_under_load, restart_under_load, killed_workers, graceful_end]
