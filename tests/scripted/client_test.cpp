@@ -109,7 +109,7 @@ TEST_CASE("[15] one byte at a time, both ways, over all framings") {
     CHECK(s.connections() == 1);
     const std::string request =
         "POST /p HTTP/1.1\r\nHost: test\r\nUser-Agent: ferry/0.1.0\r\nAccept: "
-        "*/*\r\nContent-Length: 5\r\n\r\nbody!";
+        "*/*\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nbody!";
     CHECK(slow->written == request + request + request + request + request);
   }
 }

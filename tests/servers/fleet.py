@@ -147,8 +147,11 @@ class Server:
 
     def kill_workers(self):
         pid = self.process.pid
-        for worker in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            os.kill(int(worker), signal.SIGKILL)
+        workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        # All of them first stand still: one that lives on for a moment could take what the other lost.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for worker in workers:
+                os.kill(int(worker), number)
 
     def freeze(self):
         os.killpg(self.process.pid, signal.SIGSTOP)

@@ -47,7 +47,7 @@ struct Plan {
   std::vector<std::string> kinds{"get"};  // In turn: get, post, keyed (with Idempotency-Key).
   std::int64_t count = std::numeric_limits<std::int64_t>::max();
   int at_a_time = 1;
-  bool keep_alive = false;  // Asks for it, as clients of HTTP/1.0 do.
+  bool ask = true;  // For the connection to be kept; Apache gives no hint to who does not.
   // Instead of `count` requests: each of `groups` clients sends `at_a_time` requests at once, so
   // many times, after pauses that, over all groups, sweep a range of microseconds.
   int bursts = 0;
@@ -72,7 +72,7 @@ struct Plan {
     if (name == "tag") return bool(value >> tag);
     if (name == "count") return bool(value >> count);
     if (name == "at_a_time") return bool(value >> at_a_time);
-    if (name == "keep_alive") return bool(value >> keep_alive);
+    if (name == "ask") return bool(value >> ask);
     if (name == "bursts") return bool(value >> bursts);
     if (name == "groups") return bool(value >> groups);
     if (name == "from_us") return bool(value >> from_us);
@@ -215,7 +215,7 @@ class Load {
     ferry::Request request = ferry::Request::get(url);
     if (kind != "get") request = ferry::Request::post(url, ferry::Body(token));
     if (kind == "keyed") request.header("Idempotency-Key", token);
-    if (plan_.keep_alive) request.header("Connection", "keep-alive");
+    if (!plan_.ask) request.header("Connection", "");
     const ferry::Client client = clients_[static_cast<std::size_t>(group)];
     const auto begin = Clock::now();
     const auto result = co_await client.try_send(std::move(request));

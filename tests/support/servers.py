@@ -212,5 +212,6 @@ def build(target, folder):
     """Builds `target`, of the meson.build in `folder`, optimised, and returns the program's path."""
     if not (BUILD / "build.ninja").exists():
         must_run("meson", "setup", BUILD, "--buildtype=release", cwd=ROOT)
+    must_run("ninja", "-C", BUILD, "build.ninja")  # Targets that are new are known only after this.
     must_run("meson", "compile", "-C", BUILD, target, cwd=ROOT)
     return BUILD / folder / target

@@ -39,6 +39,7 @@ TEST_CASE("a plain GET") {
         "Host: example.com\r\n"
         "User-Agent: ferry/test\r\n"
         "Accept: */*\r\n"
+        "Connection: keep-alive\r\n"
         "\r\n");
 }
 
@@ -69,6 +70,7 @@ TEST_CASE("a request's own fields replace the client's and the library's") {
         "Accept: text/html\r\n"
         "User-Agent: mine\r\n"
         "x-client: request\r\n"
+        "Connection: keep-alive\r\n"
         "\r\n");
 }
 

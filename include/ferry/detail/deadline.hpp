@@ -182,6 +182,16 @@ class Watch {
     return true;
   }
 
+  /// The same target waits for something else now, for which another watch keeps the time. Unlike
+  /// the rest, any thread may call it.
+  void turn_into(Phase phase) noexcept {
+    const std::lock_guard lock(deadlines_.mutex_);
+    if (ended()) return;  // In the phase before.
+    limit_ = no_timeout;
+    entry_.phase.store(phase, std::memory_order_relaxed);
+    entry_.due.store(entry_.total, std::memory_order_relaxed);
+  }
+
   /// Bytes have moved: the phase's limit starts anew.
   void touch() noexcept {
     if (limit_ != no_timeout)

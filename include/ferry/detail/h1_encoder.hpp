@@ -89,7 +89,9 @@ inline void encode_head(const RequestHead& head, std::string& out) {
     const auto end = std::to_chars(digits, digits + sizeof digits, head.body_size).ptr;
     field("Content-Length", {digits, static_cast<std::size_t>(end - digits)});
   }
-  if (head.close && !announces_close(head)) field("Connection", "close");
+  // Servers of HTTP/1.0 keep a connection, and Apache says for how long it does, only if asked to.
+  if (head.close ? !announces_close(head) : !given("Connection"))
+    field("Connection", head.close ? "close" : "keep-alive");
   out.append("\r\n");
 }
 

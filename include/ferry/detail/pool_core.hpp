@@ -338,7 +338,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       append(woken_end_, waiter, &PoolWaiter::next_woken);
     }
     void dial(Slot& slot, const Waiter& waiter) noexcept {
-      waiter->watch->enter(Phase::connect, no_timeout);
+      waiter->watch->turn_into(Phase::connect);
       slot.dialled_for = waiter;
       *dials_end_ = &slot;
       dials_end_ = &slot.next_dial;
