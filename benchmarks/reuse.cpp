@@ -8,12 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <fstream>
 #include <iostream>
 #include <optional>
-#include <stdexcept>
 #include <string>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -27,6 +24,8 @@
 #include "support/json.hpp"
 #include "support/keep_alive_server.hpp"
 #include "support/machine.hpp"
+#include "support/output_file.hpp"
+#include "support/progress.hpp"
 #include "support/statistics.hpp"
 #include "support/svg.hpp"
 #include "support/text.hpp"
@@ -198,34 +197,11 @@ Figures measure(Mode mode, const std::string& url, std::uint64_t requests,
   return figures;
 }
 
-/// A line on stderr that says how far it is, if somebody is looking. It changes between
-/// measurements only.
-class Progress {
- public:
-  explicit Progress(bool shown) : shown_{shown} {}
-  ~Progress() { clear(); }
-
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  void show(const std::string& line) {
-    clear();
-    if (shown_) std::cerr << line << std::flush;
-  }
-
- private:
-  void clear() {
-    if (shown_) std::cerr << "\r\x1b[K" << std::flush;
-  }
-
-  bool shown_;
-};
-
 /// Warms both modes up and runs all rounds; what embedded servers and clients are still doing at a
 /// round's end counts towards no round.
 std::vector<Round> measure_rounds(const Settings& settings, const std::string& url,
                                   const benchmark::KeepAliveServer* server) {
-  Progress progress{isatty(STDERR_FILENO) == 1};
+  benchmark::Progress progress;
   progress.show("warming up");
   const std::uint64_t warm_up = std::min<std::uint64_t>(settings.requests, 200);
   for (const Mode mode : {fresh, kept}) measure(mode, url, warm_up, settings.concurrency);
@@ -390,15 +366,7 @@ void write_json(std::ostream& out, const Report& report) {
     }
   });
   json.array("rounds", report.rounds, modes);
-  json.object("machine", [&] {
-    json.member("cpu", report.machine.cpu);
-    json.member("cores", report.machine.cores);
-    json.member("usable_cores", report.machine.usable_cores);
-    json.member("kernel", report.machine.kernel);
-    json.member("compiler", report.machine.compiler);
-    json.member("asio", report.machine.asio);
-    json.member("date", report.machine.date);
-  });
+  json.object("machine", [&] { benchmark::write_members(json, report.machine); });
 }
 
 void write_svg(std::ostream& out, const Report& report) {
@@ -420,21 +388,9 @@ void write_svg(std::ostream& out, const Report& report) {
   chart.write(out);
 }
 
-/// A file to write to; opened before anything is measured, so that a wrong path costs nobody a run.
-std::optional<std::ofstream> open(const std::string& option, const std::string& path) {
-  if (path.empty()) return std::nullopt;
-  std::ofstream file{path};
-  if (!file) throw benchmark::UsageError{option + ": cannot write to \"" + path + "\""};
-  return file;
-}
-
-void finish(std::optional<std::ofstream>& file, const std::string& path) {
-  if (file && !file->flush()) throw std::runtime_error{"writing \"" + path + "\" failed"};
-}
-
 void run(const Settings& settings) {
-  std::optional<std::ofstream> json = open("--json", settings.json);
-  std::optional<std::ofstream> svg = open("--svg", settings.svg);
+  benchmark::OutputFile json{"--json", settings.json};
+  benchmark::OutputFile svg{"--svg", settings.svg};
 
   Report report;
   report.settings = settings;
@@ -451,10 +407,8 @@ void run(const Settings& settings) {
   report.machine = benchmark::this_machine();
 
   print(std::cout, report);
-  if (json) write_json(*json, report);
-  if (svg) write_svg(*svg, report);
-  finish(json, settings.json);
-  finish(svg, settings.svg);
+  json.write([&](std::ostream& out) { write_json(out, report); });
+  svg.write([&](std::ostream& out) { write_svg(out, report); });
 }
 
 }  // namespace

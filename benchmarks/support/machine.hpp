@@ -15,6 +15,8 @@
 
 #include <asio/version.hpp>
 
+#include "json.hpp"
+
 namespace benchmark {
 
 /// Where, when and from what a benchmark was run.
@@ -78,6 +80,17 @@ inline std::string to_string(const Machine& machine) {
   }
   return machine.cpu + ", " + cores + (machine.cores == 1 ? " core, " : " cores, ") +
          machine.kernel + ", " + machine.compiler + ", Asio " + machine.asio + ", " + machine.date;
+}
+
+/// All of it as members of the object that is being written.
+inline void write_members(JsonWriter& json, const Machine& machine) {
+  json.member("cpu", machine.cpu);
+  json.member("cores", machine.cores);
+  json.member("usable_cores", machine.usable_cores);
+  json.member("kernel", machine.kernel);
+  json.member("compiler", machine.compiler);
+  json.member("asio", machine.asio);
+  json.member("date", machine.date);
 }
 
 }  // namespace benchmark

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -23,6 +24,13 @@ inline std::string fixed(double value, int decimals) {
 /// The number with three digits, or more if it is 1000 or above.
 inline std::string three_digits(double value) {
   return fixed(value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
+}
+
+/// The number with a comma before every three digits.
+inline std::string grouped(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  for (std::size_t at = text.size(); at > 3;) text.insert(at -= 3, 1, ',');
+  return text;
 }
 
 /// Prints rows of equally many cells in columns: the first one flush left, the others flush right.
