@@ -88,7 +88,10 @@ class Ledger {
   /// request.
   int see(Token token) {
     int nth = 0;
-    const bool known = at(token, [&nth](Entry& entry) { nth = ++entry.seen; });
+    const bool known = at(token, [&](Entry& entry) {
+      nth = ++entry.seen;
+      check_reads(token, entry);
+    });
     if (!known) findings_.add(Findings::wrong, token, "the server read it, but nobody had sent it");
     return nth;
   }
@@ -142,16 +145,17 @@ class Ledger {
     return true;
   }
 
-  /// Also for what is read after the request has ended, such as one that was cancelled when sent.
+  /// What has been seen in part counts: the server could have acted on it. So does what is read
+  /// after the request has ended, such as one that was cancelled when it had been sent.
   void check_reads(Token token, Entry& entry) {
     const int most = entry.attempts > 0 ? std::min(entry.attempts, most_reads(entry.verb))
                                         : most_reads(entry.verb);
-    if (entry.read <= most || std::exchange(entry.is_doubled, true)) return;
+    const int count = std::max(entry.seen, entry.read);
+    if (count <= most || std::exchange(entry.is_doubled, true)) return;
     const std::string sent = entry.attempts > 0
                                  ? "sent " + std::to_string(entry.attempts) + " times"
                                  : std::string{"under way"};
-    findings_.add(Findings::doubled, token,
-                  "read " + std::to_string(entry.read) + " times, " + sent);
+    findings_.add(Findings::doubled, token, "read " + std::to_string(count) + " times, " + sent);
   }
 
   std::vector<Book> books_;

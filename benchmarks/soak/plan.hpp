@@ -104,7 +104,7 @@ inline std::string pattern(Token token, Purpose purpose, std::size_t size) {
 
 enum class Verb : std::uint8_t { get, head, post, keyed_post };
 
-/// How often the server may read a request of this kind whole: a lost one is sent once more if that
+/// How often the server may read a request of this kind: a lost one is sent once more if that
 /// cannot do harm.
 constexpr int most_reads(Verb verb) noexcept { return verb == Verb::post ? 1 : 2; }
 
