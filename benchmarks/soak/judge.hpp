@@ -4,6 +4,8 @@
 /// Whether what a request came to is explained by what the server did with it.
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>

@@ -5,6 +5,7 @@
 /// and the request's token alone, so that either side can work out what the other one must have
 /// done.
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <ferry/error.hpp>
 

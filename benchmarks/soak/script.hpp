@@ -4,8 +4,10 @@
 /// `Script`: the bytes that the server answers with, how it divides them, and what follows.
 
 #include <algorithm>
-#include <chrono>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>

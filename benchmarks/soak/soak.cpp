@@ -4,6 +4,7 @@
 /// answer or with an error that the server gave reason for, and that nothing grows meanwhile.
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

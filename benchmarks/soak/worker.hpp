@@ -3,10 +3,13 @@
 /// @file
 /// `Worker`: one of the many coroutines that send requests, and judge what they come to.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <string>
 #include <system_error>
 #include <utility>
