@@ -113,7 +113,7 @@ class ConnectionPool {
   }
 
   /// Opens connections, side by side, until `count` are idle, so that the first requests need not
-  /// wait.
+  /// wait; as far as the limits leave room beside those in use.
   /// @return how many were opened.
   /// @throws Error the first failure; what was opened is kept all the same. `Errc::invalid_option`
   /// if the limits do

@@ -794,21 +794,33 @@ TEST_CASE("[37] at the limit of its host a retry gets its new connection") {
   CHECK(s.connections() == 3);
 }
 
+namespace {
+
+/// Never connects.
+class SilentConnector final : public ferry::Connector {
+ public:
+  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
+      ferry::DialContext& context) override {
+    using Connected = ferry::Result<std::unique_ptr<ferry::Stream>>;
+    ferry::detail::Wakeup never;
+    const ferry::detail::LeavePhase leave{context};
+    if (context.enter(ferry::Phase::connect, context.connect_limit(), never)) co_await never.wait();
+    co_return Connected(context.error());
+  }
+};
+
+}  // namespace
+
 TEST_CASE("[57] [60] warming keeps its time limits, and its cancellation is one") {
-  ClientOptions options;
-  options.limits.max_connections = 1;
-  Scripted s({script({}), script({})}, options);
-  const ferry::ConnectionPool pool = s.client->pool();
-  ferry::Lease lease;
-  test::run(s.context, [&]() -> asio::awaitable<void> {
-    auto held = co_await pool.acquire("http://test");
-    lease = std::move(held);
-  });
+  asio::io_context context{1};
+  ferry::PoolOptions options;
+  options.connector = std::make_shared<SilentConnector>();
+  const ferry::ConnectionPool pool(context.get_executor(), options);
   const auto code_of_warming = [&](ferry::RequestOptions limits, bool cancel) {
     std::error_code code;
     asio::cancellation_signal signal;
     asio::co_spawn(
-        s.context, pool.warm("http://test", 1, limits),
+        context, pool.warm("http://test", 3, limits),
         asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr e, std::size_t) {
           try {
             if (e) std::rethrow_exception(e);
@@ -816,17 +828,34 @@ TEST_CASE("[57] [60] warming keeps its time limits, and its cancellation is one"
             code = error.code();
           }
         }));
-    s.context.restart();
+    context.restart();
     if (cancel) {
-      s.context.poll();
+      context.poll();
       signal.emit(asio::cancellation_type::terminal);
     }
-    s.context.restart();
-    s.context.run();
-    CHECK(pool.stats().waiting == 0);
+    context.restart();
+    context.run();
+    const auto stats = pool.stats();
+    CHECK(stats.waiting + stats.connecting + stats.active == 0);
     return code;
   };
-  CHECK(code_of_warming({.pool_timeout = 1ms}, false) == Errc::pool_timeout);
+  CHECK(code_of_warming({.connect_timeout = 1ms}, false) == Errc::connect_timeout);
   CHECK(code_of_warming({.timeout = 1ms}, false) == Errc::total_timeout);
   CHECK(code_of_warming({}, true) == Errc::cancelled);
+}
+
+TEST_CASE("[37] warming takes no place from those in use, and waits for none") {
+  ClientOptions options;
+  options.limits.max_connections = 3;
+  Scripted s({script({}), script({}), script({}), script({})}, options);
+  const ferry::ConnectionPool pool = s.client->pool();
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    const ferry::Lease lease = co_await pool.acquire("http://test");
+    CHECK(co_await pool.warm("http://test", 3) == 2);
+    CHECK(co_await pool.warm("http://test", 3) == 0);
+    CHECK(s.pool() == "http://test: 1 active, 2 idle, 0 waiting");
+    // Those that idle for another origin make room.
+    CHECK(co_await pool.warm("http://other", 1) == 1);
+    CHECK(pool.stats().idle == 2);
+  });
 }

@@ -297,20 +297,23 @@ class H1Parser {
   /// (CVE-2025-22871, CVE-2023-39326).
   bool check_chunk_framing(const char* end) {
     if (end <= framing_begin_) return true;
-    if (!check_line_ends(framing_begin_, end)) return false;
-    chunk_overhead_ += static_cast<std::size_t>(end - framing_begin_);
+    const std::size_t limit =
+        in_trailers_ ? limits_.max_head_size : std::max(max_chunk_overhead, limits_.max_head_size);
+    // One byte more than is allowed is enough to know, and what comes behind it must not decide.
+    const auto size = std::min(static_cast<std::size_t>(end - framing_begin_),
+                               limit - std::min(limit, chunk_overhead_) + 1);
+    if (!check_line_ends(framing_begin_, framing_begin_ + size)) return false;
+    chunk_overhead_ += size;
     framing_begin_ = end;
-    if (in_trailers_ && chunk_overhead_ > limits_.max_head_size) {
+    if (chunk_overhead_ <= limit) return true;
+    if (in_trailers_) {
       fail(Errc::head_too_large, "the trailers are larger than " +
                                      std::to_string(limits_.max_head_size) +
                                      " bytes (limits.max_head_size)");
-      return false;
-    }
-    if (chunk_overhead_ > std::max(max_chunk_overhead, limits_.max_head_size)) {
+    } else {
       fail(Errc::head_too_large, "the chunk extensions are larger than the data justifies");
-      return false;
     }
-    return true;
+    return false;
   }
 
   bool append_body(std::string_view data) {

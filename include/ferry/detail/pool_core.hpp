@@ -186,7 +186,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     }
   }
 
-  /// Opens connections until this many to the origin are idle, or being used, or both.
+  /// Opens connections until this many to the origin are idle, as far as there is room beside those
+  /// in use: it waits for none of these, as two who wait for each other's places would for ever.
   /// @param total when all of it has to be done.
   /// @return how many were opened, or the first failure, with its circumstances.
   asio::awaitable<Result<std::size_t>> warm(const Url& url, std::size_t count,
@@ -200,8 +201,11 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
                          std::to_string(most);
       co_return Opened(Error(Errc::invalid_option, std::move(what)));
     }
-    std::size_t there = 0;
-    change([&](Decisions&) { there = state_.counts(url.origin()).idle; });
+    std::size_t missing = 0;
+    change([&](Decisions&) {
+      const std::size_t there = state_.counts(url.origin()).idle;
+      missing = std::min(count - std::min(count, there), state_.room(url.origin()));
+    });
     // Each is a waiter that only a new connection serves; they are dialled side by side.
     struct Place {
       Place(PoolCore& pool, const Url& url, const Timeouts& timeouts, Clock::time_point total)
@@ -211,21 +215,18 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       QueuePlace queue;
     };
     std::deque<Place> places;
-    for (std::size_t i = there; i < count; ++i) {
+    for (std::size_t i = 0; i < missing; ++i) {
       Place& place = places.emplace_back(*this, url, timeouts, total);
       Lease none(*this);
       if (!place.watch.enter(Phase::pool, timeouts.pool, &place.queue.waiter())) break;
       if (!place.queue.enqueue(url.origin(), none, CloseReason::failed))
         co_return Opened(Error(Errc::client_closed));
     }
-    for (Place& place : places) {
-      PoolWaiter& waiter = place.queue.waiter();
-      if (!place.watch.ended() && !waiter.fired()) co_await waiter.wait();
-    }
-    // Given back only now: before, one of ours that was still waiting might have had to make room.
     std::optional<Error> failure;
     std::size_t opened = 0;
-    for (Place& place : places) {
+    for (Place& place : places) {  // They are served in this order.
+      PoolWaiter& waiter = place.queue.waiter();
+      if (!place.watch.ended() && !waiter.fired()) co_await waiter.wait();
       const auto outcome = place.queue.outcome();
       if (outcome) {
         restore(**outcome);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -278,6 +279,16 @@ class PoolState {
   Counts counts(const Host& host) const noexcept {
     return {host.slots - host.dials - host.idle.size(), host.idle.size(), host.dials,
             host.queue.size()};
+  }
+  /// How many connections could be opened to this key now, beside those in use and its own idle
+  /// ones.
+  std::size_t room(std::string_view key) const {
+    const Counts own = counts(key);
+    const std::size_t taken = total_ - by_expiry_.size() + own.idle;
+    return std::min(
+        limits_.max_connections - std::min(limits_.max_connections, taken),
+        limits_.max_connections_per_host -
+            std::min(limits_.max_connections_per_host, own.active + own.idle + own.dialling));
   }
   template <class Function>
   void for_each_host(Function function) const {
