@@ -770,6 +770,9 @@ TEST_CASE("[31] draining waits for a request that is sent once more") {
   s.context.restart();
   s.context.poll_one();
   asio::co_spawn(s.context, pool.drain(), [&](std::exception_ptr) { drained = true; });
+  asio::co_spawn(s.context, pool.warm("http://test", 1), [](std::exception_ptr e, std::size_t) {
+    CHECK_THROWS_AS(std::rethrow_exception(e), ferry::Error);  // It is too late for that.
+  });
   s.context.run();
   CHECK(drained);
   REQUIRE(second);

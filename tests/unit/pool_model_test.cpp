@@ -61,14 +61,16 @@ class Model {
     }
     return 0;
   }
-  void enqueue(int waiter, int turn, const std::string& key, bool fresh, Time now) {
+  void enqueue(int waiter, int turn, const std::string& key, bool fresh, Time now, int dead = 0) {
     if (!fresh && take(key, now) > 0) {
       out.granted.push_back(waiter);
+      if (dead > 0) discard(dead, CloseReason::failed);
       return;
     }
     const auto later =
         std::find_if(queue.begin(), queue.end(), [&](const Waiter& w) { return w.turn > turn; });
     queue.insert(later, {waiter, key, fresh, turn, true});
+    if (dead > 0) close(dead, CloseReason::failed);
     get(waiter).may_dial = spare_of(key) == connections.end();
     find_dial(waiter);
     if (dial_of(waiter) == connections.end() && at_host_limit(key)) close_oldest_idle(key);
@@ -429,9 +431,11 @@ TEST_CASE("[36] [37] a million random events: the pool decides as the model does
               // It was dead already when it was given: its waiter waits on in its old turn.
               const int waiter = next_waiter++;
               const std::string own(slot->host->key);
-              p.tickets[waiter] = std::make_unique<Pool::Ticket>(waiter, false, turn);
-              p.pool.enqueue(*p.tickets[waiter], own, now, p.out);
-              p.model.enqueue(waiter, static_cast<int>(turn), own, false, now);
+              const bool fresh = random() % 2 == 0;
+              p.tickets[waiter] = std::make_unique<Pool::Ticket>(waiter, fresh, turn);
+              p.pool.enqueue(*p.tickets[waiter], own, now, p.out, slot);
+              p.model.enqueue(waiter, static_cast<int>(turn), own, fresh, now, id);
+              break;
             }
             p.pool.discard(*slot, CloseReason::failed, p.out);
             p.model.discard(id, CloseReason::failed);

@@ -574,8 +574,7 @@ TEST_CASE("[38] who was given a dead connection waits on in the old turn") {
   REQUIRE(t.leave(first) == slot);
   Pool::Ticket again(9, false, first.sequence);
   t.begin();
-  t.pool.enqueue(again, "a", t.now, t.out);
-  t.pool.discard(*slot, CloseReason::closed_by_peer, t.out);
+  t.pool.enqueue(again, "a", t.now, t.out, slot, CloseReason::closed_by_peer);
   t.note_dials();
   REQUIRE(t.dials.size() == 1);
   t.dialled();
@@ -628,4 +627,16 @@ TEST_CASE("[39] a lifetime of any length") {
   t.now += 1h;
   CHECK(t.take("a") == nullptr);
   CHECK(t.closed() == "1 idle for too long;");
+}
+
+TEST_CASE("[37] the place of a dead connection goes to whoever had it, before another's is taken") {
+  Table t(at_most(2));
+  t.release(t.open("b"));
+  Pool::Slot* dead = t.open("a");
+  Pool::Ticket again(9, true, dead->turn);
+  t.begin();
+  t.pool.enqueue(again, "a", t.now, t.out, dead, CloseReason::failed);
+  CHECK(t.closed() == "2 its exchange failed;");
+  CHECK(t.counts() == "0 active 1 idle 1 dialling 1 waiting");
+  t.leave(again);
 }

@@ -130,8 +130,8 @@ class H1Connection {
       in_begin_ += early.size();
       for (std::size_t filled = out.size(); filled < size;) {
         if (filled == out.size()) {
-          const auto step = std::max<std::uint64_t>(first_body_step, out.size());
-          out.resize(static_cast<std::size_t>(std::min(size, filled + step)));
+          const auto more = std::max<std::uint64_t>(first_body_step, out.size());
+          out.resize(static_cast<std::size_t>(std::min(size, filled + more)));
         }
         const auto rest = asio::buffer(out.data() + filled, out.size() - filled);
         std::size_t received = stream_->try_read_some(rest, error);

@@ -388,7 +388,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
                const Timeouts& timeouts, Watch& watch)
         : pool_(pool),
           watch_(watch),
-          admitted_(fresh || turn > 0),
+          admitted_(turn > 0),
           ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
       PoolWaiter& made = *ticket_.waiter;
       made.host = url.host();
@@ -410,9 +410,10 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     bool enqueue(std::string_view origin, Lease& replaced, CloseReason reason) {
       pool_.change([&](Decisions& decisions) {
         if (pool_.closed_ || (pool_.draining_ && !admitted_)) return;
-        pool_.state_.enqueue(ticket_, origin, Clock::now(), decisions);
+        Slot* const dead = replaced ? &replaced.slot() : nullptr;
+        pool_.state_.enqueue(ticket_, origin, Clock::now(), decisions, dead, reason);
         queued_ = true;
-        if (replaced) pool_.state_.discard(*replaced.detach(), reason, decisions);
+        replaced.detach();
       });
       return queued_;
     }

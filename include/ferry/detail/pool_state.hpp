@@ -138,11 +138,15 @@ class PoolState {
   /// Serves a ticket at once if an idle connection will do, which may have come since `take` found
   /// none; else puts it into its key's queue, at the end or where its turn is if it has one, and
   /// starts what it takes to serve it.
+  /// @param dead the active slot that it had, and that turned out to be of no use: it is closed for
+  /// this reason, and its place is the first to be taken.
   template <class Decisions>
-  void enqueue(Ticket& ticket, std::string_view key, Time now, Decisions& out) {
+  void enqueue(Ticket& ticket, std::string_view key, Time now, Decisions& out, Slot* dead = nullptr,
+               CloseReason reason = CloseReason::failed) {
     if (Slot* slot = ticket.fresh ? nullptr : take(key, now, out)) {
       ticket.granted = slot;
       out.granted(ticket.waiter);
+      if (dead) discard(*dead, reason, out);
       return;
     }
     const auto found = hosts_.find(key);
@@ -163,6 +167,7 @@ class PoolState {
     }
     host.queue.insert(ticket, later);
     ++waiting_;
+    if (dead) close(*dead, reason, out);
     find_dial(ticket);
     // At the key's limit nobody dials: an idle connection that will not do gives up its place.
     if (!ticket.dial && at_host_limit(host) && !host.idle.empty())
