@@ -1,6 +1,12 @@
+#include <csignal>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#ifdef __linux__
+#include <sys/resource.h>
+#include <sys/time.h>
+#endif
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
@@ -557,3 +563,86 @@ TEST_CASE("close() ends what is in flight and what waits") {
   context.run();
   CHECK(codes == std::vector<std::error_code>(3, make_error_code(Errc::client_closed)));
 }
+
+#ifdef __linux__
+
+namespace {
+
+/// So many descriptors may be open, for as long as it lives.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t count) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit limit{count, before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  DescriptorLimit(const DescriptorLimit&) = delete;
+  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+/// Interrupts this process's system calls again and again.
+class Interruptions {
+ public:
+  Interruptions() {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};  // Without SA_RESTART: calls end with EINTR.
+    sigaction(SIGALRM, &action, &before_);
+    const itimerval often{{0, 200}, {0, 200}};
+    setitimer(ITIMER_REAL, &often, nullptr);
+  }
+  Interruptions(const Interruptions&) = delete;
+  Interruptions& operator=(const Interruptions&) = delete;
+  ~Interruptions() {
+    const itimerval never{};
+    setitimer(ITIMER_REAL, &never, nullptr);
+    sigaction(SIGALRM, &before_, nullptr);
+  }
+
+ private:
+  struct sigaction before_ {};
+};
+
+}  // namespace
+
+TEST_CASE("[62] without a descriptor to be had a request fails, and the next one does not") {
+  Server server;
+  asio::io_context context{1};
+  Client client(context);
+  {
+    const DescriptorLimit none(0);
+    std::error_code cause;
+    test::run(context, [&]() -> asio::awaitable<void> {
+      const auto result = co_await client.try_send(Request::get(server.url()));
+      CHECK(code_of(result) == Errc::connect_failed);
+      if (!result) cause = result.error().cause();
+    });
+    CHECK(cause == std::errc::too_many_files_open);
+  }
+  CHECK_FALSE(get(context, client, server.url()));
+}
+
+TEST_CASE("[62] interrupted system calls are made again") {
+  const std::string large(3'000'000, 'b');
+  Server server([&](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    for (;;) {
+      const std::string request = co_await peer->read_request();
+      if (request.empty()) co_return;
+      co_await peer->write(test::response(large));
+    }
+  });
+  asio::io_context context{1};
+  Client client(context);
+  const Interruptions often;
+  test::run(context, [&]() -> asio::awaitable<void> {
+    for (int i = 0; i < 20; ++i) {
+      const auto response = co_await client.post(server.url(), ferry::Body(large));
+      CHECK(response.body() == large);
+    }
+  });
+}
+
+#endif

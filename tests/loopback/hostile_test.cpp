@@ -225,3 +225,16 @@ TEST_CASE("[38] a server that closes behind each response: those who wait keep t
   server.drive(context, [&] { return order.size() == 8; });
   CHECK(order == std::vector<int>{1, 2, 3, 4, 5, 6, 7, 8});
 }
+
+TEST_CASE("[13] [35] a reset that the writing meets does not complete a body") {
+  const std::string large(20'000'000, 'b');
+  HostileServer server(
+      {{HostileServer::send("HTTP/1.1 200 OK\r\n\r\nthe first half of"), HostileServer::reset()}});
+  asio::io_context context{1};
+  Client client(context);
+  server.run(context, [&]() -> asio::awaitable<void> {
+    const auto result = co_await client.try_send(Request::post(server.url(), ferry::Body(large)));
+    CHECK((test::code_of(result) == Errc::truncated_body ||
+           test::code_of(result) == Errc::connection_lost));
+  });
+}

@@ -862,3 +862,32 @@ TEST_CASE("[37] warming takes no place from those in use, and waits for none") {
     CHECK(pool.stats().idle == 2);
   });
 }
+
+TEST_CASE("[39] what idles in a lease grows old as well") {
+  ClientOptions options;
+  options.limits.idle_timeout = 20ms;
+  for (const bool used : {false, true}) {
+    Scripted s({script({ok("one"), ok("two"), ok("wrong")}), script({ok("new")})}, options);
+    test::run(s.context, [&]() -> asio::awaitable<void> {
+      const ferry::Lease lease = co_await s.client->pool().acquire("http://test");
+      if (used) co_await lease.send(Request::get("/"));
+      const auto old = std::chrono::steady_clock::now() + 30ms;
+      while (std::chrono::steady_clock::now() < old) std::this_thread::yield();
+    });
+    CHECK(s.pool() == none);
+    CHECK(s.get()->body() == "new");
+    CHECK(s.client->pool().stats().reused == 0);
+  }
+}
+
+TEST_CASE("an event of a retry that gets no connection names none") {
+  ClientOptions options;
+  std::uint64_t failed_on = 99;
+  options.observer = [&](const ferry::Event& event) {
+    if (event.kind == ferry::Event::Kind::request_failed) failed_on = event.connection;
+  };
+  Scripted s(script({ok("one")}, Script::End::eof), options);
+  CHECK(s.get());
+  CHECK(code_of(s.get()) == Errc::connection_refused);
+  CHECK(failed_on == 0);
+}

@@ -211,6 +211,8 @@ TEST_CASE("[15] what is wrong in two ways is refused for the first, however it i
   check(chunked("1;a=b\r\na\n0x\r\n"), Errc::malformed_response, default_limits);
   check(chunked("0\r\nA: " + std::string(1000, 'x') + "\n"), Errc::head_too_large, two_fields);
   check(chunked("1;" + std::string(100'000, 'x') + "\n"), Errc::head_too_large, default_limits);
+  check(chunked("5;" + std::string(70'000, 'x') + "\r\na\nbcd\r\n"), Errc::head_too_large,
+        default_limits);
   check(chunked("1;" + std::string(100'000, 'x') + "\r\na\r\nz\r\n"), Errc::head_too_large,
         default_limits);
 }

@@ -240,8 +240,13 @@ class Model {
     for (const Waiter& w : queue) {
       if (w.key != key || (w.fresh && !fresh)) continue;
       const auto older = next_to_dial();
-      const bool overdue = !fresh && connections.size() >= limits_.max_connections &&
-                           older != queue.end() && older->turn < w.turn;
+      const bool older_here =
+          at_host_limit(key) && std::any_of(queue.begin(), queue.end(), [&](const Waiter& x) {
+            return x.key == key && x.turn < w.turn && dial_of(x.id) == connections.end();
+          });
+      const bool overdue =
+          !fresh && (older_here || (connections.size() >= limits_.max_connections &&
+                                    older != queue.end() && older->turn < w.turn));
       if (overdue) {
         close(id, CloseReason::evicted);
         pump();

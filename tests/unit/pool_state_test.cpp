@@ -640,3 +640,13 @@ TEST_CASE("[37] the place of a dead connection goes to whoever had it, before an
   CHECK(t.counts() == "0 active 1 idle 1 dialling 1 waiting");
   t.leave(again);
 }
+
+TEST_CASE("[38] who needs a new connection at the key's limit is not passed over for ever") {
+  Table t(at_most(8, 1));
+  Pool::Slot* slot = t.open("a");
+  t.wait("a", true);
+  t.wait("a");
+  t.release(slot);
+  CHECK(t.closed() == "1 made room for another;");
+  CHECK(t.counts() == "0 active 0 idle 1 dialling 2 waiting");
+}

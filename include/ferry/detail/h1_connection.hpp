@@ -84,6 +84,7 @@ class H1Connection {
     }
     if (watch.ended()) co_return watch.error();
     if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
+    if (error == asio::error::would_block) error.clear();  // An answer ended the sending.
     // A server may answer and close without having read all: its answer is worth more than our
     // error.
     const std::error_code write_error = error;
@@ -110,7 +111,8 @@ class H1Connection {
       const std::size_t received = co_await stream_->read_some(room(), error);
       if (watch.ended()) co_return watch.error();
       if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
-      if (error == asio::error::eof && parser_.finish()) break;
+      // A reset that the write has met reads as the end of the stream: it ends no body.
+      if (error == asio::error::eof && !write_error && parser_.finish()) break;
       if (error) co_return read_failure(error, write_error);
       in_end_ += received;
       if (times.first_byte != Clock::time_point{})
@@ -250,13 +252,11 @@ class H1Connection {
   }
 
   Error read_failure(std::error_code read_error, std::error_code write_error) {
-    if (read_error == asio::error::eof || !parser_.any_byte()) {
-      const std::error_code cause = cause_of(write_error ? write_error : read_error);
-      parser_.finish();
-      return Error(static_cast<Errc>(parser_.error().code().value()), {}, cause);
-    }
-    return Error(parser_.in_body() ? Errc::truncated_body : Errc::truncated_head, {},
-                 cause_of(read_error));
+    const bool ended = read_error == asio::error::eof;
+    const auto cause = cause_of(ended && write_error ? write_error : read_error);
+    if (!parser_.any_byte())
+      return Error(Errc::connection_lost, {}, cause_of(write_error ? write_error : read_error));
+    return Error(parser_.in_body() ? Errc::truncated_body : Errc::truncated_head, {}, cause);
   }
 
   /// An end of stream is no error of the system's.

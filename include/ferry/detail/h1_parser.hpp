@@ -468,12 +468,13 @@ class H1Parser {
   }
 
   int on_body(std::string_view data) {
-    if (!check_chunk_framing(data.data())) return -1;
+    const bool good_before = check_chunk_framing(data.data());
+    framing_begin_ = data.data() + data.size();  // This is no framing, whatever comes of it.
+    if (!good_before) return -1;
     // As much framing as data is normal for small chunks, and costs the sender as much as it costs
     // us.
     const std::size_t due = 2 * data.size() + (std::exchange(chunk_begun_, false) ? 16 : 0);
     chunk_overhead_ -= std::min(chunk_overhead_, due);
-    framing_begin_ = data.data() + data.size();
     last_byte_ = '\0';
     return append_body(data) ? 0 : -1;
   }

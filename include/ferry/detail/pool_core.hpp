@@ -115,7 +115,9 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     PooledConnection& connection() const noexcept { return *slot_->connection; }
 
     Slot* detach() noexcept { return std::exchange(slot_, nullptr); }
-    void release(std::optional<Duration> hint) noexcept { pool_.release(*detach(), hint); }
+    void release(std::optional<Duration> hint) noexcept {
+      pool_.release(*detach(), hint, Clock::now());
+    }
     /// Gives it back as it came: nothing was done on it.
     void restore() noexcept { pool_.restore(*detach()); }
     void discard(CloseReason reason) noexcept {
@@ -255,19 +257,23 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     if (waits) co_await quiet->wait();
   }
 
-  /// Takes a connection back for reuse. @param hint how long the server means to keep it.
-  void release(Slot& slot, std::optional<Duration> hint) noexcept {
+  /// Takes a connection back for reuse.
+  /// @param hint how long the server means to keep it. @param idle_since its last response.
+  void release(Slot& slot, std::optional<Duration> hint, Clock::time_point idle_since) noexcept {
     const auto now = Clock::now();
-    auto expires = after(now, hint.value_or(options_.limits.idle_timeout));
-    expires = std::min(expires, after(slot.opened, options_.limits.max_lifetime));
+    const auto lifetime = after(slot.opened, options_.limits.max_lifetime);
+    auto expires = after(idle_since, hint.value_or(options_.limits.idle_timeout));
+    if (lifetime <= now) return discard(slot, CloseReason::lifetime_expired);
     if (expires <= now)
-      return discard(
-          slot, hint == Duration::zero() ? CloseReason::not_kept : CloseReason::lifetime_expired);
+      return discard(slot,
+                     hint == Duration::zero() ? CloseReason::not_kept : CloseReason::idle_expired);
+    expires = std::min(expires, lifetime);
     change([&](Decisions& decisions) { state_.release(slot, now, expires, decisions); });
   }
 
   /// Takes a connection back on which nothing was done: it expires when it would have.
   void restore(Slot& slot) noexcept {
+    if (slot.expires <= Clock::now()) return discard(slot, CloseReason::idle_expired);
     change(
         [&](Decisions& decisions) { state_.release(slot, Clock::now(), slot.expires, decisions); });
   }
@@ -290,6 +296,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   }
   const Timeouts& timeouts() const noexcept { return options_.timeouts; }
 
+  /// Counts a request on a kept connection.
+  void count_reuse() noexcept { reused_.fetch_add(1, std::memory_order_relaxed); }
   PoolTotals totals() const noexcept {
     return {opened_.load(), closed_count_.load(), reused_.load(), failed_.load()};
   }
@@ -349,7 +357,9 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       connection->close_reason = reason;
       append(closing_end_, std::move(connection), &PooledConnection::next_closing);
     }
-    void abandoned(Slot& slot) noexcept { pool_.deadlines_->close(&slot); }
+    void abandoned(Slot&) noexcept {  // They are all abandoned at once.
+      if (!std::exchange(abandoned_, true)) pool_.deadlines_->close(&pool_.state_);
+    }
 
    private:
     template <class Pointer, class Next>
@@ -367,6 +377,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     Slot** dials_end_ = &dials_;
     std::unique_ptr<PooledConnection> closing_;
     std::unique_ptr<PooledConnection>* closing_end_ = &closing_;
+    bool abandoned_ = false;
   };
 
   /// Looks at a kept connection: why it must not be used again, if so.
@@ -376,7 +387,6 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       case Look::surplus: return CloseReason::surplus_bytes;
       case Look::quiet: break;
     }
-    reused_.fetch_add(1, std::memory_order_relaxed);
     return std::nullopt;
   }
 
@@ -501,7 +511,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       event.number = number;
       observe(pool.options_.observer, event);
     }
-    Watch watch(*pool.deadlines_, slot, nullptr, Clock::time_point::max());
+    Watch watch(*pool.deadlines_, &pool.state_, nullptr, Clock::time_point::max());
     // From here on whoever abandons this dial finds its watch; before, it left a note.
     watch.enter(Phase::resolve, no_timeout, nullptr);
     if (pool.inspect([slot](const State&) { return slot->abandoned; })) {

@@ -144,6 +144,7 @@ class PoolState {
   void enqueue(Ticket& ticket, std::string_view key, Time now, Decisions& out, Slot* dead = nullptr,
                CloseReason reason = CloseReason::failed) {
     if (Slot* slot = ticket.fresh ? nullptr : take(key, now, out)) {
+      if (ticket.sequence > 0) slot->turn = ticket.sequence;
       ticket.granted = slot;
       out.granted(ticket.waiter);
       if (dead) discard(*dead, reason, out);
@@ -352,9 +353,12 @@ class PoolState {
     pump(out);  // Another key may be waiting for just this place.
   }
 
-  /// True if a waiter of another key has waited for a place for longer than this one: a busy key
-  /// must not keep the others out.
+  /// True if a waiter that only a dial would serve has waited for a place for longer than this one:
+  /// of another key, as a busy one must not keep the others out, or of this one, at its limit.
   bool is_overdue(const Ticket& ticket) const noexcept {
+    const Ticket* const dialless = ticket.host->first_without_dial;
+    if (dialless && at_host_limit(*ticket.host) && dialless->sequence < ticket.sequence)
+      return true;
     return total_ >= limits_.max_connections && !hungry_.empty() &&
            hungry_.top_key() < ticket.sequence;
   }

@@ -34,7 +34,7 @@ struct HeldConnection {
   ~HeldConnection() {
     if (!slot) return;
     if (used)
-      pool->release(*slot, hint);
+      pool->release(*slot, hint, slot->idle_since);
     else
       pool->restore(*slot);
   }
@@ -148,6 +148,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   std::optional<Error> failure;
   for (int attempt = 1;; ++attempt) {
     event.attempt = attempt;
+    event.connection = 0;
     Phase phase = Phase::pool;
     std::uint64_t bytes_sent = 0;
     ExchangeTimes times;
@@ -188,6 +189,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         timings.resolve = opened_meanwhile ? connection.resolved_in : Duration();
         timings.connect = opened_meanwhile ? connection.connected_in : Duration();
         event.connection = info.id();
+        if (info.reused) pool->count_reuse();
         if (settings.observer && info.reused) {
           event.kind = Event::Kind::connection_reused;
           event.duration = info.idle_for;
@@ -221,7 +223,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         }
         phase = watch.phase();
         if (times.begun()) bytes_sent = connection.h1.bytes_sent();
-        if (failure->code() == Errc::body_too_large && connection.h1.drain()) {
+        if (failure->code() == Errc::body_too_large && !watch.ended() && connection.h1.drain()) {
           watch.leave();
           give_back(lease, held.get(), message);
         }

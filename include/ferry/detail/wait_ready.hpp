@@ -27,6 +27,8 @@ class ReadyWait : public std::enable_shared_from_this<ReadyWait<Socket, Handler>
         if (const auto self = weak.lock()) self->cancel();
       });
     }
+    // On an executor of several threads the first may end before the second has begun.
+    const std::lock_guard lock(mutex_);
     socket_.async_wait(asio::socket_base::wait_read, asio::bind_executor(executor, ended));
     socket_.async_wait(asio::socket_base::wait_write, asio::bind_executor(executor, ended));
   }
