@@ -41,7 +41,7 @@ const std::string clean = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nclean";
 std::string outcome_of(const ferry::Result<ferry::Response>& first,
                        const ferry::Result<ferry::Response>& second) {
   if (!second || second->body() != "clean") return "WRONG: the next request got another answer";
-  if (!first) return std::string("error\t") + first.error().what();
+  if (!first) return "error\t" + first.error().code().message();
   return std::to_string(first->status()) +
          (second->connection().reused ? "\tkept\t" : "\tclosed\t") + hex(first->body());
 }

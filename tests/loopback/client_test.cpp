@@ -4,7 +4,6 @@
 #include <vector>
 
 #ifdef __linux__
-#include <sys/resource.h>
 #include <sys/time.h>
 #endif
 
@@ -568,22 +567,6 @@ TEST_CASE("close() ends what is in flight and what waits") {
 
 namespace {
 
-/// So many descriptors may be open, for as long as it lives.
-class DescriptorLimit {
- public:
-  explicit DescriptorLimit(rlim_t count) {
-    getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit limit{count, before_.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
-  DescriptorLimit(const DescriptorLimit&) = delete;
-  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
-  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_{};
-};
-
 /// Interrupts this process's system calls again and again.
 class Interruptions {
  public:
@@ -607,23 +590,6 @@ class Interruptions {
 };
 
 }  // namespace
-
-TEST_CASE("[62] without a descriptor to be had a request fails, and the next one does not") {
-  Server server;
-  asio::io_context context{1};
-  Client client(context);
-  {
-    const DescriptorLimit none(0);
-    std::error_code cause;
-    test::run(context, [&]() -> asio::awaitable<void> {
-      const auto result = co_await client.try_send(Request::get(server.url()));
-      CHECK(code_of(result) == Errc::connect_failed);
-      if (!result) cause = result.error().cause();
-    });
-    CHECK(cause == std::errc::too_many_files_open);
-  }
-  CHECK_FALSE(get(context, client, server.url()));
-}
 
 TEST_CASE("[62] interrupted system calls are made again") {
   const std::string large(3'000'000, 'b');

@@ -1,11 +1,13 @@
 // What a reused GET costs in the steady state: system calls and heap allocations of the client.
 // Stable on one compiler and one Asio, so asserted there only. Built without sanitizers.
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <doctest/doctest.h>
 #include <new>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -130,4 +132,50 @@ TEST_CASE("a reused GET makes 2 heap allocations: its URL and the response's hea
   const double per_request = static_cast<double>(allocations) / rounds;
   MESSAGE("allocations per request: " << per_request);
   if (reference_tools) CHECK(per_request <= 2.05);
+}
+
+namespace {
+
+/// So many descriptors may be open, for as long as it lives.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t count) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit limit{count, before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  DescriptorLimit(const DescriptorLimit&) = delete;
+  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+}  // namespace
+
+// Here because UBSan needs descriptors of its own.
+TEST_CASE("[62] without a descriptor to be had a request fails, and the next one does not") {
+  test::Server server;
+  asio::io_context context{1};
+  ferry::Client client(context);
+  std::error_code code;
+  std::error_code cause;
+  const auto get = [&] {
+    asio::co_spawn(context, client.try_send(ferry::Request::get(server.url())),
+                   [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                     code = result ? std::error_code() : result.error().code();
+                     cause = result ? std::error_code() : result.error().cause();
+                   });
+    context.restart();
+    context.run();
+  };
+  {
+    const DescriptorLimit none(0);
+    get();
+  }
+  CHECK((code == ferry::Errc::connect_failed));
+  CHECK(cause.value() == EMFILE);
+  get();
+  CHECK_FALSE(code);
 }
