@@ -612,3 +612,14 @@ TEST_CASE("[62] interrupted system calls are made again") {
 }
 
 #endif
+
+TEST_CASE("[63] only an io_context's executor is taken for one") {
+  using ferry::detail::io_context_executor;
+  asio::thread_pool pool(1);
+  CHECK_FALSE(io_context_executor(pool.get_executor()));
+  CHECK_FALSE(io_context_executor(asio::make_strand(pool.get_executor())));
+  asio::io_context context;
+  CHECK(io_context_executor(context.get_executor()));
+  CHECK(io_context_executor(asio::make_strand(context)));
+  CHECK(io_context_executor(asio::make_strand(asio::any_io_executor(context.get_executor()))));
+}

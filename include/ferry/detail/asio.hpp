@@ -26,16 +26,28 @@
 
 #include <optional>
 #include <system_error>
+#include <typeinfo>
 
 namespace ferry::detail {
+
+/// `executor.target<Executor>()`, but nothing if it holds one of another type: Asio 1.22 does not
+/// compare the types.
+template <class Executor>
+const Executor* target_of(const asio::any_io_executor& executor) noexcept {
+#if defined(ASIO_NO_TYPEID)
+  return nullptr;
+#else
+  return executor.target_type() == typeid(Executor) ? executor.target<Executor>() : nullptr;
+#endif
+}
 
 /// The context's own executor behind a given one, or nothing if it is not an `io_context`'s.
 inline std::optional<asio::io_context::executor_type> io_context_executor(
     const asio::any_io_executor& executor) {
-  if (const auto* own = executor.target<asio::io_context::executor_type>()) return *own;
-  if (const auto* strand = executor.target<asio::strand<asio::io_context::executor_type>>())
+  if (const auto* own = target_of<asio::io_context::executor_type>(executor)) return *own;
+  if (const auto* strand = target_of<asio::strand<asio::io_context::executor_type>>(executor))
     return strand->get_inner_executor();
-  if (const auto* strand = executor.target<asio::strand<asio::any_io_executor>>())
+  if (const auto* strand = target_of<asio::strand<asio::any_io_executor>>(executor))
     return io_context_executor(strand->get_inner_executor());
   return std::nullopt;
 }
