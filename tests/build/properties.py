@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Compares the table of tests/README.md with the tests: each of the 63 properties stands there once, in
-order, with every file that names it and no other; one without a test says which feature it waits for."""
+order, with every file that names it and no other; one without a test says which feature it waits for.
+With --write the table's lists of files are brought up to date."""
 
 import re
 import sys
@@ -8,6 +9,8 @@ from collections import defaultdict
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
+TABLE = TESTS / "README.md"
+ROW = re.compile(r"^\| (\d+) \| (.+) \| (.*) \|$", re.MULTILINE)
 COUNT = 63
 
 
@@ -24,12 +27,24 @@ def properties_in_tests():
     return named
 
 
+def write(named):
+    def row(match):
+        number, what, where = match.groups()
+        words = re.sub(r"`[^`]+`(, )?", "", where)
+        paths = ", ".join(f"`{path}`" for path in sorted(named[int(number)]))
+        return f"| {number} | {what} | {', '.join(filter(None, (paths, words)))} |"
+
+    TABLE.write_text(ROW.sub(row, TABLE.read_text()))
+
+
 def main():
     problems = []
-    rows = re.findall(r"^\| (\d+) \| (.+) \| (.*) \|$", (TESTS / "README.md").read_text(), re.MULTILINE)
+    named = properties_in_tests()
+    if sys.argv[1:] == ["--write"]:
+        write(named)
+    rows = ROW.findall(TABLE.read_text())
     if [int(number) for number, *_ in rows] != list(range(1, COUNT + 1)):
         problems.append(f"the table does not have the rows 1 to {COUNT}, in order")
-    named = properties_in_tests()
     waiting = 0
     for number, _, where in rows:
         listed, real = set(re.findall(r"`([^`]+)`", where)), named.pop(int(number), set())

@@ -10,6 +10,7 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
+#include <asio/use_future.hpp>
 
 #include "support/run.hpp"
 #include "support/server.hpp"
@@ -23,30 +24,6 @@ using test::code_of;
 using test::Server;
 
 namespace {
-
-/// A listening port on which no connection is ever completed: its queue is full.
-class FullPort {
- public:
-  FullPort() {
-    acceptor_.open(asio::ip::tcp::v4());
-    acceptor_.bind(asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-    acceptor_.listen(0);
-    for (auto& socket : fillers_) socket.async_connect(acceptor_.local_endpoint(), asio::detached);
-    context_.poll();
-  }
-  std::string url() const {
-    return "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/";
-  }
-
- private:
-  asio::io_context context_;
-  asio::ip::tcp::acceptor acceptor_{context_};
-  std::vector<asio::ip::tcp::socket> fillers_ = [this] {
-    std::vector<asio::ip::tcp::socket> sockets;
-    for (int i = 0; i < 4; ++i) sockets.emplace_back(context_);
-    return sockets;
-  }();
-};
 
 std::error_code get(asio::io_context& context, Client& client, std::string url,
                     ferry::RequestOptions options = {}) {
@@ -203,7 +180,7 @@ TEST_CASE("names are resolved, each address is tried in turn") {
 TEST_CASE("[57] [60] the timeout of each phase, on real sockets") {
   asio::io_context context{1};
   Client client(context);
-  FullPort full;
+  test::FullPort full;
   CHECK(get(context, client, full.url(), {.connect_timeout = 20ms}) == Errc::connect_timeout);
   CHECK(get(context, client, full.url(), {.timeout = 20ms}) == Errc::total_timeout);
 
@@ -342,7 +319,7 @@ TEST_CASE("[30] [31] a server that closes after each response costs no error") {
 TEST_CASE("[63] run() returns at once when no request is in flight") {
   Server server;
   Server silent(Server::silent());
-  FullPort full;
+  test::FullPort full;
   asio::io_context context{1};
   Client client(context);
   // poll() finds nothing to wait for: the context has no work left.
@@ -384,7 +361,7 @@ TEST_CASE("[58] a cancellation is reported as one, wherever it strikes") {
     asio::steady_timer never(peer->socket().get_executor(), asio::steady_timer::time_point::max());
     co_await never.async_wait(asio::use_awaitable);
   });
-  FullPort full;
+  test::FullPort full;
   asio::io_context context{1};
   // Cancels once the observer has seen `count` events of this kind, and nothing more happens.
   const auto cancelled = [&](Request request, ferry::Event::Kind kind, int count,
@@ -447,6 +424,66 @@ TEST_CASE("[63] also on a strand, and on a thread pool") {
                    [&](std::exception_ptr e, ferry::Response) { done += !e; });
   pool.join();  // Returns when no work is left.
   CHECK(done == 20);
+}
+
+TEST_CASE("any executor will do, the system's too") {
+  Server server;
+  const Client client{asio::any_io_executor(asio::system_executor())};
+  for (const char* path : {"/1", "/2"}) {
+    auto response =
+        asio::co_spawn(asio::system_executor(), client.get(server.url(path)), asio::use_future);
+    CHECK(response.get().body() == path);
+  }
+}
+
+TEST_CASE("[63] a connection that nobody wants any more before its opening began is not opened") {
+  test::FullPort full;
+  asio::io_context of_pool{1};
+  asio::io_context of_caller{1};
+  const Client client(of_pool);
+  asio::cancellation_signal signal;
+  std::error_code code;
+  asio::co_spawn(of_caller, client.try_send(Request::get(full.url())),
+                 asio::bind_cancellation_slot(
+                     signal.slot(), [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                       code = code_of(result);
+                     }));
+  of_caller.poll();
+  CHECK(client.pool().stats().connecting == 1);
+  signal.emit(asio::cancellation_type::terminal);
+  of_caller.poll();
+  CHECK(code == Errc::cancelled);
+  of_pool.poll();
+  CHECK(of_pool.stopped());
+  CHECK(client.pool().stats().connecting == 0);
+}
+
+TEST_CASE("[58] acquiring and warming are cancelled cleanly, too") {
+  test::FullPort full;
+  asio::io_context context{1};
+  const ferry::ConnectionPool pool(context.get_executor());
+  const auto code_of_cancelled = [&](auto awaitable) {
+    asio::cancellation_signal signal;
+    std::error_code code;
+    asio::co_spawn(context, std::move(awaitable),
+                   asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr e, auto) {
+                     try {
+                       if (e) std::rethrow_exception(e);
+                     } catch (const std::system_error& error) {
+                       code = error.code();
+                     }
+                   }));
+    context.restart();
+    context.poll();
+    signal.emit(asio::cancellation_type::terminal);
+    context.poll();
+    CHECK(context.stopped());
+    return code;
+  };
+  CHECK(code_of_cancelled(pool.acquire(full.url())) == Errc::cancelled);
+  CHECK(code_of_cancelled(pool.warm(full.url(), 3)) == Errc::cancelled);
+  const auto stats = pool.stats();
+  CHECK(stats.active + stats.idle + stats.connecting + stats.waiting == 0);
 }
 
 TEST_CASE("[58] [60] awaitable_operators cancel cleanly, and the next request is clean") {

@@ -5,6 +5,7 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include "support/forwarding_stream.hpp"
 #include "support/hostile_server.hpp"
 
 using ferry::Client;
@@ -28,62 +29,39 @@ struct Fault {
   }
 };
 
-class FaultyStream final : public ferry::Stream {
+class FaultyStream final : public test::ForwardingStream {
  public:
   FaultyStream(std::unique_ptr<Stream> stream, std::shared_ptr<Fault> fault)
-      : stream_(std::move(stream)), fault_(std::move(fault)) {}
+      : ForwardingStream(std::move(stream)), fault_(std::move(fault)) {}
 
   asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
                                          std::error_code& error) override {
     if (fault_->fails(error)) co_return 0;
-    co_return co_await stream_->read_some(buffer, error);
+    co_return co_await ForwardingStream::read_some(buffer, error);
   }
   asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
                                           std::error_code& error) override {
     if (fault_->fails(error)) co_return 0;
-    co_return co_await stream_->write_some(buffers, error);
+    co_return co_await ForwardingStream::write_some(buffers, error);
   }
   asio::awaitable<std::size_t> write_some_or_wait_readable(
       std::span<const asio::const_buffer> buffers, std::error_code& error) override {
     if (fault_->fails(error)) co_return 0;
-    co_return co_await stream_->write_some_or_wait_readable(buffers, error);
+    co_return co_await ForwardingStream::write_some_or_wait_readable(buffers, error);
   }
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
     if (fault_->fails(error)) return 0;
-    return stream_->try_read_some(buffer, error);
+    return ForwardingStream::try_read_some(buffer, error);
   }
   std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
                              std::error_code& error) noexcept override {
     if (fault_->fails(error)) return 0;
     // Short writes: no more than 40 bytes of the first buffer.
     const asio::const_buffer part = asio::buffer(buffers.front(), 40);
-    return stream_->try_write_some(std::span(&part, 1), error);
-  }
-  ferry::Look look() noexcept override { return stream_->look(); }
-  void close() noexcept override { stream_->close(); }
-  void abort() noexcept override { stream_->abort(); }
-  bool is_open() const noexcept override { return stream_->is_open(); }
-
- private:
-  std::unique_ptr<Stream> stream_;
-  std::shared_ptr<Fault> fault_;
-};
-
-/// The first connection is faulty, those behind it are not.
-class FaultyConnector final : public ferry::Connector {
- public:
-  explicit FaultyConnector(std::shared_ptr<Fault> fault) : fault_(std::move(fault)) {}
-
-  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
-      ferry::DialContext& context) override {
-    auto stream = co_await tcp_.connect(context);
-    if (stream && fault_)
-      *stream = std::make_unique<FaultyStream>(std::move(*stream), std::exchange(fault_, nullptr));
-    co_return stream;
+    return ForwardingStream::try_write_some(std::span(&part, 1), error);
   }
 
  private:
-  ferry::detail::TcpConnector tcp_;
   std::shared_ptr<Fault> fault_;
 };
 
@@ -113,7 +91,15 @@ struct Trial {
   explicit Trial(const Scenario& scenario)
       : fault(std::make_shared<Fault>()), server({acts(scenario)}), post(scenario.post) {
     ferry::ClientOptions options;
-    options.connector = std::make_shared<FaultyConnector>(fault);
+    // The first connection is faulty, those behind it are not.
+    options.connector = std::make_shared<test::WrappingConnector>(
+        std::make_shared<ferry::detail::TcpConnector>(),
+        [first = fault](std::unique_ptr<ferry::Stream> stream) mutable {
+          if (first)
+            stream =
+                std::make_unique<FaultyStream>(std::move(stream), std::exchange(first, nullptr));
+          return stream;
+        });
     client.emplace(context, options);
     if (scenario.reused) {
       server.run(context, [&]() -> asio::awaitable<void> {

@@ -83,6 +83,29 @@ TEST_CASE("[29] a response that is pushed late is never delivered") {
   CHECK(server.log(0).back() == "client closed");
 }
 
+TEST_CASE(
+    "[30] a connection that ended while idle is noticed: nothing is sent on it, and nothing lost") {
+  for (const bool reset : {false, true}) {
+    CAPTURE(reset);
+    HostileServer server(
+        {{HostileServer::read_request(), HostileServer::send(test::response("one")),
+          HostileServer::hold(), reset ? HostileServer::reset() : HostileServer::fin()}});
+    asio::io_context context{1};
+    Client client(context);
+    server.run(context, [&]() -> asio::awaitable<void> {
+      CHECK((co_await client.get(server.url())).body() == "one");
+    });
+    CHECK(client.pool().stats().idle == 1);
+    server.release();
+    server.drive(context, [&] { return server.log(0).back() == (reset ? "reset" : "fin"); });
+    server.run(context, [&]() -> asio::awaitable<void> {
+      const auto response = co_await client.post(server.url(), ferry::Body("pay"));
+      CHECK(response.body() == "clean");
+      CHECK(response.connection().retry_reason.empty());
+    });
+  }
+}
+
 TEST_CASE("[31] [32] closed exactly as the request was written") {
   for (const bool reset : {false, true}) {
     for (const bool some_bytes : {false, true}) {

@@ -68,7 +68,7 @@ TEST_CASE("a lease drives one connection, and gives it back") {
   CHECK(server.accepted() == 1);
 }
 
-TEST_CASE("what a lease refuses") {
+TEST_CASE("[36] what a lease refuses") {
   Server server;
   Server closes(Server::raw({test::response("x", "Connection: close\r\n")}));
   asio::io_context context{1};

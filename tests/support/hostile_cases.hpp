@@ -80,7 +80,8 @@ inline std::vector<HostileCase> hostile_cases() {
   for (const char* chunk :
        {"5\nhello\r\n", "5\r\nhello\n", "5;a\nb\r\nhello\r\n", "5;a\n\r\nhello\r\n"})
     refused(10, chunked + chunk + "0\r\n\r\n", malformed);
-  refused(10, chunked + "0\n\r\n", malformed);
+  for (const char* end : {"0\n\r\n", "0\r\n\n", "0\r\n\nA: b\r\n\r\n", "0\r\nA: b\r\n\n"})
+    refused(10, chunked + end, malformed);
   refused(10, chunked + "0\r\nA: b\n\r\n", malformed);
   refused(11, chunked + "5;" + std::string(100'000, 'x') + "\r\nhello\r\n0\r\n\r\n",
           Errc::head_too_large);

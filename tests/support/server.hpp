@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -152,6 +153,28 @@ class Server {
   std::atomic<int> live_{0};
   std::atomic<int> most_at_once_{0};
   std::thread thread_;
+};
+
+/// A listening port on which no connection is ever completed: its queue is full.
+class FullPort {
+ public:
+  explicit FullPort(const char* address = "127.0.0.1", std::uint16_t port = 0) {
+    const asio::ip::tcp::endpoint endpoint(asio::ip::make_address(address), port);
+    acceptor_.open(endpoint.protocol());
+    acceptor_.bind(endpoint);
+    acceptor_.listen(0);
+    for (int i = 0; i < 4; ++i)
+      fillers_.emplace_back(context_).async_connect(acceptor_.local_endpoint(), asio::detached);
+    context_.poll();
+  }
+  std::string url() const {
+    return "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/";
+  }
+
+ private:
+  asio::io_context context_;
+  asio::ip::tcp::acceptor acceptor_{context_};
+  std::deque<asio::ip::tcp::socket> fillers_;
 };
 
 }  // namespace test

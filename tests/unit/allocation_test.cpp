@@ -189,6 +189,21 @@ TEST_CASE("no memory to parse a response") {
   }
 }
 
+TEST_CASE("[27] 20,000 chunks of one byte: memory is taken as for one of 20,000 bytes") {
+  std::string bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 20'000; ++i) bytes += "1\r\na\r\n";
+  bytes += "0\r\n\r\n";
+  ferry::detail::H1Parser parser;
+  ferry::detail::ResponseMessage message;
+  parser.start(message, false, {64 * 1024, 128, 1 << 20});
+  const FailingNew failing(100);
+  auto [used, step] = parser.feed(bytes);
+  REQUIRE(step == ferry::detail::H1Parser::Step::head_done);
+  step = parser.feed(std::string_view(bytes).substr(used)).second;
+  CHECK(step == ferry::detail::H1Parser::Step::message_done);
+  CHECK(message.body.size() == 20'000);
+}
+
 TEST_CASE("no memory for a place in the queue: the pool is as it was, and goes on") {
   // Only a waiter that comes may fail. All other events are noexcept: had they to allocate, the
   // program would end here.

@@ -99,7 +99,7 @@ TEST_CASE("Connection: close is announced once") {
   CHECK(text.find("Connection") == text.rfind("Connection"));
 }
 
-TEST_CASE("[44] framing fields that the library could not keep true are refused") {
+TEST_CASE("[44] [45] framing fields that the library could not keep true are refused") {
   using ferry::detail::check_framing_fields;
   const auto refused = [](const char* name, const char* value, bool has_body, std::uint64_t size) {
     Headers headers;

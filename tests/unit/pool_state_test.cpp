@@ -260,7 +260,7 @@ TEST_CASE("an idle connection of another origin makes room for a new one") {
   CHECK(t.out.dials.size() == 1);
 }
 
-TEST_CASE("a busy origin does not keep the others out") {
+TEST_CASE("[38] a busy origin does not keep the others out") {
   Table t(at_most(1));
   auto* a = t.open("a");
   auto& b = t.wait("b");

@@ -437,7 +437,7 @@ TEST_CASE("userinfo stays with its authority") {
   CHECK(base.resolve("//me@h").value().userinfo() == "me");
 }
 
-TEST_CASE("add_query") {
+TEST_CASE("[42] add_query encodes what it is given") {
   const auto with = [](std::string text, std::string_view name, std::string_view value) {
     auto u = url(std::move(text));
     u.add_query(name, value);

@@ -1,0 +1,306 @@
+// Every operation fails once, every suspension point is cancelled once; what throws in an exchange.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+
+#include "support/forwarding_stream.hpp"
+#include "support/scripted.hpp"
+
+using ferry::Client;
+using ferry::ClientOptions;
+using ferry::Errc;
+using ferry::Request;
+using ferry::testing::Script;
+using ferry::testing::ScriptedConnector;
+using test::code_of;
+using test::ForwardingStream;
+using test::idle;
+using test::none;
+using test::ok;
+using test::script;
+using test::Scripted;
+using test::WrappingConnector;
+
+namespace {
+
+struct Scenario {
+  const char* name;
+  bool post;
+  bool reused;
+  const char* response;
+};
+
+const Scenario scenarios[] = {
+    {"GET", false, false, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
+    {"GET, reused", false, true, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
+    {"GET, chunked", false, false,
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+    {"POST", true, false,
+     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
+    {"POST, reused, chunked", true, true,
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+};
+
+/// Sends a scenario's request; what went before is not counted.
+struct Trial {
+  explicit Trial(const Scenario& scenario)
+      : first(script({})), s({first, script({ok("next"), ok("next")})}), post(scenario.post) {
+    first->read_size = 7;
+    first->write_size = 40;
+    first->writes_block = true;
+    if (scenario.reused) {
+      first->responses.push_back(ok("warm-up"));
+      REQUIRE(s.get());
+    }
+    first->responses.push_back(scenario.response);
+    first->operations = 0;
+  }
+  Request request() const {
+    return post ? Request::post("http://test/", ferry::Body(std::string(100, 'b')))
+                : Request::get("http://test/");
+  }
+  /// Whatever happened, the books are right and the next request is clean.
+  void check_after() {
+    const auto stats = s.client->pool().stats();
+    CHECK(stats.active == 0);
+    CHECK(stats.waiting == 0);
+    CHECK(stats.connecting == 0);
+    CHECK(stats.opened - stats.closed == stats.idle);
+    first->fail_at = 0;
+    first->responses.clear();
+    if (stats.idle > 0 || s.connections() == 0) first->responses.push_back(ok("next"));
+    const auto next = s.get();
+    REQUIRE(next);
+    CHECK(next->body() == "next");
+  }
+
+  std::shared_ptr<Script> first;
+  Scripted s;
+  bool post;
+};
+
+}  // namespace
+
+TEST_CASE("[31] [33] every operation of an exchange fails once") {
+  for (const Scenario& scenario : scenarios) {
+    for (const std::error_code failure :
+         {std::error_code(asio::error::connection_reset), std::error_code(asio::error::eof)}) {
+      bool succeeded = false;
+      for (int n = 1; !succeeded; ++n) {
+        CAPTURE(std::string(scenario.name));
+        CAPTURE(n);
+        REQUIRE(n < 100);
+        Trial trial(scenario);
+        trial.first->fail_at = n;
+        trial.first->failure = failure;
+        const auto result = trial.s.send(trial.request());
+        succeeded = trial.first->operations < n;
+        if (succeeded) {
+          CHECK(result->body() == "hello");
+        } else if (result) {
+          CHECK(scenario.reused);  // Only a stale connection is replaced.
+          CHECK_FALSE(result->connection().retry_reason.empty());
+          CHECK(result->body() == "next");
+        } else {
+          const auto code = result.error().code();
+          CHECK((code == Errc::connection_lost || code == Errc::truncated_head ||
+                 code == Errc::truncated_body));
+          CHECK(trial.first->closed);
+        }
+        trial.check_after();
+      }
+    }
+  }
+}
+
+TEST_CASE("[58] every suspension point is cancelled once") {
+  for (const Scenario& scenario : scenarios) {
+    bool finished = false;
+    for (int steps = 0; !finished; ++steps) {
+      CAPTURE(std::string(scenario.name));
+      CAPTURE(steps);
+      REQUIRE(steps < 1000);
+      Trial trial(scenario);
+      asio::cancellation_signal signal;
+      int completions = 0;
+      ferry::Result<ferry::Response> result;
+      trial.s.context.restart();
+      asio::co_spawn(
+          trial.s.context, trial.s.client->try_send(trial.request()),
+          asio::bind_cancellation_slot(signal.slot(),
+                                       [&](std::exception_ptr e, ferry::Result<ferry::Response> r) {
+                                         ++completions;
+                                         // Cancelled before it began, the coroutine's own first
+                                         // step throws.
+                                         if (e) r = ferry::Error(Errc::cancelled);
+                                         result = std::move(r);
+                                       }));
+      for (int i = 0; i < steps; ++i) trial.s.context.poll_one();
+      finished = completions == 1;
+      signal.emit(asio::cancellation_type::terminal);
+      trial.s.context.restart();
+      trial.s.context.run();
+      REQUIRE(completions == 1);
+      if (finished)
+        CHECK(result->body() == "hello");
+      else if (!result)
+        CHECK(code_of(result) == Errc::cancelled);
+      trial.check_after();
+    }
+  }
+}
+
+TEST_CASE("[40] a context destroyed at every suspension point leaks nothing") {
+  for (int steps = 0; steps < 40; ++steps) {
+    auto slow = script({ok("hello")});
+    slow->read_size = 3;
+    auto connector = std::make_shared<ScriptedConnector>(slow);
+    auto context = std::make_unique<asio::io_context>(1);
+    ClientOptions options;
+    options.connector = connector;
+    std::optional<Client> client(std::in_place, *context, options);
+    asio::co_spawn(*context, client->get("http://test/"), asio::detached);
+    client.reset();
+    for (int i = 0; i < steps; ++i) context->poll_one();
+    context.reset();
+    CHECK(slow.use_count() <= 2);  // This one and the connector's.
+  }
+}
+
+TEST_CASE("[58] a cancelled request says how much of it was sent") {
+  for (const bool before : {true, false}) {
+    auto silent = script({});
+    Scripted s(silent);
+    asio::cancellation_signal signal;
+    ferry::Result<ferry::Response> result;
+    asio::co_spawn(s.context, s.client->try_send(Request::post("http://test/", ferry::Body("pay"))),
+                   asio::bind_cancellation_slot(
+                       signal.slot(), [&](std::exception_ptr, ferry::Result<ferry::Response> r) {
+                         result = std::move(r);
+                       }));
+    if (before)
+      s.context.poll_one();
+    else
+      s.context.poll();
+    signal.emit(asio::cancellation_type::terminal);
+    s.context.restart();
+    s.context.run();
+    CHECK(code_of(result) == Errc::cancelled);
+    CHECK(result.error().bytes_sent() == silent->written.size());
+    CHECK(silent->written.empty() == before);
+  }
+}
+
+TEST_CASE("[33] a response that is whole as its client is closed: its connection is not kept") {
+  asio::io_context context{1};
+  auto one = script({ok("one")});
+  ferry::PoolOptions pool_options;
+  pool_options.connector = std::make_shared<ScriptedConnector>(one);
+  const ferry::ConnectionPool pool(context.get_executor(), pool_options);
+  std::optional<Client> client;
+  ClientOptions options;
+  options.observer = [&](const ferry::Event& event) {
+    if (event.kind == ferry::Event::Kind::head_received) client->close();
+  };
+  client.emplace(pool, options);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    const auto response = co_await client->try_send(Request::get("http://test/"));
+    CHECK(response);
+  });
+  CHECK(one->aborted);
+  CHECK(one->closed);
+  CHECK(pool.describe() == none);
+}
+
+TEST_CASE("[33] memory that runs out in an exchange: its connection is closed, not kept") {
+  class Exhausted final : public test::ForwardingStream {
+   public:
+    using ForwardingStream::ForwardingStream;
+    asio::awaitable<std::size_t> read_some(asio::mutable_buffer, std::error_code&) override {
+      throw std::bad_alloc();
+    }
+  };
+  auto one = script({ok("one")});
+  ClientOptions options;
+  options.connector = std::make_shared<WrappingConnector>(
+      std::make_shared<ScriptedConnector>(one),
+      [](auto stream) { return std::make_unique<Exhausted>(std::move(stream)); });
+  asio::io_context context{1};
+  const Client client(context, options);
+  CHECK_THROWS_AS(test::run(context,
+                            [&]() -> asio::awaitable<void> {
+                              co_await client.try_send(Request::get("http://test/"));
+                            }),
+                  std::bad_alloc);
+  CHECK(one->closed);
+  CHECK(client.pool().describe() == none);
+}
+
+TEST_CASE("[58] who gives up as a dead connection is handed over is cancelled, and nothing more") {
+  asio::io_context context{1};
+  auto dead = script({ok("one")});
+  ferry::PoolOptions options;
+  options.limits.max_connections = 1;
+  options.connector = std::make_shared<ScriptedConnector>(dead);
+  const ferry::ConnectionPool pool(context.get_executor(), options);
+  const Client client(pool);
+  std::error_code code;
+  asio::cancellation_signal signal;
+  asio::co_spawn(context, client.try_send(Request::get("http://test/")),
+                 [&](std::exception_ptr, ferry::Result<ferry::Response> first) {
+                   CHECK(first);
+                   CHECK(pool.stats().waiting == 0);  // The other has the connection by now.
+                   dead->idle_look = ferry::Look::closed;
+                   signal.emit(asio::cancellation_type::terminal);
+                 });
+  asio::co_spawn(context, pool.acquire("http://test"),
+                 asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr e, auto) {
+                   try {
+                     if (e) std::rethrow_exception(e);
+                   } catch (const ferry::Error& error) {
+                     code = error.code();
+                   }
+                 }));
+  context.run();
+  CHECK(code == Errc::cancelled);
+  const auto stats = pool.stats();
+  CHECK(stats.active + stats.connecting + stats.waiting == 0);
+}
+
+TEST_CASE("[37] a connector that throws whatever it likes: its waiter gets an answer") {
+  class Rude final : public ferry::Connector {
+   public:
+    asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
+        ferry::DialContext&) override {
+      if (++dials_ == 1) throw std::runtime_error("no");
+      throw dials_;
+      co_return std::unique_ptr<ferry::Stream>();
+    }
+
+   private:
+    int dials_ = 0;
+  };
+  ClientOptions options;
+  options.connector = std::make_shared<Rude>();
+  options.limits.max_connections = 1;
+  asio::io_context context{1};
+  const Client client(context, options);
+  int answers = 0;
+  for (int i = 0; i < 3; ++i) {
+    asio::co_spawn(context, client.try_send(Request::get("http://test/")),
+                   [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                     CHECK_FALSE(result);
+                     ++answers;
+                   });
+  }
+  context.run();
+  CHECK(answers == 3);
+  const auto stats = client.pool().stats();
+  CHECK(stats.failed == 3);
+  CHECK(stats.active + stats.idle + stats.connecting + stats.waiting == 0);
+}

@@ -1,0 +1,298 @@
+// How connections are handed over, opened ahead, drained and given up.
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+
+#include "support/scripted.hpp"
+
+using namespace std::chrono_literals;
+using ferry::Client;
+using ferry::ClientOptions;
+using ferry::Errc;
+using ferry::Request;
+using ferry::testing::Script;
+using ferry::testing::ScriptedConnector;
+using test::code_of;
+using test::idle;
+using test::none;
+using test::ok;
+using test::script;
+using test::Scripted;
+
+TEST_CASE("a shared pool serves several clients, which may not set what is its") {
+  asio::io_context context{1};
+  ferry::PoolOptions options;
+  options.connector = std::make_shared<ScriptedConnector>(script({ok("one"), ok("two")}));
+  ferry::ConnectionPool pool(context.get_executor(), options);
+  const Client a(pool);
+  const Client b(pool);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    CHECK((co_await a.get("http://test/")).body() == "one");
+    CHECK((co_await b.get("http://test/")).body() == "two");
+  });
+  CHECK(pool.stats().opened == 1);
+  ClientOptions wrong;
+  wrong.limits.max_connections = 5;
+  CHECK_THROWS_AS(Client(pool, wrong), ferry::Error);
+}
+
+TEST_CASE("[36] a connection serves its own scheme, host and port only") {
+  Scripted s(
+      {script({ok("one"), ok("wrong")}), script({ok("two"), ok("wrong")}), script({ok("three")})});
+  CHECK(s.get()->body() == "one");
+  CHECK(s.send(Request::get("http://test:8080/"))->body() == "two");
+  CHECK(s.send(Request::get("http://test.example/"))->body() == "three");
+  CHECK(s.connections() == 3);
+  // Spelt differently, the same.
+  s.scripts[0]->responses = {ok("same")};
+  CHECK(s.send(Request::get("HTTP://TEST:80/"))->body() == "same");
+}
+
+TEST_CASE("[39] a connection that has lived for too long is not kept") {
+  ClientOptions options;
+  options.limits.max_lifetime = 0ns;
+  std::vector<ferry::CloseReason> reasons;
+  options.observer = [&](const ferry::Event& event) {
+    if (event.kind == ferry::Event::Kind::connection_closed) reasons.push_back(event.reason);
+  };
+  Scripted s({script({ok("one")}), script({ok("two")})}, options);
+  CHECK(s.get()->body() == "one");
+  CHECK(s.get()->body() == "two");
+  CHECK(reasons == std::vector<ferry::CloseReason>(2, ferry::CloseReason::lifetime_expired));
+}
+
+TEST_CASE("[37] [60] who gives up as a connection is handed over gives it back unharmed") {
+  auto one = script({ok("first"), ok("third")});
+  ClientOptions options;
+  options.limits.max_connections = 1;
+  Scripted s(one, options);
+  asio::cancellation_signal signal;
+  ferry::Result<ferry::Response> second;
+  asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/1")),
+                 [&](std::exception_ptr, ferry::Result<ferry::Response> first) {
+                   CHECK(first);
+                   // The second has the connection by now, and does not know it yet.
+                   CHECK(s.pool() == "http://test: 1 active, 0 idle, 0 waiting");
+                   signal.emit(asio::cancellation_type::terminal);
+                 });
+  asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/2")),
+                 asio::bind_cancellation_slot(
+                     signal.slot(), [&](std::exception_ptr, ferry::Result<ferry::Response> r) {
+                       second = std::move(r);
+                     }));
+  s.context.run();
+  CHECK(code_of(second) == Errc::cancelled);
+  CHECK_FALSE(one->closed);
+  CHECK(s.pool() == idle);
+  CHECK(s.get()->body() == "third");
+}
+
+TEST_CASE("[31] draining waits for a request that is sent once more") {
+  auto stale = script({ok("one")}, Script::End::eof);
+  stale->writes_block = true;  // So draining begins before it is found to be stale.
+  Scripted s({stale, script({ok("two")})});
+  CHECK(s.get()->body() == "one");
+  const ferry::ConnectionPool pool = s.client->pool();
+  bool drained = false;
+  ferry::Result<ferry::Response> second;
+  asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/")),
+                 [&](std::exception_ptr, ferry::Result<ferry::Response> r) {
+                   CHECK_FALSE(drained);
+                   second = std::move(r);
+                 });
+  s.context.restart();
+  s.context.poll_one();
+  asio::co_spawn(s.context, pool.drain(), [&](std::exception_ptr) { drained = true; });
+  asio::co_spawn(s.context, pool.warm("http://test", 1), [](std::exception_ptr e, std::size_t) {
+    CHECK_THROWS_AS(std::rethrow_exception(e), ferry::Error);  // It is too late for that.
+  });
+  s.context.run();
+  CHECK(drained);
+  REQUIRE(second);
+  CHECK(second->body() == "two");
+  CHECK(code_of(s.get()) == Errc::client_closed);
+}
+
+TEST_CASE("[31] [37] at the limit of its host a retry gets its new connection") {
+  ClientOptions options;
+  options.limits.max_connections_per_host = 2;
+  auto stale = script({ok("one")}, Script::End::eof);
+  Scripted s({stale, script({ok("busy"), ok("wrong")}), script({ok("new")})}, options);
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    const auto warmed = co_await s.client->pool().warm("http://test", 2);
+    CHECK(warmed == 2);
+  });
+  // The last one that was opened is the first to be used.
+  CHECK(s.get()->body() == "busy");
+  s.scripts[1]->end = Script::End::eof;
+  s.scripts[1]->responses.clear();
+  CHECK(s.get()->body() == "new");
+  CHECK(s.connections() == 3);
+}
+
+namespace {
+
+/// Never connects.
+class SilentConnector final : public ferry::Connector {
+ public:
+  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
+      ferry::DialContext& context) override {
+    using Connected = ferry::Result<std::unique_ptr<ferry::Stream>>;
+    ferry::detail::Wakeup never;
+    const ferry::detail::LeavePhase leave{context};
+    if (context.enter(ferry::Phase::connect, context.connect_limit(), never)) co_await never.wait();
+    co_return Connected(context.error());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("[57] [60] warming keeps its time limits, and its cancellation is one") {
+  asio::io_context context{1};
+  ferry::PoolOptions options;
+  options.connector = std::make_shared<SilentConnector>();
+  const ferry::ConnectionPool pool(context.get_executor(), options);
+  const auto code_of_warming = [&](ferry::RequestOptions limits, bool cancel) {
+    std::error_code code;
+    asio::cancellation_signal signal;
+    asio::co_spawn(
+        context, pool.warm("http://test", 3, limits),
+        asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr e, std::size_t) {
+          try {
+            if (e) std::rethrow_exception(e);
+          } catch (const ferry::Error& error) {
+            code = error.code();
+          }
+        }));
+    context.restart();
+    if (cancel) {
+      context.poll();
+      signal.emit(asio::cancellation_type::terminal);
+    }
+    context.restart();
+    context.run();
+    const auto stats = pool.stats();
+    CHECK(stats.waiting + stats.connecting + stats.active == 0);
+    return code;
+  };
+  CHECK(code_of_warming({.connect_timeout = 1ms}, false) == Errc::connect_timeout);
+  CHECK(code_of_warming({.timeout = 1ms}, false) == Errc::total_timeout);
+  CHECK(code_of_warming({}, true) == Errc::cancelled);
+}
+
+TEST_CASE("[37] warming takes no place from those in use, and waits for none") {
+  ClientOptions options;
+  options.limits.max_connections = 3;
+  Scripted s({script({}), script({}), script({}), script({})}, options);
+  const ferry::ConnectionPool pool = s.client->pool();
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    const ferry::Lease lease = co_await pool.acquire("http://test");
+    CHECK(co_await pool.warm("http://test", 3) == 2);
+    CHECK(co_await pool.warm("http://test", 3) == 0);
+    CHECK(s.pool() == "http://test: 1 active, 2 idle, 0 waiting");
+    // Those that idle for another origin make room.
+    CHECK(co_await pool.warm("http://other", 1) == 1);
+    CHECK(pool.stats().idle == 2);
+  });
+}
+
+TEST_CASE("[39] what idles in a lease grows old as well") {
+  ClientOptions options;
+  options.limits.idle_timeout = 20ms;
+  for (const bool used : {false, true}) {
+    Scripted s({script({ok("one"), ok("two"), ok("wrong")}), script({ok("new")})}, options);
+    test::run(s.context, [&]() -> asio::awaitable<void> {
+      const ferry::Lease lease = co_await s.client->pool().acquire("http://test");
+      if (used) co_await lease.send(Request::get("/"));
+      const auto old = std::chrono::steady_clock::now() + 30ms;
+      while (std::chrono::steady_clock::now() < old) std::this_thread::yield();
+    });
+    CHECK(s.pool() == none);
+    CHECK(s.get()->body() == "new");
+    CHECK(s.client->pool().stats().reused == 0);
+  }
+}
+
+TEST_CASE(
+    "[30] [38] a connection that is handed over closed is replaced, and costs nobody a turn") {
+  ClientOptions options;
+  options.limits.max_connections = 1;
+  auto dead = script({ok("one")});
+  dead->idle_look = ferry::Look::closed;
+  Scripted s({dead, script({ok("two"), ok("three")})}, options);
+  std::vector<std::string> story;
+  for (int i = 1; i <= 3; ++i) {
+    asio::co_spawn(s.context, s.client->try_send(Request::post("http://test/", ferry::Body("x"))),
+                   [&, i](std::exception_ptr, ferry::Result<ferry::Response> r) {
+                     REQUIRE(r);
+                     CHECK(r->connection().retry_reason.empty());
+                     story.push_back(std::to_string(i) + " " + std::string(r->body()));
+                   });
+  }
+  s.context.run();
+  CHECK(story == std::vector<std::string>{"1 one", "2 two", "3 three"});
+  CHECK(s.connections() == 2);
+}
+
+TEST_CASE("[37] a client that is closed as a connection is handed over gives it back unharmed") {
+  asio::io_context context{1};
+  auto one = script({ok("first"), ok("third")});
+  ferry::PoolOptions options;
+  options.limits.max_connections = 1;
+  options.connector = std::make_shared<ScriptedConnector>(one);
+  const ferry::ConnectionPool pool(context.get_executor(), options);
+  const Client a(pool);
+  const Client b(pool);
+  std::error_code second;
+  asio::co_spawn(context, a.try_send(Request::get("http://test/1")),
+                 [&](std::exception_ptr, ferry::Result<ferry::Response> first) {
+                   CHECK(first);
+                   CHECK(pool.stats().waiting == 0);  // The second has the connection by now.
+                   b.close();
+                 });
+  asio::co_spawn(
+      context, b.try_send(Request::get("http://test/2")),
+      [&](std::exception_ptr, ferry::Result<ferry::Response> r) { second = code_of(r); });
+  context.run();
+  CHECK(second == Errc::client_closed);
+  CHECK_FALSE(one->closed);
+  CHECK(pool.describe() == idle);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    CHECK((co_await a.get("http://test/3")).body() == "third");
+  });
+}
+
+TEST_CASE("[31] a lease that is lost as its request was written is not replaced") {
+  Scripted s({script({ok("one")}, Script::End::eof), script({ok("two")})});
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    const ferry::Lease lease = co_await s.client->pool().acquire("http://test");
+    CHECK((co_await lease.send(Request::get("/"))).body() == "one");
+    std::error_code code;
+    try {
+      co_await lease.send(Request::get("/"));
+    } catch (const ferry::Error& error) {
+      code = error.code();
+    }
+    CHECK(code == Errc::connection_lost);
+    CHECK_FALSE(lease.is_usable());
+  });
+  CHECK(s.connections() == 1);
+  CHECK(s.pool() == none);
+}
+
+TEST_CASE("[39] a connection that has idled for too long is not used") {
+  ClientOptions options;
+  options.limits.idle_timeout = 1ms;
+  Scripted s({script({ok("one"), ok("wrong")}), script({ok("two")})}, options);
+  CHECK(s.get()->body() == "one");
+  const auto due = std::chrono::steady_clock::now() + 2ms;
+  while (std::chrono::steady_clock::now() < due) std::this_thread::yield();
+  CHECK(s.get()->body() == "two");
+}
