@@ -185,7 +185,7 @@ class ConnectionPool {
     call.client = std::make_shared<detail::ClientCore>();
     call.timeouts = detail::merged(core.timeouts(), options);
     Request request = Request::get(origin.url());
-    auto url = detail::prepare(*call.client, request, call.timeouts);
+    auto url = detail::prepare(core, *call.client, request, call.timeouts);
     if (!url) throw url.error();
     call.url = std::move(*url);
     call.client->base = call.url;

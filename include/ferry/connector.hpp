@@ -2,6 +2,7 @@
 
 /// @file
 /// `Connector`: what opens a pool's connections; TCP, unless the options say otherwise.
+/// `TlsContext`: what secures them.
 
 #include <memory>
 #include <string>
@@ -15,26 +16,40 @@
 
 namespace ferry {
 
+namespace detail {
+
+/// What a dial is for, and what it may take.
+struct DialTarget {
+  std::string host;
+  std::uint16_t port = 0;
+  bool secure = false;
+  Duration resolve_limit{};
+  Duration connect_limit{};
+  Duration tls_limit{};
+};
+
+}  // namespace detail
+
 /// What a dial is for, what it may take, and what it has taken.
 ///
 /// Lifetime: the pool's; it outlives the dial. Threads: the dial's.
 class DialContext {
  public:
   /// @param watch the dial's time limits; it ends the dial when the pool does.
-  DialContext(detail::Watch& watch, std::string host, std::uint16_t port, Duration resolve_limit,
-              Duration connect_limit)
-      : host_(std::move(host)),
-        port_(port),
-        resolve_limit_(resolve_limit),
-        connect_limit_(connect_limit),
-        watch_(watch) {}
+  DialContext(detail::Watch& watch, detail::DialTarget target)
+      : target_(std::move(target)), watch_(watch) {}
 
-  const std::string& host() const noexcept {
-    return host_;
-  }  ///< A name or a numeric address, no brackets.
-  std::uint16_t port() const noexcept { return port_; }
-  Duration resolve_limit() const noexcept { return resolve_limit_; }  ///< `Timeouts::resolve`
-  Duration connect_limit() const noexcept { return connect_limit_; }  ///< `Timeouts::connect`
+  /// A name or a numeric address, no brackets.
+  const std::string& host() const noexcept { return target_.host; }
+  std::uint16_t port() const noexcept { return target_.port; }
+  /// True for `https`: the pool will secure the stream.
+  bool is_secure() const noexcept { return target_.secure; }
+  /// `Timeouts::resolve`
+  Duration resolve_limit() const noexcept { return target_.resolve_limit; }
+  /// `Timeouts::connect`
+  Duration connect_limit() const noexcept { return target_.connect_limit; }
+  /// `Timeouts::tls`
+  Duration tls_limit() const noexcept { return target_.tls_limit; }
 
   /// Begins a phase: `target` is aborted when `limit` has passed, or the pool gives the dial up.
   /// @return false if it has been given up already.
@@ -52,12 +67,10 @@ class DialContext {
 
   Duration resolved_in{};   ///< To be set: how long the look-up took.
   Duration connected_in{};  ///< To be set: how long connecting took.
+  Duration secured_in{};    ///< To be set: how long the TLS handshake took.
 
  private:
-  std::string host_;
-  std::uint16_t port_;
-  Duration resolve_limit_;
-  Duration connect_limit_;
+  detail::DialTarget target_;
   detail::Watch& watch_;
 };
 
@@ -73,6 +86,21 @@ class Connector {
   ///
   /// Cancellation: the pool ends a dial through `context`; it never cancels the coroutine.
   virtual asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) = 0;
+};
+
+/// Secures streams: `ferry::tls::context()` of `ferry/tls.hpp` makes one.
+///
+/// Threads: one object serves all dials of a pool, or of several, and so must be safe to use by
+/// several at once.
+class TlsContext {
+ public:
+  virtual ~TlsContext() = default;
+
+  /// Secures a stream for `context.host()`. `context` outlives the call.
+  ///
+  /// Cancellation: the pool ends a dial through `context`; it never cancels the coroutine.
+  virtual asio::awaitable<Result<std::unique_ptr<Stream>>> secure(std::unique_ptr<Stream> stream,
+                                                                  DialContext& context) const = 0;
 };
 
 namespace detail {

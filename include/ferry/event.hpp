@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include <ferry/error.hpp>
+#include <ferry/tls_info.hpp>
 
 namespace ferry {
 
@@ -56,7 +57,7 @@ struct Event {
   enum class Kind {
     /// A dial begins. `number`
     connection_opening,
-    /// It succeeded. `number`, `connection`, `duration` (resolving and connecting)
+    /// It succeeded. `number`, `connection`, `duration` (resolving, connecting, securing), `tls`
     connection_opened,
     /// It failed. `number`, `error`
     connection_failed,
@@ -93,6 +94,7 @@ struct Event {
   const Error* error = nullptr;
   const Timings* timings = nullptr;      ///< How long each step took; see `response.hpp`.
   const ConnectionInfo* info = nullptr;  ///< New or kept, and why; see `response.hpp`.
+  const TlsInfo* tls = nullptr;          ///< What TLS has agreed on; see `tls_info.hpp`.
 };
 static_assert(detail::co_await_safe<Event>);
 
@@ -137,6 +139,15 @@ class LogPrinter {
       case Kind::response_received:
         out_ << e.origin << " \"" << e.method << ' ' << shown(e.target) << " HTTP/1.1\" "
              << e.status << ' ' << e.body_size;
+        break;
+      case Kind::connection_opened:
+        if (e.tls && !e.tls->verified) {
+          out_ << "Unverified HTTPS connection to " << e.origin
+               << ": anybody could be at its other end";
+          break;
+        }
+        if (!options_.verbose) return;
+        print_detail(e);
         break;
       case Kind::connection_failed:
         out_ << "Connection (" << e.number << ") failed: " << e.error->what();

@@ -19,6 +19,7 @@
 namespace ferry {
 
 class Connector;
+class TlsContext;
 
 /// The unit of every time limit and timing.
 using Duration = std::chrono::nanoseconds;
@@ -34,6 +35,7 @@ struct Timeouts {
   Duration pool = no_timeout;                   ///< Waiting for a place in the pool.
   Duration resolve = std::chrono::seconds(10);  ///< Looking up the host's name.
   Duration connect = std::chrono::seconds(10);  ///< Connecting, over all addresses together.
+  Duration tls = std::chrono::seconds(10);      ///< The TLS handshake.
   Duration write = std::chrono::seconds(30);    ///< Sending, without a byte being taken.
   Duration first_byte =
       std::chrono::seconds(30);  ///< From the request's end to the response's first byte.
@@ -73,6 +75,8 @@ struct RequestOptions {
   std::optional<Duration> resolve_timeout{};
   /// `Timeouts::connect` of a connection that is opened for this call.
   std::optional<Duration> connect_timeout{};
+  /// `Timeouts::tls` of a connection that is opened for this call.
+  std::optional<Duration> tls_timeout{};
   /// `Timeouts::write`.
   std::optional<Duration> write_timeout{};
   /// `Timeouts::first_byte`.
@@ -94,13 +98,16 @@ class PoolOptions {
   /// `max_connections`, `max_connections_per_host`, `max_idle`, `idle_timeout` and `max_lifetime`
   /// are the pool's; the others belong to its clients and are not looked at here.
   Limits limits;
-  /// `pool`, `resolve`, `connect` and `total` hold for `acquire` and `warm`; a client's requests
-  /// bring their own.
+  /// `pool`, `resolve`, `connect`, `tls` and `total` hold for `acquire` and `warm`; a client's
+  /// requests bring their own.
   Timeouts timeouts;
   /// Told of connections being opened, failing and being closed. May be called on any thread.
   Observer observer;
   /// Opens the connections; TCP if none is given.
   std::shared_ptr<Connector> connector;
+  /// Secures those for `https://`: `ferry::tls::context()` of `ferry/tls.hpp`. Without it such a
+  /// URL is an error.
+  std::shared_ptr<const TlsContext> tls;
 };
 static_assert(detail::co_await_safe<PoolOptions>);
 
@@ -125,6 +132,9 @@ class ClientOptions {
   Observer observer;
   /// Opens the connections; TCP if none is given.
   std::shared_ptr<Connector> connector;
+  /// Secures those for `https://`: `ferry::tls::context()` of `ferry/tls.hpp`. Without it such a
+  /// URL is an error.
+  std::shared_ptr<const TlsContext> tls;
 };
 static_assert(detail::co_await_safe<ClientOptions>);
 
@@ -160,6 +170,7 @@ inline std::optional<Error> check(const Timeouts& timeouts) {
   if (auto error = check_duration("the pool timeout", timeouts.pool)) return error;
   if (auto error = check_duration("the resolve timeout", timeouts.resolve)) return error;
   if (auto error = check_duration("the connect timeout", timeouts.connect)) return error;
+  if (auto error = check_duration("the TLS timeout", timeouts.tls)) return error;
   if (auto error = check_duration("the write timeout", timeouts.write)) return error;
   if (auto error = check_duration("the first-byte timeout", timeouts.first_byte)) return error;
   if (auto error = check_duration("the read timeout", timeouts.read)) return error;
@@ -171,6 +182,7 @@ inline Timeouts merged(Timeouts timeouts, const RequestOptions& options) noexcep
   timeouts.pool = options.pool_timeout.value_or(timeouts.pool);
   timeouts.resolve = options.resolve_timeout.value_or(timeouts.resolve);
   timeouts.connect = options.connect_timeout.value_or(timeouts.connect);
+  timeouts.tls = options.tls_timeout.value_or(timeouts.tls);
   timeouts.write = options.write_timeout.value_or(timeouts.write);
   timeouts.first_byte = options.first_byte_timeout.value_or(timeouts.first_byte);
   timeouts.read = options.read_timeout.value_or(timeouts.read);

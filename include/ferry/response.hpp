@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,7 @@
 #include <ferry/headers.hpp>
 #include <ferry/options.hpp>
 #include <ferry/status.hpp>
+#include <ferry/tls_info.hpp>
 #include <ferry/url.hpp>
 
 namespace ferry {
@@ -24,6 +26,7 @@ struct Timings {
   Duration queued{};      ///< Waiting for a connection, dialling included.
   Duration resolve{};     ///< Looking up the host's name for the connection opened for this call.
   Duration connect{};     ///< Opening it.
+  Duration tls{};         ///< Its TLS handshake.
   Duration send{};        ///< From the first byte of the request to the last one.
   Duration first_byte{};  ///< From there to the first byte of the response.
   Duration receive{};     ///< From there to the last one.
@@ -38,6 +41,7 @@ struct ConnectionFacts {
   std::uint64_t id = 0;
   std::string local_endpoint;
   std::string remote_endpoint;
+  std::optional<TlsInfo> tls;
 };
 
 }  // namespace detail
@@ -65,6 +69,9 @@ class ConnectionInfo {
   std::string_view remote_endpoint() const noexcept {
     return facts ? std::string_view(facts->remote_endpoint) : std::string_view();
   }
+
+  /// What TLS has agreed on; nothing for a connection without TLS. Valid as long as this object.
+  const TlsInfo* tls() const noexcept { return facts && facts->tls ? &*facts->tls : nullptr; }
 
   /// Shared with the connection; for the library's use.
   std::shared_ptr<const detail::ConnectionFacts> facts;

@@ -4,10 +4,12 @@
 /// `Stream`: the bytes under a connection. TCP is one; tests bring scripted ones.
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 
 #include <ferry/detail/asio.hpp>
+#include <ferry/tls_info.hpp>
 
 namespace ferry {
 
@@ -73,6 +75,8 @@ class Stream : public Abortable {
   virtual std::string local_endpoint() const { return {}; }
   /// `address:port` of the other end; empty if it has none.
   virtual std::string remote_endpoint() const { return {}; }
+  /// What TLS has agreed on, if it is secured.
+  virtual std::optional<TlsInfo> tls() const { return std::nullopt; }
 };
 
 }  // namespace ferry

@@ -247,6 +247,7 @@ class Watch {
       case Phase::pool: return Error(Errc::pool_timeout, after_limit());
       case Phase::resolve: return Error(Errc::resolve_timeout, after_limit());
       case Phase::connect: return Error(Errc::connect_timeout, after_limit());
+      case Phase::tls: return Error(Errc::tls_timeout, after_limit());
       case Phase::write: return Error(Errc::write_timeout, after_limit());
       case Phase::first_byte: return Error(Errc::first_byte_timeout, after_limit());
       default: return Error(Errc::read_timeout, after_limit());

@@ -192,8 +192,11 @@ class H1Parser {
                         : expected == 'd' ? is_digit(c)
                                           : c == expected;
       if (!good) {
+        // An alert or a greeting of TLS begins like this.
+        const bool tls = prefix_size_ == 0 && (c == 0x15 || c == 0x16);
         fail(Errc::malformed_response,
-             "it does not start with a status line of HTTP/1.0 or HTTP/1.1");
+             tls ? "it is TLS: the URL should perhaps begin with https://"
+                 : "it does not start with a status line of HTTP/1.0 or HTTP/1.1");
         return false;
       }
       ++prefix_size_;

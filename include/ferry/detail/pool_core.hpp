@@ -22,14 +22,18 @@ namespace ferry::detail {
 
 /// A connection as the pool keeps it.
 struct PooledConnection {
-  PooledConnection(std::unique_ptr<Stream> stream, std::string key, Duration resolve,
-                   Duration connect)
-      : h1(std::move(stream)), origin(std::move(key)), resolved_in(resolve), connected_in(connect) {
+  PooledConnection(std::unique_ptr<Stream> stream, std::string key, const DialContext& dial)
+      : h1(std::move(stream)),
+        origin(std::move(key)),
+        resolved_in(dial.resolved_in),
+        connected_in(dial.connected_in),
+        secured_in(dial.secured_in) {
     static std::atomic<std::uint64_t> last_id{0};
     auto made = std::make_shared<ConnectionFacts>();
     made->id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;
     made->local_endpoint = h1.stream().local_endpoint();
     made->remote_endpoint = h1.stream().remote_endpoint();
+    made->tls = h1.stream().tls();
     facts = std::move(made);
   }
 
@@ -39,6 +43,7 @@ struct PooledConnection {
   std::uint64_t requests = 0;
   Duration resolved_in;
   Duration connected_in;
+  Duration secured_in;
 
   // While it is on its way to be closed.
   CloseReason close_reason{};
@@ -47,10 +52,7 @@ struct PooledConnection {
 
 /// Someone who waits for a connection.
 struct PoolWaiter : Wakeup {
-  std::string host;
-  std::uint16_t port = 0;
-  Duration resolve_limit{};
-  Duration connect_limit{};
+  DialTarget target;
   Watch* watch = nullptr;  // Valid while the ticket is in a queue.
 
   // Why the wait failed, if it did; guarded by the pool's mutex. The code stands alone where an
@@ -69,6 +71,8 @@ inline Phase phase_of(const Error& error, const Watch& watch) noexcept {
   if (code == Errc::connection_refused || code == Errc::connect_failed ||
       code == Errc::connect_timeout)
     return Phase::connect;
+  if (code == Errc::certificate_rejected || code == Errc::tls_failed || code == Errc::tls_timeout)
+    return Phase::tls;
   return watch.phase();
 }
 
@@ -99,6 +103,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   }
 
   const asio::any_io_executor& executor() const noexcept { return executor_; }
+  bool has_tls() const noexcept { return options_.tls != nullptr; }
   Deadlines& deadlines() noexcept { return *deadlines_; }
 
   /// A connection while a call has it; it is not kept unless that was asked for.
@@ -401,10 +406,12 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
           admitted_(turn > 0),
           ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
       PoolWaiter& made = *ticket_.waiter;
-      made.host = url.host();
-      made.port = url.port();
-      made.resolve_limit = timeouts.resolve;
-      made.connect_limit = timeouts.connect;
+      made.target.host = url.host();
+      made.target.port = url.port();
+      made.target.secure = url.scheme() == "https";
+      made.target.resolve_limit = timeouts.resolve;
+      made.target.connect_limit = timeouts.connect;
+      made.target.tls_limit = timeouts.tls;
       made.watch = &watch;
     }
     QueuePlace(const QueuePlace&) = delete;
@@ -519,17 +526,20 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       guard.fail(make_error_code(Errc::client_closed));
       co_return;
     }
-    DialContext context(watch, waiter->host, waiter->port, waiter->resolve_limit,
-                        waiter->connect_limit);
+    DialContext context(watch, std::move(waiter->target));
     waiter.reset();
     Result<std::unique_ptr<Stream>> stream;
     std::unique_ptr<PooledConnection> connection;
     try {
       auto connected = co_await pool.options_.connector->connect(context);
       stream = std::move(connected);
+      if (stream && context.is_secure()) {
+        auto secured = co_await pool.options_.tls->secure(std::move(*stream), context);
+        stream = std::move(secured);
+      }
       if (stream)
         connection = std::make_unique<PooledConnection>(std::move(*stream), std::move(guard.origin),
-                                                        context.resolved_in, context.connected_in);
+                                                        context);
     } catch (const std::bad_alloc&) {
       watch.finish();
       guard.fail(out_of_memory());
@@ -548,7 +558,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       event.origin = connection->origin;
       event.number = number;
       event.connection = connection->facts->id;
-      event.duration = context.resolved_in + context.connected_in;
+      event.duration = context.resolved_in + context.connected_in + context.secured_in;
+      event.tls = connection->facts->tls ? &*connection->facts->tls : nullptr;
       observe(pool.options_.observer, event);
     }
     const auto now = Clock::now();

@@ -47,7 +47,8 @@ struct HeldConnection {
 };
 
 /// Checks all that can be checked before anything is sent, and finds out where to send it.
-inline Result<Url> prepare(const ClientCore& client, Request& request, const Timeouts& timeouts) {
+inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Request& request,
+                           const Timeouts& timeouts) {
   if (auto error = check(timeouts)) return *error;
   if (!request.method().is_valid()) {
     std::string what = quoted(request.method().token());
@@ -56,14 +57,15 @@ inline Result<Url> prepare(const ClientCore& client, Request& request, const Tim
   }
   Result<Url> url = request.take_target(client.base);
   if (!url) return url;
-  if (url->scheme() == "https") {
-    return Error(
-        Errc::tls_unavailable,
-        std::string(url->origin()) + " needs TLS, which this version of ferry does not have yet");
+  const bool secure = url->scheme() == "https";
+  if (secure && !pool.has_tls()) {
+    return Error(Errc::tls_unavailable,
+                 std::string(url->origin()) +
+                     " needs options.tls = ferry::tls::context(), of ferry/tls.hpp");
   }
-  if (url->scheme() != "http")
-    return Error(Errc::unsupported_scheme,
-                 quoted(url->scheme()) + " is not http (" + std::string(url->origin()) + ")");
+  if (!secure && url->scheme() != "http")
+    return Error(Errc::unsupported_scheme, quoted(url->scheme()) + " is neither http nor https (" +
+                                               std::string(url->origin()) + ")");
   if (!url->userinfo().empty()) {
     return Error(Errc::invalid_url,
                  "the URL for " + std::string(url->origin()) +
@@ -121,7 +123,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   const Timeouts timeouts = merged(settings.timeouts, options);
   const auto begin = Clock::now();
 
-  Result<Url> prepared = prepare(*client, request, timeouts);
+  Result<Url> prepared = prepare(*pool, *client, request, timeouts);
   if (!prepared) co_return fail<Answer>(prepared.error());
   const Url& url = *prepared;
 
@@ -188,6 +190,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         const bool opened_meanwhile = lease.slot().opened >= begin;
         timings.resolve = opened_meanwhile ? connection.resolved_in : Duration();
         timings.connect = opened_meanwhile ? connection.connected_in : Duration();
+        timings.tls = opened_meanwhile ? connection.secured_in : Duration();
         event.connection = info.id();
         if (info.reused) pool->count_reuse();
         if (settings.observer && info.reused) {

@@ -37,6 +37,9 @@ class Script {
   explicit Script(std::deque<std::string> all) : responses(std::move(all)) {}
 
   std::deque<std::string> responses;
+  /// If set, it is called in place of taking the next of `responses`: for a peer whose answer depends
+  /// on what was `written`. It appends to `readable`.
+  std::function<void(Script&)> respond;
   End end = End::eof;
   std::size_t read_size = static_cast<std::size_t>(-1);  ///< No read returns more.
   std::deque<std::size_t> read_sizes;                    ///< Of the next reads; before `read_size`.
@@ -145,7 +148,12 @@ class ScriptedStream final : public Stream {
 
   void begin_response() {
     Script& script = *script_;
-    if (!script.readable.empty() || !script.turn_to_answer || script.responses.empty()) return;
+    if (!script.readable.empty() || !script.turn_to_answer) return;
+    if (script.respond) {
+      script.turn_to_answer = false;
+      return script.respond(script);
+    }
+    if (script.responses.empty()) return;
     script.readable = std::move(script.responses.front());
     script.responses.pop_front();
     script.turn_to_answer = false;

@@ -1,0 +1,266 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <asio/ssl/error.hpp>
+
+#include <ferry/stream.hpp>
+
+namespace ferry::detail {
+
+struct OpenSslFree {
+  void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
+  void operator()(BIO* bio) const noexcept { BIO_free(bio); }
+};
+
+/// TLS over any stream, spoken by OpenSSL.
+///
+/// OpenSSL reads and writes one end of a pair of buffers; this moves bytes between the other end
+/// and the stream below. That it is not `asio::ssl::stream` has three reasons: it works over
+/// whatever a `Stream` is, a tunnel or a script included; it can try without waiting, so that a
+/// kept connection costs the same system calls as without TLS; and a look can tell a late ticket
+/// from bytes that nobody asked for.
+class TlsStream final : public Stream {
+ public:
+  /// @param owner what `ssl` depends on, kept alive.
+  TlsStream(std::unique_ptr<Stream> below, std::unique_ptr<SSL, OpenSslFree> ssl,
+            std::shared_ptr<const void> owner)
+      : below_(std::move(below)), owner_(std::move(owner)), ssl_(std::move(ssl)) {
+    BIO* inner = nullptr;
+    BIO* outer = nullptr;
+    if (!BIO_new_bio_pair(&inner, out_size, &outer, in_size)) throw std::bad_alloc();
+    wire_.reset(outer);
+    SSL_set_bio(ssl_.get(), inner, inner);
+  }
+  ~TlsStream() {
+    close();
+    // OpenSSL forbids to resume sessions of connections that did not end in both directions.
+    if (connected_ && !failed_)
+      SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  }
+
+  SSL* native_handle() noexcept { return ssl_.get(); }
+
+  /// Does the handshake. What was to be said of a failure, an alert, has been said when it returns.
+  asio::awaitable<void> handshake(std::error_code& error) {
+    for (;;) {
+      const Step step = outcome(SSL_do_handshake(prepared()), error);
+      const std::error_code failure = error;
+      while (outgoing().size() > 0) {
+        const auto buffer = outgoing();
+        const auto moved = co_await below_->write_some(std::span(&buffer, 1), error);
+        if (error) break;
+        taken(moved);
+      }
+      if (failure) error = failure;
+      if (step != Step::starved || error) co_return;
+      const auto got = co_await below_->read_some(room(), error);
+      if (!arrived(got, error)) co_return;
+    }
+  }
+  /// The handshake has succeeded, and what it came to is good.
+  void set_connected(TlsInfo info) {
+    info_ = std::move(info);
+    connected_ = true;
+  }
+
+  asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
+                                         std::error_code& error) override {
+    for (;;) {
+      std::size_t count = 0;
+      const Step step = decrypt(buffer, count, error);
+      if (step != Step::starved) co_return count;
+      const auto got = co_await below_->read_some(room(), error);
+      if (!arrived(got, error)) co_return 0;
+    }
+  }
+  std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
+    for (;;) {
+      std::size_t count = 0;
+      const Step step = decrypt(buffer, count, error);
+      if (step != Step::starved) return count;
+      const auto got = below_->try_read_some(room(), error);
+      if (!arrived(got, error)) return 0;
+    }
+  }
+
+  /// What has been encrypted has to be sent, and cannot be encrypted anew: so when the stream below
+  /// takes only a part, the caller, who will come again with the same bytes, is told of all but the
+  /// last one of them.
+  std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
+                             std::error_code& error) noexcept override {
+    error.clear();
+    if (sealed_ == 0 && (!flush(error) || !encrypt(buffers, error))) return 0;
+    if (flush(error)) return std::exchange(sealed_, 0);
+    if (error != asio::error::would_block || !on_the_wire_ || sealed_ == 1) return 0;
+    error.clear();
+    return std::exchange(sealed_, 1) - 1;
+  }
+  asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
+                                          std::error_code& error) override {
+    for (;;) {
+      const auto count = try_write_some(buffers, error);
+      if (error != asio::error::would_block) co_return count;
+      const auto buffer = outgoing();
+      const auto moved = co_await below_->write_some(std::span(&buffer, 1), error);
+      if (error) co_return 0;
+      taken(moved);
+    }
+  }
+  asio::awaitable<std::size_t> write_some_or_wait_readable(std::span<const asio::const_buffer>,
+                                                           std::error_code& error) override {
+    const auto buffer = outgoing();
+    const auto moved = co_await below_->write_some_or_wait_readable(std::span(&buffer, 1), error);
+    if (!error) taken(moved);
+    co_return 0;
+  }
+
+  /// Takes in what is no data: tickets and key updates come when it suits the server.
+  Look look() noexcept override {
+    for (;;) {
+      char byte;
+      std::size_t count = 0;
+      std::error_code error;
+      const Step step = outcome(SSL_peek_ex(prepared(), &byte, 1, &count), error);
+      if (step == Step::done) return Look::surplus;
+      if (step == Step::failed) return Look::closed;
+      const auto got = below_->try_read_some(room(), error);
+      if (error == asio::error::would_block) return Look::quiet;
+      if (!arrived(got, error)) return Look::closed;
+    }
+  }
+
+  void close() noexcept override {
+    if (!below_->is_open()) return below_->close();
+    // Half of a proper end, without waiting for the other half (RFC 8446 6.1).
+    std::error_code ignored;
+    if (connected_ && !failed_ && sealed_ == 0) {
+      ERR_clear_error();
+      SSL_shutdown(ssl_.get());
+      flush(ignored);
+    }
+    below_->close();
+  }
+  void abort() noexcept override { below_->abort(); }
+  bool is_open() const noexcept override { return below_->is_open(); }
+
+  std::string local_endpoint() const override { return below_->local_endpoint(); }
+  std::string remote_endpoint() const override { return below_->remote_endpoint(); }
+  std::optional<TlsInfo> tls() const override { return info_; }
+
+ private:
+  static constexpr std::size_t record = 16 * 1024;
+  static constexpr std::size_t overhead =
+      512;  ///< More than a record's head, padding and tag take.
+  static constexpr std::size_t out_size = 4 * (record + overhead);
+  static constexpr std::size_t in_size = 64 * 1024;
+
+  enum class Step { done, starved, failed };
+
+  /// OpenSSL's errors are in a queue of the thread's, in which somebody else may have left theirs.
+  SSL* prepared() noexcept {
+    ERR_clear_error();
+    return ssl_.get();
+  }
+
+  /// What an operation of OpenSSL's came to.
+  Step outcome(int result, std::error_code& error) noexcept {
+    error.clear();
+    if (result > 0) return Step::done;
+    const int why = SSL_get_error(ssl_.get(), result);
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return Step::starved;
+    if (why == SSL_ERROR_ZERO_RETURN) {
+      error = asio::error::eof;
+    } else {
+      failed_ = true;
+      error = {static_cast<int>(ERR_get_error()), asio::error::get_ssl_category()};
+    }
+    return Step::failed;
+  }
+
+  Step decrypt(asio::mutable_buffer buffer, std::size_t& count, std::error_code& error) noexcept {
+    const auto step = outcome(SSL_read_ex(prepared(), buffer.data(), buffer.size(), &count), error);
+    std::error_code ignored;  // Of an answer to a key update: the next write finds it again.
+    flush(ignored);
+    return step;
+  }
+
+  /// Where bytes from the stream below go.
+  asio::mutable_buffer room() noexcept {
+    char* data = nullptr;
+    const int size = BIO_nwrite0(wire_.get(), &data);
+    return {data, static_cast<std::size_t>(std::max(size, 0))};
+  }
+  /// They have come. @return false if they have not.
+  bool arrived(std::size_t count, std::error_code& error) noexcept {
+    char* data = nullptr;
+    if (!error) BIO_nwrite(wire_.get(), &data, static_cast<int>(count));
+    // The stream below has ended, and the peer had not said that it would (RFC 9112 9.8).
+    if (error == asio::error::eof) error = asio::ssl::error::stream_truncated;
+    return !error;
+  }
+
+  /// Encrypted bytes that the stream below has not taken yet.
+  asio::const_buffer outgoing() noexcept {
+    char* data = nullptr;
+    const int size = BIO_nread0(wire_.get(), &data);
+    return {data, static_cast<std::size_t>(std::max(size, 0))};
+  }
+  void taken(std::size_t count) noexcept {
+    char* data = nullptr;
+    BIO_nread(wire_.get(), &data, static_cast<int>(count));
+    on_the_wire_ |= count > 0;
+  }
+  /// @return true if nothing is left to be sent.
+  bool flush(std::error_code& error) noexcept {
+    for (;;) {
+      const auto buffer = outgoing();
+      if (buffer.size() == 0) return true;
+      const auto moved = below_->try_write_some(std::span(&buffer, 1), error);
+      if (error) return false;
+      taken(moved);
+    }
+  }
+
+  /// Makes records of what is first in these buffers.
+  bool encrypt(std::span<const asio::const_buffer> buffers, std::error_code& error) noexcept {
+    on_the_wire_ = false;
+    asio::const_buffer rest = buffers.front();
+    if (buffers.size() > 1) {  // A head and the beginning of its body go in one record.
+      if (!gather_) gather_.reset(new (std::nothrow) std::array<char, record>);
+      if (gather_)
+        rest = asio::buffer(gather_->data(), asio::buffer_copy(asio::buffer(*gather_), buffers));
+    }
+    for (int i = 0; i < 4 && rest.size() > 0; ++i) {
+      std::size_t count = std::min(record, rest.size());
+      if (outcome(SSL_write_ex(prepared(), rest.data(), count, &count), error) != Step::done) {
+        if (!error) error = asio::ssl::error::unexpected_result;
+        return false;
+      }
+      rest += count;
+      sealed_ += count;
+    }
+    return true;
+  }
+
+  std::unique_ptr<Stream> below_;
+  std::shared_ptr<const void> owner_;
+  std::unique_ptr<SSL, OpenSslFree> ssl_;
+  std::unique_ptr<BIO, OpenSslFree> wire_;
+  std::unique_ptr<std::array<char, record>> gather_;
+  std::size_t sealed_ = 0;    // Plain bytes that were encrypted, and of which no caller knows yet.
+  bool on_the_wire_ = false;  // A part of them was sent.
+  bool connected_ = false;
+  bool failed_ = false;
+  std::optional<TlsInfo> info_;
+};
+
+}  // namespace ferry::detail

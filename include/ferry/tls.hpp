@@ -1,0 +1,339 @@
+#pragma once
+
+/// @file
+/// HTTPS: `options.tls = ferry::tls::context()`. The only public header that includes OpenSSL,
+/// which then has to be linked (`ssl` and `crypto`).
+
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <asio/ssl/context.hpp>
+
+#include <ferry/connector.hpp>
+#include <ferry/detail/certificate.hpp>
+#include <ferry/detail/tls_sessions.hpp>
+#include <ferry/detail/tls_stream.hpp>
+
+namespace ferry::tls {
+
+/// Certificates or a key in PEM form (RFC 7468), in a file or in memory.
+///
+/// Lifetime: owns its text. Threads: a value.
+class Pem {
+ public:
+  /// Nothing.
+  Pem() = default;
+  /// The contents of this file, read when the context is made.
+  static Pem file(std::string path) { return Pem(std::move(path), {}); }
+  /// This text.
+  static Pem text(std::string text) { return Pem({}, std::move(text)); }
+
+  bool empty() const noexcept { return path_.empty() && text_.empty(); }
+  /// The file, or empty.
+  const std::string& path() const noexcept { return path_; }
+  /// The text.
+  /// @throws Error `Errc::invalid_option` for a file that cannot be read.
+  std::string read() const {
+    if (path_.empty()) return text_;
+    std::ostringstream text;
+    text << std::ifstream(path_, std::ios::binary).rdbuf();
+    if (!text || text.view().empty())
+      throw Error(Errc::invalid_option, "cannot read " + detail::quoted(path_));
+    return text.str();
+  }
+
+ private:
+  Pem(std::string path, std::string text) : path_(std::move(path)), text_(std::move(text)) {}
+
+  std::string path_;
+  std::string text_;
+};
+static_assert(detail::co_await_safe<Pem>);
+
+/// The oldest version of TLS that will do.
+enum class Version { tls1_2 = TLS1_2_VERSION, tls1_3 = TLS1_3_VERSION };
+
+/// How connections are secured. Set its members on a named variable.
+class Options {
+ public:
+  Options() {}
+
+  /// Trust the certificate authorities that the system trusts, or those of the environment's
+  /// `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+  bool system_roots = true;
+  /// Further certificate authorities to trust.
+  std::vector<Pem> roots;
+  /// The client's own certificate, with those between it and its root, for servers that ask for
+  /// one.
+  Pem certificate;
+  /// The private key of that certificate.
+  Pem private_key;
+  /// What the private key is encrypted with, if it is.
+  std::string password;
+  /// If there are any, the server's public key has to be one of these as well:
+  /// `sha256//` and the key's hash in base64 (RFC 7469 2.4), as for curl.
+  std::vector<std::string> pinned_public_keys;
+  Version min_version = Version::tls1_2;
+  /// Continue earlier sessions with the same server, which saves a new connection half of its
+  /// handshake's work.
+  bool resume_sessions = true;
+  /// The secrets of each connection are appended to this file, for Wireshark (`SSLKEYLOGFILE`).
+  /// Whoever reads it reads everything.
+  std::string keylog_file;
+  /// Accept whatever certificate a server shows: anybody on the way can then read and change
+  /// everything. The log says so for each connection.
+  bool danger_accept_any_certificate = false;
+  /// Called last, for whatever OpenSSL can do and is not named here.
+  std::function<void(asio::ssl::context&)> configure;
+};
+static_assert(detail::co_await_safe<Options>);
+
+}  // namespace ferry::tls
+
+namespace ferry::detail {
+
+class OpenSslContext final : public TlsContext,
+                             public std::enable_shared_from_this<OpenSslContext> {
+ public:
+  explicit OpenSslContext(tls::Options options)
+      : options_(std::move(options)), context_(asio::ssl::context::tls_client) {
+    SSL_CTX* const native = context_.native_handle();
+    SSL_CTX_set_min_proto_version(native, static_cast<int>(options_.min_version));
+    SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    if (options_.resume_sessions) SSL_CTX_sess_set_new_cb(native, on_session);
+    constexpr unsigned char http_1_1[] = "\x08http/1.1";
+    SSL_CTX_set_alpn_protos(native, http_1_1, sizeof http_1_1 - 1);
+    set_verification();
+    set_certificate();
+    if (!options_.keylog_file.empty()) {
+      keylog_.open(options_.keylog_file, std::ios::app);
+      if (!keylog_) refuse("keylog_file", "cannot write " + quoted(options_.keylog_file));
+      SSL_CTX_set_keylog_callback(native, on_key);
+    }
+    if (options_.configure) options_.configure(context_);
+  }
+
+  asio::awaitable<Result<std::unique_ptr<Stream>>> secure(std::unique_ptr<Stream> below,
+                                                          DialContext& context) const override {
+    using Secured = Result<std::unique_ptr<Stream>>;
+    const auto begin = Clock::now();
+    const auto peer = std::make_shared<Peer>();
+    peer->context = shared_from_this();
+    peer->host = context.host();
+    if (peer->host.ends_with('.')) peer->host.pop_back();  // No certificate has the root's dot.
+    peer->key = peer->host + ":" + std::to_string(context.port());
+    auto stream = std::make_unique<TlsStream>(std::move(below), open(*peer), peer);
+    std::error_code error;
+    {
+      const LeavePhase leave{context};
+      if (!context.enter(Phase::tls, context.tls_limit(), *stream))
+        co_return Secured(context.error());
+      co_await stream->handshake(error);
+    }
+    if (context.ended()) co_return Secured(context.error());
+    if (error) co_return Secured(failure(error, *peer));
+    TlsInfo info = describe(stream->native_handle());
+    if (auto mismatch = check_pins(stream->native_handle()))
+      co_return Secured(std::move(*mismatch));
+    stream->set_connected(std::move(info));
+    context.secured_in = Clock::now() - begin;
+    co_return Secured(std::move(stream));
+  }
+
+ private:
+  /// What OpenSSL's callbacks know of a connection.
+  struct Peer {
+    std::shared_ptr<const OpenSslContext> context;
+    std::string host;
+    std::string key;
+    int problem = X509_V_OK;  // The first that was found with its certificate,
+    std::string certificate;  // and that certificate.
+  };
+
+  [[noreturn]] static void refuse(const char* option, std::string what) {
+    throw Error(Errc::invalid_option, std::string("tls::Options::") + option + ": " + what);
+  }
+  /// Runs a function of Asio's that takes PEM text.
+  template <class Function>
+  static void use(const char* option, const tls::Pem& pem, Function function) {
+    const std::string text = pem.read();
+    std::error_code error;
+    function(asio::buffer(text), error);
+    if (error)
+      refuse(option, (pem.path().empty() ? "the text" : quoted(pem.path())) + " cannot be used (" +
+                         error.message() + ")");
+  }
+
+  void set_verification() {
+    for (const std::string& pin : options_.pinned_public_keys)
+      if (!is_pin(pin))
+        refuse("pinned_public_keys", quoted(pin) + " is not sha256// and a hash in base64");
+    if (options_.danger_accept_any_certificate)
+      return context_.set_verify_mode(asio::ssl::verify_none);
+    SSL_CTX_set_verify(context_.native_handle(), SSL_VERIFY_PEER, on_verify);
+    if (!options_.system_roots && options_.roots.empty())
+      refuse("system_roots", "is off, and there are no others: no server could be trusted");
+    if (options_.system_roots) context_.set_default_verify_paths();
+    for (const tls::Pem& pem : options_.roots) {
+      use("roots", pem, [this](const auto& text, std::error_code& error) {
+        context_.add_certificate_authority(text, error);
+      });
+    }
+  }
+
+  void set_certificate() {
+    if (options_.certificate.empty() != options_.private_key.empty())
+      refuse(options_.certificate.empty() ? "certificate" : "private_key",
+             "is missing beside the other one");
+    if (options_.certificate.empty()) return;
+    context_.set_password_callback(
+        [this](std::size_t, asio::ssl::context::password_purpose) { return options_.password; });
+    use("certificate", options_.certificate, [this](const auto& text, std::error_code& error) {
+      context_.use_certificate_chain(text, error);
+    });
+    use("private_key", options_.private_key, [this](const auto& text, std::error_code& error) {
+      context_.use_private_key(text, asio::ssl::context::pem, error);
+    });
+    if (SSL_CTX_check_private_key(context_.native_handle()) != 1)
+      refuse("private_key", "is not the certificate's");
+  }
+
+  std::unique_ptr<SSL, OpenSslFree> open(Peer& peer) const {
+    std::unique_ptr<SSL, OpenSslFree> ssl(SSL_new(context_.native_handle()));
+    if (!ssl || !SSL_set_ex_data(ssl.get(), peer_index(), &peer)) throw std::bad_alloc();
+    SSL_set_connect_state(ssl.get());
+    std::error_code not_numeric;
+    asio::ip::make_address(peer.host, not_numeric);
+    X509_VERIFY_PARAM* const param = SSL_get0_param(ssl.get());
+    // The subject's common name counts for nothing (RFC 9110 4.3.4).
+    X509_VERIFY_PARAM_set_hostflags(
+        param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    const bool set = not_numeric ? X509_VERIFY_PARAM_set1_host(param, peer.host.c_str(), 0) &&
+                                       SSL_set_tlsext_host_name(ssl.get(), peer.host.c_str())
+                                 : X509_VERIFY_PARAM_set1_ip_asc(param, peer.host.c_str());
+    if (!set) throw std::bad_alloc();
+    if (const auto session = options_.resume_sessions ? sessions_.take(peer.key) : nullptr)
+      SSL_set_session(ssl.get(), session.get());
+    return ssl;
+  }
+
+  TlsInfo describe(SSL* ssl) const {
+    TlsInfo info;
+    info.version = SSL_get_version(ssl);
+    info.cipher = SSL_get_cipher_name(ssl);
+    const unsigned char* protocol = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(ssl, &protocol, &size);
+    if (size > 0) info.application_protocol.assign(reinterpret_cast<const char*>(protocol), size);
+    if (const X509Ptr certificate{SSL_get_peer_certificate(ssl)})
+      info.subject = subject_of(*certificate);
+    info.resumed = SSL_session_reused(ssl) == 1;
+    info.verified = !options_.danger_accept_any_certificate;
+    return info;
+  }
+
+  std::optional<Error> check_pins(SSL* ssl) const {
+    if (options_.pinned_public_keys.empty()) return std::nullopt;
+    const X509Ptr certificate{SSL_get_peer_certificate(ssl)};
+    const std::string pin = certificate ? pin_of(*certificate) : "none";
+    for (const std::string& allowed : options_.pinned_public_keys)
+      if (pin == allowed) return std::nullopt;
+    return Error(Errc::certificate_rejected, "its public key, " + pin + ", is not a pinned one");
+  }
+
+  static Error failure(std::error_code error, const Peer& peer) {
+    if (peer.problem != X509_V_OK) {
+      return Error(Errc::certificate_rejected,
+                   std::string(X509_verify_cert_error_string(peer.problem)) + ", for " + peer.host +
+                       "; " + peer.certificate);
+    }
+    std::string what;
+    if (error == asio::ssl::error::stream_truncated) {
+      what = "the server ended the connection";
+    } else if (error.category() == asio::error::get_ssl_category()) {
+      const int reason = ERR_GET_REASON(static_cast<unsigned long>(error.value()));
+      if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
+          reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_RECORD_TOO_SMALL)
+        what = "what the server answers is no TLS: is this a port for http?";
+    }
+    return Error(Errc::tls_failed, std::move(what), error);
+  }
+
+  // ---- called by OpenSSL ----
+
+  static int peer_index() {
+    static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return index;
+  }
+  static Peer& peer_of(const SSL* ssl) noexcept {
+    return *static_cast<Peer*>(SSL_get_ex_data(ssl, peer_index()));
+  }
+
+  static int on_verify(int good, X509_STORE_CTX* store) noexcept {
+    if (good) return good;
+    const int index = SSL_get_ex_data_X509_STORE_CTX_idx();
+    Peer& peer = peer_of(static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, index)));
+    peer.problem = X509_STORE_CTX_get_error(store);
+    try {
+      if (X509* const certificate = X509_STORE_CTX_get_current_cert(store))
+        peer.certificate = description_of(*certificate);
+    } catch (const std::bad_alloc&) {  // It is rejected all the same.
+    }
+    return 0;
+  }
+
+  static int on_session(SSL* ssl, SSL_SESSION* session) noexcept {
+    const Peer& peer = peer_of(ssl);
+    TlsSessions::Session owned(session);
+    try {
+      peer.context->sessions_.put(peer.key, std::move(owned));
+    } catch (const std::bad_alloc&) {  // The next connection begins anew.
+    }
+    return 1;
+  }
+
+  static void on_key(const SSL* ssl, const char* line) noexcept {
+    const OpenSslContext& self = *peer_of(ssl).context;
+    const std::lock_guard lock(self.keylog_mutex_);
+    self.keylog_ << line << '\n' << std::flush;
+  }
+
+  const tls::Options options_;
+  mutable asio::ssl::context context_;
+  mutable TlsSessions sessions_;
+  mutable std::mutex keylog_mutex_;
+  mutable std::ofstream keylog_;
+};
+
+}  // namespace ferry::detail
+
+namespace ferry::tls {
+
+/// What secures a pool's connections: `options.tls = ferry::tls::context()`.
+///
+/// Servers have to show a certificate for the name, or the address, in the URL, which leads to a
+/// root that the system trusts (RFC 9110 4.3.4). TLS 1.2 is the least that will do; `http/1.1` is
+/// offered by ALPN. Sessions are resumed. What could not be secured is an error, and nothing is
+/// sent.
+///
+/// @throws Error `Errc::invalid_option` for options that cannot be used: a file that cannot be
+/// read,
+///   a key that is not the certificate's.
+/// Lifetime: pools share it. Pools that share one also share its sessions. Threads: safe to use by
+/// any number at once.
+inline std::shared_ptr<const TlsContext> context(Options options = Options()) {
+  return std::make_shared<const detail::OpenSslContext>(std::move(options));
+}
+
+}  // namespace ferry::tls

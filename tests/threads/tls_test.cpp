@@ -1,0 +1,72 @@
+// One TLS context for several threads, clients and contexts at once.
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include <ferry/tls.hpp>
+
+#include "support/run.hpp"
+#include "support/server.hpp"
+#include "support/tls_front.hpp"
+
+using ferry::Client;
+using ferry::Request;
+using test::Server;
+using test::TlsFront;
+
+namespace {
+
+ferry::ClientOptions trusting() {
+  ferry::tls::Options tls;
+  tls.system_roots = false;
+  tls.roots.push_back(ferry::tls::Pem::file(test::certificates::ca));
+  ferry::ClientOptions options;
+  options.tls = ferry::tls::context(tls);
+  options.limits.max_connections = 4;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("[61] one client over TLS on an io_context that several threads run") {
+  Server server;
+  const TlsFront front(server.port());
+  asio::io_context context;
+  const Client client(context, trusting());
+  std::atomic<int> good = 0;
+  for (int i = 0; i < 200; ++i) {
+    asio::co_spawn(context, client.try_send(Request::get(front.url())),
+                   [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                     if (result) ++good;
+                   });
+  }
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { context.run(); });
+  for (auto& thread : threads) thread.join();
+  CHECK(good == 200);
+}
+
+TEST_CASE("[61] a TLS context, and its sessions, shared by the clients of several threads") {
+  Server server;
+  const TlsFront front(server.port());
+  const ferry::ClientOptions options = trusting();
+  std::atomic<int> good = 0;
+  std::atomic<int> resumed = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      asio::io_context context{1};
+      test::run(context, [&]() -> asio::awaitable<void> {
+        for (int n = 0; n < 20; ++n) {
+          const auto response = co_await ferry::get(front.url(), {}, options);
+          good += response.status() == 200;
+          resumed += response.connection().tls()->resumed;
+        }
+      });
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(good == 80);
+  CHECK(resumed > 40);
+}
