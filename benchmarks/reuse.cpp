@@ -1,6 +1,7 @@
 /// @file
 /// What reusing a connection is worth: sequential GETs, each on a new connection (`ferry::get`),
-/// against the same GETs on one kept connection (`ferry::Client`).
+/// against the same GETs on one kept connection (`ferry::Client`). Over TLS also on new connections
+/// that continue an earlier session.
 
 #include <algorithm>
 #include <array>
@@ -29,6 +30,7 @@
 #include "support/statistics.hpp"
 #include "support/svg.hpp"
 #include "support/text.hpp"
+#include "support/tls.hpp"
 
 namespace {
 
@@ -38,17 +40,19 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* help = R"(Measures what reusing a connection is worth to sequential GETs.
 
 Each round makes the same GETs on a new connection each (ferry::get) and on one kept connection
-(ferry::Client); which of the two goes first alternates from round to round.
+(ferry::Client); which of them goes first changes from round to round. Over TLS there is a third way
+between the two: new connections that continue an earlier session.
 
   --requests N     GETs per mode and round, 1 to 10000000 (default 1000)
   --rounds N       1 to 1000 (default 5)
   --concurrency N  GETs in flight at a time, 1 to 1000 (default 1); more than one share one client,
                    which then keeps as many connections as it needs
   --body BYTES     size of the embedded server's responses, 0 to 100000000 (default 1024)
+  --tls            the embedded server speaks TLS (needs OpenSSL at build time)
   --cores WHICH    "one" (default): client and embedded server share a core, so that the figures are
                    the work done; "any": the system places them, and most of what a request takes
                    is waking the other side up, which hides the work. Not with --url
-  --url URL        GET this instead, from a server that runs already
+  --url URL        GET this instead, from a server that runs already; https is verified
   --json FILE      also write all figures to FILE, those of each round too
   --svg FILE       also draw both latency distributions into FILE
   --help           print this
@@ -59,11 +63,14 @@ struct Settings {
   std::uint64_t rounds = 5;
   std::uint64_t concurrency = 1;
   std::uint64_t body = 1024;
+  bool tls = false;  // of the embedded server
   bool one_core = true;
   std::string url;  // empty: the embedded server
   std::string json;
   std::string svg;
   bool help = false;
+
+  bool is_secure() const { return tls || url.starts_with("https:"); }
 };
 
 Settings read_settings(benchmark::CommandLine line) {
@@ -81,6 +88,8 @@ Settings read_settings(benchmark::CommandLine line) {
     } else if (option == "--body") {
       settings.body = line.number(0, 100'000'000);
       sized = true;
+    } else if (option == "--tls") {
+      settings.tls = true;
     } else if (option == "--cores") {
       const std::string which = line.text();
       if (which != "one" && which != "any") {
@@ -103,6 +112,10 @@ Settings read_settings(benchmark::CommandLine line) {
   if (sized && !settings.url.empty()) {
     throw benchmark::UsageError{"--body: sizes the embedded server's responses; not with --url"};
   }
+  if (settings.tls && !settings.url.empty()) {
+    throw benchmark::UsageError{
+        "--tls: is the embedded server's; a URL says by itself what it speaks"};
+  }
   if (placed && !settings.url.empty()) {
     throw benchmark::UsageError{"--cores: places the embedded server; not with --url"};
   }
@@ -112,7 +125,7 @@ Settings read_settings(benchmark::CommandLine line) {
 /// One mode's figures in one round. Times are in seconds, latencies in microseconds.
 struct Figures {
   double elapsed = 0;             // the sum of Response::elapsed()
-  double elapsed_with_setup = 0;  // the same, and what resolving and connecting took
+  double elapsed_with_setup = 0;  // the same, and what resolving, connecting and securing took
   double wall = 0;
   std::uint64_t opened = 0;     // connections
   std::vector<double> latency;  // of each request, ascending
@@ -144,7 +157,8 @@ asio::awaitable<void> make_requests(Run& run, Get get) {
     const auto& timings = response.timings();
     figures.latency.push_back(1e6 * seconds(end - start));
     figures.elapsed += seconds(response.elapsed());
-    figures.elapsed_with_setup += seconds(response.elapsed() + timings.resolve + timings.connect);
+    figures.elapsed_with_setup +=
+        seconds(response.elapsed() + timings.resolve + timings.connect + timings.tls);
     figures.wall = seconds(end - run.start);
     if (!response.connection().reused) ++run.new_connections;
   }
@@ -168,27 +182,35 @@ Figures measure(asio::io_context& context, std::uint64_t requests, std::uint64_t
   return run.figures;
 }
 
-enum Mode : std::size_t { fresh, kept };
+enum Mode : std::size_t { fresh, resumed, kept };
 
-constexpr std::array<const char*, 2> keys{"new", "reuse"};  // the modes' names in JSON
-constexpr std::array<const char*, 2> colours{"#bc4c00", "#0969da"};
+constexpr std::array<const char*, 3> keys{"new", "resumed", "reuse"};  // the modes' names in JSON
+constexpr std::array<const char*, 3> colours{"#bc4c00", "#8250df", "#0969da"};
 
-using Round = std::array<Figures, 2>;  // by Mode
+using Round = std::array<Figures, 3>;  // by Mode
+
+std::vector<Mode> modes_of(const Settings& settings) {
+  if (settings.is_secure()) return {fresh, resumed, kept};
+  return {fresh, kept};
+}
 
 std::string name(Mode mode, const Settings& settings) {
   if (mode == fresh) return "new connection each";
+  if (mode == resumed) return "new, session resumed";
   return settings.concurrency == 1 ? "one kept connection" : "kept connections";
 }
 
 /// Measures one mode in a context and, if it keeps connections, with a client of its own, so that
 /// each round opens what it needs, as a program that starts would.
-Figures measure(Mode mode, const std::string& url, std::uint64_t requests,
-                std::uint64_t concurrency) {
+Figures measure(Mode mode, const std::string& url, const benchmark::Tls& tls,
+                std::uint64_t requests, std::uint64_t concurrency) {
   asio::io_context context{1};
-  if (mode == fresh) {
-    return measure(context, requests, concurrency, [&url] { return ferry::get(url); });
-  }
   ferry::ClientOptions options;
+  options.tls = mode == resumed ? tls.resuming : tls.fresh;
+  if (mode != kept) {
+    return measure(context, requests, concurrency,
+                   [&url, &options] { return ferry::get(url, {}, options); });
+  }
   options.limits.max_connections = concurrency;
   ferry::Client client{context.get_executor(), options};
   Figures figures =
@@ -197,22 +219,25 @@ Figures measure(Mode mode, const std::string& url, std::uint64_t requests,
   return figures;
 }
 
-/// Warms both modes up and runs all rounds; what embedded servers and clients are still doing at a
+/// Warms the modes up and runs all rounds; what embedded servers and clients are still doing at a
 /// round's end counts towards no round.
 std::vector<Round> measure_rounds(const Settings& settings, const std::string& url,
+                                  const benchmark::Tls& tls,
                                   const benchmark::KeepAliveServer* server) {
+  const std::vector<Mode> modes = modes_of(settings);
   benchmark::Progress progress;
   progress.show("warming up");
   const std::uint64_t warm_up = std::min<std::uint64_t>(settings.requests, 200);
-  for (const Mode mode : {fresh, kept}) measure(mode, url, warm_up, settings.concurrency);
+  for (const Mode mode : modes) measure(mode, url, tls, warm_up, settings.concurrency);
 
   std::vector<Round> rounds(settings.rounds);
   for (std::size_t i = 0; i < rounds.size(); ++i) {
-    for (const Mode mode : {Mode(i % 2), Mode(1 - i % 2)}) {
+    for (std::size_t place = 0; place < modes.size(); ++place) {
+      const Mode mode = modes[(place + i) % modes.size()];
       progress.show("round " + std::to_string(i + 1) + " of " + std::to_string(rounds.size()) +
                     ": " + name(mode, settings));
       const std::uint64_t accepted = server ? server->accepted() : 0;
-      rounds[i][mode] = measure(mode, url, settings.requests, settings.concurrency);
+      rounds[i][mode] = measure(mode, url, tls, settings.requests, settings.concurrency);
       if (server) rounds[i][mode].opened = server->accepted() - accepted;
     }
   }
@@ -280,12 +305,13 @@ struct Report {
   std::string target() const {
     if (!settings.url.empty()) return settings.url;
     return "a server in the same process, on loopback, that answers with " +
-           std::to_string(settings.body) + " bytes" + (shares_core ? ", on the client's core" : "");
+           std::to_string(settings.body) + " bytes" + (settings.tls ? " over TLS" : "") +
+           (shares_core ? ", on the client's core" : "");
   }
   std::string short_target() const {
     if (!settings.url.empty()) return settings.url;
     return "embedded server, " + std::to_string(settings.body) + " bytes" +
-           (shares_core ? ", same core" : "");
+           (settings.tls ? " over TLS" : "") + (shares_core ? ", same core" : "");
   }
 };
 
@@ -301,9 +327,11 @@ void print(std::ostream& out, const Report& report) {
 
   std::vector<std::vector<std::string>> rows;
   const auto row = [&](const std::string& label, const auto& cell) {
-    rows.push_back({label, cell(report.modes[fresh]), cell(report.modes[kept])});
+    rows.push_back({label});
+    for (const Mode mode : modes_of(settings)) rows.back().push_back(cell(report.modes[mode]));
   };
-  rows.push_back({"per round, median", name(fresh, settings), name(kept, settings)});
+  rows.push_back({"per round, median"});
+  for (const Mode mode : modes_of(settings)) rows.back().push_back(name(mode, settings));
   row("elapsed, summed (s)", [](const Figures& f) { return fixed(f.elapsed, 4); });
   row("elapsed with set-up, summed (s)",
       [](const Figures& f) { return fixed(f.elapsed_with_setup, 4); });
@@ -315,14 +343,14 @@ void print(std::ostream& out, const Report& report) {
   row("p99 of a request, all rounds (us)", [](const Figures& f) { return fixed(f.p(0.99), 1); });
   benchmark::print_table(out, rows);
 
-  rows = {{"reuse is faster, by", "median", "range over rounds"}};
+  rows = {{"reuse is faster than new, by", "median", "range over rounds"}};
   for (const SpeedUp& one : report.speed_ups) {
     rows.push_back({one.name, fixed(one.median, 2) + "x",
                     fixed(one.lowest, 2) + "x to " + fixed(one.highest, 2) + "x"});
   }
   out << '\n';
   benchmark::print_table(out, rows);
-  out << "\nelapsed: first request byte sent to head parsed; set-up: resolving and connecting.\n"
+  out << "\nelapsed: first request byte sent to head parsed; set-up: resolving, connecting, TLS.\n"
       << "Measured with ferry " << ferry::version << " on " << to_string(report.machine) << ".\n";
 }
 
@@ -339,7 +367,7 @@ void write_json(std::ostream& out, const Report& report) {
     json.member("connections_opened", f.opened);
   };
   const auto modes = [&](const Round& round) {
-    for (const Mode mode : {fresh, kept}) {
+    for (const Mode mode : modes_of(report.settings)) {
       json.object(keys[mode], [&] { figures(round[mode]); });
     }
   };
@@ -350,6 +378,7 @@ void write_json(std::ostream& out, const Report& report) {
     json.member("url", report.url);
     json.member("embedded_server", report.settings.url.empty());
     if (report.settings.url.empty()) json.member("body_bytes", report.settings.body);
+    json.member("tls", report.settings.is_secure());
     json.member("one_core", report.shares_core);
     json.member("requests", report.settings.requests);
     json.member("rounds", report.settings.rounds);
@@ -382,7 +411,7 @@ void write_svg(std::ostream& out, const Report& report) {
                    std::to_string(settings.concurrency) + " at a time; " + report.short_target();
   chart.axis = "wall time of a request";
   chart.footnote = "ferry " + std::string{ferry::version} + "; " + to_string(report.machine);
-  for (const Mode mode : {fresh, kept}) {
+  for (const Mode mode : modes_of(settings)) {
     chart.series.push_back({name(mode, settings), colours[mode], report.modes[mode].latency});
   }
   chart.write(out);
@@ -392,17 +421,18 @@ void run(const Settings& settings) {
   benchmark::OutputFile json{"--json", settings.json};
   benchmark::OutputFile svg{"--svg", settings.svg};
 
+  const auto tls = settings.is_secure() ? benchmark::make_tls(settings.tls) : benchmark::Tls{};
   Report report;
   report.settings = settings;
   report.url = settings.url;
   std::optional<benchmark::KeepAliveServer> server;
   if (report.url.empty()) {
     report.shares_core = settings.one_core && benchmark::share_one_core();
-    report.url = server.emplace(settings.body).url();
+    report.url = server.emplace(settings.body, tls.serve).url();
   }
 
-  report.rounds = measure_rounds(settings, report.url, server ? &*server : nullptr);
-  for (const Mode mode : {fresh, kept}) report.modes[mode] = over_rounds(report.rounds, mode);
+  report.rounds = measure_rounds(settings, report.url, tls, server ? &*server : nullptr);
+  for (const Mode mode : modes_of(settings)) report.modes[mode] = over_rounds(report.rounds, mode);
   report.speed_ups = speed_ups(report.rounds);
   report.machine = benchmark::this_machine();
 

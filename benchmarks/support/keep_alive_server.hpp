@@ -7,8 +7,10 @@
 #include <array>
 #include <atomic>
 #include <charconv>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -25,12 +27,20 @@ namespace benchmark {
 /// heads above 64 KiB). Threads: every member may be called from any thread.
 class KeepAliveServer {
  public:
+  using Socket = asio::ip::tcp::socket;
+
+  /// What to do with an accepted socket: `converse` over it, or over something around it.
+  using Serve = std::function<asio::awaitable<void>(KeepAliveServer&, Socket)>;
+
   /// Listens on a port that the system chooses; each response carries `body_size` bytes.
-  explicit KeepAliveServer(std::size_t body_size)
+  /// @param serve where the socket alone will not do, and the scheme is `https`.
+  explicit KeepAliveServer(std::size_t body_size, Serve serve = nullptr)
       : kept_{body_size, ""},
         closing_{body_size, "Connection: close\r\n"},
+        serve_{std::move(serve)},
         acceptor_{context_, {asio::ip::address_v4::loopback(), 0}},
-        url_{"http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/"} {
+        url_{(serve_ ? "https://127.0.0.1:" : "http://127.0.0.1:") +
+             std::to_string(acceptor_.local_endpoint().port()) + "/"} {
     asio::co_spawn(context_, accept(), asio::detached);
     thread_ = std::thread{[this] { context_.run(); }};
   }
@@ -44,7 +54,7 @@ class KeepAliveServer {
   KeepAliveServer(const KeepAliveServer&) = delete;
   KeepAliveServer& operator=(const KeepAliveServer&) = delete;
 
-  /// Where it listens: `http://127.0.0.1:PORT/`.
+  /// Where it listens: `http://127.0.0.1:PORT/`, or `https`.
   const std::string& url() const noexcept { return url_; }
 
   /// How many connections were accepted so far; counted before their first response.
@@ -53,9 +63,48 @@ class KeepAliveServer {
   /// How many requests were answered so far; counted before their response is sent.
   std::uint64_t served() const noexcept { return served_; }
 
- private:
-  using Socket = asio::ip::tcp::socket;
+  /// Answers what comes over a stream until it ends.
+  template <class Stream>
+  asio::awaitable<void> converse(Stream& stream) {
+    asio::error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    std::string input;
+    for (;;) {
+      const std::size_t head_size = co_await asio::async_read_until(
+          stream, asio::dynamic_buffer(input, max_head_size), "\r\n\r\n", token);
+      if (error) co_return;
+      const Head head = parse(std::string_view{input}.substr(0, head_size));
+      if (!head.supported) co_return;
+      input.erase(0, head_size);
 
+      const std::size_t arrived = std::min(input.size(), head.content_length);
+      input.erase(0, arrived);
+      for (std::size_t left = head.content_length - arrived; left > 0;) {
+        std::array<char, 4096> ignored;
+        left -= co_await stream.async_read_some(
+            asio::buffer(ignored.data(), std::min(ignored.size(), left)), token);
+        if (error) co_return;
+      }
+
+      ++served_;
+      const Reply& reply = head.keep_alive ? kept_ : closing_;
+      const asio::const_buffer bytes =
+          asio::buffer(reply.bytes.data(), head.body_wanted ? reply.bytes.size() : reply.head_size);
+      std::size_t sent = 0;
+      if constexpr (std::same_as<Stream, Socket>) {
+        // The socket's buffer nearly always takes it whole, and then nothing has to be waited for.
+        sent = stream.write_some(bytes, error);
+        if (error && error != asio::error::would_block) co_return;
+      }
+      if (sent < bytes.size()) {
+        co_await asio::async_write(stream, bytes + sent, token);
+        if (error) co_return;
+      }
+      if (!head.keep_alive) co_return;
+    }
+  }
+
+ private:
   /// A response, built once: sending it is one buffer and no formatting.
   struct Reply {
     Reply(std::size_t body_size, const std::string& connection)
@@ -143,43 +192,16 @@ class KeepAliveServer {
     asio::error_code error;
     socket.set_option(asio::ip::tcp::no_delay{true}, error);
     socket.non_blocking(true, error);
-    auto token = asio::redirect_error(asio::use_awaitable, error);
-    std::string input;
-    for (;;) {
-      const std::size_t head_size = co_await asio::async_read_until(
-          socket, asio::dynamic_buffer(input, max_head_size), "\r\n\r\n", token);
-      if (error) co_return;
-      const Head head = parse(std::string_view{input}.substr(0, head_size));
-      if (!head.supported) co_return;
-      input.erase(0, head_size);
-
-      const std::size_t arrived = std::min(input.size(), head.content_length);
-      input.erase(0, arrived);
-      for (std::size_t left = head.content_length - arrived; left > 0;) {
-        std::array<char, 4096> ignored;
-        left -= co_await socket.async_read_some(
-            asio::buffer(ignored.data(), std::min(ignored.size(), left)), token);
-        if (error) co_return;
-      }
-
-      ++served_;
-      const Reply& reply = head.keep_alive ? kept_ : closing_;
-      const asio::const_buffer bytes =
-          asio::buffer(reply.bytes.data(), head.body_wanted ? reply.bytes.size() : reply.head_size);
-      // The socket's buffer nearly always takes it whole, and then nothing has to be waited for.
-      const std::size_t sent = socket.write_some(bytes, error);
-      if (error && error != asio::error::would_block) co_return;
-      if (sent < bytes.size()) {
-        co_await asio::async_write(socket, bytes + sent, token);
-        if (error) co_return;
-      }
-      if (!head.keep_alive) co_return;
-    }
+    if (serve_)
+      co_await serve_(*this, std::move(socket));
+    else
+      co_await converse(socket);
   }
 
   // Everything that a connection's coroutine refers to stands before the context that destroys it.
   Reply kept_;
   Reply closing_;
+  Serve serve_;
   std::atomic<std::uint64_t> accepted_ = 0;
   std::atomic<std::uint64_t> served_ = 0;
   asio::io_context context_{1};

@@ -2,6 +2,10 @@
 #include <ferry/ferry.hpp>
 #include <ferry/testing/scripted_stream.hpp>
 
+#if defined(OPENSSL_VERSION_NUMBER)
+#error "only ferry/tls.hpp may need OpenSSL"
+#endif
+
 asio::awaitable<int> from_other_unit(ferry::Client client);
 
 int main() {

@@ -2,12 +2,11 @@
 
 #include <string>
 
-#include <ferry/tls.hpp>
-
 #include "support/hostile_server.hpp"
 #include "support/run.hpp"
 #include "support/server.hpp"
 #include "support/tls_front.hpp"
+#include "support/trusting.hpp"
 
 using namespace std::chrono_literals;
 using ferry::Client;
@@ -18,24 +17,11 @@ using test::code_of;
 using test::Server;
 using test::TlsFront;
 
-namespace {
-
-ClientOptions trusting() {
-  ferry::tls::Options tls;
-  tls.system_roots = false;
-  tls.roots.push_back(ferry::tls::Pem::file(test::certificates::ca));
-  ClientOptions options;
-  options.tls = ferry::tls::context(tls);
-  return options;
-}
-
-}  // namespace
-
 TEST_CASE("over TLS a client keeps its connection; another one resumes its session") {
   Server server;
   const TlsFront front(server.port());
   asio::io_context context{1};
-  const ClientOptions options = trusting();
+  const ClientOptions options = test::trusting();
   const Client client(context, options);
   test::run(context, [&]() -> asio::awaitable<void> {
     for (int i = 1; i <= 3; ++i) {
@@ -64,7 +50,7 @@ TEST_CASE("over TLS large bodies go both ways") {
   });
   const TlsFront front(server.port());
   asio::io_context context{1};
-  const Client client(context, trusting());
+  const Client client(context, test::trusting());
   test::run(context, [&]() -> asio::awaitable<void> {
     for (const std::size_t size : {0, 1, 16383, 16384, 16385, 1'000'000, 10'000'000}) {
       const std::string part = large.substr(0, size);
@@ -79,7 +65,7 @@ TEST_CASE("[38] over TLS many at once on few connections: all finish, the limit 
   Server server;
   const TlsFront front(server.port());
   asio::io_context context{1};
-  ClientOptions options = trusting();
+  ClientOptions options = test::trusting();
   options.limits.max_connections = 4;
   const Client client(context, options);
   int done = 0;
@@ -100,7 +86,7 @@ TEST_CASE("[30] [31] over TLS a server that closes after each response costs no 
   Server server(Server::raw({test::response("x")}));
   const TlsFront front(server.port());
   asio::io_context context{1};
-  const Client client(context, trusting());
+  const Client client(context, test::trusting());
   test::run(context, [&]() -> asio::awaitable<void> {
     for (int i = 0; i < 50; ++i) CHECK((co_await client.get(front.url())).body() == "x");
   });
@@ -109,7 +95,7 @@ TEST_CASE("[30] [31] over TLS a server that closes after each response costs no 
 TEST_CASE("[57] [60] a TLS handshake that takes too long, or is cancelled by the pool's end") {
   Server silent(Server::silent());
   asio::io_context context{1};
-  const Client client(context, trusting());
+  const Client client(context, test::trusting());
   const std::string url = "https://localhost:" + std::to_string(silent.port()) + "/";
   const auto error_of = [&](ferry::RequestOptions options) {
     ferry::Result<ferry::Response> result;

@@ -12,10 +12,9 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
-#include <ferry/tls.hpp>
-
 #include "support/scripted.hpp"
 #include "support/tls_peer.hpp"
+#include "support/trusting.hpp"
 
 using namespace std::chrono_literals;
 namespace certificates = test::certificates;
@@ -30,33 +29,19 @@ using test::ok;
 using test::script;
 using test::server_context;
 using test::TlsPeer;
+using test::trusting;
+using test::trusting_tls;
 
 namespace {
 
-/// Trusts the root of the tests, and nothing else.
-ferry::tls::Options trusting() {
-  ferry::tls::Options options;
-  options.system_roots = false;
-  options.roots.push_back(Pem::file(certificates::ca));
-  return options;
-}
-
-ClientOptions with(std::shared_ptr<const ferry::TlsContext> tls) {
-  ClientOptions options;
-  options.tls = std::move(tls);
-  return options;
-}
-ClientOptions with(ferry::tls::Options tls) { return with(ferry::tls::context(std::move(tls))); }
-
 /// Connections that follow scripts, with a server's end of TLS behind each.
 struct Secured {
-  explicit Secured(std::vector<std::shared_ptr<Script>> scripts,
-                   ClientOptions options = with(trusting()),
+  explicit Secured(std::vector<std::shared_ptr<Script>> scripts, ClientOptions options = trusting(),
                    std::shared_ptr<SSL_CTX> context = server_context())
       : s(std::move(scripts), std::move(options)) {
     for (const auto& one : s.scripts) peers.push_back(TlsPeer::behind(*one, context));
   }
-  explicit Secured(std::shared_ptr<Script> one, ClientOptions options = with(trusting()),
+  explicit Secured(std::shared_ptr<Script> one, ClientOptions options = trusting(),
                    std::shared_ptr<SSL_CTX> context = server_context())
       : Secured(std::vector{std::move(one)}, std::move(options), std::move(context)) {}
 
@@ -113,7 +98,7 @@ TEST_CASE("[15] TLS one byte at a time, both ways, over all framings, in both ve
         auto slow = script({ok("hello"), chunked, until_close});
         slow->read_size = slow->write_size = size;
         slow->writes_block = blocks;
-        Secured t(slow, with(trusting()), context);
+        Secured t(slow, trusting(), context);
         t.peers[0]->says_goodbye = true;
         for (int i = 0; i < 3; ++i) {
           const auto response =
@@ -152,7 +137,7 @@ TEST_CASE("[29] [30] what comes on an idle connection: tickets and key updates a
   SSL_CTX_set_num_tickets(context.get(), 0);
   const auto after_idling = [&](auto what) {
     auto first = script({ok("one"), ok("two")});
-    Secured t({first, script({ok("new")})}, with(trusting()), context);
+    Secured t({first, script({ok("new")})}, trusting(), context);
     CHECK(t.get()->body() == "one");
     what(*t.peers[0], *first);
     const auto next = t.get();
@@ -219,7 +204,7 @@ TEST_CASE(
   for (const Case& one : cases) {
     CAPTURE(std::string(one.certificate));
     CAPTURE(std::string(one.url));
-    Secured t(script({ok("secret")}), with(trusting()), server_context(one.certificate, one.key));
+    Secured t(script({ok("secret")}), trusting(), server_context(one.certificate, one.key));
     const auto result = t.get(one.url);
     REQUIRE_FALSE(result);
     CHECK(result.error().code() == Errc::certificate_rejected);
@@ -257,7 +242,7 @@ TEST_CASE("any certificate, if that is what you ask for; the log says so") {
   std::ostringstream log;
   ferry::tls::Options tls;
   tls.danger_accept_any_certificate = true;
-  ClientOptions options = with(tls);
+  ClientOptions options = trusting(tls);
   options.observer = ferry::log_to(log);
   Secured t(script({ok("whoever")}), options,
             server_context(certificates::self_signed, certificates::self_signed_key));
@@ -275,9 +260,9 @@ TEST_CASE("pinned public keys") {
   const std::string pin = ferry::detail::pin_of(*certificate);
   const std::string other = "sha256//" + std::string(43, 'A') + "=";
   const auto code_with = [](std::vector<std::string> pins) {
-    auto tls = trusting();
+    auto tls = trusting_tls();
     tls.pinned_public_keys = std::move(pins);
-    Secured t({script({ok("one")}), script({ok("two")})}, with(tls));
+    Secured t({script({ok("one")}), script({ok("two")})}, trusting(tls));
     const auto result = t.get();
     if (!result) CHECK(t.peers[0]->received.empty());
     if (result) t.s.client->pool().close_idle();
@@ -296,15 +281,15 @@ TEST_CASE("a client's certificate") {
     SSL_CTX_load_verify_locations(context.get(), certificates::ca, nullptr);
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
     for (const bool encrypted : {false, true}) {
-      auto tls = trusting();
+      auto tls = trusting_tls();
       tls.certificate = Pem::file(certificates::client);
       tls.private_key =
           Pem::file(encrypted ? certificates::client_encrypted_key : certificates::client_key);
       if (encrypted) tls.password = "sesame";
-      Secured t(script({ok("welcome")}), with(tls), context);
+      Secured t(script({ok("welcome")}), trusting(tls), context);
       CHECK(t.get()->body() == "welcome");
     }
-    Secured none(script({ok("welcome")}, Script::End::eof), with(trusting()), context);
+    Secured none(script({ok("welcome")}, Script::End::eof), trusting(), context);
     const auto refused = none.get();
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code() == ferry::Condition::connection_failed);
@@ -319,10 +304,12 @@ TEST_CASE("sessions are resumed, with the same server only, and a ticket is used
     CAPTURE(version);
     const auto context = server_context();
     SSL_CTX_set_max_proto_version(context.get(), version);
-    const auto tls = ferry::tls::context(trusting());
+    const auto tls = ferry::tls::context(trusting_tls());
     const auto resumed = [&](std::shared_ptr<const ferry::TlsContext> with_tls, std::string url) {
       // The server hangs up without a word: the session is good all the same.
-      Secured t(script({ok("one")}, Script::End::eof), with(std::move(with_tls)), context);
+      ClientOptions options;
+      options.tls = std::move(with_tls);
+      Secured t(script({ok("one")}, Script::End::eof), options, context);
       const auto response = t.get(std::move(url));
       REQUIRE(response);
       CHECK(response->connection().tls()->verified);
@@ -334,8 +321,8 @@ TEST_CASE("sessions are resumed, with the same server only, and a ticket is used
     for (int i = 0; i < 5; ++i) CHECK(resumed(tls, "https://ferry.test/"));
     CHECK_FALSE(resumed(tls, "https://ferry.test:8443/"));
     CHECK_FALSE(resumed(tls, "https://localhost/"));
-    CHECK_FALSE(resumed(ferry::tls::context(trusting()), "https://ferry.test/"));
-    auto never = trusting();
+    CHECK_FALSE(resumed(ferry::tls::context(trusting_tls()), "https://ferry.test/"));
+    auto never = trusting_tls();
     never.resume_sessions = false;
     const auto without = ferry::tls::context(never);
     for (int i = 0; i < 2; ++i) CHECK_FALSE(resumed(without, "https://ferry.test/"));
@@ -348,9 +335,9 @@ TEST_CASE("versions: TLS 1.2 is the least, unless more is asked for") {
     SSL_CTX_set_min_proto_version(context.get(), TLS1_VERSION);
     SSL_CTX_set_max_proto_version(context.get(), newest);
     SSL_CTX_set_cipher_list(context.get(), "DEFAULT:@SECLEVEL=0");
-    auto tls = trusting();
+    auto tls = trusting_tls();
     tls.min_version = least;
-    Secured t(script({ok("x")}, Script::End::eof), with(tls), context);
+    Secured t(script({ok("x")}, Script::End::eof), trusting(tls), context);
     return code_of(t.get());
   };
   using ferry::tls::Version;
@@ -371,7 +358,7 @@ TEST_CASE("http/1.1 is offered by ALPN") {
         return SSL_TLSEXT_ERR_OK;
       },
       nullptr);
-  Secured t(script({ok("x")}), with(trusting()), context);
+  Secured t(script({ok("x")}), trusting(), context);
   const auto response = t.get();
   REQUIRE(response);
   CHECK(response->connection().tls()->application_protocol == "http/1.1");
@@ -380,7 +367,7 @@ TEST_CASE("http/1.1 is offered by ALPN") {
 TEST_CASE("a peer that does not speak TLS") {
   const auto error_with = [](std::string bytes, Script::End end) {
     auto plain = script({std::move(bytes)}, end);
-    auto options = with(trusting());
+    auto options = trusting();
     options.timeouts.tls = 1ms;
     test::Scripted s(plain, options);
     const auto result = s.send(Request::get("https://ferry.test/"));
@@ -413,9 +400,9 @@ TEST_CASE("an http URL for a port that speaks TLS: the error says so") {
 TEST_CASE("the secrets of a connection, for those who want to look into it") {
   const std::string path = std::string(certificates::ca) + ".keylog";
   std::remove(path.c_str());
-  auto tls = trusting();
+  auto tls = trusting_tls();
   tls.keylog_file = path;
-  Secured t(script({ok("x")}), with(tls));
+  Secured t(script({ok("x")}), trusting(tls));
   CHECK(t.get());
   std::ifstream in(path);
   const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
@@ -425,7 +412,7 @@ TEST_CASE("the secrets of a connection, for those who want to look into it") {
 
 TEST_CASE("options that cannot be used") {
   const auto refused = [](auto change, const char* says) {
-    auto options = trusting();
+    auto options = trusting_tls();
     change(options);
     try {
       ferry::tls::context(options);
@@ -472,7 +459,7 @@ TEST_CASE("options that cannot be used") {
 TEST_CASE("[36] TLS belongs to the pool") {
   asio::io_context context{1};
   const ferry::ConnectionPool pool(context.get_executor());
-  CHECK_THROWS_AS(Client(pool, with(trusting())), ferry::Error);
+  CHECK_THROWS_AS(Client(pool, trusting()), ferry::Error);
 }
 
 TEST_CASE("[35] over TLS a final answer ends the sending, too") {
@@ -480,7 +467,7 @@ TEST_CASE("[35] over TLS a final answer ends the sending, too") {
   SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
   auto one = script({});
   one->writes_block = true;
-  Secured t(one, with(trusting()), context);
+  Secured t(one, trusting(), context);
   // The answer comes with the last of the server's handshake, before the body is sent.
   one->respond = [peer = t.peers[0], respond = one->respond](Script& s) {
     respond(s);
@@ -514,7 +501,7 @@ struct Trial {
   explicit Trial(const Scenario& scenario)
       : context(server_context()),
         first(script({})),
-        t({first, script({ok("next"), ok("next")})}, with(trusting()), limited(scenario.version)),
+        t({first, script({ok("next"), ok("next")})}, trusting(), limited(scenario.version)),
         post(scenario.post) {
     if (scenario.reused) {
       first->responses.push_back(ok("warm-up"));

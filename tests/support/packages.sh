@@ -4,7 +4,7 @@ require_packages() {
   local missing=() package
   for package in "$@"; do
     case $package in
-      g++ | meson | pkg-config) command -v "$package" >/dev/null && continue ;;
+      g++ | meson | pkg-config | openssl) command -v "$package" >/dev/null && continue ;;
       ninja-build) command -v ninja >/dev/null && continue ;;
     esac
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
@@ -24,4 +24,4 @@ require_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-build_packages=(g++ meson ninja-build pkg-config libasio-dev doctest-dev node-llhttp)
+build_packages=(g++ meson ninja-build pkg-config libasio-dev doctest-dev node-llhttp libssl-dev openssl)

@@ -19,8 +19,8 @@ PYTHON = "/usr/bin/python3"  # Debian's, which sees Debian's packages; another m
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 # What building ferry takes, and the commands that serve as well as the package of that name.
-BUILD_PACKAGES = ["g++", "meson", "ninja-build", "libasio-dev", "doctest-dev", "node-llhttp", "pkg-config"]
-COMMANDS = {"g++": "g++", "meson": "meson", "ninja-build": "ninja", "pkg-config": "pkg-config", "nodejs": "node"}
+BUILD_PACKAGES = ["g++", "meson", "ninja-build", "libasio-dev", "doctest-dev", "node-llhttp", "pkg-config", "libssl-dev", "openssl"]
+COMMANDS = {"g++": "g++", "meson": "meson", "ninja-build": "ninja", "pkg-config": "pkg-config", "openssl": "openssl", "nodejs": "node"}
 
 
 class Failure(Exception):

@@ -4,36 +4,23 @@
 #include <thread>
 #include <vector>
 
-#include <ferry/tls.hpp>
-
 #include "support/run.hpp"
 #include "support/server.hpp"
 #include "support/tls_front.hpp"
+#include "support/trusting.hpp"
 
 using ferry::Client;
 using ferry::Request;
 using test::Server;
 using test::TlsFront;
 
-namespace {
-
-ferry::ClientOptions trusting() {
-  ferry::tls::Options tls;
-  tls.system_roots = false;
-  tls.roots.push_back(ferry::tls::Pem::file(test::certificates::ca));
-  ferry::ClientOptions options;
-  options.tls = ferry::tls::context(tls);
-  options.limits.max_connections = 4;
-  return options;
-}
-
-}  // namespace
-
 TEST_CASE("[61] one client over TLS on an io_context that several threads run") {
   Server server;
   const TlsFront front(server.port());
   asio::io_context context;
-  const Client client(context, trusting());
+  ferry::ClientOptions options = test::trusting();
+  options.limits.max_connections = 4;
+  const Client client(context, options);
   std::atomic<int> good = 0;
   for (int i = 0; i < 200; ++i) {
     asio::co_spawn(context, client.try_send(Request::get(front.url())),
@@ -50,7 +37,7 @@ TEST_CASE("[61] one client over TLS on an io_context that several threads run") 
 TEST_CASE("[61] a TLS context, and its sessions, shared by the clients of several threads") {
   Server server;
   const TlsFront front(server.port());
-  const ferry::ClientOptions options = trusting();
+  const ferry::ClientOptions options = test::trusting();
   std::atomic<int> good = 0;
   std::atomic<int> resumed = 0;
   std::vector<std::thread> threads;

@@ -1,0 +1,133 @@
+#pragma once
+
+// What a reused GET costs the client in the steady state. Stable on one compiler and one Asio, so
+// asserted there only.
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <string>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ferry/ferry.hpp>
+
+#include "support/server.hpp"
+
+namespace test {
+
+/// Heap allocations of this thread, while they are counted.
+inline thread_local bool counting = false;
+inline thread_local long allocations = 0;
+
+inline constexpr int rounds = 200;
+#if defined(__clang__)
+inline constexpr bool reference_tools = false;
+#else
+inline constexpr bool reference_tools = __GNUC__ == 12 && ASIO_VERSION / 100 == 1022;
+#endif
+
+/// Answers after a millisecond, as a real server would: an answer that is there at once would hide
+/// the waiting that it costs.
+inline Server::Handler delayed() {
+  return [](std::shared_ptr<Peer> peer) -> asio::awaitable<void> {
+    asio::steady_timer timer(peer->socket().get_executor());
+    for (;;) {
+      const std::string request = co_await peer->read_request();
+      if (request.empty()) co_return;
+      timer.expires_after(std::chrono::milliseconds(1));
+      co_await timer.async_wait(asio::use_awaitable);
+      co_await peer->write(response(
+          "Hello, world!",
+          "Server: test\r\nContent-Type: text/plain\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n"));
+    }
+  };
+}
+
+/// Warms up, then calls `begin`, sends the counted requests, and calls `end`.
+template <class Begin, class End>
+void run_client(const std::string& url, const ferry::ClientOptions& options, Begin begin, End end) {
+  asio::io_context context{1};
+  ferry::Client client(context, options);
+  const auto body = [&]() -> asio::awaitable<void> {
+    for (int i = 0; i < 20; ++i) co_await client.get(url);
+    begin();
+    for (int i = 0; i < rounds; ++i) {
+      const auto response = co_await client.get(url);
+      if (response.body().size() != 13 || !response.connection().reused) std::abort();
+    }
+    end();
+  };
+  asio::co_spawn(context, body(), [](std::exception_ptr e) {
+    if (e) std::rethrow_exception(e);
+  });
+  context.run();
+}
+
+/// Runs the client in a child process and counts its system calls between two calls of getppid.
+inline double system_calls(const std::string& url, const ferry::ClientOptions& options) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    ::raise(SIGSTOP);
+    run_client(
+        url, options, [] { ::getppid(); }, [] { ::getppid(); });
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (!WIFSTOPPED(status) ||
+      ::ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_TRACESYSGOOD) != 0) {
+    ::kill(child, SIGKILL);
+    ::waitpid(child, &status, 0);
+    return -1;  // Tracing is not permitted here.
+  }
+  long calls = 0;
+  int marks = 0;
+  for (;;) {
+    ::ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
+    ::waitpid(child, &status, 0);
+    if (WIFEXITED(status) || WIFSIGNALED(status)) break;
+    if (WSTOPSIG(status) != (SIGTRAP | 0x80)) continue;
+    __ptrace_syscall_info info{};
+    ::ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info);
+    if (info.op != PTRACE_SYSCALL_INFO_ENTRY) continue;
+    if (info.entry.nr == SYS_getppid)
+      ++marks;
+    else if (marks == 1)
+      ++calls;
+  }
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(marks == 2);
+  return static_cast<double>(calls) / rounds;
+}
+
+/// A reused GET makes so many system calls at most; says so where they cannot be counted.
+inline void check_system_calls(const std::string& url, const ferry::ClientOptions& options,
+                               double most) {
+  const double calls = system_calls(url, options);
+  if (calls < 0) {
+    std::puts("skipped: system calls: tracing is not permitted here");
+    return;
+  }
+  MESSAGE("system calls per request: " << calls);
+  // A timer of the library's may fire once in a while.
+  if (reference_tools) CHECK(calls <= most + 0.05);
+}
+
+/// A reused GET makes so many heap allocations at most.
+inline void check_allocations(const std::string& url, const ferry::ClientOptions& options,
+                              double most) {
+  allocations = 0;
+  run_client(
+      url, options, [] { counting = true; }, [] { counting = false; });
+  const double per_request = static_cast<double>(allocations) / rounds;
+  MESSAGE("allocations per request: " << per_request);
+  if (reference_tools) CHECK(per_request <= most + 0.05);
+}
+
+}  // namespace test

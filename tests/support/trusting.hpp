@@ -1,0 +1,25 @@
+#pragma once
+
+#include <ferry/options.hpp>
+#include <ferry/tls.hpp>
+
+#include "certificates.hpp"
+
+namespace test {
+
+/// Trusts the root of certificates.sh, and no other.
+inline ferry::tls::Options trusting_tls() {
+  ferry::tls::Options tls;
+  tls.system_roots = false;
+  tls.roots.push_back(ferry::tls::Pem::file(certificates::ca));
+  return tls;
+}
+
+/// A client's options with these for TLS.
+inline ferry::ClientOptions trusting(ferry::tls::Options tls = trusting_tls()) {
+  ferry::ClientOptions options;
+  options.tls = ferry::tls::context(std::move(tls));
+  return options;
+}
+
+}  // namespace test
