@@ -48,7 +48,7 @@ class Client {
 
   /// A client on a pool that others may use as well.
   /// @throws Error as the other constructors, and `Errc::invalid_option` if the options set what
-  ///   belongs to the pool: the connector, TLS, or one of the limits of `PoolOptions`.
+  ///   belongs to the pool: what is in `ConnectOptions`, or one of the limits of `PoolOptions`.
   explicit Client(ConnectionPool pool, ClientOptions options = ClientOptions()) {
     make(std::move(pool), std::move(options), true);
   }
@@ -118,12 +118,13 @@ class Client {
     if (auto error = detail::check(options.timeouts)) throw *error;
     if (auto error = detail::check_framing_fields(options.headers, false, 0)) throw *error;
     if (auto error = detail::check_field("User-Agent", options.user_agent)) throw *error;
+    const ConnectOptions& connect = options;
     if (shares_pool &&
-        (options.connector || options.tls || !detail::same_pool_limits(options.limits, Limits()))) {
+        (connect != ConnectOptions() || !detail::same_pool_limits(options.limits, Limits()))) {
       throw Error(
           Errc::invalid_option,
-          "the connector, TLS and the limits on connections belong to the pool: set them in "
-          "its PoolOptions");
+          "how connections are opened, and the limits on them, belong to the pool: set them "
+          "in its PoolOptions");
     }
     auto core = std::make_shared<detail::ClientCore>();
     if (!options.base_url.empty()) {
@@ -140,8 +141,7 @@ class Client {
     result.limits = options.limits;
     result.timeouts = options.timeouts;
     result.observer = options.observer;
-    result.connector = options.connector;
-    result.tls = options.tls;
+    static_cast<ConnectOptions&>(result) = options;
     return result;
   }
 

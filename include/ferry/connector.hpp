@@ -6,11 +6,9 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include <ferry/detail/asio.hpp>
 #include <ferry/detail/deadline.hpp>
-#include <ferry/detail/tcp.hpp>
 #include <ferry/result.hpp>
 #include <ferry/stream.hpp>
 
@@ -61,9 +59,6 @@ class DialContext {
   /// True if the dial has run out of time or been given up; `error()` says which.
   bool ended() const noexcept { return watch_.ended(); }
   Error error() const { return watch_.error(); }
-  /// Lets the dial go on after a phase has run out of time. @return false if it has to end all the
-  /// same.
-  bool forgive() noexcept { return watch_.forgive(); }
 
   Duration resolved_in{};   ///< To be set: how long the look-up took.
   Duration connected_in{};  ///< To be set: how long connecting took.
@@ -109,89 +104,6 @@ namespace detail {
 struct LeavePhase {
   DialContext& context;
   ~LeavePhase() { context.leave(); }
-};
-
-/// A name look-up that its waiter can leave: the system's resolver cannot be interrupted, so the
-/// look-up then goes on alone and its result is dropped.
-struct Lookup : Wakeup {
-  explicit Lookup(const asio::any_io_executor& executor) : resolver(executor) {}
-  asio::ip::tcp::resolver resolver;
-  std::error_code error;
-  std::vector<asio::ip::tcp::endpoint> endpoints;
-  std::atomic<bool> done{false};
-};
-
-class TcpConnector final : public Connector {
- public:
-  asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
-    using Connected = Result<std::unique_ptr<Stream>>;
-    const auto executor = co_await asio::this_coro::executor;
-    const auto begin = Clock::now();
-
-    std::vector<asio::ip::tcp::endpoint> endpoints;
-    std::error_code error;
-    // Asio starts a thread for any look-up, that of a numeric address included.
-    const auto address = asio::ip::make_address(context.host(), error);
-    if (!error) {
-      endpoints.emplace_back(address, context.port());
-    } else {
-      const auto lookup = std::make_shared<Lookup>(executor);
-      const LeavePhase leave{context};
-      if (!context.enter(Phase::resolve, context.resolve_limit(), *lookup))
-        co_return Connected(context.error());
-      lookup->resolver.async_resolve(context.host(), std::to_string(context.port()),
-                                     asio::ip::tcp::resolver::numeric_service,
-                                     [lookup](std::error_code result, const auto& found) {
-                                       lookup->error = result;
-                                       for (const auto& entry : found)
-                                         lookup->endpoints.push_back(entry.endpoint());
-                                       lookup->done.store(true, std::memory_order_release);
-                                       lookup->fire();
-                                     });
-      co_await lookup->wait();
-      if (context.ended()) co_return Connected(context.error());
-      if (!lookup->done.load(std::memory_order_acquire))
-        co_return Connected(Error(Errc::cancelled));
-      if (lookup->error || lookup->endpoints.empty()) {
-        std::string what = "no address for " + context.host();
-        co_return Connected(Error(Errc::host_not_found, std::move(what), lookup->error));
-      }
-      endpoints = std::move(lookup->endpoints);
-    }
-    const auto resolved = Clock::now();
-    context.resolved_in = resolved - begin;
-
-    const auto limit = after(resolved, context.connect_limit());
-    Errc code = Errc::connect_failed;
-    for (std::size_t i = 0; i < endpoints.size(); ++i) {
-      // Each address gets its share of the time that is left, so that a silent one cannot take all
-      // of it.
-      Duration share = context.connect_limit();
-      if (share != no_timeout)
-        share = (limit - Clock::now()) / static_cast<Duration::rep>(endpoints.size() - i);
-      auto stream = std::make_unique<TcpStream>(executor);
-      bool connected = stream->start_connect(endpoints[i], error);
-      if (!connected) {
-        const LeavePhase leave{context};
-        if (!context.enter(Phase::connect, share, *stream)) co_return Connected(context.error());
-        do {
-          co_await stream->wait_connect(error);
-        } while (!error && !(connected = stream->connect_ended(error)));
-        if (context.ended() && (i + 1 == endpoints.size() || !context.forgive()))
-          co_return Connected(context.error());
-      }
-      if (!error && stream->is_open()) {
-        context.connected_in = Clock::now() - resolved;
-        co_return Connected(std::move(stream));
-      }
-      code = error == asio::error::connection_refused ? Errc::connection_refused
-                                                      : Errc::connect_failed;
-    }
-    std::string what = context.host() + ":" + std::to_string(context.port());
-    if (endpoints.size() > 1)
-      what += ", the last of " + std::to_string(endpoints.size()) + " addresses";
-    co_return Connected(Error(code, std::move(what), error));
-  }
 };
 
 }  // namespace detail

@@ -105,7 +105,7 @@ class FieldArena {
 /// secret.
 inline std::optional<Error> check_field(std::string_view name, std::string_view value) {
   if (!is_token(name))
-    return Error(Errc::invalid_header, "the name " + quoted(name) + " is not a token");
+    return Error(Errc::invalid_header, "the name " + in_quotes(name) + " is not a token");
   for (std::size_t i = 0; i < value.size(); ++i) {
     if (is_control(value[i]) && value[i] != '\t') {
       return Error(Errc::invalid_header, "the value of " + std::string(name) +
@@ -114,7 +114,7 @@ inline std::optional<Error> check_field(std::string_view name, std::string_view 
     }
   }
   if (name.size() + value.size() > (std::size_t{1} << 24))
-    return Error(Errc::invalid_header, "the field " + quoted(name) + " is larger than 16 MiB");
+    return Error(Errc::invalid_header, "the field " + in_quotes(name) + " is larger than 16 MiB");
   return std::nullopt;
 }
 

@@ -11,7 +11,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include <ferry/detail/host.hpp>
 #include <ferry/event.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/version.hpp>
@@ -19,6 +22,7 @@
 namespace ferry {
 
 class Connector;
+class Resolver;
 class TlsContext;
 
 /// The unit of every time limit and timing.
@@ -90,8 +94,65 @@ struct RequestOptions {
 };
 static_assert(std::is_trivially_destructible_v<RequestOptions>);
 
+/// Where a host is, whatever a look-up would say: as curl's `--resolve`.
+class HostAddresses {
+ public:
+  /// @param host as it stands in URLs. @param port 0 for any. @param addresses numeric, to be tried
+  /// in
+  ///   this order.
+  HostAddresses(std::string of, std::uint16_t at, std::vector<std::string> are)
+      : host(std::move(of)), port(at), addresses(std::move(are)) {}
+
+  std::string host;
+  std::uint16_t port;
+  std::vector<std::string> addresses;
+
+  friend bool operator==(const HostAddresses&, const HostAddresses&) = default;
+};
+static_assert(detail::co_await_safe<HostAddresses>);
+
+/// How TCP connections are opened. Set its members on a named variable.
+class TcpOptions {
+ public:
+  TcpOptions() {}
+
+  /// Send at once (`TCP_NODELAY`): a request is written whole, waiting could only delay it.
+  bool no_delay = true;
+  bool keep_alive = false;    ///< Let the system probe idle connections (`SO_KEEPALIVE`).
+  int send_buffer = 0;        ///< Bytes (`SO_SNDBUF`); 0 leaves it to the system.
+  int receive_buffer = 0;     ///< Bytes (`SO_RCVBUF`); 0 leaves it to the system.
+  std::string local_address;  ///< Connect from this numeric address; only to its own family then.
+  std::string interface;      ///< Connect over this network interface (Linux, may need privileges).
+  /// Where an address has not answered after this long, the next is tried beside it (RFC 8305 5).
+  Duration attempt_delay = std::chrono::milliseconds(250);
+  /// How long the answer of a look-up is kept; zero: not at all. At most 256 are kept.
+  Duration dns_ttl = std::chrono::seconds(60);
+  std::vector<HostAddresses> hosts;    ///< These are not looked up.
+  std::shared_ptr<Resolver> resolver;  ///< Looks names up; the system does if there is none.
+
+  friend bool operator==(const TcpOptions&, const TcpOptions&) = default;
+};
+static_assert(detail::co_await_safe<TcpOptions>);
+
+/// How connections are opened: what `PoolOptions` and `ClientOptions` have in common. It belongs to
+/// the pool.
+class ConnectOptions {
+ public:
+  ConnectOptions() {}
+
+  TcpOptions tcp;
+  /// Secures connections for `https://`: `ferry::tls::context()` of `ferry/tls.hpp`. Without it
+  /// such a URL is an error.
+  std::shared_ptr<const TlsContext> tls;
+  /// Opens the connections, in the place of TCP.
+  std::shared_ptr<Connector> connector;
+
+  friend bool operator==(const ConnectOptions&, const ConnectOptions&) = default;
+};
+static_assert(detail::co_await_safe<ConnectOptions>);
+
 /// What belongs to a `ConnectionPool`. Set its members on a named variable.
-class PoolOptions {
+class PoolOptions : public ConnectOptions {
  public:
   PoolOptions() {}
 
@@ -103,16 +164,11 @@ class PoolOptions {
   Timeouts timeouts;
   /// Told of connections being opened, failing and being closed. May be called on any thread.
   Observer observer;
-  /// Opens the connections; TCP if none is given.
-  std::shared_ptr<Connector> connector;
-  /// Secures those for `https://`: `ferry::tls::context()` of `ferry/tls.hpp`. Without it such a
-  /// URL is an error.
-  std::shared_ptr<const TlsContext> tls;
 };
 static_assert(detail::co_await_safe<PoolOptions>);
 
 /// What belongs to a `Client`. Set its members on a named variable.
-class ClientOptions {
+class ClientOptions : public ConnectOptions {
  public:
   ClientOptions() {}
 
@@ -130,11 +186,6 @@ class ClientOptions {
   bool retry_stale = true;
   /// Told of every step; may be called on any thread on which a request runs.
   Observer observer;
-  /// Opens the connections; TCP if none is given.
-  std::shared_ptr<Connector> connector;
-  /// Secures those for `https://`: `ferry::tls::context()` of `ferry/tls.hpp`. Without it such a
-  /// URL is an error.
-  std::shared_ptr<const TlsContext> tls;
 };
 static_assert(detail::co_await_safe<ClientOptions>);
 
@@ -163,6 +214,26 @@ inline std::optional<Error> check(const Limits& limits) {
                  "limits.max_connections_per_host is 0: no request could ever be sent");
   if (auto error = check_duration("limits.idle_timeout", limits.idle_timeout)) return error;
   return check_duration("limits.max_lifetime", limits.max_lifetime);
+}
+
+/// Why these options for TCP make no sense, if they do not.
+inline std::optional<Error> check(const TcpOptions& tcp) {
+  const auto is_address = [](const std::string& text) { return is_ipv4(text) || is_ipv6(text); };
+  if (!tcp.local_address.empty() && !is_address(tcp.local_address))
+    return Error(Errc::invalid_option,
+                 "tcp.local_address: " + in_quotes(tcp.local_address) + " is no numeric address");
+  if (tcp.send_buffer < 0 || tcp.receive_buffer < 0)
+    return Error(Errc::invalid_option, "a buffer's size is negative; 0 leaves it to the system");
+  for (const HostAddresses& entry : tcp.hosts) {
+    if (entry.addresses.empty())
+      return Error(Errc::invalid_option, "tcp.hosts: no address for " + in_quotes(entry.host));
+    for (const std::string& address : entry.addresses)
+      if (!is_address(address))
+        return Error(Errc::invalid_option, "tcp.hosts: " + in_quotes(address) + ", for " +
+                                               in_quotes(entry.host) + ", is no numeric address");
+  }
+  if (auto error = check_duration("tcp.attempt_delay", tcp.attempt_delay)) return error;
+  return check_duration("tcp.dns_ttl", tcp.dns_ttl);
 }
 
 /// Why these time limits make no sense, if they do not.

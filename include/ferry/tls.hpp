@@ -48,7 +48,7 @@ class Pem {
     std::ostringstream text;
     text << std::ifstream(path_, std::ios::binary).rdbuf();
     if (!text || text.view().empty())
-      throw Error(Errc::invalid_option, "cannot read " + detail::quoted(path_));
+      throw Error(Errc::invalid_option, "cannot read " + detail::in_quotes(path_));
     return text.str();
   }
 
@@ -118,7 +118,7 @@ class OpenSslContext final : public TlsContext,
     set_certificate();
     if (!options_.keylog_file.empty()) {
       keylog_.open(options_.keylog_file, std::ios::app);
-      if (!keylog_) refuse("keylog_file", "cannot write " + quoted(options_.keylog_file));
+      if (!keylog_) refuse("keylog_file", "cannot write " + in_quotes(options_.keylog_file));
       SSL_CTX_set_keylog_callback(native, on_key);
     }
     if (options_.configure) options_.configure(context_);
@@ -171,14 +171,14 @@ class OpenSslContext final : public TlsContext,
     std::error_code error;
     function(asio::buffer(text), error);
     if (error)
-      refuse(option, (pem.path().empty() ? "the text" : quoted(pem.path())) + " cannot be used (" +
-                         error.message() + ")");
+      refuse(option, (pem.path().empty() ? "the text" : in_quotes(pem.path())) +
+                         " cannot be used (" + error.message() + ")");
   }
 
   void set_verification() {
     for (const std::string& pin : options_.pinned_public_keys)
       if (!is_pin(pin))
-        refuse("pinned_public_keys", quoted(pin) + " is not sha256// and a hash in base64");
+        refuse("pinned_public_keys", in_quotes(pin) + " is not sha256// and a hash in base64");
     if (options_.danger_accept_any_certificate)
       return context_.set_verify_mode(asio::ssl::verify_none);
     SSL_CTX_set_verify(context_.native_handle(), SSL_VERIFY_PEER, on_verify);

@@ -251,7 +251,7 @@ class Url {
     if (text.starts_with(' ') || text.ends_with(' ')) return "it begins or ends with a space";
     const auto control = std::find_if(text.begin(), text.end(), detail::is_control);
     if (control == text.end()) return {};
-    return "it has a control character, " + detail::quoted({&*control, 1}) + ", at byte " +
+    return "it has a control character, " + detail::in_quotes({&*control, 1}) + ", at byte " +
            std::to_string(control - text.begin());
   }
 
@@ -264,7 +264,7 @@ class Url {
     const auto shown = [&](std::string what, std::string_view part) {
       const auto begin = static_cast<std::size_t>(part.data() - text.data());
       const bool secret = text.find('@', begin) != text.npos;
-      return part.empty() || secret ? what : what + " " + detail::quoted(part);
+      return part.empty() || secret ? what : what + " " + detail::in_quotes(part);
     };
     parts.scheme = text.substr(0, detail::scheme_length(text));
     if (parts.scheme.empty() || text.substr(parts.scheme.size(), 3) != "://")

@@ -5,6 +5,8 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include <ferry/detail/tcp_connector.hpp>
+
 #include "support/forwarding_stream.hpp"
 #include "support/hostile_server.hpp"
 

@@ -1,4 +1,4 @@
-// What the system does to a client: look-ups that take long, addresses that are silent, signals.
+// What the system does to a client: look-ups that take long, signals.
 
 #include <condition_variable>
 #include <csignal>
@@ -70,19 +70,13 @@ class Counting {
 
 }  // namespace
 
-/// In the place of the C library's: slow.invalid takes as long as a test wants, two.invalid has two
-/// addresses.
+/// In the place of the C library's: slow.invalid takes as long as a test wants.
 extern "C" int getaddrinfo(const char* host, const char* service, const addrinfo* hints,
                            addrinfo** result) {
   static const auto next =
       reinterpret_cast<decltype(&getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
-  const std::string name = host ? host : "";
-  if (name == "slow.invalid") SlowLookups::wait();
-  if (name != "two.invalid") return next(host, service, hints, result);
-  if (const int error = next("127.0.0.2", service, hints, result)) return error;
-  addrinfo* last = *result;
-  while (last->ai_next) last = last->ai_next;
-  return next("127.0.0.1", service, hints, &last->ai_next);
+  if (host && std::string(host) == "slow.invalid") SlowLookups::wait();
+  return next(host, service, hints, result);
 }
 
 TEST_CASE("[57] [58] [60] a look-up that takes long: its time limits, its cancellation") {
@@ -115,20 +109,6 @@ TEST_CASE("[57] [58] [60] a look-up that takes long: its time limits, its cancel
   context.poll();
   const auto stats = client.pool().stats();
   CHECK(stats.active + stats.idle + stats.connecting + stats.waiting == 0);
-}
-
-TEST_CASE("[57] an address that is silent leaves the others their share of the time") {
-  Server server;
-  const test::FullPort silent("127.0.0.2", server.port());
-  const std::string url = "http://two.invalid:" + std::to_string(server.port()) + "/x";
-  asio::io_context context{1};
-  const Client client(context);
-  test::run(context, [&]() -> asio::awaitable<void> {
-    const auto response = co_await client.try_send(Request::get(url), {.connect_timeout = 400ms});
-    REQUIRE(response);
-    CHECK(response->body() == "/x");
-    CHECK(response->timings().connect >= 200ms);
-  });
 }
 
 TEST_CASE("[62] no signal is raised when the other side of a connection has gone") {

@@ -84,7 +84,7 @@ constexpr std::optional<std::uint64_t> parse_decimal(std::string_view text) noex
 
 /// Makes user input printable for an error's text: quoted, control and non-ASCII bytes as `\xNN`,
 /// cut after 80 bytes.
-inline std::string quoted(std::string_view text) {
+inline std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (char c : text.substr(0, 80)) {
     if (is_control(c) || static_cast<unsigned char>(c) >= 0x80) {

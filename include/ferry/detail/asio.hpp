@@ -24,7 +24,9 @@
     "ferry needs Asio with coroutines: compile as C++20 or later; with clang 14 to 16 or so, also with -DASIO_HAS_CO_AWAIT=1"
 #endif
 
+#include <cerrno>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <typeinfo>
 
@@ -56,6 +58,19 @@ inline std::optional<asio::io_context::executor_type> io_context_executor(
 inline void native_connect(asio::ip::tcp::socket& socket, const asio::ip::tcp::endpoint& remote,
                            std::error_code& error) {
   asio::detail::socket_ops::connect(socket.native_handle(), remote.data(), remote.size(), error);
+}
+
+/// Makes a socket use one network interface only.
+inline void bind_to_interface(asio::detail::socket_type socket, const std::string& name,
+                              std::error_code& error) {
+#if defined(SO_BINDTODEVICE)
+  if (::setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, name.data(),
+                   static_cast<socklen_t>(name.size())) != 0)
+    error = {errno, asio::error::get_system_category()};
+#else
+  (void)socket, (void)name;
+  error = asio::error::operation_not_supported;
+#endif
 }
 
 /// The socket option that says how an attempt to connect has ended, in the form that Asio asks for.

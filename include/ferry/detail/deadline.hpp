@@ -205,14 +205,6 @@ class Watch {
     entry_.target = nullptr;
   }
 
-  /// Takes back that a phase has run out of time. @return false if it ended for another reason.
-  bool forgive() noexcept {
-    const std::lock_guard lock(deadlines_.mutex_);
-    auto expected = Deadlines::Verdict::phase_timeout;
-    return entry_.verdict.compare_exchange_strong(expected, Deadlines::Verdict::none) ||
-           expected == Deadlines::Verdict::none;
-  }
-
   /// Ends the watch.
   void finish() noexcept {
     const std::lock_guard lock(deadlines_.mutex_);

@@ -11,6 +11,7 @@
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_connection.hpp>
 #include <ferry/detail/pool_state.hpp>
+#include <ferry/detail/tcp_connector.hpp>
 #include <ferry/detail/wakeup.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
@@ -99,7 +100,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
         options_(std::move(options)),
         deadlines_(std::make_shared<Deadlines>(executor_)),
         state_(options_.limits) {
-    if (!options_.connector) options_.connector = std::make_shared<TcpConnector>();
+    if (!options_.connector) options_.connector = std::make_shared<TcpConnector>(options_.tcp);
   }
 
   const asio::any_io_executor& executor() const noexcept { return executor_; }

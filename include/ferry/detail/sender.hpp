@@ -51,7 +51,7 @@ inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Reque
                            const Timeouts& timeouts) {
   if (auto error = check(timeouts)) return *error;
   if (!request.method().is_valid()) {
-    std::string what = quoted(request.method().token());
+    std::string what = in_quotes(request.method().token());
     what += request.method().token() == "CONNECT" ? " is for proxies" : " is not a token";
     return Error(Errc::invalid_method, std::move(what));
   }
@@ -64,7 +64,8 @@ inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Reque
                      " needs options.tls = ferry::tls::context(), of ferry/tls.hpp");
   }
   if (!secure && url->scheme() != "http")
-    return Error(Errc::unsupported_scheme, quoted(url->scheme()) + " is neither http nor https (" +
+    return Error(Errc::unsupported_scheme, in_quotes(url->scheme()) +
+                                               " is neither http nor https (" +
                                                std::string(url->origin()) + ")");
   if (!url->userinfo().empty()) {
     return Error(Errc::invalid_url,

@@ -4,6 +4,7 @@
 
 #include <ferry/detail/asio.hpp>
 #include <ferry/detail/wait_ready.hpp>
+#include <ferry/options.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry::detail {
@@ -21,7 +22,8 @@ class TcpStream final : public Stream {
   ~TcpStream() { close(); }
 
   /// Opens the socket and starts to connect. @return true if that has ended, well or with an error.
-  bool start_connect(const asio::ip::tcp::endpoint& remote, std::error_code& error) {
+  bool start_connect(const asio::ip::tcp::endpoint& remote, const TcpOptions& options,
+                     std::error_code& error) {
     remote_ = remote;
     {
       const std::lock_guard lock(mutex_);
@@ -29,19 +31,19 @@ class TcpStream final : public Stream {
       open_ = true;
     }
     if (socket_.non_blocking(true, error)) return true;
-    // A request is written whole: waiting to fill a segment could only delay it.
     std::error_code ignored;
-    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    if (options.no_delay) socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    if (!set(options, error)) return true;
     // Asked twice: on a near network the handshake is over by now, and the reactor need not be
     // asked.
     return !connect_pending(error) || !connect_pending(error);
   }
 
-  /// Waits until something has happened to the attempt; `connect_ended` says whether that was its
-  /// end.
-  asio::awaitable<void> wait_connect(std::error_code& error) {
-    auto token = asio::redirect_error(asio::use_awaitable, error);
-    return socket_.async_wait(asio::socket_base::wait_write, token);
+  /// Calls the handler when something has happened to the attempt; `connect_ended` says whether
+  /// that was its end.
+  template <class Handler>
+  void wait_connect(Handler handler) {
+    socket_.async_wait(asio::socket_base::wait_write, std::move(handler));
   }
 
   /// True if the attempt has ended, well or with an error.
@@ -119,6 +121,20 @@ class TcpStream final : public Stream {
   std::string remote_endpoint() const override { return to_string(remote_); }
 
  private:
+  /// What is not asked for costs nothing.
+  bool set(const TcpOptions& options, std::error_code& error) {
+    if (options.keep_alive) socket_.set_option(asio::socket_base::keep_alive(true), error);
+    if (options.send_buffer && !error)
+      socket_.set_option(asio::socket_base::send_buffer_size(options.send_buffer), error);
+    if (options.receive_buffer && !error)
+      socket_.set_option(asio::socket_base::receive_buffer_size(options.receive_buffer), error);
+    if (!options.interface.empty() && !error)
+      bind_to_interface(socket_.native_handle(), options.interface, error);
+    if (!options.local_address.empty() && !error)
+      socket_.bind({asio::ip::make_address(options.local_address, error), 0}, error);
+    return !error;
+  }
+
   bool connect_pending(std::error_code& error) {
     native_connect(socket_, remote_, error);
     if (error == asio::error::already_connected) error.clear();

@@ -30,6 +30,12 @@ class Wakeup : public Abortable {
     }
   }
   void abort() noexcept override { fire(); }
+  /// Takes it back, so that it can be given once more. The waiter's to call, which then looks
+  /// whether what it waits for has happened before it waits again.
+  void rearm() noexcept {
+    const std::lock_guard lock(mutex_);
+    fired_ = false;
+  }
 
   bool fired() const noexcept {
     const std::lock_guard lock(mutex_);

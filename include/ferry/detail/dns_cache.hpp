@@ -1,0 +1,162 @@
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ferry/connector.hpp>
+#include <ferry/detail/wakeup.hpp>
+#include <ferry/resolver.hpp>
+
+namespace ferry::detail {
+
+using Addresses = std::vector<asio::ip::address>;
+
+/// Looks up names, keeps the answers for a while, and lets all who ask for the same name at the
+/// same time wait for one look-up: the system's takes one after the other.
+///
+/// A look-up cannot be interrupted. Who has waited long enough leaves; it then goes on alone, and
+/// its answer serves the next.
+/// Threads: safe to use by any number at once.
+class DnsCache : public std::enable_shared_from_this<DnsCache> {
+ public:
+  /// @param resolver the system's if there is none. @param ttl how long an answer is kept.
+  DnsCache(std::shared_ptr<Resolver> resolver, Duration ttl)
+      : resolver_(std::move(resolver)), ttl_(ttl) {}
+
+  /// The addresses of a name, kept or looked up within the dial's limit.
+  asio::awaitable<Result<Addresses>> lookup(DialContext& context) {
+    using Found = Result<Addresses>;
+    const std::string& host = context.host();
+    const auto waiter = std::make_shared<Wakeup>();
+    const LeavePhase leave{context};
+    if (!context.enter(Phase::resolve, context.resolve_limit(), *waiter))
+      co_return Found(context.error());
+    std::shared_ptr<Lookup> lookup;
+    bool is_first = false;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto kept = kept_.find(host);
+      if (kept != kept_.end() && kept->second.until > Clock::now())
+        co_return Found(kept->second.addresses);
+      auto& pending = pending_[host];
+      is_first = !pending;
+      if (is_first) pending = std::make_shared<Lookup>();
+      lookup = pending;
+      lookup->waiters.push_back(waiter);
+    }
+    const auto executor = co_await asio::this_coro::executor;
+    if (is_first) {
+      try {
+        begin(executor, host, lookup);
+      } catch (...) {
+        end(host, *lookup, Error(Errc::cancelled));
+        throw;
+      }
+    }
+    co_await waiter->wait();
+    if (context.ended()) co_return Found(context.error());
+    const std::lock_guard lock(mutex_);
+    if (!lookup->done) co_return Found(Error(Errc::cancelled));
+    co_return Found(lookup->result);
+  }
+
+  /// None of a name's addresses would do: they may have changed.
+  void forget(const std::string& host) noexcept {
+    const std::lock_guard lock(mutex_);
+    kept_.erase(host);
+  }
+
+ private:
+  static constexpr std::size_t most = 256;
+
+  struct Kept {
+    Addresses addresses;
+    Clock::time_point until;
+  };
+  struct Lookup {
+    std::vector<std::shared_ptr<Wakeup>> waiters;
+    Result<Addresses> result;
+    bool done = false;
+    std::optional<asio::ip::tcp::resolver> system;
+  };
+  /// A look-up ends, also one that is destroyed with its context.
+  struct Ending {
+    std::shared_ptr<DnsCache> cache;
+    std::string host;
+    std::shared_ptr<Lookup> lookup;
+    Result<Addresses> result = Error(Errc::cancelled);
+
+    Ending(std::shared_ptr<DnsCache> c, std::string h, std::shared_ptr<Lookup> l)
+        : cache(std::move(c)), host(std::move(h)), lookup(std::move(l)) {}
+    Ending(const Ending&) = delete;
+    Ending& operator=(const Ending&) = delete;
+    ~Ending() { cache->end(host, *lookup, std::move(result)); }
+  };
+
+  void begin(const asio::any_io_executor& executor, const std::string& host,
+             const std::shared_ptr<Lookup>& lookup) {
+    auto ending = std::make_shared<Ending>(shared_from_this(), host, lookup);
+    if (resolver_) {
+      asio::co_spawn(executor, ask(resolver_, std::move(ending)), asio::detached);
+      return;
+    }
+    auto& system = lookup->system.emplace(executor);
+    system.async_resolve(host, "", asio::ip::resolver_base::flags(),
+                         [ending](std::error_code error, const auto& found) {
+                           Addresses addresses;
+                           for (const auto& entry : found)
+                             addresses.push_back(entry.endpoint().address());
+                           if (error)
+                             ending->result = Error(Errc::host_not_found, ending->host, error);
+                           else
+                             ending->result = std::move(addresses);
+                         });
+  }
+  static asio::awaitable<void> ask(std::shared_ptr<Resolver> resolver,
+                                   std::shared_ptr<Ending> ending) {
+    try {
+      auto found = co_await resolver->resolve(ending->host);
+      ending->result = std::move(found);
+    } catch (const std::exception& e) {
+      ending->result = Error(Errc::host_not_found, ending->host + ": " + e.what());
+    }
+  }
+
+  void end(const std::string& host, Lookup& lookup, Result<Addresses> result) noexcept {
+    std::vector<std::shared_ptr<Wakeup>> waiters;
+    {
+      const std::lock_guard lock(mutex_);
+      pending_.erase(host);
+      if (result && result->empty()) result = Error(Errc::host_not_found, host);
+      try {
+        if (result && ttl_ > Duration::zero()) keep(host, *result);
+      } catch (const std::bad_alloc&) {  // Then it is looked up again.
+      }
+      lookup.result = std::move(result);
+      lookup.done = true;
+      lookup.system.reset();
+      waiters.swap(lookup.waiters);
+    }
+    for (const auto& waiter : waiters) waiter->fire();
+  }
+  void keep(const std::string& host, const Addresses& addresses) {
+    const auto sooner = [](const auto& a, const auto& b) {
+      return a.second.until < b.second.until;
+    };
+    if (kept_.size() >= most) kept_.erase(std::min_element(kept_.begin(), kept_.end(), sooner));
+    kept_.insert_or_assign(host, Kept{addresses, after(Clock::now(), ttl_)});
+  }
+
+  const std::shared_ptr<Resolver> resolver_;
+  const Duration ttl_;
+  std::mutex mutex_;
+  std::map<std::string, Kept, std::less<>> kept_;
+  std::map<std::string, std::shared_ptr<Lookup>, std::less<>> pending_;
+};
+
+}  // namespace ferry::detail

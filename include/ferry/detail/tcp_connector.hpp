@@ -1,0 +1,187 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ferry/detail/dns_cache.hpp>
+#include <ferry/detail/tcp.hpp>
+
+// Opens TCP connections: looks the host up and tries its addresses, side by side where one is slow
+// to answer (Happy Eyeballs, RFC 8305 sections 4 and 5).
+namespace ferry::detail {
+
+/// The families take turns, beginning with that of the first address; else the order stays
+/// (RFC 8305 4).
+inline void interleave(Addresses& addresses) {
+  if (addresses.empty()) return;
+  const bool first = addresses.front().is_v6();
+  Addresses one;
+  Addresses other;
+  for (const auto& address : addresses) (address.is_v6() == first ? one : other).push_back(address);
+  addresses.clear();
+  for (std::size_t i = 0; i < std::max(one.size(), other.size()); ++i) {
+    if (i < one.size()) addresses.push_back(one[i]);
+    if (i < other.size()) addresses.push_back(other[i]);
+  }
+}
+
+/// Attempts to connect, of which the first to succeed wins.
+class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRace> {
+ public:
+  /// Begins another attempt. @return its stream if it has succeeded at once.
+  std::unique_ptr<TcpStream> begin(const asio::any_io_executor& executor,
+                                   const asio::ip::tcp::endpoint& remote,
+                                   const TcpOptions& options) {
+    auto stream = std::make_unique<TcpStream>(executor);
+    std::error_code error;
+    if (stream->start_connect(remote, options, error)) {
+      if (!error) return stream;
+      note(error);
+      return nullptr;
+    }
+    Attempt& attempt = attempts_.emplace_back();
+    attempt.stream = std::move(stream);
+    ++pending_;
+    listen(attempt);
+    return nullptr;
+  }
+
+  /// Looks at those of which something was heard. @return the winner's stream, if there is one.
+  std::unique_ptr<TcpStream> look() {
+    for (Attempt& attempt : attempts_) {
+      if (!attempt.stream || !attempt.heard.exchange(false)) continue;
+      std::error_code error;
+      if (!attempt.stream->connect_ended(error)) {
+        listen(attempt);
+        continue;
+      }
+      --pending_;
+      if (!error) return std::move(attempt.stream);
+      note(error);
+      attempt.stream.reset();
+    }
+    return nullptr;
+  }
+
+  /// Ends all that go on.
+  void end() noexcept {
+    for (Attempt& attempt : attempts_)
+      if (attempt.stream) attempt.stream->close();
+  }
+
+  std::size_t pending() const noexcept { return pending_; }
+  /// How the last attempt that failed did.
+  std::error_code last_error() const noexcept { return last_error_; }
+  bool all_refused() const noexcept { return all_refused_; }
+
+ private:
+  struct Attempt {
+    std::unique_ptr<TcpStream> stream;
+    std::atomic<bool> heard{false};
+  };
+
+  void listen(Attempt& attempt) {
+    attempt.stream->wait_connect([self = shared_from_this(), &attempt](std::error_code) {
+      attempt.heard = true;
+      self->fire();
+    });
+  }
+  void note(std::error_code error) noexcept {
+    last_error_ = error;
+    all_refused_ = all_refused_ && error == asio::error::connection_refused;
+  }
+
+  std::deque<Attempt> attempts_;
+  std::size_t pending_ = 0;
+  std::error_code last_error_;
+  bool all_refused_ = true;
+};
+
+class TcpConnector final : public Connector {
+ public:
+  explicit TcpConnector(TcpOptions options = TcpOptions())
+      : options_(std::move(options)),
+        dns_(std::make_shared<DnsCache>(options_.resolver, options_.dns_ttl)) {}
+
+  asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
+    using Connected = Result<std::unique_ptr<Stream>>;
+    const auto begin = Clock::now();
+    Addresses addresses = known(context);
+    if (addresses.empty()) {
+      auto found = co_await dns_->lookup(context);
+      if (!found) co_return Connected(found.error());
+      addresses = std::move(*found);
+      interleave(addresses);
+    }
+    const auto resolved = Clock::now();
+    context.resolved_in = resolved - begin;
+
+    const auto executor = co_await asio::this_coro::executor;
+    const auto race = std::make_shared<ConnectRace>();
+    const EndRace guard{*race};
+    const LeavePhase leave{context};
+    if (!context.enter(Phase::connect, context.connect_limit(), *race))
+      co_return Connected(context.error());
+    std::unique_ptr<TcpStream> winner;
+    auto next_at = Clock::time_point::min();
+    for (std::size_t next = 0;;) {
+      race->rearm();
+      const std::size_t pending = race->pending();
+      winner = race->look();
+      if (race->pending() < pending) next_at = Clock::time_point::min();  // One has failed.
+      while (!winner && next < addresses.size() &&
+             (race->pending() == 0 || next_at <= Clock::now())) {
+        const asio::ip::tcp::endpoint remote(addresses[next++], context.port());
+        winner = race->begin(executor, remote, options_);
+        next_at = after(Clock::now(), options_.attempt_delay);
+      }
+      if (winner) break;
+      if (context.ended()) co_return Connected(context.error());
+      if (race->pending() == 0) co_return Connected(failure(context, addresses.size(), *race));
+      co_await race->wait(next < addresses.size() ? next_at : Clock::time_point::max());
+    }
+    context.connected_in = Clock::now() - resolved;
+    co_return Connected(std::move(winner));
+  }
+
+ private:
+  struct EndRace {
+    ConnectRace& race;
+    ~EndRace() { race.end(); }
+  };
+
+  /// The addresses of a host that need not be looked up.
+  Addresses known(const DialContext& context) const {
+    Addresses addresses;
+    for (const HostAddresses& entry : options_.hosts) {
+      const bool meant = entry.port == 0 || entry.port == context.port();
+      if (!meant || !iequals(entry.host, context.host())) continue;
+      for (const std::string& text : entry.addresses)
+        addresses.push_back(asio::ip::make_address(text));
+      return addresses;
+    }
+    // Asio starts a thread for any look-up, that of a numeric address included.
+    std::error_code error;
+    const auto address = asio::ip::make_address(context.host(), error);
+    if (!error) addresses.push_back(address);
+    return addresses;
+  }
+
+  Error failure(const DialContext& context, std::size_t addresses, const ConnectRace& race) const {
+    dns_->forget(context.host());
+    std::string what = context.host() + ":" + std::to_string(context.port());
+    if (addresses > 1) what += ", at any of " + std::to_string(addresses) + " addresses";
+    return Error(race.all_refused() ? Errc::connection_refused : Errc::connect_failed,
+                 std::move(what), race.last_error());
+  }
+
+  const TcpOptions options_;
+  const std::shared_ptr<DnsCache> dns_;
+};
+
+}  // namespace ferry::detail
