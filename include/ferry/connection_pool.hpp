@@ -100,7 +100,7 @@ class ConnectionPool {
   /// @throws Error `Errc::invalid_option`.
   explicit ConnectionPool(asio::any_io_executor executor, PoolOptions options = PoolOptions()) {
     if (auto error = detail::check(options.limits)) throw *error;
-    if (auto error = detail::check(options.tcp)) throw *error;
+    if (auto error = detail::check(static_cast<const ConnectOptions&>(options))) throw *error;
     handle_ = std::make_shared<Handle>(
         std::make_shared<detail::PoolCore>(std::move(executor), std::move(options)));
   }

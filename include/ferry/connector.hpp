@@ -20,6 +20,7 @@ namespace detail {
 struct DialTarget {
   std::string host;
   std::uint16_t port = 0;
+  std::string unix_path;
   bool secure = false;
   Duration resolve_limit{};
   Duration connect_limit{};
@@ -40,6 +41,10 @@ class DialContext {
   /// A name or a numeric address, no brackets.
   const std::string& host() const noexcept { return target_.host; }
   std::uint16_t port() const noexcept { return target_.port; }
+  /// The Unix socket to connect to, whatever host and port are; empty for none. One that begins
+  /// with
+  /// `@` has an abstract name.
+  const std::string& unix_path() const noexcept { return target_.unix_path; }
   /// True for `https`: the pool will secure the stream.
   bool is_secure() const noexcept { return target_.secure; }
   /// `Timeouts::resolve`
@@ -76,8 +81,8 @@ class Connector {
  public:
   virtual ~Connector() = default;
 
-  /// Opens a stream to `context.host()` and `context.port()`, on the pool's executor. `context`
-  /// outlives the call.
+  /// Opens a stream to `context.unix_path()`, or to `context.host()` and `context.port()`, on the
+  /// pool's executor. `context` outlives the call.
   ///
   /// Cancellation: the pool ends a dial through `context`; it never cancels the coroutine.
   virtual asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) = 0;

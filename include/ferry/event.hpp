@@ -132,8 +132,8 @@ class LogPrinter {
         const auto authority = e.origin.substr(e.origin.find("//") + 2);
         out_ << "Starting new " << (secure ? "HTTPS" : "HTTP") << " connection (" << e.number
              << "): " << authority;
-        if (authority.find(':', authority.find(']') + 1) == std::string_view::npos)
-          out_ << (secure ? ":443" : ":80");
+        const bool has_port = authority.find(':', authority.find(']') + 1) != authority.npos;
+        if (!has_port && !e.origin.starts_with("http+unix:")) out_ << (secure ? ":443" : ":80");
         break;
       }
       case Kind::response_received:

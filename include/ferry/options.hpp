@@ -141,6 +141,9 @@ class ConnectOptions {
   ConnectOptions() {}
 
   TcpOptions tcp;
+  /// Connect to this Unix socket, whichever host a URL names; `@name` is an abstract one (Linux). A
+  /// URL can also name one by itself: `http+unix://%2Frun%2Fapp.sock/path`.
+  std::string unix_socket;
   /// Secures connections for `https://`: `ferry::tls::context()` of `ferry/tls.hpp`. Without it
   /// such a URL is an error.
   std::shared_ptr<const TlsContext> tls;
@@ -234,6 +237,15 @@ inline std::optional<Error> check(const TcpOptions& tcp) {
   }
   if (auto error = check_duration("tcp.attempt_delay", tcp.attempt_delay)) return error;
   return check_duration("tcp.dns_ttl", tcp.dns_ttl);
+}
+
+/// Why these options for connecting make no sense, if they do not.
+inline std::optional<Error> check(const ConnectOptions& options) {
+  if (const auto problem = unix_path_problem(options.unix_socket);
+      !options.unix_socket.empty() && !problem.empty())
+    return Error(Errc::invalid_option,
+                 "unix_socket: " + in_quotes(options.unix_socket) + " " + std::string(problem));
+  return check(options.tcp);
 }
 
 /// Why these time limits make no sense, if they do not.

@@ -21,6 +21,24 @@ namespace ferry {
 
 namespace detail {
 
+/// The scheme of URLs whose host is the percent-encoded path of a Unix socket.
+inline constexpr std::string_view unix_scheme = "http+unix";
+
+/// The text with each `%XX` as the byte that it means.
+inline std::string unescaped(std::string_view text) {
+  const auto value = [](char c) { return is_digit(c) ? c - '0' : to_lower(c) - 'a' + 10; };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2])) {
+      out += static_cast<char>(value(text[i + 1]) * 16 + value(text[i + 2]));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
 /// Writes a byte as `%XX`.
 inline void append_escaped(std::string& out, char c) {
   constexpr std::string_view digits = "0123456789ABCDEF";
@@ -194,6 +212,10 @@ class Url {
     const auto host = slice(scheme_ + 3, host_);
     return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
   }
+  /// The Unix socket that a URL of the scheme `http+unix` has for its host; empty for any other.
+  std::string unix_path() const {
+    return scheme() == detail::unix_scheme ? detail::unescaped(host()) : std::string();
+  }
   /// The port written in the URL or, without one, the scheme's; 0 if neither is known.
   std::uint16_t port() const noexcept { return port_; }
   /// `host[:port]` as the Host field carries it: with brackets, without a default port or userinfo.
@@ -291,8 +313,9 @@ class Url {
     const auto bracket = authority.starts_with('[') ? authority.find(']') : 0;
     parts.host = authority.substr(0, authority.find(':', bracket));
     parts.port_text = authority.substr(parts.host.size());
-    if (const auto problem = detail::host_problem(parts.host); !problem.empty())
-      return shown("the host", parts.host).append(" ").append(problem);
+    const bool is_unix = detail::iequals(parts.scheme, detail::unix_scheme);
+    const auto problem = is_unix ? unix_problem(parts) : detail::host_problem(parts.host);
+    if (!problem.empty()) return shown("the host", parts.host).append(" ").append(problem);
 
     const auto standard = detail::default_port(parts.scheme);
     parts.port = standard;
@@ -306,13 +329,25 @@ class Url {
     return {};
   }
 
+  // What is wrong with a host that is the path of a Unix socket.
+  static std::string_view unix_problem(const Parts& parts) {
+    if (parts.has_userinfo || !parts.port_text.empty())
+      return "is a Unix socket, which has neither userinfo nor a port";
+    for (std::size_t i = 0; i < parts.host.size(); ++i)
+      if (parts.host[i] != '%' ? !detail::is_host_char(parts.host[i])
+                               : !detail::is_plain_at(parts.host, i))
+        return "is not percent-encoded: %2Frun%2Fapp.sock, say";
+    return detail::unix_path_problem(detail::unescaped(parts.host));
+  }
+
   static bool is_normal(const Parts& parts) noexcept {
     const auto is_upper = [](char c) { return c != detail::to_lower(c); };
     return !parts.has_userinfo && parts.port_text == parts.normal_port && !parts.path.empty() &&
            detail::is_plain(parts.path) && detail::is_plain(parts.rest) &&
            !detail::has_dot_segment(parts.path) &&
            std::none_of(parts.scheme.begin(), parts.scheme.end(), is_upper) &&
-           std::none_of(parts.host.begin(), parts.host.end(), is_upper);
+           (parts.scheme == detail::unix_scheme ||
+            std::none_of(parts.host.begin(), parts.host.end(), is_upper));
   }
 
   static std::string assemble(const Parts& parts) {
@@ -320,7 +355,10 @@ class Url {
     out.reserve(parts.scheme.size() + 3 + parts.host.size() + parts.normal_port.size() + 1 +
                 parts.path.size() + parts.rest.size());
     out.append(parts.scheme).append("://").append(parts.host);
-    std::transform(out.begin(), out.end(), out.begin(), detail::to_lower);
+    const bool is_unix = detail::iequals(parts.scheme, detail::unix_scheme);
+    const auto lower = is_unix ? parts.scheme.size() : out.size();  // A path's case matters.
+    std::transform(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(lower), out.begin(),
+                   detail::to_lower);
     out += parts.normal_port;
     detail::append_path(out, parts.path);
     detail::append_plain(out, parts.rest);

@@ -95,7 +95,7 @@ struct Trial {
     ferry::ClientOptions options;
     // The first connection is faulty, those behind it are not.
     options.connector = std::make_shared<test::WrappingConnector>(
-        std::make_shared<ferry::detail::TcpConnector>(),
+        std::make_shared<ferry::detail::TcpConnector>(ferry::TcpOptions()),
         [first = fault](std::unique_ptr<ferry::Stream> stream) mutable {
           if (first)
             stream =

@@ -508,3 +508,17 @@ TEST_CASE("[42] [46] whatever bytes come, what is accepted is clean and reads ba
   }
   CHECK(accepted > 10000);
 }
+
+TEST_CASE("Unix sockets as hosts") {
+  const auto socket = url("HTTP+unix://%2Frun%2FApp.sock/a/../b?q");
+  CHECK(socket.str() == "http+unix://%2Frun%2FApp.sock/b?q");
+  CHECK(socket.unix_path() == "/run/App.sock");
+  CHECK(socket.target() == "/b?q");
+  CHECK(socket.resolve("/c").value().unix_path() == "/run/App.sock");
+  CHECK(url("http+unix://%40name").unix_path() == "@name");
+  CHECK(url("http://example.com").unix_path().empty());
+  for (const char* bad : {"http+unix:///run/app.sock", "http+unix://run", "http+unix://%2F",
+                          "http+unix://%2Frun%00x", "http+unix://%2Frun:80/",
+                          "http+unix://u@%2Frun/", "http+unix://%2Fr%zz", "http+unix://%2F%2"})
+    CHECK_MESSAGE(refusal(Url::parse(bad)).find("host") != std::string::npos, bad);
+}

@@ -12,6 +12,7 @@
 #include <asio/io_context.hpp>
 #include <asio/io_context_strand.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
 #include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
@@ -55,8 +56,9 @@ inline std::optional<asio::io_context::executor_type> io_context_executor(
 }
 
 /// `connect(2)` on a non-blocking socket, without the system calls that Asio's own makes around it.
-inline void native_connect(asio::ip::tcp::socket& socket, const asio::ip::tcp::endpoint& remote,
-                           std::error_code& error) {
+template <class Socket>
+void native_connect(Socket& socket, const typename Socket::endpoint_type& remote,
+                    std::error_code& error) {
   asio::detail::socket_ops::connect(socket.native_handle(), remote.data(), remote.size(), error);
 }
 

@@ -74,7 +74,8 @@ inline void encode_head(const RequestHead& head, std::string& out) {
   // Host comes first, as RFC 9110 7.2 asks.
   const auto own_host = head.headers.get("Host");
   const auto host = own_host ? own_host : head.defaults.get("Host");
-  field("Host", host.value_or(head.url.authority()));
+  const bool is_unix = head.url.scheme() == unix_scheme;
+  field("Host", host.value_or(is_unix ? "localhost" : head.url.authority()));
   if (!head.user_agent.empty() && !given("User-Agent")) field("User-Agent", head.user_agent);
   if (!given("Accept")) field("Accept", "*/*");
   for (const auto [name, value] : head.defaults)

@@ -91,4 +91,15 @@ constexpr std::string_view host_problem(std::string_view host) noexcept {
   return {};
 }
 
+/// What is wrong with the name of a Unix socket, to be read after it; empty if nothing is.
+constexpr std::string_view unix_path_problem(std::string_view path) noexcept {
+  constexpr std::size_t longest = 107;  // Of what `sockaddr_un` has room for.
+  if (!path.starts_with('/') && !path.starts_with('@'))
+    return "is neither an absolute path nor @ and an abstract name";
+  if (path.size() == 1) return "names nothing";
+  if (path.size() > longest) return "is longer than 107 bytes";
+  if (path.find('\0') != std::string_view::npos) return "has a zero byte";
+  return {};
+}
+
 }  // namespace ferry::detail

@@ -11,7 +11,7 @@
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_connection.hpp>
 #include <ferry/detail/pool_state.hpp>
-#include <ferry/detail/tcp_connector.hpp>
+#include <ferry/detail/socket_connector.hpp>
 #include <ferry/detail/wakeup.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
@@ -100,7 +100,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
         options_(std::move(options)),
         deadlines_(std::make_shared<Deadlines>(executor_)),
         state_(options_.limits) {
-    if (!options_.connector) options_.connector = std::make_shared<TcpConnector>(options_.tcp);
+    if (!options_.connector) options_.connector = std::make_shared<SocketConnector>(options_.tcp);
   }
 
   const asio::any_io_executor& executor() const noexcept { return executor_; }
@@ -409,6 +409,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       PoolWaiter& made = *ticket_.waiter;
       made.target.host = url.host();
       made.target.port = url.port();
+      made.target.unix_path =
+          pool.options_.unix_socket.empty() ? url.unix_path() : pool.options_.unix_socket;
       made.target.secure = url.scheme() == "https";
       made.target.resolve_limit = timeouts.resolve;
       made.target.connect_limit = timeouts.connect;

@@ -63,7 +63,7 @@ inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Reque
                  std::string(url->origin()) +
                      " needs options.tls = ferry::tls::context(), of ferry/tls.hpp");
   }
-  if (!secure && url->scheme() != "http")
+  if (!secure && url->scheme() != "http" && url->scheme() != unix_scheme)
     return Error(Errc::unsupported_scheme, in_quotes(url->scheme()) +
                                                " is neither http nor https (" +
                                                std::string(url->origin()) + ")");

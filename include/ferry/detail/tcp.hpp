@@ -1,11 +1,9 @@
 #pragma once
 
-#include <mutex>
+#include <string>
 
-#include <ferry/detail/asio.hpp>
-#include <ferry/detail/wait_ready.hpp>
+#include <ferry/detail/socket_stream.hpp>
 #include <ferry/options.hpp>
-#include <ferry/stream.hpp>
 
 namespace ferry::detail {
 
@@ -16,21 +14,15 @@ inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
 }
 
 /// A TCP connection.
-class TcpStream final : public Stream {
+class TcpStream final : public SocketStream<asio::ip::tcp> {
  public:
-  explicit TcpStream(const asio::any_io_executor& executor) : socket_(executor) {}
-  ~TcpStream() { close(); }
+  using SocketStream::SocketStream;
 
   /// Opens the socket and starts to connect. @return true if that has ended, well or with an error.
   bool start_connect(const asio::ip::tcp::endpoint& remote, const TcpOptions& options,
                      std::error_code& error) {
     remote_ = remote;
-    {
-      const std::lock_guard lock(mutex_);
-      if (socket_.open(remote.protocol(), error)) return true;
-      open_ = true;
-    }
-    if (socket_.non_blocking(true, error)) return true;
+    if (!open(remote.protocol(), error)) return true;
     std::error_code ignored;
     if (options.no_delay) socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     if (!set(options, error)) return true;
@@ -56,61 +48,6 @@ class TcpStream final : public Stream {
     if (error != asio::error::not_connected) return true;
     error.clear();
     return false;
-  }
-
-  asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
-                                         std::error_code& error) override {
-    auto token = asio::redirect_error(asio::use_awaitable, error);
-    return socket_.async_read_some(buffer, token);
-  }
-  asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
-                                          std::error_code& error) override {
-    auto token = asio::redirect_error(asio::use_awaitable, error);
-    return socket_.async_write_some(buffers, token);
-  }
-  /// It only waits, for whichever comes first: then the caller tries again.
-  asio::awaitable<std::size_t> write_some_or_wait_readable(std::span<const asio::const_buffer>,
-                                                           std::error_code& error) override {
-    co_await wait_ready(socket_, error);
-    co_return 0;
-  }
-  std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
-    return socket_.read_some(buffer, error);
-  }
-  std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
-                             std::error_code& error) noexcept override {
-    return socket_.write_some(buffers, error);
-  }
-
-  Look look() noexcept override {
-    char byte;
-    std::error_code error;
-    socket_.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
-    if (error == asio::error::would_block) return Look::quiet;
-    return error ? Look::closed : Look::surplus;
-  }
-
-  void close() noexcept override {
-    const std::lock_guard lock(mutex_);
-    open_ = false;
-    std::error_code ignored;
-    socket_.close(ignored);
-  }
-
-  /// Ends both directions without touching the descriptor's life: whoever is reading or writing
-  /// finds an end of stream. The lock keeps the descriptor from being closed, and reused, in
-  /// between.
-  void abort() noexcept override {
-    const std::lock_guard lock(mutex_);
-    if (!open_) return;
-    open_ = false;
-    std::error_code ignored;
-    socket_.shutdown(asio::socket_base::shutdown_both, ignored);
-  }
-
-  bool is_open() const noexcept override {
-    const std::lock_guard lock(mutex_);
-    return open_;
   }
 
   std::string local_endpoint() const override {
@@ -143,10 +80,7 @@ class TcpStream final : public Stream {
     return pending;
   }
 
-  asio::ip::tcp::socket socket_;
   asio::ip::tcp::endpoint remote_;
-  mutable std::mutex mutex_;
-  bool open_ = false;
 };
 
 }  // namespace ferry::detail

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <utility>
+
+#include <ferry/detail/tcp_connector.hpp>
+#include <ferry/detail/unix_connector.hpp>
+
+namespace ferry::detail {
+
+/// Opens what the system has sockets for: Unix sockets where one is named, TCP otherwise.
+class SocketConnector final : public Connector {
+ public:
+  explicit SocketConnector(TcpOptions options) : tcp_(std::move(options)) {}
+
+  asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
+    if (context.unix_path().empty()) return tcp_.connect(context);
+    return unix_.connect(context);
+  }
+
+ private:
+  TcpConnector tcp_;
+  UnixConnector unix_;
+};
+
+}  // namespace ferry::detail

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <mutex>
+
+#include <ferry/detail/asio.hpp>
+#include <ferry/detail/wait_ready.hpp>
+#include <ferry/stream.hpp>
+
+namespace ferry::detail {
+
+/// The bytes of a socket, of whichever kind; how it is connected is for those who derive from it.
+template <class Protocol>
+class SocketStream : public Stream {
+ public:
+  explicit SocketStream(const asio::any_io_executor& executor) : socket_(executor) {}
+  ~SocketStream() { SocketStream::close(); }
+
+  asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
+                                         std::error_code& error) override {
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    return socket_.async_read_some(buffer, token);
+  }
+  asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
+                                          std::error_code& error) override {
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    return socket_.async_write_some(buffers, token);
+  }
+  /// It only waits, for whichever comes first: then the caller tries again.
+  asio::awaitable<std::size_t> write_some_or_wait_readable(std::span<const asio::const_buffer>,
+                                                           std::error_code& error) override {
+    co_await wait_ready(socket_, error);
+    co_return 0;
+  }
+  std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
+    return socket_.read_some(buffer, error);
+  }
+  std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
+                             std::error_code& error) noexcept override {
+    return socket_.write_some(buffers, error);
+  }
+
+  Look look() noexcept override {
+    char byte;
+    std::error_code error;
+    socket_.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
+    if (error == asio::error::would_block) return Look::quiet;
+    return error ? Look::closed : Look::surplus;
+  }
+
+  void close() noexcept override {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
+    std::error_code ignored;
+    socket_.close(ignored);
+  }
+
+  /// Ends both directions without touching the descriptor's life: whoever is reading or writing
+  /// finds an end of stream. The lock keeps the descriptor from being closed, and reused, in
+  /// between.
+  void abort() noexcept override {
+    const std::lock_guard lock(mutex_);
+    if (!open_) return;
+    open_ = false;
+    std::error_code ignored;
+    socket_.shutdown(asio::socket_base::shutdown_both, ignored);
+  }
+
+  bool is_open() const noexcept override {
+    const std::lock_guard lock(mutex_);
+    return open_;
+  }
+
+ protected:
+  /// Opens the socket, which is non-blocking then.
+  bool open(const Protocol& protocol, std::error_code& error) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (socket_.open(protocol, error)) return false;
+      open_ = true;
+    }
+    return !socket_.non_blocking(true, error);
+  }
+
+  typename Protocol::socket socket_;
+
+ private:
+  mutable std::mutex mutex_;
+  bool open_ = false;
+};
+
+}  // namespace ferry::detail
