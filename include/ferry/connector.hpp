@@ -38,6 +38,15 @@ class DialContext {
   DialContext(detail::Watch& watch, detail::DialTarget target)
       : target_(std::move(target)), watch_(watch) {}
 
+  /// The same dial's way to somewhere else.
+  DialContext to(std::string host, std::uint16_t port, bool secure) const {
+    detail::DialTarget target = target_;
+    target.host = std::move(host);
+    target.port = port;
+    target.secure = secure;
+    return DialContext(watch_, std::move(target));
+  }
+
   /// A name or a numeric address, no brackets.
   const std::string& host() const noexcept { return target_.host; }
   std::uint16_t port() const noexcept { return target_.port; }

@@ -33,11 +33,15 @@ enum class Errc {
   connect_failed,  ///< No address could be connected to, for another reason; see `Error::cause`.
   certificate_rejected,  ///< The server's certificate is not to be trusted; the message says why.
   tls_failed,            ///< The TLS handshake failed for another reason.
+  proxy_authentication_required,  ///< The proxy wants a user and a password, or others.
+  proxy_refused,                  ///< The proxy would not, or could not, connect to the origin.
+  proxy_failed,                   ///< The proxy does not do what a proxy does.
 
   // A time limit passed; one cause per phase.
   pool_timeout,        ///< While waiting for a free connection.
   resolve_timeout,     ///< While looking up the host's name.
   connect_timeout,     ///< While connecting.
+  proxy_timeout,       ///< While going through the proxy (`Timeouts::connect`).
   tls_timeout,         ///< While in the TLS handshake.
   write_timeout,       ///< While sending: no byte was taken for this long.
   first_byte_timeout,  ///< While waiting for the response's first byte.
@@ -71,7 +75,7 @@ enum class Condition {
 };
 
 /// Where in its life a request was when it failed.
-enum class Phase { prepare, pool, resolve, connect, tls, write, first_byte, read };
+enum class Phase { prepare, pool, resolve, connect, proxy, tls, write, first_byte, read };
 
 /// The phase's name, as it stands in messages.
 constexpr std::string_view to_string(Phase phase) noexcept {
@@ -80,6 +84,7 @@ constexpr std::string_view to_string(Phase phase) noexcept {
     case Phase::pool: return "waiting for a connection";
     case Phase::resolve: return "resolving";
     case Phase::connect: return "connecting";
+    case Phase::proxy: return "going through the proxy";
     case Phase::tls: return "securing the connection";
     case Phase::write: return "sending";
     case Phase::first_byte: return "waiting for the response";
@@ -104,9 +109,13 @@ constexpr const char* message_of(Errc code) noexcept {
     case Errc::connect_failed: return "could not connect";
     case Errc::certificate_rejected: return "the server's certificate was rejected";
     case Errc::tls_failed: return "the TLS handshake failed";
+    case Errc::proxy_authentication_required: return "the proxy wants authentication";
+    case Errc::proxy_refused: return "the proxy refused";
+    case Errc::proxy_failed: return "the proxy failed";
     case Errc::pool_timeout: return "no connection became free in time";
     case Errc::resolve_timeout: return "the name lookup took too long";
     case Errc::connect_timeout: return "connecting took too long";
+    case Errc::proxy_timeout: return "the proxy took too long";
     case Errc::tls_timeout: return "the TLS handshake took too long";
     case Errc::write_timeout: return "sending stalled";
     case Errc::first_byte_timeout: return "the response did not begin in time";
@@ -171,10 +180,14 @@ class ConditionCategory final : public std::error_category {
       case Errc::connect_failed:
       case Errc::certificate_rejected:
       case Errc::tls_failed:
+      case Errc::proxy_authentication_required:
+      case Errc::proxy_refused:
+      case Errc::proxy_failed:
       case Errc::connection_lost: return is(condition, Condition::connection_failed);
       case Errc::pool_timeout:
       case Errc::resolve_timeout:
       case Errc::connect_timeout:
+      case Errc::proxy_timeout:
       case Errc::tls_timeout:
       case Errc::write_timeout:
       case Errc::first_byte_timeout:

@@ -4,9 +4,11 @@
 /// Everything that can be set: `Timeouts`, `Limits`, and the options of a client, a pool and one
 /// call.
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -38,9 +40,10 @@ inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 struct Timeouts {
   Duration pool = no_timeout;                   ///< Waiting for a place in the pool.
   Duration resolve = std::chrono::seconds(10);  ///< Looking up the host's name.
-  Duration connect = std::chrono::seconds(10);  ///< Connecting, over all addresses together.
-  Duration tls = std::chrono::seconds(10);      ///< The TLS handshake.
-  Duration write = std::chrono::seconds(30);    ///< Sending, without a byte being taken.
+  Duration connect = std::chrono::seconds(
+      10);  ///< Connecting, over all addresses; and the same for a proxy's part.
+  Duration tls = std::chrono::seconds(10);    ///< The TLS handshake.
+  Duration write = std::chrono::seconds(30);  ///< Sending, without a byte being taken.
   Duration first_byte =
       std::chrono::seconds(30);  ///< From the request's end to the response's first byte.
   Duration read = std::chrono::seconds(30);  ///< Receiving, without a byte coming.
@@ -134,6 +137,54 @@ class TcpOptions {
 };
 static_assert(detail::co_await_safe<TcpOptions>);
 
+/// Through which proxies requests go. Set its members on a named variable.
+///
+/// A proxy is `http://host:port`, `https://` (over TLS), `socks5://` (names are looked up here) or
+/// `socks5h://` (by the proxy), with `user:password@` if it wants them. `https://` origins are
+/// reached through a tunnel, of which the proxy sees host and port alone.
+class ProxyOptions {
+ public:
+  ProxyOptions() {}
+  /// One proxy for all.
+  explicit ProxyOptions(const std::string& all) : http(all), https(all) {}
+  /// What `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say, lower-case ones first.
+  ///
+  /// `HTTP_PROXY` is not looked at where `REQUEST_METHOD` is set: in a CGI program a request's
+  /// field `Proxy` would set it.
+  static ProxyOptions from_environment();
+
+  std::string http;   ///< For `http://` URLs; empty: none.
+  std::string https;  ///< For `https://` URLs; empty: none.
+  /// Hosts that are reached without a proxy, each in the words of `no_proxy`: a name, which also
+  /// means all names below it; an address; a network (`10.0.0.0/8`, `fd00::/8`); `*`. A name or an
+  /// address may have a port.
+  std::vector<std::string> bypass;
+
+  friend bool operator==(const ProxyOptions&, const ProxyOptions&) = default;
+};
+static_assert(detail::co_await_safe<ProxyOptions>);
+
+inline ProxyOptions ProxyOptions::from_environment() {
+  const auto get = [](const char* lower, const char* upper) {
+    const char* value = std::getenv(lower);
+    if ((!value || !*value) && upper) value = std::getenv(upper);
+    return std::string(value ? value : "");
+  };
+  ProxyOptions options;
+  options.http = get("http_proxy", std::getenv("REQUEST_METHOD") ? nullptr : "HTTP_PROXY");
+  options.https = get("https_proxy", "HTTPS_PROXY");
+  const std::string all = get("all_proxy", "ALL_PROXY");
+  if (options.http.empty()) options.http = all;
+  if (options.https.empty()) options.https = all;
+  const std::string bypass = get("no_proxy", "NO_PROXY");
+  for (std::size_t begin = 0; begin < bypass.size();) {
+    const auto end = std::min(bypass.find(',', begin), bypass.size());
+    options.bypass.push_back(bypass.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return options;
+}
+
 /// How connections are opened: what `PoolOptions` and `ClientOptions` have in common. It belongs to
 /// the pool.
 class ConnectOptions {
@@ -141,6 +192,7 @@ class ConnectOptions {
   ConnectOptions() {}
 
   TcpOptions tcp;
+  ProxyOptions proxy;
   /// Connect to this Unix socket, whichever host a URL names; `@name` is an abstract one (Linux). A
   /// URL can also name one by itself: `http+unix://%2Frun%2Fapp.sock/path`.
   std::string unix_socket;

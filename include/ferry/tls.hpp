@@ -4,16 +4,18 @@
 /// HTTPS: `options.tls = ferry::tls::context()`. The only public header that includes OpenSSL,
 /// which then has to be linked (`ssl` and `crypto`).
 
+#include <fcntl.h>
 #include <fstream>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -88,7 +90,7 @@ class Options {
   /// handshake's work.
   bool resume_sessions = true;
   /// The secrets of each connection are appended to this file, for Wireshark (`SSLKEYLOGFILE`).
-  /// Whoever reads it reads everything.
+  /// Whoever reads it reads everything; it is made for its owner's eyes.
   std::string keylog_file;
   /// Accept whatever certificate a server shows: anybody on the way can then read and change
   /// everything. The log says so for each connection.
@@ -110,6 +112,8 @@ class OpenSslContext final : public TlsContext,
     SSL_CTX* const native = context_.native_handle();
     SSL_CTX_set_min_proto_version(native, static_cast<int>(options_.min_version));
     SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_mode(native,
+                     SSL_MODE_RELEASE_BUFFERS);  // A kept connection idles most of the time.
     SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     if (options_.resume_sessions) SSL_CTX_sess_set_new_cb(native, on_session);
     constexpr unsigned char http_1_1[] = "\x08http/1.1";
@@ -117,8 +121,9 @@ class OpenSslContext final : public TlsContext,
     set_verification();
     set_certificate();
     if (!options_.keylog_file.empty()) {
-      keylog_.open(options_.keylog_file, std::ios::app);
-      if (!keylog_) refuse("keylog_file", "cannot write " + in_quotes(options_.keylog_file));
+      keylog_.fd = ::open(options_.keylog_file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
+                          S_IRUSR | S_IWUSR);
+      if (keylog_.fd < 0) refuse("keylog_file", "cannot write " + in_quotes(options_.keylog_file));
       SSL_CTX_set_keylog_callback(native, on_key);
     }
     if (options_.configure) options_.configure(context_);
@@ -133,7 +138,10 @@ class OpenSslContext final : public TlsContext,
     peer->host = context.host();
     if (peer->host.ends_with('.')) peer->host.pop_back();  // No certificate has the root's dot.
     peer->key = peer->host + ":" + std::to_string(context.port());
-    auto stream = std::make_unique<TlsStream>(std::move(below), open(*peer), peer);
+    auto ssl = open(*peer);
+    if (!ssl)
+      co_return Secured(Error(Errc::tls_failed, "OpenSSL cannot prepare for " + peer->host));
+    auto stream = std::make_unique<TlsStream>(std::move(below), std::move(ssl), peer);
     std::error_code error;
     {
       const LeavePhase leave{context};
@@ -184,10 +192,12 @@ class OpenSslContext final : public TlsContext,
     SSL_CTX_set_verify(context_.native_handle(), SSL_VERIFY_PEER, on_verify);
     if (!options_.system_roots && options_.roots.empty())
       refuse("system_roots", "is off, and there are no others: no server could be trusted");
-    if (options_.system_roots) context_.set_default_verify_paths();
+    std::error_code error;
+    if (options_.system_roots) context_.set_default_verify_paths(error);
+    if (error) refuse("system_roots", error.message());
     for (const tls::Pem& pem : options_.roots) {
-      use("roots", pem, [this](const auto& text, std::error_code& error) {
-        context_.add_certificate_authority(text, error);
+      use("roots", pem, [this](const auto& text, std::error_code& why) {
+        context_.add_certificate_authority(text, why);
       });
     }
   }
@@ -211,7 +221,7 @@ class OpenSslContext final : public TlsContext,
 
   std::unique_ptr<SSL, OpenSslFree> open(Peer& peer) const {
     std::unique_ptr<SSL, OpenSslFree> ssl(SSL_new(context_.native_handle()));
-    if (!ssl || !SSL_set_ex_data(ssl.get(), peer_index(), &peer)) throw std::bad_alloc();
+    if (!ssl || !SSL_set_ex_data(ssl.get(), peer_index(), &peer)) return nullptr;
     SSL_set_connect_state(ssl.get());
     std::error_code not_numeric;
     asio::ip::make_address(peer.host, not_numeric);
@@ -222,7 +232,7 @@ class OpenSslContext final : public TlsContext,
     const bool set = not_numeric ? X509_VERIFY_PARAM_set1_host(param, peer.host.c_str(), 0) &&
                                        SSL_set_tlsext_host_name(ssl.get(), peer.host.c_str())
                                  : X509_VERIFY_PARAM_set1_ip_asc(param, peer.host.c_str());
-    if (!set) throw std::bad_alloc();
+    if (!set) return nullptr;
     if (const auto session = options_.resume_sessions ? sessions_.take(peer.key) : nullptr)
       SSL_set_session(ssl.get(), session.get());
     return ssl;
@@ -239,7 +249,9 @@ class OpenSslContext final : public TlsContext,
     if (const X509Ptr certificate{SSL_get_peer_certificate(ssl)})
       info.subject = subject_of(*certificate);
     info.resumed = SSL_session_reused(ssl) == 1;
-    info.verified = !options_.danger_accept_any_certificate;
+    // Asked of OpenSSL: `configure` may have had another opinion.
+    info.verified = (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0 &&
+                    SSL_get_verify_result(ssl) == X509_V_OK;
     return info;
   }
 
@@ -253,7 +265,11 @@ class OpenSslContext final : public TlsContext,
   }
 
   static Error failure(std::error_code error, const Peer& peer) {
-    if (peer.problem != X509_V_OK) {
+    const auto code = static_cast<unsigned long>(error.value());
+    const bool is_ssl =
+        error.category() == asio::error::get_ssl_category() && ERR_GET_LIB(code) == ERR_LIB_SSL;
+    const int reason = is_ssl ? ERR_GET_REASON(code) : 0;
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
       return Error(Errc::certificate_rejected,
                    std::string(X509_verify_cert_error_string(peer.problem)) + ", for " + peer.host +
                        "; " + peer.certificate);
@@ -261,11 +277,9 @@ class OpenSslContext final : public TlsContext,
     std::string what;
     if (error == asio::ssl::error::stream_truncated) {
       what = "the server ended the connection";
-    } else if (error.category() == asio::error::get_ssl_category()) {
-      const int reason = ERR_GET_REASON(static_cast<unsigned long>(error.value()));
-      if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
-          reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_RECORD_TOO_SMALL)
-        what = "what the server answers is no TLS: is this a port for http?";
+    } else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
+               reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_RECORD_TOO_SMALL) {
+      what = "what the server answers is no TLS: is this a port for http?";
     }
     return Error(Errc::tls_failed, std::move(what), error);
   }
@@ -304,16 +318,24 @@ class OpenSslContext final : public TlsContext,
   }
 
   static void on_key(const SSL* ssl, const char* line) noexcept {
-    const OpenSslContext& self = *peer_of(ssl).context;
-    const std::lock_guard lock(self.keylog_mutex_);
-    self.keylog_ << line << '\n' << std::flush;
+    try {
+      const std::string text = std::string(line) + '\n';  // In one piece: others may write as well.
+      if (::write(peer_of(ssl).context->keylog_.fd, text.data(), text.size()) < 0) return;
+    } catch (const std::bad_alloc&) {
+    }
   }
+
+  struct Descriptor {
+    int fd = -1;
+    ~Descriptor() {
+      if (fd >= 0) ::close(fd);
+    }
+  };
 
   const tls::Options options_;
   mutable asio::ssl::context context_;
   mutable TlsSessions sessions_;
-  mutable std::mutex keylog_mutex_;
-  mutable std::ofstream keylog_;
+  Descriptor keylog_;
 };
 
 }  // namespace ferry::detail

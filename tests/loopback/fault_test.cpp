@@ -5,7 +5,7 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
-#include <ferry/detail/tcp_connector.hpp>
+#include <ferry/detail/socket_connector.hpp>
 
 #include "support/forwarding_stream.hpp"
 #include "support/hostile_server.hpp"
@@ -95,7 +95,8 @@ struct Trial {
     ferry::ClientOptions options;
     // The first connection is faulty, those behind it are not.
     options.connector = std::make_shared<test::WrappingConnector>(
-        std::make_shared<ferry::detail::TcpConnector>(ferry::TcpOptions()),
+        std::make_shared<ferry::detail::SocketConnector>(
+            ferry::TcpOptions(), std::make_shared<ferry::detail::DnsCache>(ferry::TcpOptions())),
         [first = fault](std::unique_ptr<ferry::Stream> stream) mutable {
           if (first)
             stream =

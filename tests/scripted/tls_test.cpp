@@ -368,7 +368,7 @@ TEST_CASE("a peer that does not speak TLS") {
   const auto error_with = [](std::string bytes, Script::End end) {
     auto plain = script({std::move(bytes)}, end);
     auto options = trusting();
-    options.timeouts.tls = 1ms;
+    if (end == Script::End::silence) options.timeouts.tls = 1ms;
     test::Scripted s(plain, options);
     const auto result = s.send(Request::get("https://ferry.test/"));
     REQUIRE_FALSE(result);
@@ -482,6 +482,132 @@ TEST_CASE("[35] over TLS a final answer ends the sending, too") {
   t.check_nothing_kept();
 }
 
+TEST_CASE(
+    "[35] TLS that fails amid an upload has failed: for what is written and read later, too") {
+  const auto context = server_context();
+  SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
+  auto one = script({});
+  one->writes_block = true;
+  Secured t(one, trusting(), context);
+  one->respond = [peer = t.peers[0], respond = one->respond](Script& s) {
+    respond(s);
+    if (SSL_is_init_finished(peer->native_handle())) s.readable += "garbage, not a record";
+  };
+  const std::string large(1'000'000, 'x');
+  const auto result = t.s.send(Request::post("https://ferry.test/", ferry::Body(large)));
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code() == Errc::connection_lost);
+  CHECK(std::string(result.error().what()).find("wrong version number") != std::string::npos);
+  t.check_nothing_kept();
+}
+
+TEST_CASE("[29] thousands of key updates on an idle connection, and data behind them") {
+  auto one = script({ok("one")});
+  Secured t({one, script({ok("new")})});
+  CHECK(t.get()->body() == "one");
+  SSL* const ssl = t.peers[0]->native_handle();
+  for (const bool writable : {true, false}) {
+    for (int i = 0; i < 2600; ++i) {
+      SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);
+      SSL_do_handshake(ssl);
+    }
+    one->writes_block = !writable;
+    t.peers[0]->push(*one, "");
+    if (writable) CHECK(one->readable.size() > 64 * 1024);
+  }
+  t.peers[0]->push(*one, std::string(100'000, 'x'));
+  CHECK(t.get()->body() == "new");
+}
+
+TEST_CASE("a client's certificates may be many") {
+  auto tls = trusting_tls();
+  tls.certificate = Pem::file(certificates::client);
+  tls.private_key = Pem::file(certificates::client_key);
+  tls.configure = [](asio::ssl::context& context) {
+    std::FILE* file = std::fopen(certificates::ca, "r");
+    const ferry::detail::X509Ptr ca(PEM_read_X509(file, nullptr, nullptr, nullptr));
+    std::fclose(file);
+    for (int i = 0; i < 200; ++i) {
+      X509_up_ref(ca.get());
+      SSL_CTX_add_extra_chain_cert(context.native_handle(), ca.get());
+    }
+  };
+  const auto context = server_context();
+  SSL_CTX_load_verify_locations(context.get(), certificates::ca, nullptr);
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  Secured t(script({ok("welcome")}), trusting(tls), context);
+  const auto response = t.get();
+  REQUIRE(response);
+  CHECK(response->body() == "welcome");
+  CHECK(t.s.scripts[0]->written.size() > 70'000);
+}
+
+TEST_CASE("what `configure` may do: small records, no verification, a handshake that it stops") {
+  auto tls = trusting_tls();
+  tls.configure = [](asio::ssl::context& context) {
+    SSL_CTX_set_max_send_fragment(context.native_handle(), 512);
+  };
+  Secured small(script({ok("one")}), trusting(tls));
+  const std::string large(200'000, 'b');
+  CHECK(small.s.send(Request::post("https://ferry.test/", ferry::Body(large)))->body() == "one");
+  CHECK(small.peers[0]->received.ends_with(large));
+
+  tls.configure = [](asio::ssl::context& context) {
+    context.set_verify_mode(asio::ssl::verify_none);
+  };
+  Secured any(script({ok("one")}), trusting(tls),
+              server_context(certificates::self_signed, certificates::self_signed_key));
+  CHECK_FALSE(any.get("https://nobody.test/")->connection().tls()->verified);
+
+  tls.configure = [](asio::ssl::context& context) {
+    SSL_CTX_set_client_cert_cb(context.native_handle(),
+                               [](SSL*, X509**, EVP_PKEY**) { return -1; });
+  };
+  const auto context = server_context();
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  Secured stopped(script({ok("one")}), trusting(tls), context);
+  CHECK(code_of(stopped.get()) == Errc::tls_failed);
+}
+
+TEST_CASE("[31] a write that fails once, over TLS: what was kept back is not sent by a later one") {
+  for (int n = 1; n <= 8; ++n) {
+    CAPTURE(n);
+    auto one = script({ok("one")});
+    Secured t({one, script({ok("again")})});
+    REQUIRE(t.get());
+    one->write_size = 100;
+    one->fail_at = one->operations + n;
+    one->failure_lasts = false;
+    one->failure = std::error_code(ENOBUFS, std::generic_category());
+    one->respond = [peer = t.peers[0]](Script& s) {  // It takes the request in, and dies.
+      peer->receive(s);
+      s.end = Script::End::eof;
+    };
+    const std::string body(300, 'b');
+    const auto result = t.s.send(Request::post("https://ferry.test/", ferry::Body(body)));
+    t.peers[0]->receive(*one);
+    const bool seen = t.peers[0]->received.find("POST") != std::string::npos;
+    const bool seen_again = t.peers[1]->received.find("POST") != std::string::npos;
+    CHECK_FALSE((seen && seen_again));
+    CHECK(result.has_value() == seen_again);
+  }
+}
+
+TEST_CASE("[57] an upload over TLS tells of its progress as the bytes go") {
+  for (int n = 10; n < 100; n += 10) {
+    CAPTURE(n);
+    auto one = script({});
+    Secured t(one);
+    one->write_size = 4000;
+    one->fail_at = n;
+    const std::string body(500'000, 'b');
+    const auto result = t.s.send(Request::post("https://ferry.test/", ferry::Body(body)));
+    REQUIRE_FALSE(result);
+    CHECK(result.error().bytes_sent() <= one->written.size());
+    CHECK(result.error().bytes_sent() + 5000 >= one->written.size());
+  }
+}
+
 namespace {
 
 struct Scenario {
@@ -565,6 +691,7 @@ TEST_CASE("[31] [33] over TLS every operation fails once, those of the handshake
               (scenario.post && trial.t.peers[0]->received.find("POST") != std::string::npos));
         } else {
           const auto& error = result.error();
+          CHECK(error.bytes_sent() <= trial.first->written.size());
           in_handshake |= error.phase() == ferry::Phase::tls;
           if (error.phase() == ferry::Phase::tls)
             CHECK(error.code() == Errc::tls_failed);

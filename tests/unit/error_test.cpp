@@ -28,9 +28,9 @@ TEST_CASE("every Errc has a message of its own and at most one family") {
 }
 
 TEST_CASE("[60] timeouts of every phase match Condition::timeout") {
-  for (const auto code :
-       {Errc::pool_timeout, Errc::resolve_timeout, Errc::connect_timeout, Errc::tls_timeout,
-        Errc::write_timeout, Errc::first_byte_timeout, Errc::read_timeout, Errc::total_timeout})
+  for (const auto code : {Errc::pool_timeout, Errc::resolve_timeout, Errc::connect_timeout,
+                          Errc::proxy_timeout, Errc::tls_timeout, Errc::write_timeout,
+                          Errc::first_byte_timeout, Errc::read_timeout, Errc::total_timeout})
     CHECK(Error(code).code() == Condition::timeout);
   CHECK(Error(Errc::cancelled).code() != Condition::timeout);
 }

@@ -32,6 +32,8 @@ std::string printed(Print print) {
   std::string text(data, size > 0 ? static_cast<std::size_t>(size) : 0);
   for (char& c : text)
     if (c < 0x20 || c > 0x7E) c = '?';
+  constexpr std::size_t longest = 200;
+  if (text.size() > longest) text.replace(longest, text.npos, "...");
   return text;
 }
 

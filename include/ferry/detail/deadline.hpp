@@ -238,6 +238,7 @@ class Watch {
     switch (phase()) {
       case Phase::pool: return Error(Errc::pool_timeout, after_limit());
       case Phase::resolve: return Error(Errc::resolve_timeout, after_limit());
+      case Phase::proxy: return Error(Errc::proxy_timeout, after_limit());
       case Phase::connect: return Error(Errc::connect_timeout, after_limit());
       case Phase::tls: return Error(Errc::tls_timeout, after_limit());
       case Phase::write: return Error(Errc::write_timeout, after_limit());

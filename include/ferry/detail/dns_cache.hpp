@@ -24,13 +24,13 @@ using Addresses = std::vector<asio::ip::address>;
 /// Threads: safe to use by any number at once.
 class DnsCache : public std::enable_shared_from_this<DnsCache> {
  public:
-  /// @param resolver the system's if there is none. @param ttl how long an answer is kept.
-  DnsCache(std::shared_ptr<Resolver> resolver, Duration ttl)
-      : resolver_(std::move(resolver)), ttl_(ttl) {}
+  explicit DnsCache(const TcpOptions& options)
+      : hosts_(options.hosts), resolver_(options.resolver), ttl_(options.dns_ttl) {}
 
-  /// The addresses of a name, kept or looked up within the dial's limit.
+  /// The addresses of the dial's host: given, kept, or looked up within the dial's limit.
   asio::awaitable<Result<Addresses>> lookup(DialContext& context) {
     using Found = Result<Addresses>;
+    if (auto addresses = known(context); !addresses.empty()) co_return Found(std::move(addresses));
     const std::string& host = context.host();
     const auto waiter = std::make_shared<Wakeup>();
     const LeavePhase leave{context};
@@ -98,6 +98,23 @@ class DnsCache : public std::enable_shared_from_this<DnsCache> {
     ~Ending() { cache->end(host, *lookup, std::move(result)); }
   };
 
+  /// The addresses of a host that need not be looked up.
+  Addresses known(const DialContext& context) const {
+    Addresses addresses;
+    for (const HostAddresses& entry : hosts_) {
+      const bool meant = entry.port == 0 || entry.port == context.port();
+      if (!meant || !iequals(entry.host, context.host())) continue;
+      for (const std::string& text : entry.addresses)
+        addresses.push_back(asio::ip::make_address(text));
+      return addresses;
+    }
+    // Asio starts a thread for any look-up, that of a numeric address included.
+    std::error_code error;
+    const auto address = asio::ip::make_address(context.host(), error);
+    if (!error) addresses.push_back(address);
+    return addresses;
+  }
+
   void begin(const asio::any_io_executor& executor, const std::string& host,
              const std::shared_ptr<Lookup>& lookup) {
     auto ending = std::make_shared<Ending>(shared_from_this(), host, lookup);
@@ -152,6 +169,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache> {
     kept_.insert_or_assign(host, Kept{addresses, after(Clock::now(), ttl_)});
   }
 
+  const std::vector<HostAddresses> hosts_;
   const std::shared_ptr<Resolver> resolver_;
   const Duration ttl_;
   std::mutex mutex_;

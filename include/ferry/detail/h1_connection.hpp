@@ -254,8 +254,7 @@ class H1Connection {
   Error read_failure(std::error_code read_error, std::error_code write_error) {
     const bool ended = read_error == asio::error::eof;
     const auto cause = cause_of(ended && write_error ? write_error : read_error);
-    if (!parser_.any_byte())
-      return Error(Errc::connection_lost, {}, cause_of(write_error ? write_error : read_error));
+    if (!parser_.any_byte()) return Error(Errc::connection_lost, {}, cause);
     return Error(parser_.in_body() ? Errc::truncated_body : Errc::truncated_head, {}, cause);
   }
 

@@ -23,7 +23,9 @@ struct RequestHead {
   std::string_view content_type;  ///< The body's own; gives way to a field of the request's.
   std::uint64_t body_size;
   bool has_body;
-  bool close;  ///< Announce that this request is the connection's last.
+  bool close;     ///< Announce that this request is the connection's last.
+  bool to_proxy;  ///< It goes to a proxy that forwards it: in absolute form (RFC 9112 3.2.2).
+  std::string_view proxy_authorization;  ///< For that proxy; empty: none.
 };
 
 /// True for `host[:port]`, as a URL may have it.
@@ -41,6 +43,10 @@ inline std::optional<Error> check_framing_fields(const Headers& headers, bool ha
   for (const auto [name, value] : headers) {
     if (iequals(name, "Transfer-Encoding"))
       return Error(Errc::invalid_header, "Transfer-Encoding is set by the library, from the body");
+    if (iequals(name, "Proxy-Authorization"))
+      return Error(Errc::invalid_header,
+                   "Proxy-Authorization could reach the origin: put user and password into the "
+                   "proxy's URL");
     if (iequals(name, "Host") && ++hosts > 1)
       return Error(Errc::invalid_header, "more than one Host");
     if (iequals(name, "Host") && !is_authority(value))
@@ -70,7 +76,9 @@ inline void encode_head(const RequestHead& head, std::string& out) {
     return head.headers.contains(name) || head.defaults.contains(name);
   };
 
-  out.append(head.method.token()).append(" ").append(head.url.target()).append(" HTTP/1.1\r\n");
+  out.append(head.method.token()).append(" ");
+  if (head.to_proxy) out.append(head.url.origin());
+  out.append(head.url.target()).append(" HTTP/1.1\r\n");
   // Host comes first, as RFC 9110 7.2 asks.
   const auto own_host = head.headers.get("Host");
   const auto host = own_host ? own_host : head.defaults.get("Host");
@@ -78,6 +86,7 @@ inline void encode_head(const RequestHead& head, std::string& out) {
   field("Host", host.value_or(is_unix ? "localhost" : head.url.authority()));
   if (!head.user_agent.empty() && !given("User-Agent")) field("User-Agent", head.user_agent);
   if (!given("Accept")) field("Accept", "*/*");
+  if (!head.proxy_authorization.empty()) field("Proxy-Authorization", head.proxy_authorization);
   for (const auto [name, value] : head.defaults)
     if (!head.headers.contains(name) && !iequals(name, "Host") && !iequals(name, "Content-Length"))
       field(name, value);

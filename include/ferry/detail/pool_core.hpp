@@ -12,6 +12,7 @@
 #include <ferry/detail/h1_connection.hpp>
 #include <ferry/detail/pool_state.hpp>
 #include <ferry/detail/socket_connector.hpp>
+#include <ferry/detail/tunnel.hpp>
 #include <ferry/detail/wakeup.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
@@ -54,7 +55,8 @@ struct PooledConnection {
 /// Someone who waits for a connection.
 struct PoolWaiter : Wakeup {
   DialTarget target;
-  Watch* watch = nullptr;  // Valid while the ticket is in a queue.
+  const Proxy* proxy = nullptr;  // The pool's.
+  Watch* watch = nullptr;        // Valid while the ticket is in a queue.
 
   // Why the wait failed, if it did; guarded by the pool's mutex. The code stands alone where an
   // `Error` would have had to be made by somebody else, who must not fail.
@@ -72,6 +74,9 @@ inline Phase phase_of(const Error& error, const Watch& watch) noexcept {
   if (code == Errc::connection_refused || code == Errc::connect_failed ||
       code == Errc::connect_timeout)
     return Phase::connect;
+  if (code == Errc::proxy_authentication_required || code == Errc::proxy_refused ||
+      code == Errc::proxy_failed || code == Errc::proxy_timeout)
+    return Phase::proxy;
   if (code == Errc::certificate_rejected || code == Errc::tls_failed || code == Errc::tls_timeout)
     return Phase::tls;
   return watch.phase();
@@ -99,12 +104,26 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       : executor_(std::move(executor)),
         options_(std::move(options)),
         deadlines_(std::make_shared<Deadlines>(executor_)),
+        dns_(std::make_shared<DnsCache>(options_.tcp)),
         state_(options_.limits) {
-    if (!options_.connector) options_.connector = std::make_shared<SocketConnector>(options_.tcp);
+    if (!options_.connector)
+      options_.connector = std::make_shared<SocketConnector>(options_.tcp, dns_);
+    auto rule = ProxyRule::make(options_.proxy);
+    if (!rule) throw rule.error();
+    if (rule->needs_tls() && !options_.tls)
+      throw Error(Errc::tls_unavailable, "the proxy needs options.tls, of ferry/tls.hpp");
+    proxies_ = std::move(*rule);
   }
 
   const asio::any_io_executor& executor() const noexcept { return executor_; }
   bool has_tls() const noexcept { return options_.tls != nullptr; }
+  /// The proxy to which requests for this URL are sent as they are (RFC 9112 3.2.2); not one
+  /// through which a tunnel leads.
+  const Proxy* forwarding_proxy_for(const Url& url) const {
+    const Proxy* const proxy = proxy_for(url);
+    const bool forwards = proxy && proxy->kind == Proxy::Kind::http && url.scheme() == "http";
+    return forwards ? proxy : nullptr;
+  }
   Deadlines& deadlines() noexcept { return *deadlines_; }
 
   /// A connection while a call has it; it is not kept unless that was asked for.
@@ -386,6 +405,10 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     bool abandoned_ = false;
   };
 
+  const Proxy* proxy_for(const Url& url) const {
+    return options_.unix_socket.empty() ? proxies_.proxy_for(url) : nullptr;
+  }
+
   /// Looks at a kept connection: why it must not be used again, if so.
   std::optional<CloseReason> flaw_of(Slot& slot) noexcept {
     switch (slot.connection->h1.stream().look()) {
@@ -412,6 +435,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       made.target.unix_path =
           pool.options_.unix_socket.empty() ? url.unix_path() : pool.options_.unix_socket;
       made.target.secure = url.scheme() == "https";
+      made.proxy = pool.proxy_for(url);
       made.target.resolve_limit = timeouts.resolve;
       made.target.connect_limit = timeouts.connect;
       made.target.tls_limit = timeouts.tls;
@@ -529,13 +553,19 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       guard.fail(make_error_code(Errc::client_closed));
       co_return;
     }
+    const Proxy* const proxy = waiter->proxy;
     DialContext context(watch, std::move(waiter->target));
     waiter.reset();
     Result<std::unique_ptr<Stream>> stream;
     std::unique_ptr<PooledConnection> connection;
     try {
-      auto connected = co_await pool.options_.connector->connect(context);
-      stream = std::move(connected);
+      if (proxy) {
+        auto tunnelled = co_await pool.reach(*proxy, context);
+        stream = std::move(tunnelled);
+      } else {
+        auto connected = co_await pool.options_.connector->connect(context);
+        stream = std::move(connected);
+      }
       if (stream && context.is_secure()) {
         auto secured = co_await pool.options_.tls->secure(std::move(*stream), context);
         stream = std::move(secured);
@@ -573,6 +603,35 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
         [&](Decisions& d) { pool.state_.dialled(*slot, std::move(connection), now, expires, d); });
   }
 
+  /// A stream through a proxy: to the origin, or to a proxy that forwards what it is sent.
+  asio::awaitable<Result<std::unique_ptr<Stream>>> reach(const Proxy& proxy, DialContext& origin) {
+    using Reached = Result<std::unique_ptr<Stream>>;
+    std::optional<asio::ip::address> address;
+    if (proxy.kind == Proxy::Kind::socks5) {
+      const auto found = co_await dns_->lookup(origin);
+      if (!found) co_return Reached(found.error());
+      address = found->front();
+    }
+    DialContext context = origin.to(std::string(proxy.url.host()), proxy.port(), proxy.is_secure());
+    auto stream = co_await options_.connector->connect(context);
+    if (stream && proxy.is_secure()) {
+      auto secured = co_await options_.tls->secure(std::move(*stream), context);
+      stream = std::move(secured);
+    }
+    origin.resolved_in = context.resolved_in;
+    origin.connected_in = context.connected_in + context.secured_in;
+    if (!stream) co_return stream;
+    if (proxy.kind == Proxy::Kind::http && !origin.is_secure()) co_return stream;
+    const auto begin = Clock::now();
+    Tunnel tunnel(**stream, proxy, origin);
+    const LeavePhase leave{origin};
+    if (!origin.enter(Phase::proxy, origin.connect_limit(), **stream))
+      co_return Reached(origin.error());
+    if (auto error = co_await tunnel.open(address)) co_return Reached(std::move(*error));
+    origin.connected_in += Clock::now() - begin;
+    co_return stream;
+  }
+
   // ---- changing the state, and doing what that decided ----
 
   /// Changes the state under the lock, and does what that decided, also if the change is cut short
@@ -605,6 +664,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   const asio::any_io_executor executor_;
   PoolOptions options_;
   const std::shared_ptr<Deadlines> deadlines_;
+  const std::shared_ptr<DnsCache> dns_;
+  ProxyRule proxies_;
   mutable std::mutex mutex_;
   State state_;
   std::vector<std::shared_ptr<Wakeup>> drainers_;  // Guarded by the mutex.

@@ -130,6 +130,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
 
   const ParserLimits limits{settings.limits.max_head_size, settings.limits.max_fields,
                             options.max_body_size.value_or(settings.limits.max_body_size)};
+  const Proxy* const proxy = pool->forwarding_proxy_for(url);
+  const std::string proxy_authorization = proxy ? proxy->authorization() : std::string();
   const RequestHead head{request.method(),
                          url,
                          request.headers(),
@@ -138,7 +140,9 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                          request.body().content_type(),
                          request.body().bytes().size(),
                          request.body().is_present(),
-                         client->one_off};
+                         client->one_off,
+                         proxy != nullptr,
+                         proxy_authorization};
   Event event{};
   event.origin = url.origin();
   event.method = request.method().token();

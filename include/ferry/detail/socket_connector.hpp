@@ -10,7 +10,8 @@ namespace ferry::detail {
 /// Opens what the system has sockets for: Unix sockets where one is named, TCP otherwise.
 class SocketConnector final : public Connector {
  public:
-  explicit SocketConnector(TcpOptions options) : tcp_(std::move(options)) {}
+  SocketConnector(TcpOptions options, std::shared_ptr<DnsCache> dns)
+      : tcp_(std::move(options), std::move(dns)) {}
 
   asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
     if (context.unix_path().empty()) return tcp_.connect(context);

@@ -104,20 +104,16 @@ class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRa
 
 class TcpConnector final : public Connector {
  public:
-  explicit TcpConnector(TcpOptions options = TcpOptions())
-      : options_(std::move(options)),
-        dns_(std::make_shared<DnsCache>(options_.resolver, options_.dns_ttl)) {}
+  TcpConnector(TcpOptions options, std::shared_ptr<DnsCache> dns)
+      : options_(std::move(options)), dns_(std::move(dns)) {}
 
   asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
     using Connected = Result<std::unique_ptr<Stream>>;
     const auto begin = Clock::now();
-    Addresses addresses = known(context);
-    if (addresses.empty()) {
-      auto found = co_await dns_->lookup(context);
-      if (!found) co_return Connected(found.error());
-      addresses = std::move(*found);
-      interleave(addresses);
-    }
+    auto found = co_await dns_->lookup(context);
+    if (!found) co_return Connected(found.error());
+    Addresses addresses = std::move(*found);
+    interleave(addresses);
     const auto resolved = Clock::now();
     context.resolved_in = resolved - begin;
 
@@ -154,23 +150,6 @@ class TcpConnector final : public Connector {
     ConnectRace& race;
     ~EndRace() { race.end(); }
   };
-
-  /// The addresses of a host that need not be looked up.
-  Addresses known(const DialContext& context) const {
-    Addresses addresses;
-    for (const HostAddresses& entry : options_.hosts) {
-      const bool meant = entry.port == 0 || entry.port == context.port();
-      if (!meant || !iequals(entry.host, context.host())) continue;
-      for (const std::string& text : entry.addresses)
-        addresses.push_back(asio::ip::make_address(text));
-      return addresses;
-    }
-    // Asio starts a thread for any look-up, that of a numeric address included.
-    std::error_code error;
-    const auto address = asio::ip::make_address(context.host(), error);
-    if (!error) addresses.push_back(address);
-    return addresses;
-  }
 
   Error failure(const DialContext& context, std::size_t addresses, const ConnectRace& race) const {
     dns_->forget(context.host());

@@ -36,14 +36,14 @@ class TlsStream final : public Stream {
       : below_(std::move(below)), owner_(std::move(owner)), ssl_(std::move(ssl)) {
     BIO* inner = nullptr;
     BIO* outer = nullptr;
-    if (!BIO_new_bio_pair(&inner, out_size, &outer, in_size)) throw std::bad_alloc();
+    if (!BIO_new_bio_pair(&inner, buffer_size, &outer, buffer_size)) throw std::bad_alloc();
     wire_.reset(outer);
     SSL_set_bio(ssl_.get(), inner, inner);
   }
   ~TlsStream() {
     close();
     // OpenSSL forbids to resume sessions of connections that did not end in both directions.
-    if (connected_ && !failed_)
+    if (connected_ && !failure_)
       SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   }
 
@@ -61,7 +61,8 @@ class TlsStream final : public Stream {
         taken(moved);
       }
       if (failure) error = failure;
-      if (step != Step::starved || error) co_return;
+      if (error || step == Step::done) co_return;
+      if (step == Step::full) continue;
       const auto got = co_await below_->read_some(room(), error);
       if (!arrived(got, error)) co_return;
     }
@@ -83,26 +84,30 @@ class TlsStream final : public Stream {
     }
   }
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
-    for (;;) {
+    for (int i = 0; i < most_tries; ++i) {
       std::size_t count = 0;
       const Step step = decrypt(buffer, count, error);
       if (step != Step::starved) return count;
       const auto got = below_->try_read_some(room(), error);
       if (!arrived(got, error)) return 0;
     }
+    error = asio::error::would_block;  // Others want their turn.
+    return 0;
   }
 
-  /// What has been encrypted has to be sent, and cannot be encrypted anew: so when the stream below
-  /// takes only a part, the caller, who will come again with the same bytes, is told of all but the
-  /// last one of them.
+  /// What has been encrypted has to be sent, and cannot be encrypted anew: so the caller, who will
+  /// come again with the same bytes, is told of no more of them than have surely gone.
   std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
                              std::error_code& error) noexcept override {
     error.clear();
     if (sealed_ == 0 && (!flush(error) || !encrypt(buffers, error))) return 0;
-    if (flush(error)) return std::exchange(sealed_, 0);
-    if (error != asio::error::would_block || !on_the_wire_ || sealed_ == 1) return 0;
-    error.clear();
-    return std::exchange(sealed_, 1) - 1;
+    const bool flushed = flush(error);
+    // There are no fewer encrypted bytes than plain ones.
+    const std::size_t held_back = flushed ? 0 : std::min(sealed_, outgoing_size());
+    const std::size_t gone = sealed_ - held_back;
+    sealed_ = held_back;
+    if (gone > 0) error.clear();  // The next call meets it again.
+    return gone;
   }
   asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
                                           std::error_code& error) override {
@@ -111,40 +116,40 @@ class TlsStream final : public Stream {
       if (error != asio::error::would_block) co_return count;
       const auto buffer = outgoing();
       const auto moved = co_await below_->write_some(std::span(&buffer, 1), error);
-      if (error) co_return 0;
-      taken(moved);
+      if (!written(moved, error)) co_return 0;
     }
   }
   asio::awaitable<std::size_t> write_some_or_wait_readable(std::span<const asio::const_buffer>,
                                                            std::error_code& error) override {
     const auto buffer = outgoing();
+    if (buffer.size() == 0) co_return 0;  // Something has made room since.
     const auto moved = co_await below_->write_some_or_wait_readable(std::span(&buffer, 1), error);
-    if (!error) taken(moved);
+    written(moved, error);
     co_return 0;
   }
 
   /// Takes in what is no data: tickets and key updates come when it suits the server.
   Look look() noexcept override {
-    for (;;) {
+    for (int i = 0; i < most_tries; ++i) {
       char byte;
       std::size_t count = 0;
       std::error_code error;
-      const Step step = outcome(SSL_peek_ex(prepared(), &byte, 1, &count), error);
+      if (failure_) return Look::closed;
+      const Step step = checked(outcome(SSL_peek_ex(prepared(), &byte, 1, &count), error), error);
       if (step == Step::done) return Look::surplus;
       if (step == Step::failed) return Look::closed;
       const auto got = below_->try_read_some(room(), error);
       if (error == asio::error::would_block) return Look::quiet;
       if (!arrived(got, error)) return Look::closed;
     }
+    return Look::surplus;  // Nobody has so many tickets to give.
   }
 
   void close() noexcept override {
-    if (!below_->is_open()) return below_->close();
     // Half of a proper end, without waiting for the other half (RFC 8446 6.1).
-    std::error_code ignored;
-    if (connected_ && !failed_ && sealed_ == 0) {
-      ERR_clear_error();
-      SSL_shutdown(ssl_.get());
+    if (below_->is_open() && connected_ && !failure_ && sealed_ == 0) {
+      SSL_shutdown(prepared());
+      std::error_code ignored;
       flush(ignored);
     }
     below_->close();
@@ -158,12 +163,14 @@ class TlsStream final : public Stream {
 
  private:
   static constexpr std::size_t record = 16 * 1024;
-  static constexpr std::size_t overhead =
-      512;  ///< More than a record's head, padding and tag take.
-  static constexpr std::size_t out_size = 4 * (record + overhead);
-  static constexpr std::size_t in_size = 64 * 1024;
+  /// More than the heads, paddings and tags of so much take, also in records of 512 bytes.
+  static constexpr std::size_t overhead = 4 * 1024;
+  static constexpr int batch = 2;  ///< Records that are encrypted at a time.
+  static constexpr std::size_t buffer_size = batch * (record + overhead);
+  static constexpr int most_tries = 64;
 
-  enum class Step { done, starved, failed };
+  /// What an operation of OpenSSL's came to: it may want bytes, or room for them.
+  enum class Step { done, starved, full, failed };
 
   /// OpenSSL's errors are in a queue of the thread's, in which somebody else may have left theirs.
   SSL* prepared() noexcept {
@@ -171,26 +178,39 @@ class TlsStream final : public Stream {
     return ssl_.get();
   }
 
-  /// What an operation of OpenSSL's came to.
   Step outcome(int result, std::error_code& error) noexcept {
     error.clear();
     if (result > 0) return Step::done;
     const int why = SSL_get_error(ssl_.get(), result);
-    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return Step::starved;
+    if (why == SSL_ERROR_WANT_READ) return Step::starved;
+    if (why == SSL_ERROR_WANT_WRITE) return Step::full;
     if (why == SSL_ERROR_ZERO_RETURN) {
       error = asio::error::eof;
-    } else {
-      failed_ = true;
-      error = {static_cast<int>(ERR_get_error()), asio::error::get_ssl_category()};
+      return Step::failed;
     }
+    const auto code = static_cast<int>(ERR_get_error());
+    ERR_clear_error();
+    error = asio::ssl::error::unexpected_result;
+    if (code != 0) error = {code, asio::error::get_ssl_category()};
+    failure_ = error;  // OpenSSL gives its reason once only.
+    return Step::failed;
+  }
+
+  /// Sends answers to key updates, as far as that goes without waiting. A peer that lets them pile
+  /// up has no use for them.
+  Step checked(Step step, std::error_code& error) noexcept {
+    std::error_code ignored;  // The next write meets it again.
+    flush(ignored);
+    if (step != Step::full) return step;
+    error = failure_ = asio::error::no_buffer_space;
     return Step::failed;
   }
 
   Step decrypt(asio::mutable_buffer buffer, std::size_t& count, std::error_code& error) noexcept {
-    const auto step = outcome(SSL_read_ex(prepared(), buffer.data(), buffer.size(), &count), error);
-    std::error_code ignored;  // Of an answer to a key update: the next write finds it again.
-    flush(ignored);
-    return step;
+    error = failure_;
+    if (failure_) return Step::failed;
+    return checked(outcome(SSL_read_ex(prepared(), buffer.data(), buffer.size(), &count), error),
+                   error);
   }
 
   /// Where bytes from the stream below go.
@@ -214,35 +234,46 @@ class TlsStream final : public Stream {
     const int size = BIO_nread0(wire_.get(), &data);
     return {data, static_cast<std::size_t>(std::max(size, 0))};
   }
+  /// How many they are in all: the buffer goes round.
+  std::size_t outgoing_size() noexcept { return BIO_ctrl_pending(wire_.get()); }
   void taken(std::size_t count) noexcept {
     char* data = nullptr;
     BIO_nread(wire_.get(), &data, static_cast<int>(count));
-    on_the_wire_ |= count > 0;
+  }
+  /// The stream below has taken them, or it has failed: then a rest that it might take later would
+  /// make a record whole of which the caller was told that it has not gone.
+  bool written(std::size_t count, std::error_code error) noexcept {
+    if (!error)
+      taken(count);
+    else if (error != asio::error::would_block)
+      write_failure_ = error;
+    return !error;
   }
   /// @return true if nothing is left to be sent.
   bool flush(std::error_code& error) noexcept {
-    for (;;) {
+    error = write_failure_;
+    while (!error) {
       const auto buffer = outgoing();
       if (buffer.size() == 0) return true;
       const auto moved = below_->try_write_some(std::span(&buffer, 1), error);
-      if (error) return false;
-      taken(moved);
+      written(moved, error);
     }
+    return false;
   }
 
   /// Makes records of what is first in these buffers.
   bool encrypt(std::span<const asio::const_buffer> buffers, std::error_code& error) noexcept {
-    on_the_wire_ = false;
+    error = failure_;
+    if (failure_) return false;
+    std::array<char, record> gathered;
     asio::const_buffer rest = buffers.front();
-    if (buffers.size() > 1) {  // A head and the beginning of its body go in one record.
-      if (!gather_) gather_.reset(new (std::nothrow) std::array<char, record>);
-      if (gather_)
-        rest = asio::buffer(gather_->data(), asio::buffer_copy(asio::buffer(*gather_), buffers));
-    }
-    for (int i = 0; i < 4 && rest.size() > 0; ++i) {
+    if (buffers.size() > 1)  // A head and the beginning of its body go in one record.
+      rest = asio::buffer(gathered.data(), asio::buffer_copy(asio::buffer(gathered), buffers));
+    for (int i = 0; i < batch && rest.size() > 0; ++i) {
       std::size_t count = std::min(record, rest.size());
-      if (outcome(SSL_write_ex(prepared(), rest.data(), count, &count), error) != Step::done) {
-        if (!error) error = asio::ssl::error::unexpected_result;
+      const Step step = outcome(SSL_write_ex(prepared(), rest.data(), count, &count), error);
+      if (step != Step::done) {
+        if (!error) error = failure_ = asio::ssl::error::unexpected_result;
         return false;
       }
       rest += count;
@@ -255,11 +286,10 @@ class TlsStream final : public Stream {
   std::shared_ptr<const void> owner_;
   std::unique_ptr<SSL, OpenSslFree> ssl_;
   std::unique_ptr<BIO, OpenSslFree> wire_;
-  std::unique_ptr<std::array<char, record>> gather_;
-  std::size_t sealed_ = 0;    // Plain bytes that were encrypted, and of which no caller knows yet.
-  bool on_the_wire_ = false;  // A part of them was sent.
+  std::size_t sealed_ = 0;   // Plain bytes that were encrypted, and of which no caller knows yet.
+  std::error_code failure_;  // Of TLS itself, which then has ended.
+  std::error_code write_failure_;  // Of the stream below.
   bool connected_ = false;
-  bool failed_ = false;
   std::optional<TlsInfo> info_;
 };
 

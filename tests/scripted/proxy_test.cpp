@@ -1,0 +1,366 @@
+// Proxies: which requests go through them, what is said to them, and what they may answer.
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ferry/detail/proxy_rule.hpp>
+
+#include "support/scripted.hpp"
+
+using namespace std::chrono_literals;
+using ferry::Client;
+using ferry::ClientOptions;
+using ferry::Errc;
+using ferry::ProxyOptions;
+using ferry::Request;
+using ferry::detail::Proxy;
+using ferry::detail::ProxyBypass;
+using ferry::testing::Script;
+using ferry::testing::ScriptedConnector;
+using test::code_of;
+using test::ok;
+using test::script;
+
+namespace {
+
+/// Opens scripted streams, and notes where to.
+class NotingConnector final : public ferry::Connector {
+ public:
+  explicit NotingConnector(std::shared_ptr<Script> script) : scripted_(std::move(script)) {}
+  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
+      ferry::DialContext& context) override {
+    places.push_back(context.host() + ":" + std::to_string(context.port()));
+    return scripted_.connect(context);
+  }
+  std::vector<std::string> places;
+
+ private:
+  ScriptedConnector scripted_;
+};
+
+/// A client whose connections, to a proxy or not, follow one script.
+struct Proxied {
+  Proxied(std::shared_ptr<Script> s, const ProxyOptions& proxy, ferry::Timeouts timeouts = {})
+      : one(std::move(s)), connector(std::make_shared<NotingConnector>(one)) {
+    ClientOptions options;
+    options.connector = connector;
+    options.proxy = proxy;
+    options.timeouts = timeouts;
+    client.emplace(context, options);
+  }
+  ferry::Result<ferry::Response> send(Request request) {
+    ferry::Result<ferry::Response> result;
+    test::run(context, [&]() -> asio::awaitable<void> {
+      auto sent = co_await client->try_send(std::move(request));
+      result = std::move(sent);
+    });
+    return result;
+  }
+  ferry::Result<ferry::Response> get(const std::string& url = "http://ferry.test/path?q") {
+    return send(Request::get(url));
+  }
+
+  asio::io_context context{1};
+  std::shared_ptr<Script> one;
+  std::shared_ptr<NotingConnector> connector;
+  std::optional<Client> client;
+};
+
+/// Sets variables of the environment while it lives.
+class Environment {
+ public:
+  using Variables = std::vector<std::pair<const char*, const char*>>;
+
+  explicit Environment(const Variables& values) {
+    for (const char* name : {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                             "ALL_PROXY", "no_proxy", "NO_PROXY", "REQUEST_METHOD"}) {
+      const char* before = std::getenv(name);
+      if (before) before_.emplace_back(name, before);
+      names_.push_back(name);
+      ::unsetenv(name);
+    }
+    for (const auto& [name, value] : values) ::setenv(name, value, 1);
+  }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+  ~Environment() {
+    for (const char* name : names_) ::unsetenv(name);
+    for (const auto& [name, value] : before_) ::setenv(name.c_str(), value.c_str(), 1);
+  }
+
+ private:
+  std::vector<const char*> names_;
+  std::vector<std::pair<std::string, std::string>> before_;
+};
+
+const std::string login = "\x05\x02";       // The proxy: log in with a password.
+const std::string no_login("\x05\x00", 2);  // The proxy: no need to log in.
+const std::string welcome("\x01\x00", 2);   // The proxy: the password is right.
+const std::string connected("\x05\x00\x00\x01\x7f\x00\x00\x01\x1f\x90", 10);
+
+}  // namespace
+
+TEST_CASE("which hosts are reached without a proxy") {
+  struct Case {
+    const char* entry;
+    const char* host;
+    std::uint16_t port;
+    bool matches;
+  };
+  const Case cases[] = {
+      {"example.com", "example.com", 80, true},
+      {"example.com", "www.example.com", 80, true},
+      {"example.com", "notexample.com", 80, false},
+      {"example.com", "example.com.evil.test", 80, false},
+      {".example.com", "www.example.com", 443, true},
+      {".example.com", "example.com", 443, true},
+      {"*.example.com", "www.example.com", 443, true},
+      {" Example.COM ", "example.com", 80, true},
+      {"example.com", "example.com.", 80, true},
+      {"example.com:8080", "example.com", 8080, true},
+      {"example.com:8080", "example.com", 80, false},
+      {"*", "anything.test", 1, true},
+      {"", "anything.test", 1, false},
+      {"127.0.0.1", "127.0.0.1", 80, true},
+      {"127.0.0.1", "127.0.0.2", 80, false},
+      {"0.0.1", "127.0.0.1", 80, false},  // An address is not below another.
+      {"10.0.0.0/8", "10.1.2.3", 80, true},
+      {"10.1.0.0/8", "10.200.2.3", 80, true},
+      {"10.0.0.0/8", "11.1.2.3", 80, false},
+      {"10.0.0.0/8", "name.10", 80, false},
+      {"0.0.0.0/0", "192.0.2.1", 80, true},
+      {"::1", "::1", 80, true},
+      {"[::1]:8080", "::1", 8080, true},
+      {"[::1]:8080", "::1", 80, false},
+      {"fd00::/8", "fd12::1", 80, true},
+      {"fd00::/8", "fe80::1", 80, false},
+      {"10.0.0.0/33", "10.0.0.1", 80, false},
+      {"example.com:port", "example.com", 80, false},
+  };
+  for (const Case& one : cases) {
+    CAPTURE(std::string(one.entry));
+    CAPTURE(std::string(one.host));
+    ProxyBypass bypass;
+    bypass.add(one.entry);
+    CHECK(bypass.matches(one.host, one.port) == one.matches);
+  }
+}
+
+TEST_CASE("proxies of the environment, only when asked") {
+  {
+    const Environment environment(
+        Environment::Variables{{"http_proxy", "http://one:1"},
+                               {"HTTP_PROXY", "http://two:2"},
+                               {"ALL_PROXY", "socks5h://all:3"},
+                               {"no_proxy", "a.test, .b.test,10.0.0.0/8"}});
+    const auto options = ProxyOptions::from_environment();
+    CHECK(options.http == "http://one:1");
+    CHECK(options.https == "socks5h://all:3");
+    CHECK(options.bypass == std::vector<std::string>{"a.test", " .b.test", "10.0.0.0/8"});
+    Proxied direct(script({ok("x")}), ProxyOptions());
+    CHECK(direct.get());
+    CHECK(direct.connector->places == std::vector<std::string>{"ferry.test:80"});
+  }
+  {
+    const Environment environment(Environment::Variables{{"HTTP_PROXY", "http://two:2"}});
+    CHECK(ProxyOptions::from_environment().http == "http://two:2");
+  }
+  {
+    const Environment cgi(
+        Environment::Variables{{"HTTP_PROXY", "http://evil:2"}, {"REQUEST_METHOD", "GET"}});
+    CHECK(ProxyOptions::from_environment().http.empty());
+  }
+  const Environment none{Environment::Variables()};
+  CHECK(ProxyOptions::from_environment() == ProxyOptions());
+}
+
+TEST_CASE("proxies that cannot be: the option is named, the password is not") {
+  asio::io_context context{1};
+  for (const char* bad : {"ftp://hunter2@proxy", "http://user:hunter2@pro xy", "http://",
+                          "socks4://proxy:1080", "https://user:hunter2@proxy"}) {
+    CAPTURE(std::string(bad));
+    ClientOptions options;
+    options.proxy = ProxyOptions(bad);
+    try {
+      const Client client(context, options);
+      FAIL("accepted");
+    } catch (const ferry::Error& error) {
+      CHECK(error.code() == ferry::Condition::invalid_request);
+      CHECK(std::string(error.what()).find("proxy") != std::string::npos);
+      CHECK(std::string(error.what()).find("hunter2") == std::string::npos);
+    }
+  }
+  ClientOptions options;
+  options.proxy = ProxyOptions("http://proxy");
+  CHECK_THROWS_AS(Client(ferry::ConnectionPool(context.get_executor()), options), ferry::Error);
+}
+
+TEST_CASE("[36] [47] over a proxy that forwards: absolute form, and credentials for it alone") {
+  Proxied p(script({ok("one"), ok("two")}), ProxyOptions("http://me:p%40ss@proxy.test:3128"));
+  CHECK(p.get()->body() == "one");
+  CHECK(
+      p.one->written.starts_with("GET http://ferry.test/path?q HTTP/1.1\r\nHost: ferry.test\r\n"));
+  CHECK(p.one->written.find("Proxy-Authorization: Basic bWU6cEBzcw==\r\n") != std::string::npos);
+  CHECK(p.get("http://ferry.test/")->connection().reused);
+  CHECK(p.connector->places == std::vector<std::string>{"proxy.test:3128"});
+  CHECK(p.client->pool().describe() == "http://ferry.test: 0 active, 1 idle, 0 waiting");
+}
+
+TEST_CASE("[47] hosts that are reached without the proxy learn nothing of it") {
+  ProxyOptions proxy("http://me:secret@proxy.test:3128");
+  proxy.bypass = {"ferry.test"};
+  Proxied p(script({ok("one")}), proxy);
+  CHECK(p.get()->body() == "one");
+  CHECK(p.connector->places == std::vector<std::string>{"ferry.test:80"});
+  CHECK(p.one->written.starts_with("GET /path?q HTTP/1.1\r\n"));
+  CHECK(p.one->written.find("Proxy-") == std::string::npos);
+  const auto own = p.send(Request::get("http://ferry.test/").header("Proxy-Authorization", "x"));
+  CHECK(code_of(own) == Errc::invalid_header);
+}
+
+TEST_CASE("what a forwarding proxy answers itself is a response") {
+  Proxied p(script({"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"}),
+            ProxyOptions("proxy.test"));
+  CHECK(p.get()->status() == 407);
+  CHECK(p.connector->places == std::vector<std::string>{"proxy.test:80"});
+}
+
+TEST_CASE("[15] [47] through SOCKS 5: by name or address, with a password or without; any pieces") {
+  struct Case {
+    const char* proxy;
+    const char* url;
+    std::deque<std::string> says;
+    std::string hears;
+  };
+  const std::string request("\x05\x01\x00", 3);
+  const std::string name = request +
+                           "\x03\x0a"
+                           "ferry.test" +
+                           std::string("\x00\x50", 2);
+  const Case cases[] = {
+      {"socks5h://proxy.test",
+       "http://ferry.test/",
+       {no_login, connected},
+       std::string("\x05\x01\x00", 3) + name},
+      {"socks5h://me:secret@proxy.test:1081",
+       "http://ferry.test/",
+       {login, welcome, connected},
+       std::string("\x05\x02\x00\x02", 4) + "\x01\x02me\x06secret" + name},
+      {"socks5h://me:secret@proxy.test",
+       "http://ferry.test/",
+       {no_login, connected},
+       std::string("\x05\x02\x00\x02", 4) + name},
+      {"socks5://proxy.test",
+       "http://192.0.2.7:8080/",
+       {no_login, connected},
+       std::string("\x05\x01\x00", 3) + request + std::string("\x01\xc0\x00\x02\x07\x1f\x90", 7)},
+      {"socks5h://proxy.test",
+       "http://[::1]/",
+       {no_login, connected},
+       std::string("\x05\x01\x00", 3) + request + "\x04" + std::string(15, '\0') +
+           std::string("\x01\x00\x50", 3)},
+      {"socks5h://proxy.test",
+       "http://ferry.test/",
+       {no_login, std::string("\x05\x00\x00\x03\x02hi\x00\x50", 9)},
+       std::string("\x05\x01\x00", 3) + name},
+  };
+  for (const Case& one : cases) {
+    for (const std::size_t size : {std::size_t{1}, ferry::no_limit}) {
+      CAPTURE(std::string(one.proxy));
+      auto says = one.says;
+      says.push_back(ok("through"));
+      auto s = script(says);
+      s->read_size = s->write_size = size;
+      Proxied p(s, ProxyOptions(one.proxy));
+      const auto response = p.get(one.url);
+      REQUIRE(response);
+      CHECK(response->body() == "through");
+      CHECK((s->written.substr(0, one.hears.size()) == one.hears));
+      CHECK(s->written.substr(one.hears.size()).starts_with("GET / HTTP/1.1\r\n"));
+      CHECK(s->written.find("Proxy-") == std::string::npos);
+      const bool other_port = std::string(one.proxy).ends_with("1081");
+      CHECK(p.connector->places.front() == (other_port ? "proxy.test:1081" : "proxy.test:1080"));
+    }
+  }
+}
+
+TEST_CASE("a SOCKS proxy that will not, or cannot: why; nothing is sent, nothing kept") {
+  struct Case {
+    std::deque<std::string> says;
+    const char* proxy;
+    Errc code;
+    const char* text;
+  };
+  const char* const plain = "socks5h://proxy.test";
+  const char* const named = "socks5h://me:hunter2@proxy.test";
+  const auto refusal = [](char code) { return std::string("\x05") + code + std::string(8, '\0'); };
+  const Case cases[] = {
+      {{login}, plain, Errc::proxy_authentication_required, "wants a password"},
+      {{"\x05\xff"}, plain, Errc::proxy_authentication_required, "wants a password"},
+      {{"\x05\xff"}, named, Errc::proxy_authentication_required, "takes no password"},
+      {{login, "\x01\x01"}, named, Errc::proxy_authentication_required, "refuses the password"},
+      {{no_login, refusal(2)}, plain, Errc::proxy_refused, "rules"},
+      {{no_login, refusal(4)}, plain, Errc::proxy_refused, "host unreachable"},
+      {{no_login, refusal(5)}, plain, Errc::proxy_refused, "connection refused"},
+      {{no_login, refusal(77)}, plain, Errc::proxy_refused, "unknown reason"},
+      {{no_login, std::string("\x05\x00\x00\x09\x00", 5)}, plain, Errc::proxy_failed, "address"},
+      {{"HTTP/1.1 400 Bad Request\r\n\r\n"}, plain, Errc::proxy_failed, "does not speak SOCKS 5"},
+      {{"\x05\x07"}, plain, Errc::proxy_failed, "not offered"},
+      {{no_login, "HTTP/"}, plain, Errc::proxy_failed, "does not speak SOCKS 5"},
+      {{no_login}, plain, Errc::proxy_failed, "ended the connection"},
+      {{}, plain, Errc::proxy_failed, "ended the connection"},
+  };
+  for (const Case& one : cases) {
+    CAPTURE(std::string(one.text));
+    Proxied p(script(one.says, Script::End::eof), ProxyOptions(one.proxy));
+    const auto result = p.get("http://ferry.test/?hunter2");
+    REQUIRE_FALSE(result);
+    CHECK(result.error().code() == one.code);
+    CHECK(result.error().code() == ferry::Condition::connection_failed);
+    CHECK(result.error().phase() == ferry::Phase::proxy);
+    const std::string what = result.error().what();
+    CAPTURE(what);
+    CHECK(what.find(one.text) != std::string::npos);
+    CHECK(what.find("proxy.test") != std::string::npos);
+    CHECK(what.find("hunter2") == std::string::npos);
+    CHECK(p.one->written.find("GET") == std::string::npos);
+    CHECK(p.one->closed);
+    CHECK(p.client->pool().stats().idle == 0);
+  }
+}
+
+TEST_CASE("[57] [60] a proxy that is silent") {
+  Proxied p(script({no_login}), ProxyOptions("socks5h://proxy.test"), {.connect = 2ms});
+  const auto result = p.get();
+  CHECK(code_of(result) == Errc::proxy_timeout);
+  CHECK(result.error().phase() == ferry::Phase::proxy);
+  CHECK(p.client->pool().stats().connecting == 0);
+}
+
+TEST_CASE("[31] [33] through SOCKS 5 every operation fails once") {
+  bool succeeded = false;
+  bool in_proxy = false;
+  for (int n = 1; !succeeded; ++n) {
+    CAPTURE(n);
+    REQUIRE(n < 100);
+    auto s = script({login, welcome, connected, ok("through")});
+    s->read_size = 3;
+    s->write_size = 10;
+    s->fail_at = n;
+    Proxied p(s, ProxyOptions("socks5h://me:secret@proxy.test"));
+    const auto result = p.get();
+    succeeded = s->operations < n;
+    CHECK(result.has_value() == succeeded);
+    if (!succeeded) CHECK(s->closed);
+    if (s->written.find("GET") == std::string::npos)
+      CHECK(result.error().code() == ferry::Condition::connection_failed);
+    in_proxy |= !succeeded && result.error().code() == Errc::proxy_failed;
+    const auto stats = p.client->pool().stats();
+    CHECK(stats.active + stats.connecting + stats.waiting == 0);
+    CHECK(stats.idle == (succeeded ? 1 : 0));
+  }
+  CHECK(in_proxy);
+}
