@@ -8,10 +8,11 @@ import select
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import servers
@@ -36,6 +37,7 @@ class Kind:
     has_workers: bool = True         # Processes that answer, and may be killed while it keeps the port.
     logs_answers: bool = True        # What its log says was answered has been handed to the system.
     is_front: bool = True            # It has app.js behind it, rather than running an application itself.
+    tls: str = ""                    # What makes it speak TLS, behind its address in `config`.
 
 
 # Answers unlike the usual one, by the path that asks for them: HTTP's version, whether they are
@@ -65,10 +67,14 @@ def caddy_reload(server):
 # has no limit on requests per connection, and writes its log before it flushes the answer. gunicorn's
 # limit is on those of a worker, which then goes. Caddy and lighttpd are single processes, and Node gives
 # up the port with its last worker.
+NGINX = Kind("nginx", "nginx", "nginx.conf",
+             lambda s: ["nginx", "-p", s.directory, "-c", s.config, "-e", "stderr"],
+             ("/chunked/", "/close/"), graceful=signal.SIGQUIT, hints=True, max_requests=100)
 KINDS = [
-    Kind("nginx", "nginx", "nginx.conf",
-         lambda s: ["nginx", "-p", s.directory, "-c", s.config, "-e", "stderr"],
-         ("/chunked/", "/close/"), graceful=signal.SIGQUIT, hints=True, max_requests=100),
+    NGINX,
+    replace(NGINX, name="nginx-tls", tls=" ssl;\n    ssl_protocols TLSv1.2 TLSv1.3;\n"
+                                         "    ssl_certificate certificates/server.pem;\n"
+                                         "    ssl_certificate_key certificates/server.key"),
     Kind("apache", "apache2-bin", "apache.conf",
          lambda s: ["apache2", "-DFOREGROUND", "-f", s.config],
          ("/chunked/", "/old/"), reload=signal.SIGUSR1, graceful=signal.SIGWINCH, hints=True, max_requests=100),
@@ -97,7 +103,8 @@ class Server:
     def __init__(self, rig, kind):
         self.rig, self.kind, self.directory = rig, kind, rig.directory
         self.port, self.app_port, self.admin_port = (servers.free_port() for _ in range(3))
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"https://localhost:{self.port}" if kind.tls else f"http://127.0.0.1:{self.port}"
+        self.ca = servers.certificates(self.directory) / "ca.pem" if kind.tls else None
         self.config = self.directory / kind.config
         self.generation = 0
         self.settings = {}
@@ -126,7 +133,8 @@ class Server:
         """Writes the configuration of its next generation, whose answers name it in X-Generation."""
         self.generation += 1
         values = {"directory": self.directory, "app": APP, "port": self.port, "app_port": self.app_port,
-                  "admin_port": self.admin_port, "generation": self.generation, **self.settings}
+                  "admin_port": self.admin_port, "generation": self.generation, "tls": self.kind.tls,
+                  **self.settings}
         template = (HERE / "config" / self.kind.config).read_text()
         self.config.write_text(re.sub(r"@([a-z_]+)@", lambda match: str(values[match[1]]), template))
 
@@ -177,13 +185,19 @@ class Server:
                 # Apache marks what it could not send to the end with an X, and the rest with a + or a -.
                 yield connection, method, path, 0 if status.endswith("X") else int(status.rstrip("+-"))
 
+    def connect(self):
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        if not self.kind.tls:
+            return connection
+        return ssl.create_default_context(cafile=self.ca).wrap_socket(connection, server_hostname="localhost")
+
     def closing_times(self):
         """How long after an answer it closes an idle connection, in seconds: tried with a few, begun at
         different times, since some servers look at their clock but once a second."""
         answered, times = {}, []
         try:
             for _ in range(4):
-                connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+                connection = self.connect()
                 answered[connection] = 0
                 connection.sendall(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
                 answer = b""

@@ -2,7 +2,11 @@
 // answers each with a line of JSON that says all that has happened since the last `start`. It
 // judges nothing: requests that fail are counted by kind.
 //
-// usage: load URL IDLE_TIMEOUT (seconds, or "default")
+// usage: load URL IDLE_TIMEOUT (seconds, or "default") [NAME=VALUE...]
+//
+// The further words are about TLS, and paths of PEM files where they name one: `ca`, the only one
+// to be trusted, rather than those of the system; `certificate` and `key`, its own;
+// `min_version`, 1.2 or 1.3; `resume`, 1 or 0.
 //
 //   start NAME=VALUE...  begins to send (see `Plan`), and answers at once
 //   wait                 answers when all of it is done
@@ -31,6 +35,7 @@
 #include <asio.hpp>
 
 #include <ferry/ferry.hpp>
+#include <ferry/tls.hpp>
 
 namespace {
 
@@ -94,8 +99,11 @@ struct Report {
   Counts closed;                   // By why.
   Counts generations;  // Answers by X-Generation: which of the server's lives gave them.
   Counts versions;
-  Counts retried;  // By method.
+  Counts retried;   // By method.
+  Counts tls;       // Answers by what TLS had agreed on, as in `facts`.
+  Counts failures;  // By the whole text of the error.
   std::int64_t sent = 0;
+  std::int64_t heads = 0;  // Of responses.
   std::int64_t chunked = 0;
   std::int64_t hinted = 0;
   std::int64_t announced_close = 0;
@@ -137,9 +145,8 @@ asio::awaitable<void> pause(Clock::duration duration) {
 
 class Load {
  public:
-  Load(asio::any_io_executor executor, std::string url, ferry::Duration idle_timeout)
-      : executor_(executor), tasks_(executor), url_(std::move(url)) {
-    options_.limits.idle_timeout = idle_timeout;
+  Load(asio::any_io_executor executor, std::string url, ferry::ClientOptions options)
+      : executor_(executor), tasks_(executor), url_(std::move(url)), options_(std::move(options)) {
     options_.observer = [this](const ferry::Event& event) { observe(event); };
   }
 
@@ -237,6 +244,7 @@ class Load {
       report_.wrong.push_back(token + ": " + std::to_string(response.status()) + ' ' +
                               response.body().substr(0, 600));
     }
+    if (const ferry::TlsInfo* tls = response.connection().tls()) ++report_.tls[facts(*tls)];
     const ferry::Headers& headers = response.headers();
     ++report_.versions[std::string(response.version())];
     if (const auto generation = headers.get("X-Generation"))
@@ -253,12 +261,20 @@ class Load {
     if (error.code() == ferry::Condition::protocol_error) family = "protocol error";
     ++report_.failed[kind][family + ": " + error.code().message() +
                            (error.reused() ? ", kept connection" : ", new connection")];
+    ++report_.failures[error.what()];
     if (kind == "post") report_.failed_posts.push_back(token);
+  }
+
+  static std::string facts(const ferry::TlsInfo& tls) {
+    std::string text = tls.version;
+    if (!tls.application_protocol.empty()) text += ", " + tls.application_protocol;
+    return text + (tls.resumed ? ", resumed" : "");
   }
 
   void observe(const ferry::Event& event) {
     using Kind = ferry::Event::Kind;
     if (event.kind == Kind::request_sent) ++report_.sent;
+    if (event.kind == Kind::head_received) ++report_.heads;
     if (event.kind == Kind::request_retried) ++report_.retried[std::string(event.method)];
     if (event.kind == Kind::connection_closed)
       ++report_.closed[std::string(ferry::to_string(event.reason))];
@@ -336,7 +352,10 @@ std::string json(const Load& load) {
   field("versions", report.versions);
   field("closed", report.closed);
   field("retried", report.retried);
+  field("tls", report.tls);
+  field("failures", report.failures);
   field("sent", report.sent);
+  field("heads", report.heads);
   field("chunked", report.chunked);
   field("hinted", report.hinted);
   field("announced_close", report.announced_close);
@@ -375,19 +394,47 @@ asio::awaitable<void> obey(Load& load) {
   std::_Exit(0);  // Requests may be in flight: nobody is there to hear of them.
 }
 
+// --- the command line -------------------------------------------------------------------------
+
+ferry::ClientOptions options_of(std::string_view idle_timeout, std::vector<std::string> words) {
+  using ferry::tls::Pem;
+  ferry::ClientOptions options;
+  if (idle_timeout != "default")
+    options.limits.idle_timeout = std::chrono::seconds(std::stoi(std::string(idle_timeout)));
+  ferry::tls::Options tls;
+  for (const std::string& word : words) {
+    const auto equals = std::min(word.find('='), word.size());
+    const std::string name = word.substr(0, equals);
+    const std::string value = word.substr(std::min(equals + 1, word.size()));
+    if (name == "ca") {
+      tls.system_roots = false;
+      tls.roots = {Pem::file(value)};
+    } else if (name == "certificate") {
+      tls.certificate = Pem::file(value);
+    } else if (name == "key") {
+      tls.private_key = Pem::file(value);
+    } else if (name == "min_version" && (value == "1.2" || value == "1.3")) {
+      tls.min_version = value == "1.2" ? ferry::tls::Version::tls1_2 : ferry::tls::Version::tls1_3;
+    } else if (name == "resume" && (value == "0" || value == "1")) {
+      tls.resume_sessions = value == "1";
+    } else {
+      throw std::invalid_argument("what is " + word + "?");
+    }
+  }
+  options.tls = ferry::tls::context(std::move(tls));
+  return options;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::cerr << "usage: load URL IDLE_TIMEOUT\n";
+  if (argc < 3) {
+    std::cerr << "usage: load URL IDLE_TIMEOUT [NAME=VALUE...]\n";
     return 1;
   }
   try {
     asio::io_context context{1};
-    ferry::Duration idle_timeout = ferry::Limits().idle_timeout;
-    if (argv[2] != std::string_view("default"))
-      idle_timeout = std::chrono::seconds(std::stoi(argv[2]));
-    Load load(context.get_executor(), argv[1], idle_timeout);
+    Load load(context.get_executor(), argv[1], options_of(argv[2], {argv + 3, argv + argc}));
     asio::co_spawn(context, obey(load), [](std::exception_ptr error) {
       if (error) std::rethrow_exception(error);
     });

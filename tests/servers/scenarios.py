@@ -15,14 +15,16 @@ REFUSED = "connection failed: connection refused, new connection"
 
 # How a request may fail while its server goes: it was not there, or it left before or amid an answer.
 DEPARTURES = ("connection refused", "could not connect", "the connection was lost before the response began",
-              "the connection ended inside the response's head", "the connection ended inside the response's body")
+              "the connection ended inside the response's head", "the connection ended inside the response's body",
+              "the TLS handshake failed")
 
 
 class Client:
     """The load program: does as it is told, and answers with what came of it since its last `start`."""
 
-    def __init__(self, program, url, idle_timeout="default"):
-        self.process = subprocess.Popen([str(program), url, str(idle_timeout)],
+    def __init__(self, program, url, idle_timeout="default", **tls):
+        words = [f"{name}={value}" for name, value in tls.items() if value is not None]
+        self.process = subprocess.Popen([str(program), url, str(idle_timeout), *words],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.descriptors = self("status")["descriptors"]
 
@@ -89,6 +91,15 @@ def all_answered(report, count):
     yield from own_answers(report)
 
 
+def all_secured(server, report, resumes=False):
+    """Where the server speaks TLS. What resumes is each connection after the first few."""
+    if server.kind.tls:
+        good = sum(report["tls"].values()) == sum(report["answered"].values())
+        yield (f"over {report['tls']}",
+               good and all(facts.startswith("TLSv1.3, http/1.1") for facts in report["tls"])
+               and any("resumed" in facts for facts in report["tls"]) == resumes)
+
+
 def only_posts_failed(report, *others):
     """Nothing that may be repeated has failed; a POST may have, as its server closed the connection."""
     kept = "connection failed: the connection was lost before the response began, kept connection"
@@ -129,9 +140,10 @@ def many_gets(server, program, count=10_000, at_a_time=64, **settings):
     """No more connections than run at a time, and one more for each that the server closed. (The sync
     worker closes each, so there their number says nothing.)"""
     server.start(keep_alive=75, **settings)
-    with Client(program, server.url) as client:
+    with Client(program, server.url, ca=server.ca) as client:
         report = client.send(path="/hello", expect="hello", count=count, at_a_time=at_a_time)
         yield from all_answered(report, count)
+        yield from all_secured(server, report, resumes=report["opened"] > at_a_time)
         yield from nothing_left(client)
     if "worker_class" in settings:
         return
@@ -163,9 +175,10 @@ def one_get_each(server, program):
 def reuse(server, program):
     """One after the other they ride one connection."""
     server.start(keep_alive=5)
-    with Client(program, server.url) as client:
+    with Client(program, server.url, ca=server.ca) as client:
         report = client.send(kinds=MIXED, count=300)
         yield from all_answered(report, 300)
+        yield from all_secured(server, report)
         yield (f"{report['opened']} opened, {report['reused']} times reused",
                (report["opened"], report["reused"]) == (1, 299))
     server.end(server.kind.graceful)
@@ -176,7 +189,7 @@ def reuse(server, program):
 def shapes(server, program):
     """Chunked answers, and those of HTTP/1.0 or without a length."""
     server.start(keep_alive=5)
-    with Client(program, server.url) as client:
+    with Client(program, server.url, ca=server.ca) as client:
         for path in server.kind.shapes:
             version, chunked, pieces, kept = fleet.SHAPES[path]
             client("close_idle")
@@ -195,7 +208,7 @@ def expiry(server, program):
     """Requests are sent about the very moment at which the server closes their connections."""
     server.start(keep_alive=1, hint=False)
     times = server.closing_times()
-    with Client(program, server.url, idle_timeout=600) as client:
+    with Client(program, server.url, idle_timeout=600, ca=server.ca) as client:
         report = client.send(kinds=MIXED, ask=0, bursts=6, groups=16, at_a_time=16,
                              from_us=int(1e6 * (min(times) - 0.04)), to_us=int(1e6 * (max(times) + 0.03)))
         noticed = report["closed"].get("closed by the server", 0)
@@ -209,7 +222,7 @@ def expiry_while_frozen(server, program):
     """The server stands still as its connections expire, and requests come in meanwhile."""
     server.start(keep_alive=1, hint=False)
     expires = min(server.closing_times())
-    with Client(program, server.url, idle_timeout=600) as client:
+    with Client(program, server.url, idle_timeout=600, ca=server.ca) as client:
         client.send(count=64, ask=0, at_a_time=64)
         time.sleep(expires - 0.3)
         server.freeze()
@@ -230,7 +243,7 @@ def hints(server, program):
     if not server.kind.hints:
         return
     server.start(keep_alive=2)
-    with Client(program, server.url) as client:
+    with Client(program, server.url, ca=server.ca) as client:
         report = client.send(kinds=MIXED, bursts=4, groups=8, at_a_time=1,
                              from_us=1_010_000, to_us=1_900_000)
         yield from all_answered(report, 32)
@@ -251,7 +264,7 @@ def slow_requests(server, client, count):
 
 def reload_under_load(server, program):
     server.start()
-    with Client(program, server.url) as client:
+    with Client(program, server.url, ca=server.ca) as client:
         client("start", kinds=MIXED, at_a_time=32)
         client.until_answered_by(server)
         for _ in range(3):
@@ -265,7 +278,7 @@ def reload_under_load(server, program):
 
 def restart_under_load(server, program):
     server.start()
-    with Client(program, server.url) as client:
+    with Client(program, server.url, ca=server.ca) as client:
         client("start", kinds=MIXED, at_a_time=32)
         client.until_answered_by(server)
         for _ in range(2):
@@ -290,7 +303,7 @@ def killed_workers(server, program):
     if not server.kind.has_workers:
         return
     server.start(keep_alive=5)
-    with Client(program, server.url) as client:
+    with Client(program, server.url, ca=server.ca) as client:
         client.send(count=18, at_a_time=18, path="/slow/", tag="before")  # All at once: so many connections.
         slow_requests(server, client, 18)
         server.kill_workers()
@@ -305,7 +318,7 @@ def killed_workers(server, program):
 def graceful_end(server, program):
     """It is told to end while its answers are slow."""
     server.start()
-    with Client(program, server.url) as client:
+    with Client(program, server.url, ca=server.ca) as client:
         client.send(count=32, at_a_time=32)
         slow_requests(server, client, 18)
         server.end(server.kind.graceful)

@@ -13,7 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 BUILD = ROOT / "build-release"
 PYTHON = "/usr/bin/python3"  # Debian's, which sees Debian's packages; another may be first on PATH
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -203,6 +204,13 @@ def json_of(command, **options):
     if run.returncode != 0:
         raise Failure(f"{Path(command[0]).name}: {run.stderr.strip() or f'exit code {run.returncode}'}")
     return json.loads(run.stdout)
+
+
+def certificates(directory):
+    """Those of certificates.sh, in a folder of their own below `directory`, which is returned."""
+    folder = directory / "certificates"
+    must_run("bash", HERE / "certificates.sh", folder)
+    return folder
 
 
 # --- our programs -------------------------------------------------------------------------------
