@@ -70,6 +70,10 @@ def caddy_reload(server):
 NGINX = Kind("nginx", "nginx", "nginx.conf",
              lambda s: ["nginx", "-p", s.directory, "-c", s.config, "-e", "stderr"],
              ("/chunked/", "/close/"), graceful=signal.SIGQUIT, hints=True, max_requests=100)
+CADDY = Kind("caddy", "caddy", "Caddyfile",
+             lambda s: ["caddy", "run", "--config", s.config, "--adapter", "caddyfile"],
+             ("/chunked/", "/close/"), reload=caddy_reload, fast=signal.SIGQUIT, has_workers=False,
+             logs_answers=False)
 KINDS = [
     NGINX,
     replace(NGINX, name="nginx-tls", tls=" ssl;\n    ssl_protocols TLSv1.2 TLSv1.3;\n"
@@ -78,10 +82,9 @@ KINDS = [
     Kind("apache", "apache2-bin", "apache.conf",
          lambda s: ["apache2", "-DFOREGROUND", "-f", s.config],
          ("/chunked/", "/old/"), reload=signal.SIGUSR1, graceful=signal.SIGWINCH, hints=True, max_requests=100),
-    Kind("caddy", "caddy", "Caddyfile",
-         lambda s: ["caddy", "run", "--config", s.config, "--adapter", "caddyfile"],
-         ("/chunked/", "/close/"), reload=caddy_reload, fast=signal.SIGQUIT, has_workers=False,
-         logs_answers=False),
+    CADDY,
+    # Its TLS is Go's, where that of all others is OpenSSL's.
+    replace(CADDY, name="caddy-tls", tls="\n\ttls certificates/server.pem certificates/server.key"),
     Kind("gunicorn", "gunicorn", "gunicorn.conf.py",
          lambda s: [servers.PYTHON, "-m", "gunicorn", "--config", s.config],
          ("/chunked/", "/old/", "/old-kept/"), fast=signal.SIGQUIT, max_requests=2000, is_front=False),
@@ -95,6 +98,11 @@ KINDS = [
          ("/chunked/", "/old/"), reload=signal.SIGUSR1, graceful=signal.SIGINT, max_requests=100,
          has_workers=False),
 ]
+
+
+def filled(template, values):
+    text = (HERE / "config" / template).read_text()
+    return re.sub(r"@([a-z_]+)@", lambda match: str(values[match[1]]), text)
 
 
 class Server:
@@ -133,10 +141,9 @@ class Server:
         """Writes the configuration of its next generation, whose answers name it in X-Generation."""
         self.generation += 1
         values = {"directory": self.directory, "app": APP, "port": self.port, "app_port": self.app_port,
-                  "admin_port": self.admin_port, "generation": self.generation, "tls": self.kind.tls,
+                  "admin_port": self.admin_port, "generation": self.generation, "tls": self.kind.tls, "scheme": "https" if self.kind.tls else "http",
                   **self.settings}
-        template = (HERE / "config" / self.kind.config).read_text()
-        self.config.write_text(re.sub(r"@([a-z_]+)@", lambda match: str(values[match[1]]), template))
+        self.config.write_text(filled(self.kind.config, values))
 
     def reload(self):
         self.configure()
@@ -176,7 +183,7 @@ class Server:
     def access(self):
         """(connection, method, path, status) of each request in its log, which is complete once it has ended."""
         for line in (self.directory / "access.log").read_text().splitlines():
-            if self.kind.name == "caddy":
+            if self.kind.package == "caddy":
                 entry = json.loads(line)
                 request = entry["request"]
                 yield request["remote_port"], request["method"], request["uri"], entry["status"]

@@ -50,6 +50,11 @@ certificate early ca 'an early server' "$here" 21190101000000Z $future
 certificate wrong_host ca 'another server' 'DNS:other.test, IP:192.0.2.1' $past $future
 certificate common_name ca localhost '' $past $future
 certificate untrusted other_ca 'a strange server' "$here" $past $future
+key intermediate
+openssl req -new -key intermediate.key -subj '/CN=in between' -config ca.cnf -out intermediate.csr 2>/dev/null
+openssl ca -batch -notext -config ca.cnf -cert ca.pem -keyfile ca.key -in intermediate.csr -extensions root \
+  -startdate $past -enddate $future -out intermediate.pem 2>/dev/null
+certificate chained intermediate 'a server far down' "$here" $past $future
 key self_signed
 openssl req -new -x509 -key self_signed.key -subj '/CN=itself' -days 36500 -config ca.cnf -addext "subjectAltName = $here" -out self_signed.pem 2>/dev/null
 certificate client ca 'a client' 'DNS:client.test' $past $future
