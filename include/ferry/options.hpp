@@ -13,12 +13,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <ferry/detail/host.hpp>
 #include <ferry/event.hpp>
 #include <ferry/headers.hpp>
+#include <ferry/result.hpp>
 #include <ferry/version.hpp>
 
 namespace ferry {
@@ -199,6 +201,9 @@ class ConnectOptions {
   /// Secures connections for `https://`: `ferry::tls::context()` of `ferry/tls.hpp`. Without it
   /// such a URL is an error.
   std::shared_ptr<const TlsContext> tls;
+  /// Finds the ASCII form of hosts that are not ASCII: `ferry::idna::to_ascii` of `ferry/idna.hpp`.
+  /// Without it such a URL is an error.
+  Result<std::string> (*idna)(std::string_view host) = nullptr;
   /// Opens the connections, in the place of TCP.
   std::shared_ptr<Connector> connector;
 

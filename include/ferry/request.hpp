@@ -122,8 +122,14 @@ class Request {
   Result<Url> target(const Url& base) const& { return Request(*this).take_target(base); }
 
   /// As `target`, but gives the URL's memory away; its URL is unspecified afterwards.
-  Result<Url> take_target(const Url& base) {
+  /// @param to_ascii for hosts that are not ASCII; none refuses them.
+  Result<Url> take_target(const Url& base, detail::HostToAscii to_ascii = nullptr) {
     if (error_) return *error_;
+    if (to_ascii) {
+      auto ascii = detail::with_ascii_host(std::move(url_), to_ascii);
+      if (!ascii) return ascii.error();
+      url_ = std::move(*ascii);
+    }
     Result<Url> url = base.empty() ? Url::parse(std::move(url_)) : base.resolve(url_);
     if (!url) return url;
     try {

@@ -130,6 +130,25 @@ inline void append_path(std::string& out, std::string_view path) {
   }
 }
 
+/// A function that finds the ASCII form of a host's name.
+using HostToAscii = Result<std::string> (*)(std::string_view host);
+
+/// A URL, or a reference, with the ASCII form of its host in the place of one that is not ASCII.
+inline Result<std::string> with_ascii_host(std::string url, HostToAscii to_ascii) {
+  const auto slashes = url.find("//");
+  if (slashes == url.npos || (slashes > 0 && scheme_length(url) + 1 != slashes)) return url;
+  const auto end = std::min(url.find_first_of("/?#", slashes + 2), url.size());
+  const auto at = url.rfind('@', end);
+  const auto begin = at == url.npos || at < slashes ? slashes + 2 : at + 1;
+  const auto host_end = std::min(url.find(':', begin), end);
+  const auto host = std::string_view(url).substr(begin, host_end - begin);
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  if (std::all_of(host.begin(), host.end(), is_ascii)) return url;
+  auto ascii = to_ascii(host);
+  if (!ascii) return ascii;
+  return url.replace(begin, host_end - begin, *ascii);
+}
+
 }  // namespace detail
 
 /// An absolute URL with an authority, in normal form:

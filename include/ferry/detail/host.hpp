@@ -76,7 +76,7 @@ constexpr std::string_view host_problem(std::string_view host) noexcept {
   }
   for (char c : host) {
     if (static_cast<unsigned char>(c) >= 0x80)
-      return "is not ASCII: IDNA is not supported, use the punycode (xn--) form";
+      return "is not ASCII: set options.idna, of ferry/idna.hpp, or write its punycode (xn--) form";
     if (c == '%') return "is percent-encoded, which programs read in different ways";
     if (!is_host_char(c)) return "has a character that no host may have";
   }

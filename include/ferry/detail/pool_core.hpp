@@ -117,6 +117,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
 
   const asio::any_io_executor& executor() const noexcept { return executor_; }
   bool has_tls() const noexcept { return options_.tls != nullptr; }
+  HostToAscii host_to_ascii() const noexcept { return options_.idna; }
   /// The proxy to which requests for this URL are sent as they are (RFC 9112 3.2.2); not one
   /// through which a tunnel leads.
   const Proxy* forwarding_proxy_for(const Url& url) const {

@@ -55,7 +55,7 @@ inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Reque
     what += request.method().token() == "CONNECT" ? " is for proxies" : " is not a token";
     return Error(Errc::invalid_method, std::move(what));
   }
-  Result<Url> url = request.take_target(client.base);
+  Result<Url> url = request.take_target(client.base, pool.host_to_ascii());
   if (!url) return url;
   const bool secure = url->scheme() == "https";
   if (secure && !pool.has_tls()) {
