@@ -35,33 +35,33 @@ struct DialTarget {
 class DialContext {
  public:
   /// @param watch the dial's time limits; it ends the dial when the pool does.
-  DialContext(detail::Watch& watch, detail::DialTarget target)
+  DialContext(detail::Watch& watch, std::shared_ptr<const detail::DialTarget> target) noexcept
       : target_(std::move(target)), watch_(watch) {}
 
   /// The same dial's way to somewhere else.
   DialContext to(std::string host, std::uint16_t port, bool secure) const {
-    detail::DialTarget target = target_;
-    target.host = std::move(host);
-    target.port = port;
-    target.secure = secure;
-    return DialContext(watch_, std::move(target));
+    const auto target = std::make_shared<detail::DialTarget>(*target_);
+    target->host = std::move(host);
+    target->port = port;
+    target->secure = secure;
+    return DialContext(watch_, target);
   }
 
   /// A name or a numeric address, no brackets.
-  const std::string& host() const noexcept { return target_.host; }
-  std::uint16_t port() const noexcept { return target_.port; }
+  const std::string& host() const noexcept { return target_->host; }
+  std::uint16_t port() const noexcept { return target_->port; }
   /// The Unix socket to connect to, whatever host and port are; empty for none. One that begins
   /// with
   /// `@` has an abstract name.
-  const std::string& unix_path() const noexcept { return target_.unix_path; }
+  const std::string& unix_path() const noexcept { return target_->unix_path; }
   /// True for `https`: the pool will secure the stream.
-  bool is_secure() const noexcept { return target_.secure; }
+  bool is_secure() const noexcept { return target_->secure; }
   /// `Timeouts::resolve`
-  Duration resolve_limit() const noexcept { return target_.resolve_limit; }
+  Duration resolve_limit() const noexcept { return target_->resolve_limit; }
   /// `Timeouts::connect`
-  Duration connect_limit() const noexcept { return target_.connect_limit; }
+  Duration connect_limit() const noexcept { return target_->connect_limit; }
   /// `Timeouts::tls`
-  Duration tls_limit() const noexcept { return target_.tls_limit; }
+  Duration tls_limit() const noexcept { return target_->tls_limit; }
 
   /// Begins a phase: `target` is aborted when `limit` has passed, or the pool gives the dial up.
   /// @return false if it has been given up already.
@@ -79,7 +79,7 @@ class DialContext {
   Duration secured_in{};    ///< To be set: how long the TLS handshake took.
 
  private:
-  detail::DialTarget target_;
+  std::shared_ptr<const detail::DialTarget> target_;
   detail::Watch& watch_;
 };
 

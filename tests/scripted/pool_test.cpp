@@ -1,5 +1,6 @@
 // How connections are handed over, opened ahead, drained and given up.
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -295,4 +296,62 @@ TEST_CASE("[39] a connection that has idled for too long is not used") {
   const auto due = std::chrono::steady_clock::now() + 2ms;
   while (std::chrono::steady_clock::now() < due) std::this_thread::yield();
   CHECK(s.get()->body() == "two");
+}
+
+namespace {
+
+/// Opens scripted streams after some turns of the context, and notes for whom.
+class SlowConnector final : public ferry::Connector {
+ public:
+  explicit SlowConnector(ScriptedConnector::Source source) : scripted_(std::move(source)) {}
+  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
+      ferry::DialContext& context) override {
+    hosts.push_back(context.host());
+    const auto executor = co_await asio::this_coro::executor;
+    for (int i = 0; i < 50; ++i) co_await asio::post(executor, asio::use_awaitable);
+    auto stream = co_await scripted_.connect(context);
+    co_return stream;
+  }
+  std::vector<std::string> hosts;
+
+ private:
+  ScriptedConnector scripted_;
+};
+
+}  // namespace
+
+TEST_CASE("[31] [38] retries that come out of turn: each of their dials is for their host") {
+  std::vector<std::size_t> write_sizes{5, 20, 1000};  // The smaller, the later it is found stale.
+  do {
+    const auto connector =
+        std::make_shared<SlowConnector>([&](int number) -> ferry::Result<std::shared_ptr<Script>> {
+          auto one = script({ok("new")});
+          if (number <= 3) {
+            one = script({ok("old")}, Script::End::eof);
+            one->write_size = write_sizes[static_cast<std::size_t>(number) - 1];
+            one->writes_block = true;
+          }
+          return one;
+        });
+    ClientOptions options;
+    options.connector = connector;
+    asio::io_context context{1};
+    const Client client(context, options);
+    for (const char* expected : {"old", "new"}) {
+      int done = 0;
+      for (int i = 0; i < 3; ++i) {
+        asio::co_spawn(context, client.get("http://ferry.test/"),
+                       [&](std::exception_ptr e, ferry::Response response) {
+                         CHECK_FALSE(e);
+                         CHECK(response.body() == expected);
+                         ++done;
+                       });
+      }
+      context.restart();
+      context.run();
+      CHECK(done == 3);
+    }
+    CHECK(connector->hosts.size() >= 6);
+    for (const std::string& host : connector->hosts) CHECK(host == "ferry.test");
+  } while (std::next_permutation(write_sizes.begin(), write_sizes.end()));
 }

@@ -555,7 +555,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       co_return;
     }
     const Proxy* const proxy = waiter->proxy;
-    DialContext context(watch, std::move(waiter->target));
+    // It stays as it is: who waits may be dialled for again.
+    DialContext context(watch, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
     waiter.reset();
     Result<std::unique_ptr<Stream>> stream;
     std::unique_ptr<PooledConnection> connection;
