@@ -92,6 +92,17 @@ class Client {
                                           std::move(request), options);
   }
 
+  /// Asks the server to go on in another protocol (RFC 9110 7.8), which the request's field
+  /// `Upgrade` names: `websocket`, say. `Connection: Upgrade` is added.
+  ///
+  /// @return the connection and what has come over it already, if the server has switched; else its
+  ///   answer, over a connection that is kept as after any other.
+  /// @throws Error as the verbs, and `Errc::invalid_header` for a request without `Upgrade`.
+  asio::awaitable<Upgraded> upgrade(Request request, RequestOptions options = {}) const {
+    return detail::send<Upgraded>(handle_->pool.shared_core(), handle_->core,
+                                  std::move(request).header("Connection", "Upgrade"), options);
+  }
+
   /// Ends this client's requests, in flight and later ones, with `Errc::client_closed`; closes the
   /// pool's idle connections too if the pool is its own. Calling it again does nothing.
   void close() const noexcept {

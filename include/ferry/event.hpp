@@ -32,6 +32,7 @@ enum class CloseReason {
   not_kept,          ///< Request or response ended it: `Connection: close`, HTTP/1.0, no length.
   failed,            ///< The exchange on it failed, timed out or was cancelled.
   client_closed,     ///< The client or the pool was closed, or its last handle died.
+  upgraded,          ///< Another protocol has taken it over; it is not the pool's any more.
 };
 
 /// The reason's name, as it stands in logs.
@@ -46,6 +47,7 @@ constexpr std::string_view to_string(CloseReason reason) noexcept {
     case CloseReason::not_kept: return "not to be kept";
     case CloseReason::failed: return "its exchange failed";
     case CloseReason::client_closed: return "client closed";
+    case CloseReason::upgraded: return "taken over by another protocol";
   }
   return "unknown";
 }

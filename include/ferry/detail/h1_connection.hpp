@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_encoder.hpp>
@@ -30,7 +31,9 @@ struct ExchangeTimes {
 class H1Connection {
  public:
   explicit H1Connection(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
-  ~H1Connection() { stream_->close(); }
+  ~H1Connection() {
+    if (stream_) stream_->close();
+  }
 
   Stream& stream() noexcept { return *stream_; }
 
@@ -55,7 +58,7 @@ class H1Connection {
     close_announced_ = head.close || announces_close(head);
     head_.clear();
     encode_head(head, head_);
-    parser_.start(message, head.method.token() == "HEAD", limits);
+    parser_.start(message, head.method.token() == "HEAD", limits, head.upgrade);
     in_begin_ = in_end_ = 0;
 
     if (!watch.enter(Phase::write, timeouts.write, stream_.get())) co_return watch.error();
@@ -161,6 +164,12 @@ class H1Connection {
     facts.until_close = parser_.framing() == Framing::until_close;
     facts.surplus = in_begin_ < in_end_;
     return may_reuse(message, facts);
+  }
+
+  /// After an exchange that ended in a 101: gives the stream away, and what came behind the head.
+  std::pair<std::unique_ptr<Stream>, std::string> detach() {
+    std::string received(buffered());
+    return {std::move(stream_), std::move(received)};
   }
 
   /// After an exchange that failed because of the body's size alone: takes the rest of it off the

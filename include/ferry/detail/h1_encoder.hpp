@@ -24,6 +24,7 @@ struct RequestHead {
   std::uint64_t body_size;
   bool has_body;
   bool close;     ///< Announce that this request is the connection's last.
+  bool upgrade;   ///< Another protocol may take over the connection.
   bool to_proxy;  ///< It goes to a proxy that forwards it: in absolute form (RFC 9112 3.2.2).
   std::string_view proxy_authorization;  ///< For that proxy; empty: none.
 };

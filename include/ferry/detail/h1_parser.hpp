@@ -53,9 +53,12 @@ class H1Parser {
   H1Parser& operator=(const H1Parser&) = delete;
 
   /// Prepares for the response to a request. `message` is filled in and must outlive the parsing.
-  void start(ResponseMessage& message, bool is_head_request, const ParserLimits& limits) {
+  /// @param takes_upgrade a 101 is a final response, behind which another protocol begins.
+  void start(ResponseMessage& message, bool is_head_request, const ParserLimits& limits,
+             bool takes_upgrade = false) {
     message_ = &message;
     is_head_request_ = is_head_request;
+    takes_upgrade_ = takes_upgrade;
     limits_ = limits;
     error_.reset();
     interim_size_ = 0;
@@ -211,8 +214,13 @@ class H1Parser {
     message.minor_version = llhttp_.http_minor;
     message.headers = Headers(std::move(fields_));
     fields_ = FieldArena();
-    if (message.status == 101)  // RFC 9110 7.8: only what the client asked for.
-      return fail(Errc::unexpected_upgrade, "status 101 to a request that asked for no upgrade");
+    if (message.status == 101) {  // RFC 9110 7.8: only what the client asked for.
+      if (!takes_upgrade_)
+        return fail(Errc::unexpected_upgrade, "status 101 to a request that asked for no upgrade");
+      framing_ = Framing::none;
+      body_started_ = true;
+      return Step::head_done;
+    }
     if (message.status < 200) return Step::need_more;
     return decide_framing(message);
   }
@@ -523,6 +531,7 @@ class H1Parser {
   int interim_count_ = 0;
   Framing framing_ = Framing::none;
   char last_byte_ = '\0';
+  bool takes_upgrade_ = false;
   bool is_head_request_ = false;
   bool any_byte_ = false;
   bool in_status_line_ = true;

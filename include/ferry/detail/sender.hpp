@@ -10,6 +10,7 @@
 #include <ferry/detail/retry_rule.hpp>
 #include <ferry/request.hpp>
 #include <ferry/response.hpp>
+#include <ferry/upgraded.hpp>
 
 // One coroutine sends a request: a loop around one exchange, which asks pure rules what to do next.
 namespace ferry::detail {
@@ -83,10 +84,10 @@ inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Reque
 /// place where errors become exceptions.
 template <class Answer>
 Answer fail(Error error) {
-  if constexpr (std::same_as<Answer, Response>)
-    throw error;
-  else
+  if constexpr (std::same_as<Answer, Result<Response>>)
     return error;
+  else
+    throw error;
 }
 
 /// Gives a connection back, to the pool or to its holder, after an exchange that has left it clean;
@@ -113,7 +114,8 @@ inline void give_back(Lease& lease, HeldConnection* held, const ResponseMessage&
 /// allocated for every request.
 /// @param held the connection to use, and to give back; it is not replaced if it turns out to be
 /// stale.
-/// @tparam Answer `Response` to throw errors, `Result<Response>` to return them.
+/// @tparam Answer `Response` to throw errors, `Result<Response>` to return them, `Upgraded` to let
+/// another protocol take the connection over.
 /// Cancellation: terminal; the connection is closed, a place in the queue given up.
 template <class Answer>
 asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
@@ -127,6 +129,10 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   Result<Url> prepared = prepare(*pool, *client, request, timeouts);
   if (!prepared) co_return fail<Answer>(prepared.error());
   const Url& url = *prepared;
+  if (std::same_as<Answer, Upgraded> && !request.headers().contains("Upgrade")) {
+    co_return fail<Answer>(
+        Error(Errc::invalid_header, "there is no Upgrade field to say which protocol it asks for"));
+  }
 
   const ParserLimits limits{settings.limits.max_head_size, settings.limits.max_fields,
                             options.max_body_size.value_or(settings.limits.max_body_size)};
@@ -141,6 +147,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                          request.body().bytes().size(),
                          request.body().is_present(),
                          client->one_off,
+                         std::same_as<Answer, Upgraded>,
                          proxy != nullptr,
                          proxy_authorization};
   Event event{};
@@ -209,7 +216,11 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                                                   watch, message, times, settings.observer, event);
         if (!failure) {
           watch.finish();
-          if (watch.ended())  // Time ran out as the last byte came: a response all the same.
+          std::pair<std::unique_ptr<Stream>, std::string> detached;
+          if (message.status == 101) {
+            detached = connection.h1.detach();
+            lease.discard(CloseReason::upgraded);
+          } else if (watch.ended())  // Time ran out as the last byte came: a response all the same.
             lease.discard(CloseReason::failed);
           else
             give_back(lease, held.get(), message);
@@ -226,8 +237,17 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
             event.info = &info;
             observe(settings.observer, event);
           }
-          co_return Response(std::move(message), std::move(*prepared), times.head - times.begin,
-                             timings, std::move(info));
+          Response response(std::move(message), std::move(*prepared), times.head - times.begin,
+                            timings, std::move(info));
+          if constexpr (std::same_as<Answer, Upgraded>) {
+            Upgraded upgraded;
+            upgraded.response = std::move(response);
+            upgraded.stream = std::move(detached.first);
+            upgraded.received = std::move(detached.second);
+            co_return upgraded;
+          } else {
+            co_return response;
+          }
         }
         phase = watch.phase();
         if (times.begun()) bytes_sent = connection.h1.bytes_sent();

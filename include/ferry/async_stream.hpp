@@ -1,0 +1,116 @@
+#pragma once
+
+/// @file
+/// `AsyncStream`: a `Stream` in the form that Asio's composed operations, and libraries built on
+/// them, expect.
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <asio/associated_executor.hpp>
+#include <asio/bind_executor.hpp>
+
+#include <ferry/detail/asio.hpp>
+#include <ferry/stream.hpp>
+#include <ferry/upgraded.hpp>
+
+namespace ferry {
+
+/// A `Stream` as an Asio AsyncReadStream and AsyncWriteStream: for `asio::async_read`, for
+/// WebSocket libraries. Use it where `co_await stream->read_some(...)` will not do.
+///
+/// Cancellation: none; `abort()` ends what is pending. Threads: as any socket, one operation in
+/// each direction at a time, on its executor. Lifetime: it outlives its operations.
+class AsyncStream {
+ public:
+  using executor_type = asio::any_io_executor;
+  using lowest_layer_type = AsyncStream;
+
+  /// @param executor where operations run, and complete unless their handler says otherwise.
+  AsyncStream(executor_type executor, std::unique_ptr<Stream> stream, std::string received = {})
+      : executor_(std::move(executor)),
+        stream_(std::move(stream)),
+        received_(std::move(received)) {}
+  /// What is left of an upgrade; what has come already is read first.
+  AsyncStream(executor_type executor, Upgraded upgraded)
+      : AsyncStream(std::move(executor), std::move(upgraded.stream), std::move(upgraded.received)) {
+  }
+
+  executor_type get_executor() const noexcept { return executor_; }
+  lowest_layer_type& lowest_layer() noexcept { return *this; }
+  Stream& stream() noexcept { return *stream_; }
+
+  /// Makes pending and later operations fail. Any thread may call it.
+  void abort() noexcept { stream_->abort(); }
+  void close() noexcept { stream_->close(); }
+
+  /// Reads what is there, at least a byte. `void(std::error_code, std::size_t)`
+  template <class Buffers, class Token>
+  auto async_read_some(const Buffers& buffers, Token&& token) {
+    const asio::mutable_buffer first = first_of<asio::mutable_buffer>(buffers);
+    return start(std::forward<Token>(token), [this, first] { return read(first); });
+  }
+  /// Writes some of it, at least a byte. `void(std::error_code, std::size_t)`
+  template <class Buffers, class Token>
+  auto async_write_some(const Buffers& buffers, Token&& token) {
+    const asio::const_buffer first = first_of<asio::const_buffer>(buffers);
+    return start(std::forward<Token>(token), [this, first] { return write(first); });
+  }
+
+ private:
+  struct Outcome {
+    std::error_code error;
+    std::size_t count = 0;
+  };
+
+  template <class Buffer, class Buffers>
+  static Buffer first_of(const Buffers& buffers) {
+    for (auto i = asio::buffer_sequence_begin(buffers); i != asio::buffer_sequence_end(buffers);
+         ++i)
+      if (const Buffer buffer(*i); buffer.size() > 0) return buffer;
+    return Buffer();
+  }
+
+  template <class Token, class Operation>
+  auto start(Token&& token, Operation operation) {
+    return asio::async_initiate<Token, void(std::error_code, std::size_t)>(
+        [this](auto handler, Operation run) {
+          auto executor = asio::get_associated_executor(handler, executor_);
+          asio::co_spawn(executor_, run(),
+                         asio::bind_executor(
+                             executor, [handler = std::move(handler)](std::exception_ptr thrown,
+                                                                      Outcome outcome) mutable {
+                               if (thrown) outcome.error = asio::error::operation_aborted;
+                               std::move(handler)(outcome.error, outcome.count);
+                             }));
+        },
+        token, std::move(operation));
+  }
+
+  asio::awaitable<Outcome> read(asio::mutable_buffer buffer) {
+    Outcome outcome;
+    if (!received_.empty() || buffer.size() == 0) {
+      outcome.count = asio::buffer_copy(buffer, asio::buffer(received_));
+      received_.erase(0, outcome.count);
+      co_return outcome;
+    }
+    outcome.count = co_await stream_->read_some(buffer, outcome.error);
+    co_return outcome;
+  }
+  asio::awaitable<Outcome> write(asio::const_buffer buffer) {
+    Outcome outcome;
+    if (buffer.size() > 0)
+      outcome.count = co_await stream_->write_some(std::span(&buffer, 1), outcome.error);
+    co_return outcome;
+  }
+
+  executor_type executor_;
+  std::unique_ptr<Stream> stream_;
+  std::string received_;
+};
+static_assert(detail::co_await_safe<AsyncStream>);
+
+}  // namespace ferry
