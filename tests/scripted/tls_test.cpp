@@ -615,11 +615,15 @@ struct Scenario {
   bool post;
   bool reused;
   int version;
+  const char* proxy = "";
 };
 const Scenario scenarios[] = {
-    {"GET", false, false, TLS1_3_VERSION},        {"GET, TLS 1.2", false, false, TLS1_2_VERSION},
-    {"GET, reused", false, true, TLS1_3_VERSION}, {"POST", true, false, TLS1_3_VERSION},
+    {"GET", false, false, TLS1_3_VERSION},
+    {"GET, TLS 1.2", false, false, TLS1_2_VERSION},
+    {"GET, reused", false, true, TLS1_3_VERSION},
+    {"POST", true, false, TLS1_3_VERSION},
     {"POST, reused", true, true, TLS1_2_VERSION},
+    {"GET, through a tunnel", false, false, TLS1_3_VERSION, "http://me:secret@proxy.test:3128"},
 };
 
 /// Sends a scenario's request over TLS; what went before is not counted.
@@ -627,8 +631,11 @@ struct Trial {
   explicit Trial(const Scenario& scenario)
       : context(server_context()),
         first(script({})),
-        t({first, script({ok("next"), ok("next")})}, trusting(), limited(scenario.version)),
+        t({first, script({ok("next"), ok("next")})}, through(scenario.proxy),
+          limited(scenario.version)),
         post(scenario.post) {
+    if (*scenario.proxy)
+      for (const auto& one : t.s.scripts) TlsPeer::put_behind_tunnel(*one);
     if (scenario.reused) {
       first->responses.push_back(ok("warm-up"));
       REQUIRE(t.get());
@@ -638,6 +645,11 @@ struct Trial {
     first->writes_block = true;
     first->responses.push_back(chunked);
     first->operations = 0;
+  }
+  static ClientOptions through(const char* proxy) {
+    ClientOptions options = trusting();
+    options.proxy = ferry::ProxyOptions(proxy);
+    return options;
   }
   std::shared_ptr<SSL_CTX> limited(int version) const {
     SSL_CTX_set_max_proto_version(context.get(), version);
@@ -667,7 +679,7 @@ struct Trial {
 
 }  // namespace
 
-TEST_CASE("[31] [33] over TLS every operation fails once, those of the handshake included") {
+TEST_CASE("[31] [33] over TLS every operation fails once, in the handshake and in a tunnel, too") {
   for (const Scenario& scenario : scenarios) {
     for (const std::error_code failure :
          {std::error_code(asio::error::connection_reset), std::error_code(asio::error::eof)}) {
@@ -693,7 +705,9 @@ TEST_CASE("[31] [33] over TLS every operation fails once, those of the handshake
           const auto& error = result.error();
           CHECK(error.bytes_sent() <= trial.first->written.size());
           in_handshake |= error.phase() == ferry::Phase::tls;
-          if (error.phase() == ferry::Phase::tls)
+          if (error.phase() == ferry::Phase::proxy)
+            CHECK(error.code() == Errc::proxy_failed);
+          else if (error.phase() == ferry::Phase::tls)
             CHECK(error.code() == Errc::tls_failed);
           else
             CHECK((error.code() == Errc::connection_lost || error.code() == Errc::truncated_head ||

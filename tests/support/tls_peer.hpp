@@ -39,6 +39,17 @@ class TlsPeer : public std::enable_shared_from_this<TlsPeer> {
     return peer;
   }
 
+  /// Has a proxy answer the script's first words, a CONNECT, and what comes behind them go to TLS.
+  static void put_behind_tunnel(ferry::testing::Script& script) {
+    script.respond = [inner = script.respond, is_open = false](ferry::testing::Script& s) mutable {
+      if (is_open) return inner(s);
+      if (!s.written.starts_with("CONNECT ") || !s.written.ends_with("\r\n\r\n")) return;
+      is_open = true;
+      s.written.clear();
+      s.readable = "HTTP/1.1 200 Connection established\r\n\r\n";
+    };
+  }
+
   std::string received;          ///< What the client has sent, decrypted.
   bool closed_properly = false;  ///< The client's close_notify has come.
   bool says_goodbye = false;     ///< Behind the last response it sends its own.
