@@ -95,6 +95,17 @@ TEST_CASE("[13] a close-delimited body that ends in a reset is an error") {
   CHECK(result.error().cause() == asio::error::connection_reset);
 }
 
+TEST_CASE("[13] nor does an end complete it behind a reset that the writing met") {
+  auto torn = script({"HTTP/1.1 200 OK\r\n\r\nthe first half of"}, Script::End::eof);
+  torn->write_size = 10;
+  torn->fail_at = 2;
+  torn->failure_lasts = false;
+  Scripted s(torn);
+  const auto result = s.send(Request::put("http://test/", ferry::Body(std::string(1000, 'x'))));
+  CHECK(code_of(result) == Errc::truncated_body);
+  CHECK(result.error().cause() == asio::error::connection_reset);
+}
+
 TEST_CASE("[28] bytes behind a response end the connection") {
   Scripted s({script({ok("one") + "HTTP/1.1 200 OK\r\n"}), script({ok("two")})});
   CHECK(s.get()->body() == "one");
@@ -231,6 +242,16 @@ TEST_CASE("[35] a response to half a request ends the sending, and the connectio
   CHECK(s.send(Request::put("http://test/", ferry::Body(std::string(1000, 'x'))))->status() == 413);
   CHECK(early->written.size() < 1000);
   CHECK(s.pool() == none);
+}
+
+TEST_CASE("[35] such a response may also end with its stream") {
+  auto early = script({}, Script::End::eof);
+  early->readable = "HTTP/1.1 413 Content Too Large\r\n\r\ntoo large";
+  early->writes_block = true;
+  Scripted s(early);
+  const auto result = s.send(Request::put("http://test/", ferry::Body(std::string(1000, 'x'))));
+  CHECK(code_of(result) == std::error_code());
+  CHECK(result->body() == "too large");
 }
 
 TEST_CASE("an answer is worth more than the write error that follows it") {

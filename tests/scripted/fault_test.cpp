@@ -118,6 +118,26 @@ TEST_CASE("[31] [33] every operation of an exchange fails once") {
   }
 }
 
+TEST_CASE("[58] an operation that says that it was cancelled is the request's last") {
+  for (const Scenario& scenario : scenarios) {
+    bool succeeded = false;
+    for (int n = 1; !succeeded; ++n) {
+      CAPTURE(std::string(scenario.name));
+      CAPTURE(n);
+      REQUIRE(n < 100);
+      Trial trial(scenario);
+      trial.first->fail_at = n;
+      trial.first->failure = asio::error::operation_aborted;
+      trial.first->failure_lasts = false;
+      const auto result = trial.s.send(trial.request());
+      succeeded = trial.first->operations < n;
+      CHECK(code_of(result) == (succeeded ? std::error_code() : Errc::cancelled));
+      CHECK(trial.s.connections() == 1);
+      trial.check_after();
+    }
+  }
+}
+
 TEST_CASE("[58] every suspension point is cancelled once") {
   for (const Scenario& scenario : scenarios) {
     bool finished = false;

@@ -136,6 +136,8 @@ TEST_CASE("[31] [37] at the limit of its host a retry gets its new connection") 
   s.scripts[1]->responses.clear();
   CHECK(s.get()->body() == "new");
   CHECK(s.connections() == 3);
+  // Nothing but the dead one had to make room for it.
+  CHECK(s.pool() == "http://test: 0 active, 2 idle, 0 waiting");
 }
 
 namespace {
@@ -286,6 +288,16 @@ TEST_CASE("[31] a lease that is lost as its request was written is not replaced"
   });
   CHECK(s.connections() == 1);
   CHECK(s.pool() == none);
+}
+
+TEST_CASE("[39] a connection whose life ends while it idles is not used") {
+  ClientOptions options;
+  options.limits.max_lifetime = 20ms;
+  Scripted s({script({ok("one"), ok("wrong")}), script({ok("two")})}, options);
+  CHECK(s.get()->body() == "one");
+  const auto due = std::chrono::steady_clock::now() + 21ms;
+  while (std::chrono::steady_clock::now() < due) std::this_thread::yield();
+  CHECK(s.get()->body() == "two");
 }
 
 TEST_CASE("[39] a connection that has idled for too long is not used") {

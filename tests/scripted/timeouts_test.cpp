@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -55,6 +56,10 @@ class PacedStream final : public test::ForwardingStream {
                                           std::error_code& error) override {
     pace_.step();
     return ForwardingStream::write_some(buffers, error);
+  }
+  asio::awaitable<std::size_t> write_some_or_wait_readable(
+      std::span<const asio::const_buffer> buffers, std::error_code& error) override {
+    return write_some(buffers, error);
   }
   std::size_t try_read_some(asio::mutable_buffer, std::error_code& error) noexcept override {
     error = asio::error::would_block;
@@ -166,6 +171,26 @@ TEST_CASE("[56] [57] [60] a silent peer ends in the timeout of its phase") {
   CHECK(total.phase() == ferry::Phase::first_byte);
   const auto spent = timed_out(script({}), {.timeout = 0ms});
   CHECK(spent.code() == Errc::total_timeout);
+}
+
+TEST_CASE("[60] what ends between two phases has ended in the first") {
+  for (const auto first_byte : {1s, 3s}) {  // Due before the writing was, or later.
+    std::optional<Client> client;
+    ClientOptions options;
+    options.timeouts.write = 2s;
+    options.timeouts.first_byte = first_byte;
+    options.connector = std::make_shared<ScriptedConnector>(script({ok("one")}));
+    options.observer = [&](const ferry::Event& event) {
+      if (event.kind == ferry::Event::Kind::request_sent) client->close();
+    };
+    asio::io_context context{1};
+    client.emplace(context, options);
+    test::run(context, [&]() -> asio::awaitable<void> {
+      const auto result = co_await client->try_send(Request::get("http://test/"));
+      CHECK(code_of(result) == Errc::client_closed);
+      CHECK(result.error().phase() == ferry::Phase::write);
+    });
+  }
 }
 
 TEST_CASE("[60] time that runs out as a connection is handed over is the pool's") {

@@ -23,3 +23,28 @@ TEST_CASE("[59] a wake-up that comes before its wait is not lost") {
   context.poll();
   CHECK(context.stopped());
 }
+
+TEST_CASE("[59] a wake-up that is taken back is none, until it is given once more") {
+  asio::io_context context{1};
+  ferry::detail::Wakeup wakeup;
+  wakeup.fire();
+  wakeup.rearm();
+  CHECK_FALSE(wakeup.fired());
+  asio::co_spawn(context, wakeup.wait(), asio::detached);
+  context.poll();
+  CHECK_FALSE(context.stopped());
+  wakeup.fire();
+  context.poll();
+  CHECK(context.stopped());
+}
+
+TEST_CASE("[40] a wake-up that is given when the context of who waited for it has gone") {
+  ferry::detail::Wakeup wakeup;
+  {
+    asio::io_context context{1};
+    asio::co_spawn(context, wakeup.wait(), asio::detached);
+    context.poll();
+  }
+  wakeup.fire();
+  CHECK(wakeup.fired());
+}

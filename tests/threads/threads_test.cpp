@@ -2,11 +2,17 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
+
+#include <ferry/detail/tcp_connector.hpp>
+#include <ferry/detail/wait_ready.hpp>
+#include <ferry/resolver.hpp>
 
 #include "support/run.hpp"
 #include "support/server.hpp"
@@ -66,6 +72,41 @@ void check_quiet(const Client& client) {
   CHECK(stats.connecting == 0);
   CHECK(stats.opened - stats.closed == stats.idle);
 }
+
+/// Says that names are those of this host; where some are, nobody listens.
+class AnyName final : public ferry::Resolver {
+ public:
+  asio::awaitable<ferry::Result<std::vector<asio::ip::address>>> resolve(
+      std::string host) override {
+    co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+    const char* address = host.starts_with("dead") ? "127.0.0.2" : "127.0.0.1";
+    co_return std::vector{asio::ip::make_address(address)};
+  }
+};
+
+/// A socket whose waits end at once, each on a thread of its own.
+class ReadySocket {
+ public:
+  explicit ReadySocket(asio::io_context& context) : context_(context) {}
+  ~ReadySocket() {
+    for (auto& thread : threads_) thread.join();
+  }
+
+  auto get_executor() const { return context_.get_executor(); }
+  template <class Handler>
+  void async_wait(asio::socket_base::wait_type, Handler handler) {
+    ++waits;
+    threads_.emplace_back([handler]() mutable { handler(std::error_code()); });
+  }
+  void cancel(std::error_code&) { waits_at_cancel = waits; }
+
+  int waits = 0;
+  int waits_at_cancel = 0;
+
+ private:
+  asio::io_context& context_;
+  std::vector<std::thread> threads_;
+};
 
 }  // namespace
 
@@ -279,4 +320,97 @@ TEST_CASE("[61] connections warmed by several threads, while others make room") 
   CHECK(warmed == 40);
   CHECK(tally.good == 400);
   check_quiet(client);
+}
+
+TEST_CASE("[61] look-ups by several threads: shared, kept, forgotten") {
+  Server server;
+  ferry::TcpOptions tcp;
+  tcp.resolver = std::make_shared<AnyName>();
+  ClientOptions options;
+  options.connector = std::make_shared<ferry::detail::TcpConnector>(
+      tcp, std::make_shared<ferry::detail::DnsCache>(tcp));
+  options.limits.max_idle = 0;  // Each request has its own dial.
+  Tally tally;
+  const auto work = [&] {
+    asio::io_context context{1};
+    const Client client(context, options);
+    for (int i = 0; i < requests; ++i) {
+      const std::string host = i % 2 == 0 ? "here" : "dead";
+      const std::string url = "http://" + host + ".test:" + std::to_string(server.port()) + "/";
+      asio::co_spawn(context, client.try_send(Request::get(url)), tally.counter());
+    }
+    context.run();
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back(work);
+  for (auto& thread : threads) thread.join();
+  CHECK(tally.good == 2 * requests);
+  CHECK(tally.other == 2 * requests);  // Refused.
+}
+
+TEST_CASE("[40] a client closed while in use leaves the others of its pool alone") {
+  Server server;
+  for (int round = 0; round < 10; ++round) {
+    asio::io_context context;
+    ferry::PoolOptions options;
+    options.limits.max_connections = 4;
+    const ferry::ConnectionPool pool(context.get_executor(), options);
+    const Client stays(pool);
+    const Client goes(pool);
+    Tally of_stays;
+    Tally of_goes;
+    for (int i = 0; i < requests / 4; ++i) {
+      asio::co_spawn(context, stays.try_send(Request::get(server.url())), of_stays.counter());
+      asio::co_spawn(context, goes.try_send(Request::get(server.url())), of_goes.counter());
+    }
+    std::thread closer([&] {
+      while (of_goes.total() < 5) std::this_thread::yield();
+      goes.close();
+    });
+    run_on(context, 4);
+    closer.join();
+    CHECK(of_stays.good == requests / 4);
+    CHECK(of_goes.good + of_goes.closed == requests / 4);
+    check_quiet(stays);
+  }
+}
+
+TEST_CASE("[61] a stream that one thread aborts, while another looks at it, or closes it") {
+  Server server;
+  asio::io_context context;
+  for (int i = 0; i < 20; ++i) {
+    ferry::detail::TcpStream stream(context.get_executor());
+    std::error_code error;
+    stream.start_connect({asio::ip::address_v4::loopback(), server.port()}, {}, error);
+    std::thread aborter([&] { stream.abort(); });
+    if (i % 2 == 0) {
+      while (stream.is_open()) std::this_thread::yield();
+    } else {
+      stream.close();
+    }
+    aborter.join();
+    CHECK_FALSE(stream.is_open());
+  }
+}
+
+TEST_CASE("[61] a wake-up that is taken back while it is given") {
+  ferry::detail::Wakeup wakeup;
+  std::thread giver([&] {
+    for (int i = 0; i < 1000; ++i) wakeup.fire();
+  });
+  for (int i = 0; i < 1000; ++i) wakeup.rearm();
+  giver.join();
+}
+
+TEST_CASE("[61] two waits on one socket that end before both have begun, on two threads") {
+  asio::io_context context;
+  for (int i = 0; i < 100; ++i) {
+    std::atomic<int> ended = 0;
+    {
+      ReadySocket socket(context);
+      const auto handler = [&](std::error_code) { ++ended; };
+      ferry::detail::StartReadyWait<ReadySocket>{&socket}(handler);
+    }
+    CHECK(ended == 1);
+  }
 }

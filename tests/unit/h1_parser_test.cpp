@@ -108,6 +108,10 @@ TEST_CASE("[11] [27] chunk extensions are bounded, many small chunks are not") {
   CHECK(parse(chunked(body + "0\r\n\r\n"), 4096) == message_of(Errc::head_too_large));
   CHECK(parse(chunked("1;" + std::string(200'000, 'x') + "\r\na\r\n0\r\n\r\n"), 4096) ==
         message_of(Errc::head_too_large));
+  // A small head's limit is not theirs.
+  CHECK(parse(chunked("1;" + std::string(10'000, 'x') + "\r\na\r\n0\r\n\r\n"), 4096, false,
+              {1000, 10, 1000})
+            .starts_with("200 OK"));
   body.clear();
   for (int i = 0; i < 100'000; ++i) body += "1\r\na\r\n";
   CHECK(parse(chunked(body + "0\r\n\r\n"), 4096) ==
@@ -225,6 +229,10 @@ TEST_CASE("[15] what is wrong in two ways is refused for the first, however it i
   check(chunked("1;a=b\r\na\n0x\r\n"), Errc::malformed_response, default_limits);
   check(chunked("0\r\nA: " + std::string(1000, 'x') + "\n"), Errc::head_too_large, two_fields);
   check(chunked("1;" + std::string(100'000, 'x') + "\n"), Errc::head_too_large, default_limits);
+  check(chunked("1;" + std::string(70'000, 'x') + "\na\r\n0\r\n\r\n"), Errc::head_too_large,
+        default_limits);
+  check(chunked("0\r\nA: " + std::string(1000, 'x') + "\nB: c\r\n\r\n"), Errc::head_too_large,
+        two_fields);
   check(chunked("5;" + std::string(70'000, 'x') + "\r\na\nbcd\r\n"), Errc::head_too_large,
         default_limits);
   check(chunked("1;" + std::string(100'000, 'x') + "\r\na\r\nz\r\n"), Errc::head_too_large,
