@@ -175,6 +175,7 @@ TEST_CASE("[56] [57] [60] a silent peer ends in the timeout of its phase") {
 
 TEST_CASE("[60] what ends between two phases has ended in the first") {
   for (const auto first_byte : {1s, 3s}) {  // Due before the writing was, or later.
+    asio::io_context context{1};
     std::optional<Client> client;
     ClientOptions options;
     options.timeouts.write = 2s;
@@ -183,7 +184,6 @@ TEST_CASE("[60] what ends between two phases has ended in the first") {
     options.observer = [&](const ferry::Event& event) {
       if (event.kind == ferry::Event::Kind::request_sent) client->close();
     };
-    asio::io_context context{1};
     client.emplace(context, options);
     test::run(context, [&]() -> asio::awaitable<void> {
       const auto result = co_await client->try_send(Request::get("http://test/"));
