@@ -127,14 +127,16 @@ class TcpConnector final : public Connector {
     auto next_at = Clock::time_point::min();
     for (std::size_t next = 0;;) {
       race->rearm();
-      const std::size_t pending = race->pending();
+      std::size_t pending = race->pending();
       winner = race->look();
       if (race->pending() < pending) next_at = Clock::time_point::min();  // One has failed.
       while (!winner && next < addresses.size() &&
              (race->pending() == 0 || next_at <= Clock::now())) {
         const asio::ip::tcp::endpoint remote(addresses[next++], context.port());
+        pending = race->pending();
         winner = race->begin(executor, remote, options_);
-        next_at = after(Clock::now(), options_.attempt_delay);
+        // One that fails at once delays nobody.
+        if (race->pending() > pending) next_at = after(Clock::now(), options_.attempt_delay);
       }
       if (winner) break;
       if (context.ended()) co_return Connected(context.error());
