@@ -60,12 +60,13 @@ class Sites(Certified):
                            '    location = /hello { return 200 "hello"; }\n  }')
         return port
 
-    def start(self):
+    def start(self, *within, at=None):
+        """In the namespace that the words `within` enter; it is there once it answers at that Unix socket."""
         config = self.rig.directory / "nginx.conf"
         config.write_text(fleet.filled("nginx-sites.conf", {
             "directory": self.rig.directory, "sites": "\n".join(self.blocks)}))
-        self.process = self.rig.start("nginx", ["nginx", "-p", self.rig.directory, "-c", config, "-e", "stderr"],
-                                      self.ports[0])
+        nginx = [*within, "nginx", "-p", self.rig.directory, "-c", config, "-e", "stderr"]
+        self.process = self.rig.start("nginx", nginx, at or self.ports[0])
 
     def end(self):
         self.process.send_signal(signal.SIGQUIT)

@@ -22,6 +22,8 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 # What building ferry takes, and the commands that serve as well as the package of that name.
 BUILD_PACKAGES = ["g++", "meson", "ninja-build", "libasio-dev", "doctest-dev", "node-llhttp", "pkg-config", "libssl-dev", "openssl", "libidn2-dev"]
 COMMANDS = {"g++": "g++", "meson": "meson", "ninja-build": "ninja", "pkg-config": "pkg-config", "openssl": "openssl", "nodejs": "node"}
+# Packages that bring a service, and its name.
+SERVICES = {"nginx": "nginx", "lighttpd": "lighttpd", "caddy": "caddy", "squid": "squid", "dante-server": "danted"}
 
 
 class Failure(Exception):
@@ -81,7 +83,7 @@ def is_there(package):
 
 
 def install_without_services(packages):
-    """nginx, lighttpd and Caddy would start on ports 80 and 443. policy-rc.d is Debian's own switch against
+    """nginx, lighttpd and Caddy would start on ports 80 and 443, squid on every interface. policy-rc.d is Debian's own switch against
     that: it holds with systemd and without. One that is there already belongs to somebody else."""
     ours = not POLICY.exists()
     if not ours and subprocess.run([POLICY, "nginx", "start"], stdout=subprocess.DEVNULL).returncode != 101:
@@ -102,7 +104,7 @@ def say_what_stays(installed):
     if not installed:
         return
     print("\nStays installed: " + " ".join(installed))
-    services = [name for name in ("nginx", "lighttpd", "caddy") if name in installed]
+    services = [service for package, service in SERVICES.items() if package in installed]
     if services:
         print("Not started, but Debian enables them for the next boot: systemctl disable " + " ".join(services))
 
@@ -123,6 +125,19 @@ def free_port():
             except OSError:
                 pass
     raise Failure(f"no port is free outside of {first} to {last}")
+
+
+def connect(port):
+    """To a port of this machine, or to a Unix socket."""
+    if isinstance(port, int):
+        return socket.create_connection(("127.0.0.1", port), timeout=1)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(port))
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 class Servers:
@@ -146,7 +161,8 @@ class Servers:
         return self.directory / f"{name}.log"
 
     def start(self, name, command, port, cwd=None):
-        """Starts `command` and returns its process once it accepts connections on `port`."""
+        """Starts `command` and returns its process once it accepts connections on `port`, which may also be the
+        path of a Unix socket."""
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
                 command, cwd=cwd or self.directory, env=self.environment, start_new_session=True,
@@ -154,7 +170,7 @@ class Servers:
         self.running.append(process)
         for attempt in range(400):
             try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                connect(port).close()
                 return process
             except OSError:
                 try:
