@@ -4,9 +4,10 @@
 //
 // usage: load URL IDLE_TIMEOUT (seconds, or "default") [NAME=VALUE...]
 //
-// The further words are about TLS, and paths of PEM files where they name one: `ca`, the only one
-// to be trusted, rather than those of the system; `certificate` and `key`, its own;
-// `min_version`, 1.2 or 1.3; `resume`, 1 or 0.
+// Words about TLS, paths of PEM files where they name one: `ca`, the only one to be trusted, rather
+// than those of the system; `certificate` and `key`, its own; `min_version`, 1.2 or 1.3; `resume`,
+// 1 or 0. Words about the way: `proxy`, a URL, for all requests; `unix`, a socket's path;
+// `host_NAME`, the host's addresses, between commas; `connect_ms`, for how long to try.
 //
 //   start NAME=VALUE...  begins to send (see `Plan`), and answers at once
 //   wait                 answers when all of it is done
@@ -417,6 +418,17 @@ ferry::ClientOptions options_of(std::string_view idle_timeout, std::vector<std::
       tls.min_version = value == "1.2" ? ferry::tls::Version::tls1_2 : ferry::tls::Version::tls1_3;
     } else if (name == "resume" && (value == "0" || value == "1")) {
       tls.resume_sessions = value == "1";
+    } else if (name == "proxy") {
+      options.proxy = ferry::ProxyOptions(value);
+    } else if (name == "unix") {
+      options.unix_socket = value;
+    } else if (name.starts_with("host_")) {
+      std::istringstream list(value);
+      std::vector<std::string> addresses;
+      for (std::string address; std::getline(list, address, ',');) addresses.push_back(address);
+      options.tcp.hosts.emplace_back(name.substr(5), 0, std::move(addresses));
+    } else if (name == "connect_ms") {
+      options.timeouts.connect = std::chrono::milliseconds(std::stoi(value));
     } else {
       throw std::invalid_argument("what is " + word + "?");
     }

@@ -25,8 +25,8 @@ DEPARTURES = ("connection refused", "could not connect", "the connection was los
 class Client:
     """The load program: does as it is told, and answers with what came of it since its last `start`."""
 
-    def __init__(self, program, url, idle_timeout="default", **tls):
-        words = [f"{name}={value}" for name, value in tls.items() if value is not None]
+    def __init__(self, program, url, idle_timeout="default", **options):
+        words = [f"{name}={value}" for name, value in options.items() if value is not None]
         self.process = subprocess.Popen([str(program), url, str(idle_timeout), *words],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.descriptors = self("status")["descriptors"]
