@@ -23,6 +23,7 @@ enum class Errc {
   invalid_method,      ///< The method is not a token.
   invalid_header,      ///< A header's name or value cannot be sent.
   invalid_option,      ///< An option has a value that makes no sense.
+  invalid_body,        ///< The request's body cannot be sent: no such file, a part's name, say.
   unsupported_scheme,  ///< Neither `http` nor `https`.
   tls_unavailable,     ///< `https` on a client that was not given TLS.
   lease_unusable,      ///< A leased connection that is in use, spent, or for another origin.
@@ -57,6 +58,11 @@ enum class Errc {
   head_too_large,      ///< The response's head, its field count or its interim heads pass a limit.
   body_too_large,      ///< The body passes `Limits::max_body_size`.
   unexpected_upgrade,  ///< The server switched protocols without being asked.
+  undecodable_body,    ///< The body's content coding or charset is broken, or not known here.
+
+  // This side failed, while it was going on.
+  body_source_failed,  ///< The request's body could not be read, or was not as long as it had said.
+  file_failed,         ///< A file could not be written; see `Error::cause`.
 
   // The caller ended it.
   cancelled,      ///< The operation was cancelled.
@@ -101,6 +107,7 @@ constexpr const char* message_of(Errc code) noexcept {
     case Errc::invalid_method: return "invalid method";
     case Errc::invalid_header: return "invalid header";
     case Errc::invalid_option: return "invalid option";
+    case Errc::invalid_body: return "invalid body";
     case Errc::unsupported_scheme: return "unsupported scheme";
     case Errc::tls_unavailable: return "no TLS";
     case Errc::lease_unusable: return "the leased connection cannot be used";
@@ -129,6 +136,9 @@ constexpr const char* message_of(Errc code) noexcept {
     case Errc::head_too_large: return "the response's head is too large";
     case Errc::body_too_large: return "the response's body is too large";
     case Errc::unexpected_upgrade: return "the server switched protocols unasked";
+    case Errc::undecodable_body: return "the response's body cannot be decoded";
+    case Errc::body_source_failed: return "the request's body could not be read";
+    case Errc::file_failed: return "a file could not be written";
     case Errc::cancelled: return "cancelled";
     case Errc::client_closed: return "the client was closed";
     case Errc::http_status: return "the response's status is an error";
@@ -172,6 +182,7 @@ class ConditionCategory final : public std::error_category {
       case Errc::invalid_method:
       case Errc::invalid_header:
       case Errc::invalid_option:
+      case Errc::invalid_body:
       case Errc::unsupported_scheme:
       case Errc::tls_unavailable:
       case Errc::lease_unusable: return is(condition, Condition::invalid_request);
@@ -197,9 +208,12 @@ class ConditionCategory final : public std::error_category {
       case Errc::truncated_body:
       case Errc::malformed_response:
       case Errc::ambiguous_framing:
+      case Errc::undecodable_body:
       case Errc::unexpected_upgrade: return is(condition, Condition::protocol_error);
       case Errc::head_too_large:
       case Errc::body_too_large: return is(condition, Condition::too_large);
+      case Errc::body_source_failed:
+      case Errc::file_failed:
       case Errc::cancelled:
       case Errc::client_closed:
       case Errc::http_status: return false;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Request` and `Body`: what a client sends.
+/// `Request`: what a client sends.
 
 #include <optional>
 #include <string>
@@ -9,40 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/body.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/method.hpp>
 #include <ferry/url.hpp>
 
 namespace ferry {
-
-/// A request's content, held in memory, with the `Content-Type` that it goes with.
-///
-/// Lifetime: owns its bytes. Threads: a value.
-class Body {
- public:
-  /// No content at all.
-  Body() = default;
-  /// These bytes; no `Content-Type` unless one is given.
-  Body(std::string bytes, std::string content_type = {})
-      : bytes_(std::move(bytes)), content_type_(std::move(content_type)), present_(true) {}
-  /// This text, zero-terminated.
-  Body(const char* text) : Body(std::string(text)) {}
-
-  const std::string& bytes() const noexcept { return bytes_; }
-  const std::string& content_type() const noexcept { return content_type_; }
-  /// False for a request without content; an empty content is one, too.
-  bool is_present() const noexcept { return present_; }
-
- private:
-  std::string bytes_;
-  std::string content_type_;
-  bool present_ = false;
-};
-static_assert(detail::co_await_safe<Body>);
-
-/// A body of JSON: `co_await client.post("/users", ferry::json(R"({"name":"Ada"})"))`. The text is
-/// sent as it is.
-inline Body json(std::string text) { return Body(std::move(text), "application/json"); }
 
 /// A request, built up by chained setters: `Request::get("/search").query("q",
 /// "pool").header("Accept", "text/html")`.

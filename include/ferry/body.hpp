@@ -1,0 +1,163 @@
+#pragma once
+
+/// @file
+/// `Body`: a request's content; `BodySource`: content that is read while it is sent.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <ferry/detail/asio.hpp>
+#include <ferry/detail/co_await_safe.hpp>
+#include <ferry/error.hpp>
+#include <ferry/headers.hpp>
+
+namespace ferry {
+
+/// Content that is read piece by piece while it is sent, as fast as the server takes it.
+///
+/// Lifetime: shared by the bodies made from it. Threads: read by one request at a time, on its
+/// executor; a second request meanwhile is refused with `Errc::invalid_body`.
+class BodySource {
+ public:
+  BodySource() = default;
+  BodySource(const BodySource&) = delete;
+  BodySource& operator=(const BodySource&) = delete;
+  virtual ~BodySource() = default;
+
+  /// Goes to the beginning. Called before every attempt to send it, the first included.
+  /// @return nothing, or why it cannot: the request fails with this before anything is sent.
+  virtual std::optional<Error> rewind() = 0;
+  /// True if `rewind` will work once more after something was read: a request that failed may then
+  /// be repeated.
+  virtual bool can_rewind() const noexcept { return true; }
+
+  /// How many bytes there are, asked after `rewind`. Nothing if that is not known: the body is sent
+  /// in chunks then (RFC 9112 7.1).
+  virtual std::optional<std::uint64_t> size() const { return std::nullopt; }
+
+  /// Puts the next bytes into the buffer, which is not empty.
+  /// @return how many, at least one; 0 at the end.
+  /// @throws anything: the request then fails with `Errc::body_source_failed`, which carries the
+  ///   message. Cancellation: as the request's. No time limit interrupts it: one that passes
+  ///   meanwhile ends the request when it returns.
+  virtual asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) = 0;
+
+  /// Fields to be sent behind a body of unknown size, asked after its end: a checksum, say
+  /// (RFC 9110 6.5). The request should announce their names in a field `Trailer`.
+  virtual Headers trailers() { return {}; }
+
+ private:
+  friend class Body;
+  std::atomic<bool> in_use_{false};
+};
+
+/// A request's content, with the `Content-Type` that it goes with: bytes, or a source of them.
+///
+/// `ferry/file.hpp`, `ferry/form.hpp` and `ferry/multipart.hpp` make others. Lifetime: owns its
+/// bytes, shares its source. Threads: a value.
+class Body {
+ public:
+  /// No content at all.
+  Body() = default;
+  /// These bytes; no `Content-Type` unless one is given.
+  Body(std::string bytes, std::string content_type = {})
+      : bytes_(std::move(bytes)), content_type_(std::move(content_type)), present_(true) {}
+  /// This text, zero-terminated.
+  Body(const char* text) : Body(std::string(text)) {}
+  /// A copy of these bytes.
+  Body(std::span<const std::byte> bytes, std::string content_type = {})
+      : Body(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+             std::move(content_type)) {}
+  /// What this source gives; not null.
+  Body(std::shared_ptr<BodySource> source, std::string content_type = {})
+      : content_type_(std::move(content_type)), source_(std::move(source)), present_(true) {}
+
+  /// The bytes; empty for a body with a source.
+  const std::string& bytes() const noexcept { return bytes_; }
+  const std::string& content_type() const noexcept { return content_type_; }
+  /// Where the bytes come from, if they are not in memory.
+  const std::shared_ptr<BodySource>& source() const noexcept { return source_; }
+  /// False for a request without content; an empty content is one, too.
+  bool is_present() const noexcept { return present_; }
+
+  /// A request's claim to a body's source; for the library's use.
+  class Use {
+   public:
+    explicit Use(const Body& body) noexcept
+        : source_(body.source_.get()), granted_(!source_ || !source_->in_use_.exchange(true)) {}
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    ~Use() {
+      if (source_ && granted_) source_->in_use_ = false;
+    }
+    /// False if another request has it.
+    bool granted() const noexcept { return granted_; }
+
+   private:
+    BodySource* source_;
+    bool granted_;
+  };
+
+ private:
+  std::string bytes_;
+  std::string content_type_;
+  std::shared_ptr<BodySource> source_;
+  bool present_ = false;
+};
+static_assert(detail::co_await_safe<Body>);
+
+/// A body of JSON: `co_await client.post("/users", ferry::json(R"({"name":"Ada"})"))`. The text is
+/// sent as it is; for values see `ferry/nlohmann.hpp`.
+inline Body json(std::string text) { return Body(std::move(text), "application/json"); }
+
+namespace detail {
+
+/// A source that asks a function.
+template <class Function>
+class PullSource final : public BodySource {
+ public:
+  PullSource(Function function, std::optional<std::uint64_t> size)
+      : function_(std::move(function)), size_(size) {}
+
+  std::optional<Error> rewind() override {
+    if (!begun_) return std::nullopt;
+    return Error(Errc::invalid_body, "its function has been called before and cannot begin again");
+  }
+  bool can_rewind() const noexcept override { return !begun_; }
+  std::optional<std::uint64_t> size() const override { return size_; }
+  asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
+    begun_ = true;
+    const std::span<char> room(static_cast<char*>(buffer.data()), buffer.size());
+    if constexpr (std::is_convertible_v<std::invoke_result_t<Function&, std::span<char>>,
+                                        std::size_t>)
+      co_return function_(room);
+    else
+      co_return co_await function_(room);
+  }
+
+ private:
+  Function function_;
+  const std::optional<std::uint64_t> size_;
+  bool begun_ = false;
+};
+
+}  // namespace detail
+
+/// A body that a function gives, piece by piece: it puts bytes into a `std::span<char>` and returns
+/// how many, 0 at the end, or an `asio::awaitable` of that. It can be sent once.
+/// @param size how many bytes will come; if nothing, the body is sent in chunks.
+template <class Function>
+Body pull(Function function, std::optional<std::uint64_t> size = std::nullopt,
+          std::string content_type = "application/octet-stream") {
+  return Body(std::make_shared<detail::PullSource<Function>>(std::move(function), size),
+              std::move(content_type));
+}
+
+}  // namespace ferry
