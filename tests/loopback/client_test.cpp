@@ -622,6 +622,7 @@ class Interruptions {
   ~Interruptions() {
     const itimerval never{};
     setitimer(ITIMER_REAL, &never, nullptr);
+    std::signal(SIGALRM, SIG_IGN);  // One that is pending still must not meet what was before.
     sigaction(SIGALRM, &before_, nullptr);
   }
 
