@@ -613,7 +613,7 @@ class Interruptions {
   Interruptions() {
     struct sigaction action {};
     action.sa_handler = [](int) {};  // Without SA_RESTART: calls end with EINTR.
-    sigaction(SIGALRM, &action, &before_);
+    sigaction(SIGALRM, &action, nullptr);
     const itimerval often{{0, 200}, {0, 200}};
     setitimer(ITIMER_REAL, &often, nullptr);
   }
@@ -621,13 +621,8 @@ class Interruptions {
   Interruptions& operator=(const Interruptions&) = delete;
   ~Interruptions() {
     const itimerval never{};
-    setitimer(ITIMER_REAL, &never, nullptr);
-    std::signal(SIGALRM, SIG_IGN);  // One that is pending still must not meet what was before.
-    sigaction(SIGALRM, &before_, nullptr);
+    setitimer(ITIMER_REAL, &never, nullptr);  // The handler stays: one may be on its way still.
   }
-
- private:
-  struct sigaction before_ {};
 };
 
 }  // namespace
