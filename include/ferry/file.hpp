@@ -1,0 +1,120 @@
+#pragma once
+
+/// @file
+/// `file`: a file as a request's body, read while it is sent.
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <fcntl.h>
+#include <memory>
+#include <optional>
+#include <string>
+#include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include <ferry/body.hpp>
+#include <ferry/detail/ascii.hpp>
+#include <ferry/error.hpp>
+
+namespace ferry {
+
+namespace detail {
+
+/// A source that reads a file, which is opened anew for every attempt.
+class FileSource final : public BodySource {
+ public:
+  explicit FileSource(std::string path) : path_(std::move(path)) {}
+  ~FileSource() override { close(); }
+
+  std::optional<Error> rewind() override {
+    if (begun_ && !regular_)
+      return Error(Errc::invalid_body,
+                   in_quotes(path_) + " has been read before and cannot be read again");
+    close();
+    begun_ = false;
+    // The system would open the file that is named before the NUL.
+    if (path_.find('\0') != std::string::npos)
+      return Error(Errc::invalid_body, "the path " + in_quotes(path_) + " has a NUL");
+    do {
+      descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    } while (descriptor_ < 0 && errno == EINTR);
+    if (descriptor_ < 0) return failure("cannot be opened", errno);
+    return look();
+  }
+
+  bool can_rewind() const noexcept override { return regular_; }
+  std::optional<std::uint64_t> size() const override { return size_; }
+
+  asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
+    if (descriptor_ < 0) co_return 0;
+    begun_ = true;
+    ssize_t count = 0;
+    do {
+      count = ::read(descriptor_, buffer.data(), buffer.size());
+    } while (count < 0 && errno == EINTR);
+    if (count < 0)
+      throw std::system_error(errno, std::system_category(), "reading " + in_quotes(path_));
+    // Nobody has to wait for the body to go away until the descriptor is free.
+    if (count == 0) close();
+    co_return static_cast<std::size_t>(count);
+  }
+
+ private:
+  /// What was opened: whether it can be read again, and how much there is.
+  std::optional<Error> look() {
+    struct stat facts {};
+    if (::fstat(descriptor_, &facts) != 0) return failure("cannot be looked at", errno);
+    if (S_ISDIR(facts.st_mode)) return failure("cannot be sent", EISDIR);
+    regular_ = S_ISREG(facts.st_mode);
+    size_.reset();
+    if (!regular_) return std::nullopt;
+    // Files that the kernel makes up as they are read (in /proc, say) pretend to be empty.
+    char byte;
+    if (facts.st_size > 0 || ::pread(descriptor_, &byte, 1, 0) == 0)
+      size_ = static_cast<std::uint64_t>(facts.st_size);
+    return std::nullopt;
+  }
+
+  Error failure(const char* what, int code) {
+    close();
+    return Error(Errc::invalid_body, in_quotes(path_) + " " + what,
+                 std::error_code(code, std::system_category()));
+  }
+
+  void close() noexcept {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    descriptor_ = -1;
+  }
+
+  const std::string path_;
+  int descriptor_ = -1;
+  std::optional<std::uint64_t> size_;
+  bool regular_ = true;  // As far as is known before it is opened.
+  bool begun_ = false;
+};
+
+}  // namespace detail
+
+/// A body that is a file: `co_await client.put("/backup", ferry::file("backup.tar"))`.
+///
+/// The file is opened when the request is sent, and anew when it is sent again; it is read piece by
+/// piece, and is not copied into memory. A regular file has a size, which is sent as
+/// `Content-Length`; one that grows or shrinks meanwhile makes the request fail. A pipe or a device
+/// has none: it is sent in chunks, and once.
+///
+/// It blocks as files do: reading takes the thread for as long as the disk, or who writes into the
+/// pipe, takes. Where that matters, run the client on a thread of its own.
+/// @param path as the system takes it, in its encoding.
+/// @param content_type is sent as it is, and is not guessed from the name.
+/// @return a body. Sending it fails with `Errc::invalid_body` and the system's reason as its cause
+///   if there is no such file, it is a directory, or it cannot be opened; nothing is sent then.
+/// Lifetime: holds a descriptor from the beginning of an attempt to the file's end. Threads: as
+/// `BodySource`.
+inline Body file(std::string path, std::string content_type = "application/octet-stream") {
+  return Body(std::make_shared<detail::FileSource>(std::move(path)), std::move(content_type));
+}
+
+}  // namespace ferry

@@ -1,0 +1,75 @@
+#pragma once
+
+/// @file
+/// `Form`: the fields of a simple HTML form as a body.
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <ferry/body.hpp>
+#include <ferry/detail/ascii.hpp>
+#include <ferry/detail/co_await_safe.hpp>
+
+namespace ferry {
+
+/// A form's fields, as a body of the type `application/x-www-form-urlencoded`:
+/// `co_await client.post("/login", ferry::Form().add("user", "ada").add("next", "/a b"))`.
+///
+/// Names and values are UTF-8 as a rule; whatever bytes they are, they arrive as they were given.
+/// Fields keep their order, and names may repeat. For files see `ferry/multipart.hpp`.
+/// Lifetime: owns what it was given. Threads: a value. (WHATWG URL, section 5.2)
+class Form {
+ public:
+  /// No fields: a body that is there, and empty.
+  Form() = default;
+
+  /// Adds a field behind those that are there.
+  Form& add(std::string_view name, std::string_view value) & {
+    // Both are read before the text grows: they may be views into it.
+    std::string pair;
+    if (!text_.empty()) pair += '&';
+    append(pair, name);
+    pair += '=';
+    append(pair, value);
+    text_ += pair;
+    return *this;
+  }
+  /// Adds a field behind those that are there.
+  Form add(std::string_view name, std::string_view value) && { return std::move(add(name, value)); }
+
+  /// The fields as they are sent: `user=ada&next=%2Fa+b`. Valid until it is changed or destroyed.
+  const std::string& str() const noexcept { return text_; }
+
+  /// The body, with its `Content-Type`.
+  operator Body() const& { return Body(text_, content_type()); }
+  /// The body, with its `Content-Type`.
+  operator Body() && { return Body(std::move(text_), content_type()); }
+
+ private:
+  static std::string content_type() { return "application/x-www-form-urlencoded"; }
+
+  /// The standard's serializer: SP becomes `+`, letters, digits and `*-._` stay, every other byte
+  /// becomes `%XX`.
+  static void append(std::string& out, std::string_view text) {
+    static constexpr std::string_view digits = "0123456789ABCDEF";
+    for (const char c : text) {
+      if (detail::is_alpha(c) || detail::is_digit(c) || c == '*' || c == '-' || c == '.' ||
+          c == '_') {
+        out += c;
+      } else if (c == ' ') {
+        out += '+';
+      } else {
+        const auto byte = static_cast<unsigned char>(c);
+        out += '%';
+        out += digits[byte >> 4];
+        out += digits[byte & 15];
+      }
+    }
+  }
+
+  std::string text_;
+};
+static_assert(detail::co_await_safe<Form>);
+
+}  // namespace ferry
