@@ -1,0 +1,380 @@
+#pragma once
+
+/// @file
+/// `Multipart`: a form with files as a body.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <ferry/body.hpp>
+#include <ferry/detail/ascii.hpp>
+#include <ferry/detail/co_await_safe.hpp>
+#include <ferry/error.hpp>
+#include <ferry/file.hpp>
+#include <ferry/headers.hpp>
+
+namespace ferry {
+
+namespace detail {
+
+/// Bytes and sources, one behind the other.
+class ChainSource final : public BodySource {
+ public:
+  struct Link {
+    Body content;
+    std::string what;  ///< What it is, for an error.
+  };
+
+  explicit ChainSource(std::vector<Link> links) : links_(std::move(links)) {}
+  /// One that cannot be sent.
+  explicit ChainSource(Error error) : error_(std::move(error)) {}
+
+  std::optional<Error> rewind() override {
+    if (error_) return error_;
+    places_.clear();
+    at_ = 0;
+    done_ = 0;
+    places_.reserve(links_.size());
+    for (const Link& link : links_) {
+      Place place;
+      if (const auto& source = link.content.source()) {
+        // Another request may be reading it; this one may have it in two places.
+        place.use = std::make_unique<Body::Use>(link.content);
+        if (!place.use->granted())
+          return fail(Error(Errc::invalid_body, "the source of " + link.what +
+                                                    " is in use, elsewhere or in another part"));
+        if (auto error = source->rewind()) return fail(*error);
+        place.size = source->size();
+      } else {
+        place.size = link.content.bytes().size();
+      }
+      places_.push_back(std::move(place));
+    }
+    return std::nullopt;
+  }
+
+  bool can_rewind() const noexcept override {
+    for (const Link& link : links_)
+      if (const auto& source = link.content.source(); source && !source->can_rewind()) return false;
+    return true;
+  }
+
+  std::optional<std::uint64_t> size() const override {
+    std::uint64_t sum = 0;
+    for (const Place& place : places_) {
+      if (!place.size || *place.size > std::numeric_limits<std::uint64_t>::max() - sum)
+        return std::nullopt;
+      sum += *place.size;
+    }
+    return sum;
+  }
+
+  asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
+    std::size_t filled = 0;
+    while (at_ < places_.size() && filled < buffer.size()) {
+      const asio::mutable_buffer room = buffer + filled;
+      BodySource* const source = links_[at_].content.source().get();
+      if (!source) {
+        filled += copy(room);
+        continue;
+      }
+      // It may take its time: what is there goes out first.
+      if (filled > 0) break;
+      const std::size_t count = co_await source->read(room);
+      if (check(count, room.size()))
+        filled = count;
+      else
+        next();
+    }
+    co_return filled;
+  }
+
+ private:
+  /// Where one link stands in the attempt going on.
+  struct Place {
+    Place() = default;
+    std::unique_ptr<Body::Use> use;
+    std::optional<std::uint64_t> size;
+  };
+
+  Error fail(Error error) {
+    places_.clear();
+    return error;
+  }
+
+  std::size_t copy(asio::mutable_buffer room) {
+    const std::string& bytes = links_[at_].content.bytes();
+    const auto left = bytes.size() - static_cast<std::size_t>(done_);
+    const auto count = std::min(room.size(), left);
+    std::memcpy(room.data(), bytes.data() + done_, count);
+    done_ += count;
+    if (count == left) next();
+    return count;
+  }
+
+  /// Counts what a source gave: a part that is not as long as it had said would shift the others
+  /// without changing the sum, if one is shorter and one is longer.
+  /// @return false at its end.
+  bool check(std::size_t count, std::size_t room) {
+    if (count > room) throw std::length_error("more was read than there was room for");
+    done_ += count;
+    const auto size = places_[at_].size;
+    if (size && (done_ > *size || (count == 0 && done_ < *size)))
+      throw std::runtime_error(links_[at_].what + " is " + (count == 0 ? "shorter" : "longer") +
+                               " than the " + std::to_string(*size) + " bytes that it had said");
+    return count > 0;
+  }
+
+  void next() {
+    places_[at_].use.reset();
+    ++at_;
+    done_ = 0;
+  }
+
+  const std::vector<Link> links_;
+  const std::optional<Error> error_;
+  std::vector<Place> places_;
+  std::size_t at_ = 0;
+  std::uint64_t done_ = 0;
+};
+
+/// Why this cannot be a boundary, if it cannot (RFC 2046 5.1.1).
+inline std::optional<Error> check_boundary(std::string_view boundary) {
+  const auto refuse = [&](const char* why) {
+    return Error(Errc::invalid_body, "the boundary " + in_quotes(boundary) + " " + why);
+  };
+  if (boundary.empty() || boundary.size() > 70) return refuse("does not have 1 to 70 characters");
+  for (const char c : boundary)
+    if (!is_alpha(c) && !is_digit(c) &&
+        std::string_view("'()+_,-./:=? ").find(c) == std::string::npos)
+      return refuse("has a character that none may have");
+  if (boundary.back() == ' ') return refuse("ends with a space");
+  return std::nullopt;
+}
+
+/// A boundary of 128 random bits.
+inline std::string random_boundary() {
+  std::random_device random;
+  std::string boundary = "ferry-";
+  for (int i = 0; i < 32; i += 8) {
+    auto bits = static_cast<std::uint32_t>(random());
+    for (int digit = 0; digit < 8; ++digit, bits >>= 4) boundary += "0123456789abcdef"[bits & 15];
+  }
+  return boundary;
+}
+
+}  // namespace detail
+
+/// A form with files, as a body of the type `multipart/form-data`:
+/// `co_await client.post("/upload", ferry::Multipart().field("title", "Me").file("photo",
+/// "me.jpg"))`.
+///
+/// Parts keep their order, and names may repeat. Those that are files or other sources are read
+/// while they are sent, one after the other; the body has a size if every part has one, else it is
+/// sent in chunks. Fields of a source's `trailers` are not sent.
+///
+/// Names and file names are UTF-8; `"`, CR and LF in them are written `%22`, `%0D`, `%0A`, as
+/// browsers do. What cannot be sent is reported when the request is sent, before anything goes out:
+/// `Errc::invalid_body` for a name with another control character, a boundary that is none or
+/// occurs in a part that is in memory, a source that is read elsewhere at the time or is in two
+/// parts; `Errc::invalid_header` for a content type that cannot be a field's value; and what the
+/// part's own source reports.
+/// Lifetime: owns what it was given, shares its sources; those are in use until they were read to
+/// their end, or the body is gone or sent again. Threads: a value. (RFC 7578; WHATWG
+/// HTML 4.10.21.8)
+class Multipart {
+ public:
+  /// No parts yet; the boundary is random.
+  Multipart() = default;
+  /// With a boundary of one's own, of the characters that RFC 2046 5.1.1 allows.
+  explicit Multipart(std::string boundary) : boundary_(std::move(boundary)) {}
+
+  /// Adds a part that is a plain value.
+  Multipart& field(std::string name, std::string value) & {
+    parts_.emplace_back(std::move(name), std::string(), Body(std::move(value)), Headers());
+    return *this;
+  }
+  /// Adds a part that is a plain value.
+  Multipart field(std::string name, std::string value) && {
+    return std::move(field(std::move(name), std::move(value)));
+  }
+
+  /// Adds a part with any content, of the content's own type.
+  /// @param filename what the file is called; if empty, the part is none. A file without a content
+  ///   type is sent as `application/octet-stream`.
+  /// @param headers further fields of the part; its `Content-Type` comes before the content's own,
+  ///   and its `Content-Disposition` is refused.
+  Multipart& part(std::string name, std::string filename, Body content,
+                  Headers headers = Headers()) & {
+    parts_.emplace_back(std::move(name), std::move(filename), std::move(content),
+                        std::move(headers));
+    return *this;
+  }
+  /// Adds a part with any content, of the content's own type.
+  Multipart part(std::string name, std::string filename, Body content,
+                 Headers headers = Headers()) && {
+    return std::move(
+        part(std::move(name), std::move(filename), std::move(content), std::move(headers)));
+  }
+
+  /// Adds a file, as `ferry::file` does; it is called what the last component of its path is.
+  Multipart& file(std::string name, std::string path,
+                  std::string content_type = "application/octet-stream") & {
+    const auto slash = path.rfind('/');
+    std::string filename = slash == std::string::npos ? path : path.substr(slash + 1);
+    return part(std::move(name), std::move(filename),
+                ferry::file(std::move(path), std::move(content_type)));
+  }
+  /// Adds a file, as `ferry::file` does; it is called what the last component of its path is.
+  Multipart file(std::string name, std::string path,
+                 std::string content_type = "application/octet-stream") && {
+    return std::move(file(std::move(name), std::move(path), std::move(content_type)));
+  }
+
+  /// The body, with its `Content-Type`.
+  operator Body() const& { return Multipart(*this).make(); }
+  /// The body, with its `Content-Type`.
+  operator Body() && { return make(); }
+
+ private:
+  /// Bodies that are smaller and in memory are put together: one piece of memory is sent at once.
+  static constexpr std::size_t small = 64 * 1024;
+
+  struct Part {
+    Part(std::string n, std::string f, Body c, Headers h)
+        : name(std::move(n)),
+          filename(std::move(f)),
+          content(std::move(c)),
+          headers(std::move(h)) {}
+    std::string name;
+    std::string filename;
+    Body content;
+    Headers headers;
+  };
+
+  Body make() {
+    std::optional<Error> error = choose_boundary();
+    std::vector<detail::ChainSource::Link> links;
+    std::string between;
+    for (std::size_t i = 0; i < parts_.size() && !error; ++i) {
+      Part& part = parts_[i];
+      between += "--" + *boundary_ + "\r\n";
+      error = append_head(between, part);
+      links.push_back({Body(std::exchange(between, {})), {}});
+      links.push_back({std::move(part.content), "the part " + detail::in_quotes(part.name)});
+      between = "\r\n";
+    }
+    if (error)
+      return Body(std::make_shared<detail::ChainSource>(*std::move(error)), "multipart/form-data");
+    links.push_back({Body(between + "--" + *boundary_ + "--\r\n"), {}});
+    if (auto bytes = joined(links)) return Body(*std::move(bytes), content_type());
+    return Body(std::make_shared<detail::ChainSource>(std::move(links)), content_type());
+  }
+
+  /// The parts in one piece, if they are in memory and small.
+  static std::optional<std::string> joined(const std::vector<detail::ChainSource::Link>& links) {
+    std::string all;
+    for (const auto& link : links) {
+      if (link.content.source() || link.content.bytes().size() > small - all.size())
+        return std::nullopt;
+      all += link.content.bytes();
+    }
+    return all;
+  }
+
+  /// A boundary must not occur in what it delimits (RFC 2046 5.1.1). Against sources, randomness
+  /// has to do.
+  std::optional<Error> choose_boundary() {
+    if (boundary_) {
+      if (auto error = detail::check_boundary(*boundary_)) return error;
+      if (occurs(*boundary_))
+        return Error(Errc::invalid_body,
+                     "the boundary " + detail::in_quotes(*boundary_) + " occurs in a part");
+      return std::nullopt;
+    }
+    do {
+      boundary_ = detail::random_boundary();
+    } while (occurs(*boundary_));
+    return std::nullopt;
+  }
+
+  bool occurs(const std::string& boundary) const {
+    return std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) {
+      return part.content.bytes().find(boundary) != std::string::npos;
+    });
+  }
+
+  std::string content_type() const {
+    // Quoted if it is no token (RFC 9110 5.6.6); a boundary has no character to be escaped. One
+    // that is refused is not sent.
+    if (detail::is_token(*boundary_)) return "multipart/form-data; boundary=" + *boundary_;
+    return "multipart/form-data; boundary=\"" + *boundary_ + "\"";
+  }
+
+  static std::optional<Error> append_head(std::string& out, const Part& part) {
+    out += "Content-Disposition: form-data; name=\"";
+    if (auto error = append_quoted(out, "name", part.name)) return error;
+    if (!part.filename.empty()) {
+      out += "\"; filename=\"";
+      if (auto error = append_quoted(out, "file name", part.filename)) return error;
+    }
+    out += "\"\r\n";
+
+    if (part.headers.contains("Content-Disposition"))
+      return Error(Errc::invalid_body, "the Content-Disposition of the part " +
+                                           detail::in_quotes(part.name) +
+                                           " is made of its name, and cannot be given");
+    std::string_view type = part.content.content_type();
+    if (part.headers.contains("Content-Type"))
+      type = {};
+    else if (type.empty() && !part.filename.empty())
+      type = "application/octet-stream";
+    if (!type.empty()) {
+      if (auto error = detail::check_field("Content-Type", type)) return error;
+      out.append("Content-Type: ").append(type).append("\r\n");
+    }
+    for (const auto [name, value] : part.headers)
+      out.append(name).append(": ").append(value).append("\r\n");
+    out += "\r\n";
+    return std::nullopt;
+  }
+
+  static std::optional<Error> append_quoted(std::string& out, const char* what,
+                                            std::string_view text) {
+    for (const char c : text) {
+      if (c == '"') {
+        out += "%22";
+      } else if (c == '\r') {
+        out += "%0D";
+      } else if (c == '\n') {
+        out += "%0A";
+      } else if (detail::is_control(c)) {
+        return Error(Errc::invalid_body, std::string("the ") + what + " " +
+                                             detail::in_quotes(text) +
+                                             " of a part has a control "
+                                             "character");
+      } else {
+        out += c;
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<std::string> boundary_;
+  std::vector<Part> parts_;
+};
+static_assert(detail::co_await_safe<Multipart>);
+
+}  // namespace ferry
