@@ -1,0 +1,187 @@
+#pragma once
+
+/// @file
+/// `links`: the `Link` header fields, where the next page is.
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <ferry/detail/ascii.hpp>
+#include <ferry/detail/co_await_safe.hpp>
+#include <ferry/detail/utf8.hpp>
+#include <ferry/headers.hpp>
+
+namespace ferry {
+
+/// A link that a response gives in its head: `Link: </orders?page=2>; rel="next"`.
+///
+/// Lifetime: owns what it hands out. Threads: a value. (RFC 8288)
+class Link {
+ public:
+  Link() = default;
+
+  /// What is linked to, as it was written: it may be relative to the response's URL
+  /// (`response.url().resolve(link.target)`).
+  std::string target;
+  /// The parameters in order: the name in lower case, and the value, with quotes and escapes taken
+  /// off. That of a name with a star (`title*`) is decoded to UTF-8, and is not there if that
+  /// fails. A value is what the server says: it may hold any byte.
+  std::vector<std::pair<std::string, std::string>> params;
+
+  /// The value of the first parameter of this name, in lower case; of its form with a star, if
+  /// there is one (RFC 8288 3.4.1). Valid as long as `params` is not changed.
+  std::optional<std::string_view> param(std::string_view name) const {
+    const auto starred = find(std::string(name) + '*');
+    return starred ? starred : find(name);
+  }
+
+  /// The relation types as they were written, a list with spaces; empty if there are none.
+  std::string_view rel() const noexcept {
+    // Those after the first do not count (RFC 8288 3.3).
+    return find("rel").value_or(std::string_view());
+  }
+
+  /// True if this is one of the relation types, in any case: `has_rel("next")`.
+  bool has_rel(std::string_view type) const noexcept {
+    constexpr std::string_view space = " \t";
+    std::string_view types = rel();
+    while (!types.empty()) {
+      const auto end = types.find_first_of(space);
+      if (end != 0 && detail::iequals(types.substr(0, end), type)) return true;
+      if (end == std::string_view::npos) break;
+      types.remove_prefix(end + 1);
+    }
+    return false;
+  }
+
+ private:
+  std::optional<std::string_view> find(std::string_view name) const noexcept {
+    for (const auto& [key, value] : params)
+      if (key == name) return value;
+    return std::nullopt;
+  }
+};
+static_assert(detail::co_await_safe<Link>);
+
+namespace detail {
+
+/// Decodes `UTF-8'en'%e2%82%ac%20rates` (RFC 8187 3.2.1); nothing if it is anything else. Other
+/// charsets are not decoded: nobody has to send or to know them.
+inline std::optional<std::string> decode_ext_value(std::string_view text) {
+  const auto first = text.find('\'');
+  if (first == std::string_view::npos || !iequals(text.substr(0, first), "UTF-8"))
+    return std::nullopt;
+  const auto second = text.find('\'', first + 1);
+  if (second == std::string_view::npos) return std::nullopt;
+  text.remove_prefix(second + 1);
+  std::string value;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      value += text[i];
+      continue;
+    }
+    if (text.size() - i < 3 || !is_hex(text[i + 1]) || !is_hex(text[i + 2])) return std::nullopt;
+    value += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+    i += 2;
+  }
+  if (find_invalid_utf8(value) != value.size()) return std::nullopt;
+  return value;
+}
+
+/// Reads the links of one field, as RFC 8288 B.2 does: whatever it is, it goes through it once and
+/// ends at what cannot be read.
+class LinkParser {
+ public:
+  explicit LinkParser(std::string_view text) noexcept : rest_(text) {}
+
+  void read(std::vector<Link>& links) {
+    for (;;) {
+      // Elements of a list may be empty (RFC 9110 5.6.1.2).
+      while (skip(',')) {
+      }
+      if (!skip('<')) return;
+      const auto end = rest_.find('>');
+      if (end == std::string_view::npos) return;
+      Link link;
+      link.target = take(end);
+      rest_.remove_prefix(1);
+      while (skip(';')) read_param(link);
+      links.push_back(std::move(link));
+      if (!skip(',')) return;
+    }
+  }
+
+ private:
+  void read_param(Link& link) {
+    skip_space();
+    std::string name(take(rest_.find_first_of(" \t=;,")));
+    std::transform(name.begin(), name.end(), name.begin(), to_lower);
+    std::optional<std::string> value(std::in_place);
+    if (skip('=')) {
+      skip_space();
+      if (rest_.starts_with('"'))
+        value = take_quoted();
+      else
+        value = trim_ows(take(rest_.find_first_of(";,")));
+    }
+    if (name.ends_with('*')) value = decode_ext_value(*value);
+    if (!name.empty() && value) link.params.emplace_back(std::move(name), *std::move(value));
+  }
+
+  std::string take_quoted() {
+    std::string value;
+    rest_.remove_prefix(1);
+    while (!rest_.empty()) {
+      char c = rest_.front();
+      rest_.remove_prefix(1);
+      if (c == '"') break;
+      if (c == '\\') {
+        if (rest_.empty()) break;
+        c = rest_.front();
+        rest_.remove_prefix(1);
+      }
+      value += c;
+    }
+    return value;
+  }
+
+  /// What is before this position, or everything.
+  std::string_view take(std::size_t end) noexcept {
+    const auto taken = rest_.substr(0, end);
+    rest_.remove_prefix(taken.size());
+    return taken;
+  }
+  void skip_space() noexcept {
+    rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t"), rest_.size()));
+  }
+  /// Takes white space, and this character if it comes next.
+  bool skip(char expected) noexcept {
+    skip_space();
+    if (!rest_.starts_with(expected)) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+
+  std::string_view rest_;
+};
+
+}  // namespace detail
+
+/// The links of all `Link` fields, in order:
+/// `for (const auto& link : ferry::links(page.headers())) if (link.has_rel("next")) ...`.
+///
+/// Whatever a server sends can be read: a field is taken up to where it makes no sense
+/// (RFC 8288 B.2), and the next one is read all the same. A link may come without relation types,
+/// or with an `anchor`: then it is not the response that it starts from. Threads: any.
+inline std::vector<Link> links(const Headers& headers) {
+  std::vector<Link> found;
+  for (const std::string_view field : headers.get_all("Link"))
+    detail::LinkParser(field).read(found);
+  return found;
+}
+
+}  // namespace ferry
