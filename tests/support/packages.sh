@@ -24,4 +24,4 @@ require_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-build_packages=(g++ meson ninja-build pkg-config libasio-dev doctest-dev node-llhttp libssl-dev openssl libidn2-dev)
+build_packages=(g++ meson ninja-build pkg-config libasio-dev doctest-dev node-llhttp libssl-dev openssl libidn2-dev nlohmann-json3-dev)

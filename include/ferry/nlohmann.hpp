@@ -1,0 +1,74 @@
+#pragma once
+
+/// @file
+/// JSON values, of the library nlohmann/json: as a request's body, and from a response's. The only
+/// public header that includes that library.
+
+#include <concepts>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <ferry/body.hpp>
+#include <ferry/error.hpp>
+#include <ferry/response.hpp>
+
+namespace ferry {
+
+/// A body of JSON: `co_await client.post("/users", ferry::json(user))`, where `user` is a
+/// `nlohmann::json` or `nlohmann::ordered_json`. Nothing else is converted to one: text is sent as
+/// it is (`ferry/body.hpp`).
+/// @throws Error `Errc::invalid_body` for a value that cannot be written: a text in it that is not
+///   UTF-8, or one that a parser has discarded.
+template <class Value>
+requires std::same_as<Value, nlohmann::json> || std::same_as<Value, nlohmann::ordered_json>
+inline Body json(const Value& value) {
+  if (value.is_discarded()) throw Error(Errc::invalid_body, "the JSON value was discarded");
+  try {
+    return json(value.dump());
+  } catch (const nlohmann::json::type_error&) {
+    throw Error(Errc::invalid_body, "a text in the JSON value is not UTF-8");
+  }
+}
+
+/// The body of a response as JSON: whatever its status and `Content-Type` say, as JSON is UTF-8
+/// (RFC 8259 8.1).
+/// @return a value of its own, independent of the response.
+/// @throws Error `Errc::undecodable_body`, with where it fails; the message has nothing of the body
+///   in it. Threads: any.
+inline nlohmann::json json_of(const Response& response) {
+  const std::string& body = response.body();
+  if (body.empty()) throw Error(Errc::undecodable_body, "it is empty, which is no JSON");
+  try {
+    return nlohmann::json::parse(body);
+  } catch (const nlohmann::json::parse_error& error) {
+    const auto size = std::to_string(body.size());
+    if (error.byte > body.size())
+      throw Error(Errc::undecodable_body, "its JSON breaks off after byte " + size);
+    throw Error(Errc::undecodable_body,
+                "it is no JSON from byte " + std::to_string(error.byte) + " of " + size + " on");
+  } catch (const nlohmann::json::out_of_range&) {
+    throw Error(Errc::undecodable_body, "a number in its JSON is too large");
+  }
+}
+
+/// The body of a response as a type that `nlohmann::json` converts to:
+/// `auto user = ferry::response_as<User>(response)`.
+/// @throws Error `Errc::undecodable_body` if it is no JSON, or JSON of another form: the message
+///   says what is missing. What a `from_json` throws by itself comes through. Threads: any.
+template <class T>
+T response_as(const Response& response) {
+  const nlohmann::json value = json_of(response);
+  try {
+    return value.get<T>();
+  } catch (const nlohmann::json::parse_error&) {
+    // Its message quotes what it was parsing.
+    throw Error(Errc::undecodable_body, "a text in its JSON is no JSON");
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(Errc::undecodable_body,
+                std::string("its JSON is of another form: ") + error.what());
+  }
+}
+
+}  // namespace ferry
