@@ -65,7 +65,7 @@ struct Charset {
 };
 
 /// Names that mean something else on the web than they say, or that iconv does not know, in lower
-/// case and in order (WHATWG Encoding 4.2).
+/// case and in order (WHATWG Encoding 4.2); and UCS-4, which for some iconvs has more than Unicode.
 inline constexpr auto charset_labels = std::to_array<std::pair<std::string_view, Charset>>({
     {"ansi_x3.4-1968", {Charset::Kind::windows_1252, {}}},
     {"ascii", {Charset::Kind::windows_1252, {}}},
@@ -79,6 +79,7 @@ inline constexpr auto charset_labels = std::to_array<std::pair<std::string_view,
     {"csisolatin1", {Charset::Kind::windows_1252, {}}},
     {"csisolatin5", {Charset::Kind::other, "CP1254"}},
     {"csshiftjis", {Charset::Kind::other, "CP932"}},
+    {"csucs4", {Charset::Kind::other, "UTF-32BE"}},
     {"csunicode", {Charset::Kind::utf_16_le, {}}},
     {"dos-874", {Charset::Kind::other, "CP874"}},
     {"euc-kr", {Charset::Kind::other, "CP949"}},
@@ -88,6 +89,7 @@ inline constexpr auto charset_labels = std::to_array<std::pair<std::string_view,
     {"gbk", {Charset::Kind::other, "GB18030"}},
     {"ibm819", {Charset::Kind::windows_1252, {}}},
     {"iso-10646-ucs-2", {Charset::Kind::utf_16_le, {}}},
+    {"iso-10646-ucs-4", {Charset::Kind::other, "UTF-32BE"}},
     {"iso-8859-1", {Charset::Kind::windows_1252, {}}},
     {"iso-8859-11", {Charset::Kind::other, "CP874"}},
     {"iso-8859-8-e", {Charset::Kind::other, "ISO-8859-8"}},
@@ -111,6 +113,10 @@ inline constexpr auto charset_labels = std::to_array<std::pair<std::string_view,
     {"sjis", {Charset::Kind::other, "CP932"}},
     {"tis-620", {Charset::Kind::other, "CP874"}},
     {"ucs-2", {Charset::Kind::utf_16_le, {}}},
+    {"ucs-4", {Charset::Kind::other, "UTF-32BE"}},
+    {"ucs-4be", {Charset::Kind::other, "UTF-32BE"}},
+    {"ucs-4le", {Charset::Kind::other, "UTF-32LE"}},
+    {"ucs4", {Charset::Kind::other, "UTF-32BE"}},
     {"unicode", {Charset::Kind::utf_16_le, {}}},
     {"unicode-1-1-utf-8", {Charset::Kind::utf_8, {}}},
     {"unicode11utf8", {Charset::Kind::utf_8, {}}},
@@ -203,7 +209,9 @@ inline std::string from_utf16(std::string_view bytes, std::size_t high) {
 /// One conversion of iconv's.
 class Iconv {
  public:
-  explicit Iconv(const std::string& charset) : handle_(::iconv_open("UTF-8", charset.c_str())) {
+  explicit Iconv(const std::string& charset)
+      : handle_(::iconv_open("UTF-8", charset.c_str())),
+        unit_(iequals(std::string_view(charset).substr(0, 6), "utf-32") ? 4 : 1) {
     if (!is_open() && errno == ENOMEM) throw std::bad_alloc();
   }
   Iconv(const Iconv&) = delete;
@@ -227,7 +235,7 @@ class Iconv {
       }
       out += replacement_character;
       if (error != EILSEQ || bytes.empty()) break;  // The text ends within a character.
-      bytes.remove_prefix(1);
+      bytes.remove_prefix(std::min(unit_, bytes.size()));
     }
     // Some charsets keep a character back, to see whether an accent follows.
     step(nullptr, out);
@@ -259,6 +267,7 @@ class Iconv {
   }
 
   iconv_t handle_;
+  std::size_t unit_;  ///< How many bytes are left out where there is no character.
   std::size_t produced_ = 0;
 };
 
@@ -300,7 +309,7 @@ inline bool is_charset_name(std::string_view lower) noexcept {
 /// with: `-liconv`). Names mean what they mean on the web: `iso-8859-1` and `ascii` are
 /// windows-1252, `gb2312` is GB18030.
 /// @param charset its name, in any case.
-/// @return the text: up to three times as large as the bytes.
+/// @return the text: it may be three times as large as the bytes, or more.
 /// @throws Error `Errc::undecodable_body` for a charset that is not known. Threads: any.
 /// (WHATWG Encoding)
 inline std::string to_utf8(std::string_view bytes, std::string_view charset) {
