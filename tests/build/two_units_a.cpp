@@ -1,6 +1,12 @@
 // Everything, in two translation units: what is not inline would be defined twice.
+#include <ferry/detail/sse_parser.hpp>
 #include <ferry/ferry.hpp>
+#include <ferry/file.hpp>
+#include <ferry/form.hpp>
+#include <ferry/link.hpp>
+#include <ferry/multipart.hpp>
 #include <ferry/testing/scripted_stream.hpp>
+#include <ferry/text.hpp>
 
 #if defined(OPENSSL_VERSION_NUMBER)
 #error "only ferry/tls.hpp may need OpenSSL"

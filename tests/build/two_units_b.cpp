@@ -1,5 +1,11 @@
+#include <ferry/detail/sse_parser.hpp>
 #include <ferry/ferry.hpp>
+#include <ferry/file.hpp>
+#include <ferry/form.hpp>
+#include <ferry/link.hpp>
+#include <ferry/multipart.hpp>
 #include <ferry/testing/scripted_stream.hpp>
+#include <ferry/text.hpp>
 
 asio::awaitable<int> from_other_unit(ferry::Client client) {
   const auto response = co_await client.get("http://test/");

@@ -66,7 +66,7 @@ TEST_CASE("a file is read as it is, in pieces of any size, as often as it is sen
   CHECK(body.is_present());
   CHECK(body.bytes().empty());
   CHECK(body.content_type() == "application/octet-stream");
-  for (const std::size_t piece : {1, 7, 1000, 2999, 3000, 3001, 10000}) {
+  for (const std::size_t piece : {1u, 7u, 1000u, 2999u, 3000u, 3001u, 10000u}) {
     CHECK(read_all(body, piece) == content);
     CHECK(body.source()->size() == 3000);
     CHECK(body.source()->can_rewind());

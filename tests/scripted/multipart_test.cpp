@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/file.hpp>
+#include <ferry/form.hpp>
 #include <ferry/multipart.hpp>
 #include <ferry/request.hpp>
 
@@ -400,4 +402,30 @@ TEST_CASE("a form with files is what a request takes") {
   CHECK(read_all(copied) == read_all(moved));
   const auto request = ferry::Request::post("http://h/", Multipart("b").field("a", "1"));
   CHECK(request.body().content_type() == "multipart/form-data; boundary=b");
+}
+
+TEST_CASE("bodies may be made within a co_await expression") {
+  // What g++ 12 gets wrong with aggregates, under the sanitizers.
+  const auto post = [](std::string url, Body body) -> asio::awaitable<std::string> {
+    co_return url + " " + read_all(body);
+  };
+  const File file("content");
+  std::vector<std::string> sent;
+  const auto send = [&]() -> asio::awaitable<void> {
+    sent.push_back(co_await post("/form", ferry::Form().add("a", "1").add("b", "2")));
+    sent.push_back(co_await post("/file", ferry::file(file.path)));
+    sent.push_back(
+        co_await post("/multipart", Multipart("b").field("n", "v").file("f", file.path)));
+    sent.push_back(co_await post("/part", Multipart("b").part("n", "f", Body("x", "a/b"))));
+  };
+  asio::io_context context{1};
+  std::exception_ptr thrown;
+  asio::co_spawn(context, send(), [&](std::exception_ptr e) { thrown = e; });
+  context.run();
+  CHECK_FALSE(thrown);
+  REQUIRE(sent.size() == 4);
+  CHECK(sent[0] == "/form a=1&b=2");
+  CHECK(sent[1] == "/file content");
+  CHECK(contains(sent[2], "\r\n\r\ncontent\r\n--b--\r\n"));
+  CHECK(contains(sent[3], "\r\nContent-Type: a/b\r\n\r\nx\r\n"));
 }
