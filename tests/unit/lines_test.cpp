@@ -112,10 +112,12 @@ TEST_CASE("a line that lies in a piece is not copied") {
 TEST_CASE("megabytes of anything take linear time") {
   const std::string long_line(4'000'000, 'x');
   LineSplitter splitter(long_line.size());
+  std::size_t early = 0;
   for (const char& c : long_line) {
     splitter.feed({&c, 1});
-    REQUIRE_FALSE(*splitter.next());
+    if (*splitter.next()) ++early;
   }
+  CHECK(early == 0);
   splitter.feed("\r\n");
   CHECK((**splitter.next() == long_line));
   CHECK_FALSE(*splitter.next());
