@@ -152,7 +152,7 @@ class PullSource final : public BodySource {
 
 /// A body that a function gives, piece by piece: it puts bytes into a `std::span<char>` and returns
 /// how many, 0 at the end, or an `asio::awaitable` of that. It can be sent once.
-/// @param size how many bytes will come; if nothing, the body is sent in chunks.
+/// @param size how many bytes will come, before the 0; if nothing, the body is sent in chunks.
 template <class Function>
 Body pull(Function function, std::optional<std::uint64_t> size = std::nullopt,
           std::string content_type = "application/octet-stream") {

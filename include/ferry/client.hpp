@@ -13,6 +13,10 @@
 
 namespace ferry {
 
+namespace detail {
+struct Download;
+}
+
 /// An HTTP/1.1 client: a shared handle, copies of which share connections and options.
 ///
 /// Every verb returns an `asio::awaitable`. It runs in its caller's coroutine, on its caller's
@@ -92,6 +96,42 @@ class Client {
                                           std::move(request), options);
   }
 
+  /// Sends any request, and returns when the response's head is in: its body is read from the
+  /// stream, as fast as it is asked for.
+  ///
+  /// `Timeouts::total` holds until the body's end; `Timeouts::read` while a read waits. There is no
+  /// limit on the body's size unless this call sets one.
+  /// @throws Error as the verbs, and for a `Content-Encoding` of too many codings.
+  asio::awaitable<ResponseStream> stream(Request request, RequestOptions options = {}) const {
+    return detail::send<ResponseStream>(handle_->pool.shared_core(), handle_->core,
+                                        std::move(request), options);
+  }
+  /// Streams a GET.
+  asio::awaitable<ResponseStream> stream(std::string url, RequestOptions options = {}) const {
+    return stream(Request::get(std::move(url)), options);
+  }
+
+  /// Writes the body of a response to a file, which appears under its name when it is whole.
+  ///
+  /// Until then it is `path.part`. A later download goes on from there, if the server says that
+  /// what it has is still the same. Needs `ferry/download.hpp`. Writing blocks the thread, as files
+  /// do.
+  /// @param options a `DownloadOptions`.
+  /// @return a `Downloaded`: how large the file is, and how much of it was there before.
+  /// @throws Error as the verbs; `Errc::http_status` for a status other than 2xx;
+  ///   `Errc::file_failed`. What has come is kept for the next time.
+  template <class Download = detail::Download>
+  auto download(Request request, std::string path,
+                typename Download::Options options = typename Download::Options()) const {
+    return Download::run(*this, std::move(request), std::move(path), std::move(options));
+  }
+  /// As above, of a GET.
+  template <class Download = detail::Download>
+  auto download(std::string url, std::string path,
+                typename Download::Options options = typename Download::Options()) const {
+    return Download::run(*this, Request::get(std::move(url)), std::move(path), std::move(options));
+  }
+
   /// Asks the server to go on in another protocol (RFC 9110 7.8), which the request's field
   /// `Upgrade` names: `websocket`, say. `Connection: Upgrade` is added.
   ///
@@ -127,7 +167,7 @@ class Client {
 
   void make(ConnectionPool pool, ClientOptions options, bool shares_pool) {
     if (auto error = detail::check(options.timeouts)) throw *error;
-    if (auto error = detail::check_framing_fields(options.headers, false, 0)) throw *error;
+    if (auto error = detail::check_framing_fields(options.headers, 0)) throw *error;
     if (auto error = detail::check_field("User-Agent", options.user_agent)) throw *error;
     const ConnectOptions& connect = options;
     if (shares_pool &&
@@ -143,6 +183,7 @@ class Client {
       if (!base) throw base.error();
       core->base = std::move(*base);
     }
+    core->accept_encoding = detail::accept_encoding(options.codings);
     core->options = std::move(options);
     handle_ = std::make_shared<Handle>(Handle{std::move(pool), std::move(core), shares_pool});
   }

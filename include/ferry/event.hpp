@@ -20,6 +20,7 @@ namespace ferry {
 
 struct Timings;
 class ConnectionInfo;
+class Headers;
 
 /// Why a connection was closed.
 enum class CloseReason {
@@ -32,6 +33,7 @@ enum class CloseReason {
   not_kept,          ///< Request or response ended it: `Connection: close`, HTTP/1.0, no length.
   failed,            ///< The exchange on it failed, timed out or was cancelled.
   client_closed,     ///< The client or the pool was closed, or its last handle died.
+  unread,            ///< A response's stream was dropped before its end.
   upgraded,          ///< Another protocol has taken it over; it is not the pool's any more.
 };
 
@@ -47,6 +49,7 @@ constexpr std::string_view to_string(CloseReason reason) noexcept {
     case CloseReason::not_kept: return "not to be kept";
     case CloseReason::failed: return "its exchange failed";
     case CloseReason::client_closed: return "client closed";
+    case CloseReason::unread: return "its response was not read to the end";
     case CloseReason::upgraded: return "taken over by another protocol";
   }
   return "unknown";
@@ -71,7 +74,9 @@ struct Event {
     waiting_long,
     /// A request was handed to the system whole. `method`, `target`, `connection`
     request_sent,
-    /// A response's head is in. `status`, `duration` (elapsed)
+    /// An interim response (1xx) is in: 103 Early Hints, say. `status`, `headers`, `duration`
+    interim_received,
+    /// A response's head is in. `status`, `headers`, `duration` (elapsed)
     head_received,
     /// A response is in whole. `method`, `target`, `status`, `body_size`, `duration` (the call so
     /// far)
@@ -93,6 +98,7 @@ struct Event {
   int attempt = 0;
   CloseReason reason{};
   std::chrono::nanoseconds duration{};
+  const Headers* headers = nullptr;
   const Error* error = nullptr;
   const Timings* timings = nullptr;      ///< How long each step took; see `response.hpp`.
   const ConnectionInfo* info = nullptr;  ///< New or kept, and why; see `response.hpp`.
@@ -189,6 +195,9 @@ class LogPrinter {
         break;
       case Kind::request_sent:
         out_ << "Sent " << e.method << ' ' << shown(e.target) << " on connection #" << e.connection;
+        break;
+      case Kind::interim_received:
+        out_ << "Interim response: " << e.status << " after " << took(e);
         break;
       case Kind::head_received:
         out_ << "Head received: " << e.status << " after " << took(e);

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/content_coding.hpp>
 #include <ferry/detail/host.hpp>
 #include <ferry/event.hpp>
 #include <ferry/headers.hpp>
@@ -46,6 +47,9 @@ struct Timeouts {
       10);  ///< Connecting, over all addresses; and the same for a proxy's part.
   Duration tls = std::chrono::seconds(10);    ///< The TLS handshake.
   Duration write = std::chrono::seconds(30);  ///< Sending, without a byte being taken.
+  /// Waiting for the leave to send a body that the request asked for (`Expect: 100-continue`); then
+  /// it is sent without.
+  Duration expect_continue = std::chrono::seconds(1);
   Duration first_byte =
       std::chrono::seconds(30);  ///< From the request's end to the response's first byte.
   Duration read = std::chrono::seconds(30);  ///< Receiving, without a byte coming.
@@ -88,12 +92,16 @@ struct RequestOptions {
   std::optional<Duration> tls_timeout{};
   /// `Timeouts::write`.
   std::optional<Duration> write_timeout{};
+  /// `Timeouts::expect_continue`.
+  std::optional<Duration> expect_continue_timeout{};
   /// `Timeouts::first_byte`.
   std::optional<Duration> first_byte_timeout{};
   /// `Timeouts::read`.
   std::optional<Duration> read_timeout{};
-  /// `Limits::max_body_size`.
+  /// `Limits::max_body_size`; the only limit on the body of a `client.stream()`.
   std::optional<std::uint64_t> max_body_size{};
+  /// False leaves the body as it came over the wire, whatever `ClientOptions::codings` could do.
+  bool decode = true;
   /// `ClientOptions::retry_stale`.
   std::optional<bool> retry_stale{};
 };
@@ -234,10 +242,18 @@ class ClientOptions : public ConnectOptions {
 
   /// Relative URLs are resolved against it (RFC 3986 section 5); empty means that there are none.
   std::string base_url;
-  /// Sent with every request, unless the request has a field of the same name.
+  /// Sent with every request, unless the request has a field of the same name: if that one's
+  /// value is empty, none is sent.
   Headers headers;
+  /// Appended to every request's query, before its own: names and values, percent-encoded as
+  /// needed.
+  std::vector<std::pair<std::string, std::string>> query;
   /// `User-Agent`, unless `headers` or the request has one; empty sends none.
   std::string user_agent = std::string("ferry/") + version;
+  /// What servers may encode bodies with, which is undone then: `ferry::gzip`, of `ferry/gzip.hpp`,
+  /// and so on, in the order of preference. A request of its own `Accept-Encoding`, or for a
+  /// `Range`, does not say so.
+  std::vector<ContentCoding> codings;
   Timeouts timeouts;
   Limits limits;
   /// Send a request once more on a new connection when a kept one turns out to have been closed, if
@@ -312,6 +328,8 @@ inline std::optional<Error> check(const Timeouts& timeouts) {
   if (auto error = check_duration("the connect timeout", timeouts.connect)) return error;
   if (auto error = check_duration("the TLS timeout", timeouts.tls)) return error;
   if (auto error = check_duration("the write timeout", timeouts.write)) return error;
+  if (auto error = check_duration("the expect-continue timeout", timeouts.expect_continue))
+    return error;
   if (auto error = check_duration("the first-byte timeout", timeouts.first_byte)) return error;
   if (auto error = check_duration("the read timeout", timeouts.read)) return error;
   return check_duration("the total timeout", timeouts.total);
@@ -324,6 +342,7 @@ inline Timeouts merged(Timeouts timeouts, const RequestOptions& options) noexcep
   timeouts.connect = options.connect_timeout.value_or(timeouts.connect);
   timeouts.tls = options.tls_timeout.value_or(timeouts.tls);
   timeouts.write = options.write_timeout.value_or(timeouts.write);
+  timeouts.expect_continue = options.expect_continue_timeout.value_or(timeouts.expect_continue);
   timeouts.first_byte = options.first_byte_timeout.value_or(timeouts.first_byte);
   timeouts.read = options.read_timeout.value_or(timeouts.read);
   timeouts.total = options.timeout.value_or(timeouts.total);

@@ -24,6 +24,9 @@ namespace ferry {
 /// Lifetime: owns all that it was given. Threads: a value.
 class Request {
  public:
+  /// Names and values of a query.
+  using Pairs = std::vector<std::pair<std::string, std::string>>;
+
   /// GET of an empty, relative URL: that of the client's `base_url`.
   Request() = default;
   /// @param url absolute, or relative to the client's `base_url`; it is parsed when the request is
@@ -44,7 +47,8 @@ class Request {
   }
   static Request delete_(std::string url) { return Request(Method::delete_(), std::move(url)); }
 
-  /// Sets a header field; it replaces those of its name, the client's own included.
+  /// Sets a header field; it replaces those of its name, the client's own included. An empty value
+  /// keeps any from being sent.
   Request& header(std::string_view name, std::string_view value) & {
     if (check(name, value)) headers_.set(name, value);
     return *this;
@@ -91,11 +95,13 @@ class Request {
   /// The URL that it goes to, its query included.
   /// @param base what a relative one is resolved against; empty if there is none.
   /// @throws nothing; the result holds `Errc::invalid_url` or the first error of a setter.
-  Result<Url> target(const Url& base) const& { return Request(*this).take_target(base); }
+  Result<Url> target(const Url& base) const& { return Request(*this).take_target(base, {}); }
 
   /// As `target`, but gives the URL's memory away; its URL is unspecified afterwards.
+  /// @param defaults what comes before its own query.
   /// @param to_ascii for hosts that are not ASCII; none refuses them.
-  Result<Url> take_target(const Url& base, detail::HostToAscii to_ascii = nullptr) {
+  Result<Url> take_target(const Url& base, const Pairs& defaults,
+                          detail::HostToAscii to_ascii = nullptr) {
     if (error_) return *error_;
     if (to_ascii) {
       auto ascii = detail::with_ascii_host(std::move(url_), to_ascii);
@@ -105,6 +111,7 @@ class Request {
     Result<Url> url = base.empty() ? Url::parse(std::move(url_)) : base.resolve(url_);
     if (!url) return url;
     try {
+      for (const auto& [name, value] : defaults) url->add_query(name, value);
       for (const auto& [name, value] : query_) url->add_query(name, value);
     } catch (const Error& error) {
       return error;
@@ -122,7 +129,7 @@ class Request {
   Method method_;
   std::string url_;
   Headers headers_;
-  std::vector<std::pair<std::string, std::string>> query_;
+  Pairs query_;
   Body body_;
   std::optional<Error> error_;
 };

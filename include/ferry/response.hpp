@@ -36,6 +36,9 @@ static_assert(detail::co_await_safe<Timings>);
 
 namespace detail {
 
+struct OpenBody;
+struct Text;
+
 /// What stays the same over a connection's life.
 struct ConnectionFacts {
   std::uint64_t id = 0;
@@ -109,6 +112,13 @@ class Response {
   const std::string& body() const& noexcept { return message_.body; }
   /// The content, moved out.
   std::string body() && noexcept { return std::move(message_.body); }
+  /// The content as UTF-8, from the charset of its byte order mark or of `Content-Type`, else
+  /// UTF-8. Needs `ferry/text.hpp`.
+  /// @throws Error `Errc::undecodable_body` for a charset that is not known here.
+  template <class Text = detail::Text>
+  std::string text() const {
+    return Text::of(body(), headers().get("Content-Type"));
+  }
   /// The URL that answered, in normal form, without userinfo.
   const Url& url() const noexcept { return url_; }
 
@@ -137,6 +147,8 @@ class Response {
   const ConnectionInfo& connection() const noexcept { return connection_; }
 
  private:
+  friend struct detail::OpenBody;
+
   Error status_error() const {
     std::string what = std::to_string(status());
     what.append(" ").append(reason().empty() ? reason_phrase(status())

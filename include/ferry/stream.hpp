@@ -3,6 +3,7 @@
 /// @file
 /// `Stream`: the bytes under a connection. TCP is one; tests bring scripted ones.
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -55,6 +56,13 @@ class Stream : public Abortable {
   /// Writes what can be taken of these buffers in one go, at least a byte, waiting if need be.
   virtual asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
                                                   std::error_code& error) = 0;
+
+  /// Waits until something can be read, or `until`, and takes nothing: `try_read_some` tells what
+  /// there is. @return false at once if this stream cannot wait so.
+  virtual asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point until) {
+    (void)until;
+    co_return false;
+  }
 
   /// As `read_some`, but without waiting: `asio::error::would_block` if nothing is there.
   virtual std::size_t try_read_some(asio::mutable_buffer buffer,

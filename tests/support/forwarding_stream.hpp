@@ -26,6 +26,9 @@ class ForwardingStream : public ferry::Stream {
       std::span<const asio::const_buffer> buffers, std::error_code& error) override {
     return stream_->write_some_or_wait_readable(buffers, error);
   }
+  asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point until) override {
+    return stream_->wait_readable(until);
+  }
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
     return stream_->try_read_some(buffer, error);
   }

@@ -52,7 +52,7 @@ std::string parse_in_pieces(const std::string& bytes, NextSize next_size, bool h
         own_body = parser.framing() == Framing::length;
         if (parser.framing() == Framing::none || (own_body && parser.body_size() == 0))
           return done(taken);
-      } else if (!piece.empty()) {
+      } else if (!piece.empty() && step != H1Parser::Step::interim_done) {
         return "broken: it wants more, and did not take what there is";
       }
     }

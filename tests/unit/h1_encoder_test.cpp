@@ -17,7 +17,8 @@ struct Input {
   Headers defaults;
   std::string user_agent = "ferry/test";
   std::string content_type;
-  std::uint64_t body_size = 0;
+  std::string accept_encoding;
+  std::optional<std::uint64_t> body_size = 0;
   bool has_body = false;
   bool close = false;
 };
@@ -25,9 +26,10 @@ struct Input {
 std::string encode(const Input& in) {
   const Url url = Url::parse(in.url).value();
   std::string out;
-  ferry::detail::encode_head({in.method, url, in.headers, in.defaults, in.user_agent,
-                              in.content_type, in.body_size, in.has_body, in.close},
-                             out);
+  ferry::detail::encode_head(
+      {in.method, url, in.headers, in.defaults, in.user_agent, in.content_type, in.accept_encoding,
+       in.body_size, in.has_body, in.close},
+      out);
   return out;
 }
 
@@ -101,27 +103,57 @@ TEST_CASE("Connection: close is announced once") {
 
 TEST_CASE("[44] [45] framing fields that the library could not keep true are refused") {
   using ferry::detail::check_framing_fields;
-  const auto refused = [](const char* name, const char* value, bool has_body, std::uint64_t size) {
+  const auto refused = [](const char* name, const char* value, std::optional<std::uint64_t> size) {
     Headers headers;
     headers.add(name, value);
-    const auto error = check_framing_fields(headers, has_body, size);
+    const auto error = check_framing_fields(headers, size);
     return error && error->code() == Errc::invalid_header;
   };
-  CHECK(refused("Transfer-Encoding", "chunked", true, 5));
-  CHECK(refused("content-length", "6", true, 5));
-  CHECK(refused("Content-Length", "+5", true, 5));
-  CHECK(refused("Content-Length", "5, 5", true, 5));
-  CHECK(refused("Content-Length", "5", false, 0));
-  CHECK_FALSE(refused("CONTENT-LENGTH", "5", true, 5));
-  CHECK(refused("Host", "", false, 0));
-  CHECK(refused("Host", "a b", false, 0));
-  CHECK(refused("Host", "user@host", false, 0));
-  CHECK_FALSE(refused("Host", "host:80", false, 0));
+  CHECK(refused("Transfer-Encoding", "chunked", 5));
+  CHECK(refused("content-length", "6", 5));
+  CHECK(refused("Content-Length", "+5", 5));
+  CHECK(refused("Content-Length", "5, 5", 5));
+  CHECK(refused("Content-Length", "5", 0));
+  CHECK_FALSE(refused("CONTENT-LENGTH", "5", 5));
+  CHECK(refused("Content-Length", "5", std::nullopt));
+  CHECK(refused("Host", "", 0));
+  CHECK(refused("Host", "a b", 0));
+  CHECK(refused("Host", "user@host", 0));
+  CHECK_FALSE(refused("Host", "host:80", 0));
 
   Headers two_lengths;
   two_lengths.add("Content-Length", "5").add("content-length", "5");
-  CHECK(check_framing_fields(two_lengths, true, 5));
+  CHECK(check_framing_fields(two_lengths, 5));
   Headers two_hosts;
   two_hosts.add("Host", "a").add("host", "a");
-  CHECK(check_framing_fields(two_hosts, false, 0));
+  CHECK(check_framing_fields(two_hosts, 0));
+}
+
+TEST_CASE("a body of unknown size goes in chunks") {
+  Input in;
+  in.method = Method::put();
+  in.has_body = true;
+  in.body_size = std::nullopt;
+  const auto text = encode(in);
+  CHECK(text.find("Transfer-Encoding: chunked\r\n") != std::string::npos);
+  CHECK(text.find("Content-Length") == std::string::npos);
+}
+
+TEST_CASE("a field without a value keeps what would stand in its place from being sent") {
+  Input in;
+  in.defaults.add("X-Default", "1").add("X-Other", "2");
+  in.headers.add("x-default", "").add("Accept", "").add("user-agent", "").add("Connection", "");
+  CHECK(encode(in) == "GET /a?b=c HTTP/1.1\r\nHost: example.com\r\nX-Other: 2\r\n\r\n");
+}
+
+TEST_CASE("Accept-Encoding gives way to the request's own, and to a Range") {
+  Input in;
+  in.accept_encoding = "gzip, br";
+  CHECK(encode(in).find("Accept-Encoding: gzip, br\r\n") != std::string::npos);
+  in.headers.add("Accept-Encoding", "identity");
+  CHECK(encode(in).find("Accept-Encoding: identity\r\n") != std::string::npos);
+  CHECK(encode(in).find("gzip") == std::string::npos);
+  in.headers = Headers();
+  in.headers.add("Range", "bytes=5-");
+  CHECK(encode(in).find("Accept-Encoding") == std::string::npos);
 }

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include <ferry/body.hpp>
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_encoder.hpp>
 #include <ferry/detail/h1_parser.hpp>
@@ -37,52 +40,74 @@ class H1Connection {
 
   Stream& stream() noexcept { return *stream_; }
 
-  /// Sends a request and receives its response.
+  /// Sends a request and receives its response, or the response's head alone.
   ///
   /// All arguments outlive the call. A request is written without waiting as far as the system
-  /// takes it; then the response is read, and interim responses are skipped. A final response that
-  /// comes while the body is still being sent ends the sending.
+  /// takes it; then the response is read. A final response that comes while the body is still being
+  /// sent ends the sending.
   ///
   /// @param event what the observer's events begin with.
+  /// @param collect the body goes into the message; else it is left for `read_body`.
   /// @return the failure, or nothing. After a failure, or unless `reuse_verdict` says otherwise,
   /// the connection must not be used again.
-  asio::awaitable<std::optional<Error>> exchange(const RequestHead& head, std::string_view body,
+  asio::awaitable<std::optional<Error>> exchange(const RequestHead& head, const Body& body,
                                                  const Timeouts& timeouts,
                                                  const ParserLimits& limits, Watch& watch,
                                                  ResponseMessage& message, ExchangeTimes& times,
-                                                 const Observer& observer, Event event) {
+                                                 const Observer& observer, Event event,
+                                                 bool collect) {
     std::error_code error;
     bytes_sent_ = 0;
     fully_sent_ = false;
     early_end_ = false;
+    continued_ = false;
+    body_done_ = false;
+    body_failed_ = false;
     close_announced_ = head.close || announces_close(head);
+    body_left_ = 0;
     head_.clear();
     encode_head(head, head_);
     parser_.start(message, head.method.token() == "HEAD", limits, head.upgrade);
     in_begin_ = in_end_ = 0;
+    Sending sending{body, head.expect ? Sending::Rest::awaits_leave : Sending::Rest::in_source};
+    unsent_ = {asio::buffer(head_), asio::const_buffer(), asio::const_buffer(),
+               asio::const_buffer()};
+    if (!head.expect && !body.source()) {
+      unsent_[1] = asio::buffer(body.bytes());
+      sending.rest = Sending::Rest::none;
+    }
+    const Reading reading{message, times, observer, event};
+    auto step = H1Parser::Step::need_more;
 
     if (!watch.enter(Phase::write, timeouts.write, stream_.get())) co_return watch.error();
+    if (sending.rest == Sending::Rest::in_source) {  // Its beginning goes out with the head.
+      if (auto failure = co_await refill(sending, timeouts, watch, reading, step))
+        co_return failure;
+    }
     times.begin = Clock::now();
-    auto step = H1Parser::Step::need_more;
-    const std::uint64_t total = head_.size() + body.size();
-    while (bytes_sent_ < total && step == H1Parser::Step::need_more) {
-      const auto rest = unsent(body);
-      const std::span<const asio::const_buffer> buffers(rest.data(), rest[1].size() == 0 ? 1 : 2);
-      std::size_t sent = stream_->try_write_some(buffers, error);
+    while (step == H1Parser::Step::need_more) {
+      const auto rest = unsent();
+      if (rest.empty()) {
+        if (sending.rest == Sending::Rest::none) break;
+        if (auto failure = co_await refill(sending, timeouts, watch, reading, step))
+          co_return failure;
+        continue;
+      }
+      std::size_t sent = stream_->try_write_some(rest, error);
       if (error == asio::error::would_block) {
         // The server may answer before it has read all: an interim response is no reason to stop, a
         // final one is.
         if (read_early()) {
-          step = parse(message, times, observer, event);
+          step = parse(reading);
           continue;
         }
         if (early_end_)
-          sent = co_await stream_->write_some(buffers, error);
+          sent = co_await stream_->write_some(rest, error);
         else
-          sent = co_await stream_->write_some_or_wait_readable(buffers, error);
+          sent = co_await stream_->write_some_or_wait_readable(rest, error);
       }
       if (error) break;
-      bytes_sent_ += sent;
+      took(sent);
       if (sent > 0) watch.touch();
     }
     if (watch.ended()) co_return watch.error();
@@ -91,7 +116,7 @@ class H1Connection {
     // A server may answer and close without having read all: its answer is worth more than our
     // error.
     const std::error_code write_error = error;
-    fully_sent_ = bytes_sent_ == total;
+    fully_sent_ = sending.rest == Sending::Rest::none && unsent().empty();
     times.sent = Clock::now();
     if (fully_sent_ && observer) {
       event.kind = Event::Kind::request_sent;
@@ -103,12 +128,16 @@ class H1Connection {
                 : watch.enter(Phase::first_byte, timeouts.first_byte)))
       co_return watch.error();
     while (step != H1Parser::Step::message_done) {
-      if (step == H1Parser::Step::failed) co_return parser_.error();
+      if (step == H1Parser::Step::failed) {
+        body_failed_ = parser_.framing() != Framing::length;
+        body_left_ = parser_.body_size();
+        co_return parser_.error();
+      }
       if (step == H1Parser::Step::head_done &&
-          (parser_.framing() == Framing::none || parser_.framing() == Framing::length))
+          (!collect || parser_.framing() == Framing::none || parser_.framing() == Framing::length))
         break;
       if (in_begin_ < in_end_) {
-        step = parse(message, times, observer, event);
+        step = parse(reading);
         continue;
       }
       const std::size_t received = co_await stream_->read_some(room(), error);
@@ -123,8 +152,10 @@ class H1Connection {
       else if (!watch.enter(Phase::read, timeouts.read))
         co_return watch.error();
     }
+    if (parser_.framing() == Framing::length) body_left_ = parser_.body_size();
+    write_error_ = write_error;
 
-    if (parser_.framing() == Framing::length) {
+    if (parser_.framing() == Framing::length && collect) {
       // Straight into its destination, which grows with what has arrived: a head must not be enough
       // to make us allocate what it only promises.
       std::string& out = message.body;
@@ -143,16 +174,49 @@ class H1Connection {
         if (error == asio::error::would_block) received = co_await stream_->read_some(rest, error);
         if (watch.ended()) co_return watch.error();
         if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
-        if (error) {
-          std::string what = std::to_string(filled) + " of " + std::to_string(size) + " bytes came";
-          co_return Error(Errc::truncated_body, std::move(what), cause_of(error));
-        }
+        if (error) co_return body_failure(filled, size, error);
         filled += received;
         watch.touch();
       }
+      body_left_ = 0;
     }
     times.end = Clock::now();
     if (head_.capacity() > max_kept_head) head_ = std::string();
+    piece_ = std::string();
+    co_return std::nullopt;
+  }
+
+  /// After an exchange that did not collect: where the rest of the response goes, its body's pieces
+  /// and its trailers.
+  void go_on_into(ResponseMessage& message) noexcept { parser_.go_on_into(message); }
+
+  /// Takes the next bytes of the body, waiting for them if need be.
+  ///
+  /// @param piece gets them; it is valid until the next call, and empty at the end.
+  /// @param limit without a byte coming.
+  /// @return the failure, or nothing.
+  asio::awaitable<std::optional<Error>> read_body(std::string_view& piece, ResponseMessage& message,
+                                                  Watch& watch, Duration limit) {
+    piece = {};
+    while (!next_piece(piece, message)) {
+      if (body_failed_) co_return parser_.error();
+      std::error_code error;
+      std::size_t received = stream_->try_read_some(room(), error);
+      if (error == asio::error::would_block) {
+        if (!watch.enter(Phase::read, limit, stream_.get())) co_return watch.error();
+        received = co_await stream_->read_some(room(), error);
+      }
+      if (watch.ended()) co_return watch.error();
+      if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
+      if (error == asio::error::eof && !write_error_ && parser_.finish()) {
+        body_done_ = true;
+        co_return std::nullopt;
+      }
+      if (error && parser_.framing() == Framing::length)
+        co_return body_failure(parser_.body_size() - body_left_, parser_.body_size(), error);
+      if (error) co_return read_failure(error, write_error_);
+      in_end_ += received;
+    }
     co_return std::nullopt;
   }
 
@@ -172,22 +236,27 @@ class H1Connection {
     return {std::move(stream_), std::move(received)};
   }
 
-  /// After an exchange that failed because of the body's size alone: takes the rest of it off the
-  /// connection, if it is short and has arrived. @return true if that has left the connection
-  /// clean.
+  /// Takes the rest of the body off the connection, if it is short and has arrived: of one that was
+  /// not wanted, or refused for its size. @return true if that has left the connection clean.
   bool drain() noexcept {
-    if (parser_.framing() != Framing::length || parser_.body_size() > max_drained) return false;
-    std::size_t rest = static_cast<std::size_t>(parser_.body_size());
-    const std::size_t early = std::min(rest, in_end_ - in_begin_);
-    in_begin_ += early;
-    rest -= early;
-    char sink[4096];
-    while (rest > 0) {
-      std::error_code error;
-      rest -= stream_->try_read_some(asio::buffer(sink, std::min(rest, sizeof sink)), error);
-      if (error) return false;
+    if (body_failed_ || body_left_ > max_drained) return false;
+    try {
+      ResponseMessage unwanted;
+      go_on_into(unwanted);
+      for (std::size_t taken = 0; taken <= max_drained;) {
+        std::string_view piece;
+        if (next_piece(piece, unwanted)) {
+          if (piece.empty()) return true;
+          taken += piece.size();
+          continue;
+        }
+        std::error_code error;
+        if (!body_failed_) in_end_ += stream_->try_read_some(room(), error);
+        if (body_failed_ || error) return false;
+      }
+    } catch (const std::bad_alloc&) {  // Then it is closed.
     }
-    return true;
+    return false;
   }
 
   std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
@@ -201,14 +270,166 @@ class H1Connection {
   static constexpr std::uint64_t max_drained = 64 * 1024;
   static constexpr std::uint64_t first_body_step = 1024 * 1024;
 
-  std::array<asio::const_buffer, 2> unsent(std::string_view body) const noexcept {
-    if (bytes_sent_ >= head_.size()) {
-      const auto rest = body.substr(static_cast<std::size_t>(bytes_sent_ - head_.size()));
-      return {asio::buffer(rest.data(), rest.size()), asio::const_buffer()};
+  /// What of a request's body has still to be brought into `unsent_`.
+  struct Sending {
+    enum class Rest {
+      awaits_leave,  ///< All, once the server says so: `Expect: 100-continue`.
+      in_source,     ///< What its source has still to give.
+      none,          ///< Nothing.
+    };
+    const Body& body;
+    Rest rest;
+    std::uint64_t given = 0;  ///< By the source.
+  };
+
+  /// What is told of a response while it comes in.
+  struct Reading {
+    ResponseMessage& message;
+    ExchangeTimes& times;
+    const Observer& observer;
+    Event& event;
+  };
+
+  std::span<const asio::const_buffer> unsent() const noexcept {
+    std::size_t begin = 0;
+    std::size_t end = unsent_.size();
+    while (begin < end && unsent_[begin].size() == 0) ++begin;
+    while (begin < end && unsent_[end - 1].size() == 0) --end;
+    return std::span(unsent_).subspan(begin, end - begin);
+  }
+  void took(std::size_t count) noexcept {
+    bytes_sent_ += count;
+    for (auto& buffer : unsent_) {
+      const auto part = std::min(count, buffer.size());
+      buffer += part;
+      count -= part;
     }
-    const auto sent = static_cast<std::size_t>(bytes_sent_);
-    return {asio::buffer(head_.data() + sent, head_.size() - sent),
-            asio::buffer(body.data(), body.size())};
+  }
+
+  /// Brings more of the body into `unsent_`, if an answer does not come before it.
+  asio::awaitable<std::optional<Error>> refill(Sending& sending, const Timeouts& timeouts,
+                                               Watch& watch, const Reading& reading,
+                                               H1Parser::Step& step) {
+    if (bytes_sent_ > 0 && read_early()) {
+      step = parse(reading);
+      co_return std::nullopt;
+    }
+    watch.turn_into(Phase::write);  // The server is not the one who is waited for, or is by right.
+    if (sending.rest == Sending::Rest::awaits_leave) {
+      const auto until = after(Clock::now(), timeouts.expect_continue);
+      while (!continued_ && step == H1Parser::Step::need_more && !early_end_ &&
+             Clock::now() < until) {
+        const bool waits = co_await stream_->wait_readable(until);
+        if (watch.ended()) co_return watch.error();
+        if (read_early())
+          step = parse(reading);
+        else if (!waits)
+          break;
+      }
+      if (step != H1Parser::Step::need_more) co_return std::nullopt;
+      sending.rest = sending.body.source() ? Sending::Rest::in_source : Sending::Rest::none;
+      unsent_[1] = asio::buffer(sending.body.bytes());
+    } else if (auto failure = co_await read_source(sending)) {
+      co_return watch.ended() ? watch.error() : std::move(*failure);
+    }
+    if (!watch.enter(Phase::write, timeouts.write)) co_return watch.error();
+    co_return std::nullopt;
+  }
+
+  /// Brings the next piece of a source into `unsent_`, as a chunk if its size is not known
+  /// (RFC 9112 7.1).
+  asio::awaitable<std::optional<Error>> read_source(Sending& sending) {
+    BodySource& source = *sending.body.source();
+    const auto size = source.size();
+    const std::uint64_t left = size ? *size - sending.given : largest_read;
+    if (piece_.empty()) piece_.resize(largest_read);
+    // Where nothing is left, a byte more would show that it was longer than it had said.
+    const auto room = static_cast<std::size_t>(std::clamp<std::uint64_t>(left, 1, largest_read));
+    std::optional<Error> failure;
+    std::size_t count = 0;
+    try {
+      count = co_await source.read(asio::buffer(piece_.data(), room));
+      if (count == 0 && !size) end_chunks(source.trailers());
+    } catch (const Error& e) {
+      failure = e;
+    } catch (const std::system_error& e) {
+      if (e.code() == asio::error::operation_aborted) throw;
+      failure.emplace(Errc::body_source_failed, e.what());
+    } catch (const std::exception& e) {
+      failure.emplace(Errc::body_source_failed, e.what());
+    }
+    if (failure) co_return failure;
+    sending.given += count;
+    if (count > room || (size && sending.given > *size))
+      co_return Error(Errc::body_source_failed, "it is longer than it had said");
+    if (size && left > 0 && count == 0) {
+      std::string what = "it ended after " + std::to_string(sending.given) + " of ";
+      what += std::to_string(*size) + " bytes";
+      co_return Error(Errc::body_source_failed, std::move(what));
+    }
+    if (count == 0) {
+      sending.rest = Sending::Rest::none;
+      co_return std::nullopt;
+    }
+    const auto data = asio::buffer(piece_.data(), count);
+    if (size) {
+      unsent_[1] = data;
+    } else {
+      char digits[18];
+      const auto end = std::to_chars(digits, digits + 16, count, 16).ptr;
+      chunk_head_.assign(digits, end).append("\r\n");
+      unsent_ = {unsent_[0], asio::buffer(chunk_head_), data, asio::buffer("\r\n", 2)};
+    }
+    co_return std::nullopt;
+  }
+
+  /// The last chunk, and the trailers. @throws Error for trailers that must not be.
+  void end_chunks(const Headers& trailers) {
+    chunk_head_ = "0\r\n";
+    for (const auto [name, value] : trailers) {
+      // What frames, routes or authenticates a message cannot come behind it (RFC 9110 6.5.1).
+      for (const std::string_view early :
+           {"Content-Length", "Transfer-Encoding", "Host", "Content-Type", "Content-Encoding",
+            "Content-Range", "Trailer", "Authorization", "Proxy-Authorization", "Cookie", "Expect",
+            "Connection", "Range", "TE", "Upgrade", "Cache-Control"})
+        if (iequals(name, early))
+          throw Error(Errc::invalid_header, std::string(early) + " cannot be a trailer");
+      chunk_head_.append(name).append(": ").append(value).append("\r\n");
+    }
+    chunk_head_.append("\r\n");
+    unsent_[1] = asio::buffer(chunk_head_);
+  }
+
+  /// Takes a piece of the body from what has been read; an empty one at the body's end.
+  /// @return false if more has to be read first, or the parsing has failed.
+  bool next_piece(std::string_view& piece, ResponseMessage& message) {
+    const auto take = [&](std::uint64_t most) {
+      piece = buffered().substr(
+          0, static_cast<std::size_t>(std::min<std::uint64_t>(most, in_end_ - in_begin_)));
+      in_begin_ += piece.size();
+      return !piece.empty();
+    };
+    if (body_done_) return true;
+    switch (parser_.framing()) {
+      case Framing::none: return true;
+      case Framing::until_close: return take(in_end_ - in_begin_);
+      case Framing::length:
+        if (body_left_ == 0) return true;
+        take(body_left_);
+        body_left_ -= piece.size();
+        return !piece.empty();
+      case Framing::chunked: break;
+    }
+    message.body.clear();
+    while (in_begin_ < in_end_ && message.body.empty() && !body_done_) {
+      const auto [used, step] = parser_.feed(buffered());
+      in_begin_ += used;
+      body_done_ = step == H1Parser::Step::message_done;
+      body_failed_ = step == H1Parser::Step::failed;
+      if (body_failed_) return false;
+    }
+    piece = message.body;
+    return body_done_ || !piece.empty();
   }
 
   /// Takes in, without waiting, what comes before the request is sent. Its end of the stream is no
@@ -221,22 +442,29 @@ class H1Connection {
     return !error;
   }
 
-  /// Parses what has been read.
-  H1Parser::Step parse(const ResponseMessage& message, ExchangeTimes& times,
-                       const Observer& observer, Event& event) {
+  /// Parses what has been read, interim responses too. @return never `interim_done`.
+  H1Parser::Step parse(const Reading& reading) {
+    ExchangeTimes& times = reading.times;
     if (times.first_byte == Clock::time_point{}) times.first_byte = Clock::now();
-    const auto [used, step] = parser_.feed(buffered());
-    in_begin_ += used;
-    if (step == H1Parser::Step::head_done) {
-      times.head = Clock::now();
-      if (observer) {
-        event.kind = Event::Kind::head_received;
-        event.status = message.status;
-        event.duration = times.head - times.begin;
-        observe(observer, event);
+    for (;;) {
+      const auto [used, step] = parser_.feed(buffered());
+      in_begin_ += used;
+      const bool interim = step == H1Parser::Step::interim_done;
+      if (!interim && step != H1Parser::Step::head_done) return step;
+      if (!interim) times.head = Clock::now();
+      if (interim && reading.message.status == 100) continued_ = true;
+      if (reading.observer) {
+        Event& event = reading.event;
+        event.kind = interim ? Event::Kind::interim_received : Event::Kind::head_received;
+        event.status = reading.message.status;
+        event.headers = &reading.message.headers;
+        event.duration = (interim ? Clock::now() : times.head) - times.begin;
+        observe(reading.observer, event);
+        event.headers = nullptr;
       }
+      if (!interim) return step;
+      if (in_begin_ == in_end_) return H1Parser::Step::need_more;
     }
-    return step;
   }
 
   std::string_view buffered() const noexcept {
@@ -267,6 +495,11 @@ class H1Connection {
     return Error(parser_.in_body() ? Errc::truncated_body : Errc::truncated_head, {}, cause);
   }
 
+  static Error body_failure(std::uint64_t came, std::uint64_t size, std::error_code error) {
+    std::string what = std::to_string(came) + " of " + std::to_string(size) + " bytes came";
+    return Error(Errc::truncated_body, std::move(what), cause_of(error));
+  }
+
   /// An end of stream is no error of the system's.
   static std::error_code cause_of(std::error_code error) noexcept {
     return error == asio::error::eof ? std::error_code() : error;
@@ -278,10 +511,20 @@ class H1Connection {
   std::string in_;    // Bytes read: [in_begin_, in_end_) is not parsed yet.
   std::size_t in_begin_ = 0;
   std::size_t in_end_ = 0;
+  /// What is to be written next: the head, and of the body one piece, with a chunk's ends around
+  /// it.
+  std::array<asio::const_buffer, 4> unsent_;
+  std::string piece_;       // Of a source's body.
+  std::string chunk_head_;  // What stands before it, or ends the body.
   std::uint64_t bytes_sent_ = 0;
+  std::uint64_t body_left_ = 0;  // Of a body of known length: not taken yet.
+  std::error_code write_error_;
   bool fully_sent_ = false;
   bool early_end_ = false;  // Nothing more can be read, while the request is still being sent.
+  bool continued_ = false;  // The server has given leave to send the body.
   bool close_announced_ = false;
+  bool body_done_ = false;
+  bool body_failed_ = false;  // What is left of it cannot be read.
 };
 
 }  // namespace ferry::detail

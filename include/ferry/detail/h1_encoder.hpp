@@ -17,13 +17,15 @@ namespace ferry::detail {
 struct RequestHead {
   const Method& method;
   const Url& url;
-  const Headers& headers;         ///< The request's own.
-  const Headers& defaults;        ///< The client's; each gives way to a field of the same name.
-  std::string_view user_agent;    ///< Empty: none.
-  std::string_view content_type;  ///< The body's own; gives way to a field of the request's.
-  std::uint64_t body_size;
+  const Headers& headers;            ///< The request's own.
+  const Headers& defaults;           ///< The client's; each gives way to a field of the same name.
+  std::string_view user_agent;       ///< Empty: none.
+  std::string_view content_type;     ///< The body's own; gives way to a field of the request's.
+  std::string_view accept_encoding;  ///< Gives way likewise, and to a `Range`; empty: none.
+  std::optional<std::uint64_t> body_size;  ///< Nothing: it is not known, and sent in chunks.
   bool has_body;
   bool close;     ///< Announce that this request is the connection's last.
+  bool expect;    ///< The body waits for leave (`Expect: 100-continue`).
   bool upgrade;   ///< Another protocol may take over the connection.
   bool to_proxy;  ///< It goes to a proxy that forwards it: in absolute form (RFC 9112 3.2.2).
   std::string_view proxy_authorization;  ///< For that proxy; empty: none.
@@ -37,8 +39,9 @@ inline bool is_authority(std::string_view text) {
 
 /// Why these fields cannot be sent together with this body, if they cannot: what frames the message
 /// is the library's to say, and saying it twice is how requests are smuggled (RFC 9112 6.2, 11.2).
-inline std::optional<Error> check_framing_fields(const Headers& headers, bool has_body,
-                                                 std::uint64_t body_size) {
+/// @param body_size 0 for none, nothing for one that is not known.
+inline std::optional<Error> check_framing_fields(const Headers& headers,
+                                                 std::optional<std::uint64_t> body_size) {
   int hosts = 0;
   int lengths = 0;
   for (const auto [name, value] : headers) {
@@ -54,10 +57,11 @@ inline std::optional<Error> check_framing_fields(const Headers& headers, bool ha
       return Error(Errc::invalid_header, "Host is not host[:port]");
     if (!iequals(name, "Content-Length")) continue;
     if (++lengths > 1) return Error(Errc::invalid_header, "more than one Content-Length");
-    const auto declared = parse_decimal(value);
-    if (!declared || *declared != (has_body ? body_size : 0))
-      return Error(Errc::invalid_header, "Content-Length is not the size of the body, which is " +
-                                             std::to_string(has_body ? body_size : 0));
+    if (body_size && parse_decimal(value) == body_size) continue;
+    return Error(Errc::invalid_header,
+                 body_size ? "Content-Length is not the size of the body, which is " +
+                                 std::to_string(*body_size)
+                           : "Content-Length, for a body whose size is not known");
   }
   return std::nullopt;
 }
@@ -68,7 +72,14 @@ inline bool announces_close(const RequestHead& head) noexcept {
   return sent.has_token("Connection", "close");
 }
 
-/// Appends the head to `out`. Everything in it has been checked before: nothing can fail here.
+/// True if the fields say that the body waits for the server's leave (RFC 9110 10.1.1).
+inline bool expects_continue(const Headers& headers, const Headers& defaults) noexcept {
+  const Headers& sent = headers.contains("Expect") ? headers : defaults;
+  return sent.has_token("Expect", "100-continue");
+}
+
+/// Appends the head to `out`. Everything in it has been checked before: nothing can fail here. A
+/// field without a value keeps what would stand in its place from being sent.
 inline void encode_head(const RequestHead& head, std::string& out) {
   const auto field = [&out](std::string_view name, std::string_view value) {
     out.append(name).append(": ").append(value).append("\r\n");
@@ -88,16 +99,22 @@ inline void encode_head(const RequestHead& head, std::string& out) {
   if (!head.user_agent.empty() && !given("User-Agent")) field("User-Agent", head.user_agent);
   if (!given("Accept")) field("Accept", "*/*");
   if (!head.proxy_authorization.empty()) field("Proxy-Authorization", head.proxy_authorization);
-  for (const auto [name, value] : head.defaults)
-    if (!head.headers.contains(name) && !iequals(name, "Host") && !iequals(name, "Content-Length"))
+  if (!head.accept_encoding.empty() && !given("Accept-Encoding") && !given("Range"))
+    field("Accept-Encoding", head.accept_encoding);
+  const auto given_field = [&](std::string_view name, std::string_view value) {
+    if (!value.empty() && !iequals(name, "Host") && !iequals(name, "Content-Length"))
       field(name, value);
-  for (const auto [name, value] : head.headers)
-    if (!iequals(name, "Host") && !iequals(name, "Content-Length")) field(name, value);
+  };
+  for (const auto [name, value] : head.defaults)
+    if (!head.headers.contains(name)) given_field(name, value);
+  for (const auto [name, value] : head.headers) given_field(name, value);
   if (!head.content_type.empty() && !given("Content-Type"))
     field("Content-Type", head.content_type);
-  if (head.has_body || head.method.expects_body()) {
+  if (head.has_body && !head.body_size) {
+    field("Transfer-Encoding", "chunked");
+  } else if (head.has_body || head.method.expects_body()) {
     char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof digits, head.body_size).ptr;
+    const auto end = std::to_chars(digits, digits + sizeof digits, head.body_size.value_or(0)).ptr;
     field("Content-Length", {digits, static_cast<std::size_t>(end - digits)});
   }
   // Servers of HTTP/1.0 keep a connection, and Apache says for how long it does, only if asked to.

@@ -46,7 +46,9 @@ struct ParserLimits {
 /// its destination.
 class H1Parser {
  public:
-  enum class Step { need_more, head_done, message_done, failed };
+  /// `interim_done`: an interim response's head is in, for the caller to look at; parsing goes on
+  /// with the next bytes.
+  enum class Step { need_more, interim_done, head_done, message_done, failed };
 
   H1Parser() = default;
   H1Parser(const H1Parser&) = delete;  // llhttp holds a pointer to this.
@@ -68,10 +70,14 @@ class H1Parser {
     start_head();
   }
 
+  /// From here on, what comes of the body and the trailers goes into another message.
+  void go_on_into(ResponseMessage& message) noexcept { message_ = &message; }
+
   /// Takes bytes. @return how many were used, and what that came to; bytes behind a finished head
   /// or message are left to the caller.
   std::pair<std::size_t, Step> feed(std::string_view data) {
     if (!data.empty()) any_byte_ = true;
+    if (head_complete_ && !body_started_ && !data.empty()) start_head();  // Behind an interim one.
     return body_started_ ? feed_body(data) : feed_head(data);
   }
 
@@ -98,7 +104,7 @@ class H1Parser {
   /// After `failed`, or `finish` that returned false.
   const Error& error() const noexcept { return *error_; }
 
-  /// How many interim responses (1xx) came before; their fields are dropped.
+  /// How many interim responses (1xx) came before.
   int interim_count() const noexcept { return interim_count_; }
 
  private:
@@ -161,10 +167,11 @@ class H1Parser {
       if (!head_complete_) continue;
 
       const Step step = finish_head();
-      if (step != Step::need_more) return {used, step};
-      interim_size_ += head_size_;
-      ++interim_count_;
-      start_head();
+      if (step == Step::interim_done) {
+        interim_size_ += head_size_;
+        ++interim_count_;
+      }
+      return {used, step};
     }
   }
 
@@ -207,7 +214,7 @@ class H1Parser {
     return true;
   }
 
-  /// Decides what a finished head means. @return `need_more` after an interim one.
+  /// Decides what a finished head means.
   Step finish_head() {
     ResponseMessage& message = *message_;
     message.status = llhttp_.status_code;
@@ -221,7 +228,7 @@ class H1Parser {
       body_started_ = true;
       return Step::head_done;
     }
-    if (message.status < 200) return Step::need_more;
+    if (message.status < 200) return Step::interim_done;
     return decide_framing(message);
   }
 

@@ -15,7 +15,8 @@ struct RetryFacts {
   bool lost = false;              ///< It failed with `Errc::connection_lost`.
   bool response_started = false;  ///< A byte of a response had come.
   std::uint64_t bytes_sent = 0;
-  bool idempotent = false;  ///< By its method (RFC 9110 9.2.2).
+  bool body_is_there = true;  ///< It can be sent from its beginning once more.
+  bool idempotent = false;    ///< By its method (RFC 9110 9.2.2).
   bool has_idempotency_key = false;
 };
 
@@ -29,6 +30,7 @@ enum class RetryVerdict {
   no_new_connection,    ///< Likewise: only a kept connection can have gone stale.
   no_other_failure,     ///< The connection was not simply gone.
   no_response_started,  ///< The server was answering.
+  no_body_left,         ///< The body's source has been read and cannot begin again.
   no_might_have_happened,  ///< The server may have acted on it, and twice is not once (RFC
                            ///< 9110 9.2.2).
 };
@@ -39,6 +41,7 @@ constexpr RetryVerdict retry_verdict(const RetryFacts& facts) noexcept {
   if (!facts.reused) return RetryVerdict::no_new_connection;
   if (facts.response_started) return RetryVerdict::no_response_started;
   if (!facts.lost) return RetryVerdict::no_other_failure;
+  if (!facts.body_is_there) return RetryVerdict::no_body_left;
   if (facts.bytes_sent == 0) return RetryVerdict::retry_unsent;
   if (facts.idempotent || facts.has_idempotency_key) return RetryVerdict::retry_idempotent;
   return RetryVerdict::no_might_have_happened;
@@ -60,6 +63,7 @@ constexpr std::string_view to_string(RetryVerdict verdict) noexcept {
     case RetryVerdict::no_other_failure:
       return "not retried: the failure is not a stale connection's";
     case RetryVerdict::no_response_started: return "not retried: the response had begun";
+    case RetryVerdict::no_body_left: return "not retried: the body's source cannot begin again";
     case RetryVerdict::no_might_have_happened:
       return "not retried: the server may have acted on it";
   }

@@ -1,51 +1,21 @@
 #pragma once
 
-#include <atomic>
 #include <concepts>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include <ferry/detail/pool_core.hpp>
+#include <ferry/detail/client_core.hpp>
+#include <ferry/detail/content_decoding.hpp>
 #include <ferry/detail/retry_rule.hpp>
 #include <ferry/request.hpp>
 #include <ferry/response.hpp>
+#include <ferry/response_stream.hpp>
 #include <ferry/upgraded.hpp>
 
 // One coroutine sends a request: a loop around one exchange, which asks pure rules what to do next.
 namespace ferry::detail {
-
-/// What all handles of a client, and its requests in flight, share.
-struct ClientCore {
-  ClientOptions options;
-  Url base;
-  bool one_off = false;  ///< Its connections carry one request each.
-  std::atomic<bool> closed{false};
-};
-
-using Lease = PoolCore::Lease;
-
-/// A connection that somebody drives themselves, between their requests.
-struct HeldConnection {
-  HeldConnection(std::shared_ptr<PoolCore> p, PoolCore::Slot* s,
-                 std::shared_ptr<const ClientCore> c)
-      : pool(std::move(p)), client(std::move(c)), slot(s) {}
-  HeldConnection(const HeldConnection&) = delete;
-  HeldConnection& operator=(const HeldConnection&) = delete;
-  ~HeldConnection() {
-    if (!slot) return;
-    if (used)
-      pool->release(*slot, hint, slot->idle_since);
-    else
-      pool->restore(*slot);
-  }
-
-  const std::shared_ptr<PoolCore> pool;
-  const std::shared_ptr<const ClientCore> client;
-  PoolCore::Slot* slot;          ///< None while a request has it, and once it is spent.
-  bool used = false;             ///< It has carried a request for its holder.
-  std::optional<Duration> hint;  ///< How long the server means to keep it.
-};
 
 /// Checks all that can be checked before anything is sent, and finds out where to send it.
 inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Request& request,
@@ -56,7 +26,7 @@ inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Reque
     what += request.method().token() == "CONNECT" ? " is for proxies" : " is not a token";
     return Error(Errc::invalid_method, std::move(what));
   }
-  Result<Url> url = request.take_target(client.base, pool.host_to_ascii());
+  Result<Url> url = request.take_target(client.base, client.options.query, pool.host_to_ascii());
   if (!url) return url;
   const bool secure = url->scheme() == "https";
   if (secure && !pool.has_tls()) {
@@ -73,11 +43,23 @@ inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Reque
                  "the URL for " + std::string(url->origin()) +
                      " carries credentials; send them in an Authorization header instead");
   }
-  const Body& body = request.body();
-  if (auto error = check_field("Content-Type", body.content_type())) return *error;
-  if (auto error = check_framing_fields(request.headers(), body.is_present(), body.bytes().size()))
-    return *error;
   return url;
+}
+
+/// Checks a request's body, and brings it to its beginning.
+/// @param size how large it is; nothing if that is not known.
+inline std::optional<Error> prepare(const Body& body, const Request& request,
+                                    const Headers& defaults, std::optional<std::uint64_t>& size) {
+  if (auto error = check_field("Content-Type", body.content_type())) return error;
+  if (BodySource* const source = body.source().get()) {
+    if (auto error = source->rewind()) return error;
+    size = source->size();
+  } else {
+    size = body.bytes().size();
+  }
+  if (!body.is_present() && expects_continue(request.headers(), defaults))
+    return Error(Errc::invalid_header, "Expect: 100-continue, in a request without a body");
+  return check_framing_fields(request.headers(), size);
 }
 
 /// What a caller of `send` gets for a failure: the error in a `Result`, or thrown. This is the one
@@ -90,22 +72,17 @@ Answer fail(Error error) {
     throw error;
 }
 
-/// Gives a connection back, to the pool or to its holder, after an exchange that has left it clean;
-/// closes it if something else speaks against its reuse.
-inline void give_back(Lease& lease, HeldConnection* held, const ResponseMessage& message) {
-  const auto reason = lease.connection().h1.reuse_verdict(message);
-  const auto hint = keep_alive_hint(message.headers);
-  if (reason) {
-    lease.discard(*reason);
-  } else if (held) {
-    lease.slot().kept = true;
-    lease.slot().idle_since = Clock::now();
-    held->hint = hint;
-    held->used = true;
-    held->slot = lease.detach();
-  } else {
-    lease.release(hint);
-  }
+/// Undoes the codings of a collected body.
+inline std::optional<Error> decode(ResponseMessage& message, std::span<const ContentCoding> codings,
+                                   std::uint64_t max_size) {
+  if (message.status == 206) return std::nullopt;  // A part of what was encoded.
+  auto decoding = ContentDecoding::of(message.headers, codings);
+  if (!decoding) return decoding.error();
+  if (!decoding->is_active()) return std::nullopt;
+  auto decoded = decoding->decode_all(message.body, max_size);
+  if (!decoded) return decoded.error();
+  message.body = std::move(*decoded);
+  return std::nullopt;
 }
 
 /// Sends a request, and once more if its kept connection turns out to have been closed.
@@ -114,8 +91,8 @@ inline void give_back(Lease& lease, HeldConnection* held, const ResponseMessage&
 /// allocated for every request.
 /// @param held the connection to use, and to give back; it is not replaced if it turns out to be
 /// stale.
-/// @tparam Answer `Response` to throw errors, `Result<Response>` to return them, `Upgraded` to let
-/// another protocol take the connection over.
+/// @tparam Answer `Response` to throw errors, `Result<Response>` to return them, `ResponseStream`
+/// to leave the body to be read, `Upgraded` to let another protocol take the connection over.
 /// Cancellation: terminal; the connection is closed, a place in the queue given up.
 template <class Answer>
 asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
@@ -126,16 +103,26 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   const Timeouts timeouts = merged(settings.timeouts, options);
   const auto begin = Clock::now();
 
+  constexpr bool streams = std::same_as<Answer, ResponseStream>;
   Result<Url> prepared = prepare(*pool, *client, request, timeouts);
   if (!prepared) co_return fail<Answer>(prepared.error());
   const Url& url = *prepared;
+  const Body::Use use(request.body());
+  if (!use.granted()) {
+    co_return fail<Answer>(
+        Error(Errc::invalid_body, "its source is being read by another request"));
+  }
+  std::optional<std::uint64_t> body_size;
+  if (auto error = prepare(request.body(), request, settings.headers, body_size))
+    co_return fail<Answer>(std::move(*error));
   if (std::same_as<Answer, Upgraded> && !request.headers().contains("Upgrade")) {
     co_return fail<Answer>(
         Error(Errc::invalid_header, "there is no Upgrade field to say which protocol it asks for"));
   }
 
+  const std::uint64_t max_body_size = options.max_body_size.value_or(settings.limits.max_body_size);
   const ParserLimits limits{settings.limits.max_head_size, settings.limits.max_fields,
-                            options.max_body_size.value_or(settings.limits.max_body_size)};
+                            streams ? std::numeric_limits<std::uint64_t>::max() : max_body_size};
   const Proxy* const proxy = pool->forwarding_proxy_for(url);
   const std::string proxy_authorization = proxy ? proxy->authorization() : std::string();
   const RequestHead head{request.method(),
@@ -144,9 +131,11 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                          settings.headers,
                          settings.user_agent,
                          request.body().content_type(),
-                         request.body().bytes().size(),
+                         client->accept_encoding,
+                         body_size,
                          request.body().is_present(),
                          client->one_off,
+                         expects_continue(request.headers(), settings.headers),
                          std::same_as<Answer, Upgraded>,
                          proxy != nullptr,
                          proxy_authorization};
@@ -212,46 +201,72 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         }
 
         ResponseMessage message;
-        failure = co_await connection.h1.exchange(head, request.body().bytes(), timeouts, limits,
-                                                  watch, message, times, settings.observer, event);
+        if (attempt > 1 && request.body().source()) failure = request.body().source()->rewind();
+        if (!failure) {
+          failure =
+              co_await connection.h1.exchange(head, request.body(), timeouts, limits, watch,
+                                              message, times, settings.observer, event, !streams);
+        }
         if (!failure) {
           watch.finish();
-          std::pair<std::unique_ptr<Stream>, std::string> detached;
-          if (message.status == 101) {
-            detached = connection.h1.detach();
-            lease.discard(CloseReason::upgraded);
-          } else if (watch.ended())  // Time ran out as the last byte came: a response all the same.
-            lease.discard(CloseReason::failed);
-          else
-            give_back(lease, held.get(), message);
           timings.send = times.sent - times.begin;
           timings.first_byte = std::max(times.first_byte - times.sent, Duration());
           timings.receive = times.end - times.first_byte;
           timings.total = times.end - begin;
-          if (settings.observer) {
-            event.kind = Event::Kind::response_received;
-            event.status = message.status;
-            event.body_size = message.body.size();
-            event.duration = timings.total;
-            event.timings = &timings;
-            event.info = &info;
-            observe(settings.observer, event);
-          }
-          Response response(std::move(message), std::move(*prepared), times.head - times.begin,
-                            timings, std::move(info));
-          if constexpr (std::same_as<Answer, Upgraded>) {
-            Upgraded upgraded;
-            upgraded.response = std::move(response);
-            upgraded.stream = std::move(detached.first);
-            upgraded.received = std::move(detached.second);
-            co_return upgraded;
+          if constexpr (streams) {
+            auto body = std::make_unique<OpenBody>(pool, client, after(begin, timeouts.total));
+            body->lease.take(lease.detach());
+            body->begin = begin;
+            body->first_byte = times.first_byte;
+            body->attempt = attempt;
+            body->method = request.method();
+            body->read_limit = timeouts.read;
+            body->max_collected = max_body_size;
+            if (options.max_body_size) body->max_size = max_body_size;
+            body->response = Response(std::move(message), std::move(*prepared),
+                                      times.head - times.begin, timings, std::move(info));
+            if (auto error = body->start(options.decode)) co_return fail<Answer>(std::move(*error));
+            co_return ResponseStream(std::move(body));
           } else {
-            co_return response;
+            std::pair<std::unique_ptr<Stream>, std::string> detached;
+            if (message.status == 101) {
+              detached = connection.h1.detach();
+              lease.discard(CloseReason::upgraded);
+            } else if (watch.ended())  // Time ran out as the last byte came: all the same a
+                                       // response.
+              lease.discard(CloseReason::failed);
+            else
+              give_back(lease, held.get(), message);
+            if (settings.observer) {
+              event.kind = Event::Kind::response_received;
+              event.status = message.status;
+              event.body_size = message.body.size();
+              event.duration = timings.total;
+              event.timings = &timings;
+              event.info = &info;
+              observe(settings.observer, event);
+            }
+            if (options.decode && !settings.codings.empty())
+              failure = decode(message, settings.codings, max_body_size);
+            if (!failure) {
+              Response response(std::move(message), std::move(*prepared), times.head - times.begin,
+                                timings, std::move(info));
+              if constexpr (std::same_as<Answer, Upgraded>) {
+                Upgraded upgraded;
+                upgraded.response = std::move(response);
+                upgraded.stream = std::move(detached.first);
+                upgraded.received = std::move(detached.second);
+                co_return upgraded;
+              } else {
+                co_return response;
+              }
+            }
           }
         }
         phase = watch.phase();
-        if (times.begun()) bytes_sent = connection.h1.bytes_sent();
-        if (failure->code() == Errc::body_too_large && !watch.ended() && connection.h1.drain()) {
+        if (lease && times.begun()) bytes_sent = connection.h1.bytes_sent();
+        if (lease && failure->code() == Errc::body_too_large && !watch.ended() &&
+            connection.h1.drain()) {
           watch.leave();
           give_back(lease, held.get(), message);
         }
@@ -271,14 +286,16 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
     facts.lost = lease && failure->code() == Errc::connection_lost;
     facts.response_started = lease && lease.connection().h1.response_started();
     facts.bytes_sent = bytes_sent;
+    facts.body_is_there = !request.body().source() || request.body().source()->can_rewind();
     facts.idempotent = request.method().is_idempotent();
     facts.has_idempotency_key =
         head.headers.contains("Idempotency-Key") || head.defaults.contains("Idempotency-Key");
     const RetryVerdict verdict = retry_verdict(facts);
     failure = failure->at(phase, std::string(url.origin()), attempt, info.reused, bytes_sent);
     watch.leave();
-    const bool untouched = has_connection && !times.begun();
-    if (lease && untouched && failure->code() != Errc::client_closed) {
+    const bool untouched =
+        lease && has_connection && !times.begun() && lease.connection().h1.stream().is_open();
+    if (untouched && failure->code() != Errc::client_closed) {
       --lease.connection().requests;
       if (held)
         held->slot = lease.detach();

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <memory>
 #include <mutex>
 
 #include <ferry/detail/asio.hpp>
 #include <ferry/detail/wait_ready.hpp>
+#include <ferry/detail/wakeup.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry::detail {
@@ -30,6 +32,20 @@ class SocketStream : public Stream {
                                                            std::error_code& error) override {
     co_await wait_ready(socket_, error);
     co_return 0;
+  }
+  asio::awaitable<bool> wait_readable(Clock::time_point until) override {
+    const auto wakeup = std::make_shared<Wakeup>();
+    struct Cancel {
+      typename Protocol::socket& socket;
+      ~Cancel() {
+        std::error_code ignored;
+        socket.cancel(ignored);
+      }
+    };
+    socket_.async_wait(asio::socket_base::wait_read, [wakeup](std::error_code) { wakeup->fire(); });
+    const Cancel cancel{socket_};
+    co_await wakeup->wait(until);
+    co_return true;
   }
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
     return socket_.read_some(buffer, error);

@@ -95,6 +95,10 @@ class TlsStream final : public Stream {
     return 0;
   }
 
+  asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point until) override {
+    return below_->wait_readable(until);
+  }
+
   /// What has been encrypted has to be sent, and cannot be encrypted anew: so the caller, who will
   /// come again with the same bytes, is told of no more of them than have surely gone.
   std::size_t try_write_some(std::span<const asio::const_buffer> buffers,

@@ -50,17 +50,22 @@ class Tunnel {
     H1Parser parser;
     parser.start(message, true, {max_answer, 128, 0});
     std::string in;
-    for (;;) {
+    for (std::size_t parsed = 0;;) {
       const auto before = in.size();
       in.resize(before + 1024);
       std::error_code error;
       const auto count = co_await stream_.read_some(asio::buffer(in.data() + before, 1024), error);
       if (error) co_return ended(error);
       in.resize(before + count);
-      const auto [used, step] = parser.feed(std::string_view(in).substr(before));
+      auto step = H1Parser::Step::interim_done;
+      while (step == H1Parser::Step::interim_done && parsed < in.size()) {
+        const auto fed = parser.feed(std::string_view(in).substr(parsed));
+        parsed += fed.first;
+        step = fed.second;
+      }
       if (step == H1Parser::Step::failed)
         co_return failure(Errc::proxy_failed, parser.error().what());
-      if (step == H1Parser::Step::need_more) continue;
+      if (step == H1Parser::Step::need_more || step == H1Parser::Step::interim_done) continue;
       if (message.status < 200 || message.status > 299) {
         std::string what = "it answers " + std::to_string(message.status) + " " + message.reason;
         what += " to CONNECT " + origin();
@@ -69,7 +74,7 @@ class Tunnel {
             std::move(what));
       }
       // Only the client has anything to say yet.
-      if (before + used < in.size())
+      if (parsed < in.size())
         co_return failure(Errc::proxy_failed, "it goes on behind its answer to CONNECT");
       co_return std::nullopt;
     }

@@ -93,6 +93,13 @@ class ScriptedStream final : public Stream {
     return read_first();
   }
 
+  asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point until) override {
+    begin_response();
+    if (script_->readable.empty() && script_->end == Script::End::silence)
+      co_await wakeup_.wait(until);
+    co_return true;
+  }
+
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
     Script& script = *script_;
     error.clear();

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <ferry/detail/pool_core.hpp>
+#include <ferry/options.hpp>
+#include <ferry/url.hpp>
+
+namespace ferry::detail {
+
+/// What all handles of a client, and its requests in flight, share.
+struct ClientCore {
+  ClientOptions options;
+  Url base;
+  std::string accept_encoding;  ///< The codings that it can undo.
+  bool one_off = false;         ///< Its connections carry one request each.
+  std::atomic<bool> closed{false};
+};
+
+using Lease = PoolCore::Lease;
+
+/// A connection that somebody drives themselves, between their requests.
+struct HeldConnection {
+  HeldConnection(std::shared_ptr<PoolCore> p, PoolCore::Slot* s,
+                 std::shared_ptr<const ClientCore> c)
+      : pool(std::move(p)), client(std::move(c)), slot(s) {}
+  HeldConnection(const HeldConnection&) = delete;
+  HeldConnection& operator=(const HeldConnection&) = delete;
+  ~HeldConnection() {
+    if (!slot) return;
+    if (used)
+      pool->release(*slot, hint, slot->idle_since);
+    else
+      pool->restore(*slot);
+  }
+
+  const std::shared_ptr<PoolCore> pool;
+  const std::shared_ptr<const ClientCore> client;
+  PoolCore::Slot* slot;          ///< None while a request has it, and once it is spent.
+  bool used = false;             ///< It has carried a request for its holder.
+  std::optional<Duration> hint;  ///< How long the server means to keep it.
+};
+
+/// Gives a connection back, to the pool or to its holder, after an exchange that has left it clean;
+/// closes it if something else speaks against its reuse.
+inline void give_back(Lease& lease, HeldConnection* held, const ResponseMessage& message) {
+  const auto reason = lease.connection().h1.reuse_verdict(message);
+  const auto hint = keep_alive_hint(message.headers);
+  if (reason) {
+    lease.discard(*reason);
+  } else if (held) {
+    lease.slot().kept = true;
+    lease.slot().idle_since = Clock::now();
+    held->hint = hint;
+    held->used = true;
+    held->slot = lease.detach();
+  } else {
+    lease.release(hint);
+  }
+}
+
+}  // namespace ferry::detail

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <ferry/error.hpp>
+
+namespace ferry::detail {
+
+/// A file that is written from its beginning, or from its end; every failure is an `Error`.
+class OutputFile {
+ public:
+  enum class Mode { replace, append };
+
+  /// @throws Error `Errc::file_failed`.
+  OutputFile(std::string path, Mode mode)
+      : path_(std::move(path)),
+        file_(std::fopen(path_.c_str(), mode == Mode::replace ? "wb" : "ab")) {
+    if (!file_) fail("cannot be opened");
+  }
+
+  /// @throws Error `Errc::file_failed`.
+  void write(std::string_view bytes) {
+    if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size())
+      fail("cannot be written");
+  }
+
+  /// Writes what is still buffered. @throws Error `Errc::file_failed`.
+  void close() {
+    if (std::fclose(file_.release()) != 0) fail("cannot be written");
+  }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+  };
+
+  [[noreturn]] void fail(const char* what) const {
+    throw Error(Errc::file_failed, in_quotes(path_) + " " + what,
+                std::error_code(errno, std::generic_category()));
+  }
+
+  std::string path_;
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+}  // namespace ferry::detail

@@ -1,0 +1,54 @@
+#pragma once
+
+/// @file
+/// `Lines`: the lines of a response, as they come.
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <ferry/detail/line_splitter.hpp>
+#include <ferry/response_stream.hpp>
+
+namespace ferry {
+
+/// The lines of a response's body, as they come: `while (auto line = co_await lines.next())`.
+///
+/// They end with LF, CR LF or CR, which is not part of them; what stands behind the last end is one
+/// more line. Lifetime: owns the stream. Threads: one at a time.
+class Lines {
+ public:
+  /// @param max_size how many bytes a line may have.
+  explicit Lines(ResponseStream stream, std::size_t max_size = 1024 * 1024)
+      : stream_(std::move(stream)), splitter_(max_size) {}
+
+  /// The next line; nothing at the end. The view is valid until the next call.
+  /// @throws Error as `ResponseStream::read`, and `Errc::body_too_large` for a line that is too
+  /// long. Cancellation: terminal.
+  asio::awaitable<std::optional<std::string_view>> next() {
+    while (!ended_) {
+      const auto line = splitter_.next();
+      if (!line) throw line.error();
+      if (*line) co_return *line;
+      const auto piece = co_await stream_.read();
+      if (piece)
+        splitter_.feed(*piece);
+      else
+        ended_ = true;
+      if (ended_) co_return splitter_.last();
+    }
+    co_return std::nullopt;
+  }
+
+  /// The response that they are of.
+  const ResponseStream& response() const noexcept { return stream_; }
+
+ private:
+  ResponseStream stream_;
+  detail::LineSplitter splitter_;
+  bool ended_ = false;
+};
+static_assert(detail::co_await_safe<Lines>);
+
+}  // namespace ferry

@@ -1,0 +1,264 @@
+#pragma once
+
+/// @file
+/// `ResponseStream`: a response whose body is read piece by piece.
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <ferry/detail/client_core.hpp>
+#include <ferry/detail/content_decoding.hpp>
+#include <ferry/detail/output_file.hpp>
+#include <ferry/response.hpp>
+
+namespace ferry {
+
+namespace detail {
+
+/// A call whose response's body has still to be read.
+struct OpenBody {
+  OpenBody(std::shared_ptr<PoolCore> p, std::shared_ptr<const ClientCore> c,
+           Clock::time_point total)
+      : pool(std::move(p)),
+        client(std::move(c)),
+        lease(*pool),
+        watch(pool->deadlines(), client.get(), &client->closed, total) {}
+  OpenBody(const OpenBody&) = delete;
+  OpenBody& operator=(const OpenBody&) = delete;
+  ~OpenBody() {
+    if (!lease) return;
+    watch.finish();
+    if (!watch.ended() && lease.connection().h1.drain())
+      give_back(lease, nullptr, response.message_);
+    else
+      lease.discard(CloseReason::unread);
+  }
+
+  /// The head is in. @return why the body cannot be read, if so.
+  std::optional<Error> start(bool decode) {
+    H1Connection& h1 = lease.connection().h1;
+    h1.go_on_into(response.message_);
+    if (decode && response.status() != 206) {
+      auto made = ContentDecoding::of(response.headers(), client->options.codings);
+      if (!made) return failed(made.error());
+      decoding = std::move(*made);
+    }
+    if (!watch.enter(Phase::read, read_limit, &h1.stream())) return failed(watch.error());
+    watch.turn_into(Phase::read);  // Until somebody reads, nobody waits for the server.
+    return std::nullopt;
+  }
+
+  /// The next bytes of the body, as they come over the wire; none at the end.
+  asio::awaitable<std::optional<Error>> read_raw(std::string_view& piece) {
+    return lease.connection().h1.read_body(piece, response.message_, watch, read_limit);
+  }
+
+  /// The next bytes of the body, decoded; none at the end.
+  asio::awaitable<std::optional<Error>> read_decoded(std::string_view& piece) {
+    decoded.resize(buffer_size);
+    for (bool ended = false;;) {
+      const auto made = decoding.read(decoded);
+      if (!made) co_return made.error();
+      piece = std::string_view(decoded).substr(0, *made);
+      if (!piece.empty()) co_return std::nullopt;
+      if (ended) co_return decoding.finish();
+      std::string_view raw;
+      if (auto error = co_await read_raw(raw)) co_return error;
+      ended = raw.empty();
+      raw_size += raw.size();
+      decoding.feed(raw);
+    }
+  }
+
+  /// A piece has been read. @return why no more will be, if so.
+  std::optional<Error> took(std::string_view piece) {
+    watch.turn_into(Phase::read);
+    size += piece.size();
+    if (!decoding.is_active()) raw_size = size;
+    if (size > max_size)
+      return Error(Errc::body_too_large,
+                   "it is larger than " + std::to_string(max_size) + " bytes (max_body_size)");
+    if (piece.empty()) complete();
+    return std::nullopt;
+  }
+
+  /// The call has failed: nothing more will come.
+  Error failed(const Error& error) {
+    const auto& connection = response.connection();
+    failure = error.at(Phase::read, std::string(response.url().origin()), attempt,
+                       connection.reused, lease.connection().h1.bytes_sent());
+    watch.finish();
+    lease.discard(CloseReason::failed);
+    if (client->options.observer) {
+      Event event = make_event(Event::Kind::request_failed);
+      event.error = &*failure;
+      observe(client->options.observer, event);
+    }
+    return *failure;
+  }
+
+  static constexpr std::size_t buffer_size = 64 * 1024;
+
+  const std::shared_ptr<PoolCore> pool;
+  const std::shared_ptr<const ClientCore> client;
+  Lease lease;  // Outlives the watch, which may abort its stream.
+  Watch watch;
+  Response response;  ///< All but its body.
+  Method method;
+  Clock::time_point begin{};
+  Clock::time_point first_byte{};
+  Duration read_limit{};
+  int attempt = 1;
+  std::uint64_t max_size = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t max_collected = 0;  ///< For those who want it whole after all.
+  std::uint64_t size = 0;           ///< Of what was handed out.
+  std::uint64_t raw_size = 0;       ///< Of what has come.
+  ContentDecoding decoding;
+  std::string decoded;
+  std::optional<Error> failure;
+
+ private:
+  void complete() {
+    watch.finish();
+    const auto end = Clock::now();
+    response.timings_.receive = end - first_byte;
+    response.timings_.total = end - begin;
+    if (watch.ended())  // Time ran out as the last byte came: all the same a response.
+      lease.discard(CloseReason::failed);
+    else
+      give_back(lease, nullptr, response.message_);
+    response.message_.body = std::string();
+    if (client->options.observer) {
+      Event event = make_event(Event::Kind::response_received);
+      event.status = response.status();
+      event.body_size = raw_size;
+      event.duration = response.timings().total;
+      event.timings = &response.timings();
+      event.info = &response.connection();
+      observe(client->options.observer, event);
+    }
+  }
+
+  Event make_event(Event::Kind kind) const {
+    Event event{kind};
+    event.origin = response.url().origin();
+    event.method = method.token();
+    event.target = response.url().target();
+    event.connection = response.connection().id();
+    event.attempt = attempt;
+    return event;
+  }
+};
+
+}  // namespace detail
+
+/// A response whose head is in, and whose body is read as it comes: `while (auto piece = co_await
+/// stream.read())`. What is not asked for stays in the socket, and the server has to wait.
+///
+/// Lifetime: owns its connection until the body's end. One that is dropped before gives the
+/// connection back if the rest is short and there already (64 KiB), else closes it. It must not be
+/// moved or destroyed while a read is in progress. Threads: one at a time.
+class ResponseStream {
+ public:
+  /// Status 0, and at its end.
+  ResponseStream() = default;
+  /// For the library's use.
+  explicit ResponseStream(std::unique_ptr<detail::OpenBody> body) noexcept
+      : body_(std::move(body)) {}
+
+  /// The next bytes of the body, at least one; nothing at the end, and from then on.
+  ///
+  /// Its codings are undone as `Response::body` says. The view is valid until the next call.
+  /// @throws Error as `Client`'s verbs; the connection is closed then, and every later read throws
+  ///   the same. Cancellation: terminal, likewise.
+  asio::awaitable<std::optional<std::string_view>> read() {
+    if (!body_) co_return std::nullopt;
+    detail::OpenBody& body = *body_;
+    if (body.failure) throw *body.failure;
+    if (!body.lease) co_return std::nullopt;
+    std::string_view piece;
+    std::optional<Error> failure;
+    try {
+      if (body.decoding.is_active())
+        failure = co_await body.read_decoded(piece);
+      else
+        failure = co_await body.read_raw(piece);
+    } catch (const std::system_error& e) {
+      // Asio throws this at whatever a cancelled coroutine awaits next.
+      if (e.code() != asio::error::operation_aborted) throw;
+      failure.emplace(Errc::cancelled);
+    }
+    if (!failure) failure = body.took(piece);
+    if (failure) throw body.failed(*failure);
+    if (piece.empty()) co_return std::nullopt;
+    co_return piece;
+  }
+
+  /// What is left of the body, whole.
+  /// @throws Error as `read`; `Errc::body_too_large` where a `Response` would have been too large.
+  asio::awaitable<std::string> read_all() {
+    std::string all;
+    while (const auto piece = co_await read()) {
+      if (piece->size() > body_->max_collected - all.size()) {
+        throw body_->failed(Error(Errc::body_too_large, "it is larger than " +
+                                                            std::to_string(body_->max_collected) +
+                                                            " bytes (limits.max_body_size)"));
+      }
+      all += *piece;
+    }
+    co_return all;
+  }
+
+  /// Writes what is left of the body to a file, which is made, or emptied. Writing blocks the
+  /// thread, as files do.
+  /// @return how many bytes. @throws Error as `read`, and `Errc::file_failed`: what has been
+  /// written
+  ///   stays there.
+  asio::awaitable<std::uint64_t> read_to(std::string path) {
+    detail::OutputFile file(std::move(path), detail::OutputFile::Mode::replace);
+    std::uint64_t written = 0;
+    while (const auto piece = co_await read()) {
+      file.write(*piece);
+      written += piece->size();
+    }
+    file.close();
+    co_return written;
+  }
+
+  int status() const noexcept { return response().status(); }
+  const std::string& reason() const noexcept { return response().reason(); }
+  std::string_view version() const noexcept { return response().version(); }
+  const Headers& headers() const noexcept { return response().headers(); }
+  /// Fields behind a chunked body; there are none before its end (RFC 9110 6.5).
+  const Headers& trailers() const noexcept { return response().trailers(); }
+  /// The URL that answered, in normal form, without userinfo.
+  const Url& url() const noexcept { return response().url(); }
+  /// True for a status below 400.
+  bool ok() const noexcept { return response().ok(); }
+  /// @throws Error `Errc::http_status` for a status of 400 or more.
+  const ResponseStream& raise_for_status() const {
+    response().raise_for_status();
+    return *this;
+  }
+  /// As `Response::elapsed`.
+  Duration elapsed() const noexcept { return response().elapsed(); }
+  /// How long each step took; `receive` and `total` are final at the body's end.
+  const Timings& timings() const noexcept { return response().timings(); }
+  const ConnectionInfo& connection() const noexcept { return response().connection(); }
+
+ private:
+  const Response& response() const noexcept {
+    static const Response none;
+    return body_ ? body_->response : none;
+  }
+
+  std::unique_ptr<detail::OpenBody> body_;
+};
+static_assert(detail::co_await_safe<ResponseStream>);
+
+}  // namespace ferry

@@ -1,0 +1,64 @@
+#pragma once
+
+/// @file
+/// `ServerEvents`: a response of type `text/event-stream`, event by event.
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <ferry/detail/sse_parser.hpp>
+#include <ferry/response_stream.hpp>
+
+namespace ferry {
+
+/// The events that a server sends, as they come: `while (auto event = co_await events.next())`.
+///
+/// Ask for them with `Accept: text/event-stream`, and with a read timeout that suits their pauses.
+/// When they end, or fail, connecting anew is the caller's to do: after `retry()`, with
+/// `last_event_id()` as the field `Last-Event-ID`. Lifetime: owns the stream. Threads: one at a
+/// time. (WHATWG HTML 9.2)
+class ServerEvents {
+ public:
+  /// @param max_size how many bytes an event may have.
+  /// @throws Error `Errc::http_status` for a status other than 200, `Errc::malformed_response` for
+  ///   another `Content-Type`.
+  explicit ServerEvents(ResponseStream stream, std::size_t max_size = 1024 * 1024)
+      : stream_(std::move(stream)), parser_(max_size) {
+    if (stream_.status() != 200)
+      throw Error(Errc::http_status, std::to_string(stream_.status()) + " is no stream of events");
+    const auto type = stream_.headers().get("Content-Type").value_or("");
+    if (!detail::iequals(detail::trim_ows(type.substr(0, type.find(';'))), "text/event-stream"))
+      throw Error(Errc::malformed_response, "its Content-Type is not text/event-stream");
+  }
+
+  /// The next event; nothing at the end.
+  /// @throws Error as `ResponseStream::read`, and `Errc::body_too_large` for an event that is too
+  /// large. Cancellation: terminal.
+  asio::awaitable<std::optional<ServerEvent>> next() {
+    for (;;) {
+      auto event = parser_.next();
+      if (!event) throw event.error();
+      if (*event) co_return std::move(*event);
+      const auto piece = co_await stream_.read();
+      if (!piece) co_return std::nullopt;
+      parser_.feed(*piece);
+    }
+  }
+
+  /// The last id that took effect; empty if there was none.
+  const std::string& last_event_id() const noexcept { return parser_.last_event_id(); }
+  /// How long to wait before connecting anew, if the server has said so.
+  std::optional<std::chrono::milliseconds> retry() const noexcept { return parser_.retry(); }
+  /// The response that they come in.
+  const ResponseStream& response() const noexcept { return stream_; }
+
+ private:
+  ResponseStream stream_;
+  detail::SseParser parser_;
+};
+static_assert(detail::co_await_safe<ServerEvents>);
+
+}  // namespace ferry
