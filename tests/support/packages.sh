@@ -24,4 +24,5 @@ require_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-build_packages=(g++ meson ninja-build pkg-config libasio-dev doctest-dev node-llhttp libssl-dev openssl libidn2-dev nlohmann-json3-dev)
+build_packages=(g++ meson ninja-build pkg-config libasio-dev doctest-dev node-llhttp libssl-dev openssl libidn2-dev zlib1g-dev
+  libbrotli-dev libzstd-dev)

@@ -20,7 +20,8 @@ PYTHON = "/usr/bin/python3"  # Debian's, which sees Debian's packages; another m
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 # What building ferry takes, and the commands that serve as well as the package of that name.
-BUILD_PACKAGES = ["g++", "meson", "ninja-build", "libasio-dev", "doctest-dev", "node-llhttp", "pkg-config", "libssl-dev", "openssl", "libidn2-dev"]
+BUILD_PACKAGES = ["g++", "meson", "ninja-build", "libasio-dev", "doctest-dev", "node-llhttp", "pkg-config", "libssl-dev", "openssl", "libidn2-dev",
+                  "zlib1g-dev", "libbrotli-dev", "libzstd-dev"]
 COMMANDS = {"g++": "g++", "meson": "meson", "ninja-build": "ninja", "pkg-config": "pkg-config", "openssl": "openssl", "nodejs": "node"}
 # Packages that bring a service, and its name.
 SERVICES = {"nginx": "nginx", "lighttpd": "lighttpd", "caddy": "caddy", "squid": "squid", "dante-server": "danted"}
