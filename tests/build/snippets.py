@@ -13,6 +13,8 @@ snippets = re.findall(r"^```cpp\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 assert len(snippets) >= 5, "the README has lost its snippets"
 
 source = ['#include "support/server.hpp"', "#include <ferry/ferry.hpp>", "#include <ferry/testing/scripted_stream.hpp>", "#include <ferry/tls.hpp>", "#include <ferry/async_stream.hpp>",
+          *(f"#include <ferry/{name}.hpp>" for name in ("brotli", "download", "file", "form", "gzip", "lines", "link", "multipart", "sse", "text", "zstd")),
+          "#include <filesystem>",
           "#include <asio/experimental/awaitable_operators.hpp>",
           "#include <cassert>", "#include <cstdio>", "#include <cstdlib>", "#include <iostream>", "#include <vector>",
           "using namespace std::chrono_literals;", "static std::string base;"]
@@ -31,7 +33,7 @@ for number, snippet in enumerate(snippets):
                    "  (void)client; (void)context;", f'#line {line} "README.md"', snippet, "  co_return;", "}", ""]
         calls.append(f'  std::puts("README.md:{line}"); run({name});')
 
-source.append("""
+source.append(r"""
 static void run(asio::awaitable<void> (*snippet)(ferry::Client)) {
   asio::io_context context{1};
   ferry::ClientOptions options;
@@ -46,8 +48,25 @@ static void run(asio::awaitable<void> (*snippet)(ferry::Client)) {
   if (!ended) std::abort();
 }
 
+/// Answers what the snippets ask for; all else as `test::Server` does by itself.
+static asio::awaitable<void> serve(std::shared_ptr<test::Peer> peer) {
+  for (;;) {
+    const std::string request = co_await peer->read_request();
+    if (request.empty()) co_return;
+    const auto begin = request.find(' ') + 1;
+    const std::string target = request.substr(begin, request.find(' ', begin) - begin);
+    std::string answer = test::response(target);
+    if (target == "/events") answer = test::response("data: hello\n\n", "Content-Type: text/event-stream\r\n");
+    co_await peer->write(std::move(answer));
+    if (request.find("\r\nConnection: close\r\n") != std::string::npos) co_return;
+  }
+}
+
 int main() {
-  test::Server server;
+  const auto folder = std::filesystem::temp_directory_path() / "ferry-snippets";  // Some write files.
+  std::filesystem::create_directories(folder);
+  std::filesystem::current_path(folder);
+  test::Server server(serve);
   base = "http://localhost:" + std::to_string(server.port());
 """ + "\n".join(calls) + "\n}\n")
 open(output, "w", encoding="utf-8").write("\n".join(source))
