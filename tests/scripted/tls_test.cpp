@@ -11,6 +11,7 @@
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
+#include <asio/experimental/awaitable_operators.hpp>
 
 #include "support/scripted.hpp"
 #include "support/tls_peer.hpp"
@@ -759,4 +760,38 @@ TEST_CASE("[40] a context destroyed at every step of a TLS handshake leaks nothi
     asio::co_spawn(trial.t.s.context, trial.t.s.client->try_send(trial.request()), asio::detached);
     for (int i = 0; i < steps; ++i) trial.t.s.context.poll_one();
   }
+}
+
+TEST_CASE("who reads what is secured leaves alone what another is about to write") {
+  using namespace asio::experimental::awaitable_operators;
+  const std::string switching =
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+  auto one = script({switching, "pong"});
+  Secured t(one);
+  test::run(t.s.context, [&]() -> asio::awaitable<void> {
+    ferry::Upgraded up =
+        co_await t.s.client->upgrade(Request::get("https://ferry.test/").header("Upgrade", "echo"));
+    REQUIRE(up);
+    std::size_t written = 0;
+    const auto write = [&]() -> asio::awaitable<void> {
+      one->writes_block = true;
+      std::error_code error;
+      const asio::const_buffer ping = asio::buffer("ping", 4);
+      written = co_await up.stream->write_some(std::span(&ping, 1), error);
+      CHECK_FALSE(error);
+    };
+    const auto read = [&]() -> asio::awaitable<void> {
+      CHECK(written == 0);  // It waits, with a record in its hands, and now there is room.
+      one->writes_block = false;
+      std::error_code error;
+      char buffer[16];
+      const auto count = co_await up.stream->read_some(asio::buffer(buffer), error);
+      CHECK_FALSE(error);
+      CHECK(std::string(buffer, count) == "pong");
+    };
+    co_await (write() && read());
+    CHECK(written == 4);
+  });
+  CHECK(t.peers[0]->received.ends_with("\r\n\r\nping"));
+  CHECK(t.peers[0]->receive(*one) == false);
 }

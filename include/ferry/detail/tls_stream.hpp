@@ -119,7 +119,9 @@ class TlsStream final : public Stream {
       const auto count = try_write_some(buffers, error);
       if (error != asio::error::would_block) co_return count;
       const auto buffer = outgoing();
+      is_being_written_ = true;
       const auto moved = co_await below_->write_some(std::span(&buffer, 1), error);
+      is_being_written_ = false;
       if (!written(moved, error)) co_return 0;
     }
   }
@@ -256,6 +258,7 @@ class TlsStream final : public Stream {
   /// @return true if nothing is left to be sent.
   bool flush(std::error_code& error) noexcept {
     error = write_failure_;
+    if (!error && is_being_written_) error = asio::error::would_block;  // Not twice.
     while (!error) {
       const auto buffer = outgoing();
       if (buffer.size() == 0) return true;
@@ -293,6 +296,7 @@ class TlsStream final : public Stream {
   std::size_t sealed_ = 0;   // Plain bytes that were encrypted, and of which no caller knows yet.
   std::error_code failure_;  // Of TLS itself, which then has ended.
   std::error_code write_failure_;  // Of the stream below.
+  bool is_being_written_ = false;  // Something outgoing, by a writer that waits while others read.
   bool connected_ = false;
   std::optional<TlsInfo> info_;
 };
