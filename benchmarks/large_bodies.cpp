@@ -215,7 +215,7 @@ int main(int count, char** arguments) {
     context.run();
     if (thrown) std::rethrow_exception(thrown);
   } catch (const std::exception& error) {
-    std::cerr << "bodies: " << error.what() << '\n';
+    std::cerr << "large_bodies: " << error.what() << '\n';
     return 1;
   }
 }
