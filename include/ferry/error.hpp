@@ -58,6 +58,8 @@ enum class Errc {
   head_too_large,      ///< The response's head, its field count or its interim heads pass a limit.
   body_too_large,      ///< The body passes `Limits::max_body_size`.
   unexpected_upgrade,  ///< The server switched protocols without being asked.
+  invalid_redirect,    ///< `Location` leads where it must not, or nowhere.
+  too_many_redirects,  ///< More than `Redirects::max`.
   undecodable_body,    ///< The body's content coding or charset is broken, or not known here.
 
   // This side failed, while it was going on.
@@ -81,12 +83,13 @@ enum class Condition {
 };
 
 /// Where in its life a request was when it failed.
-enum class Phase { prepare, pool, resolve, connect, proxy, tls, write, first_byte, read };
+enum class Phase { prepare, backoff, pool, resolve, connect, proxy, tls, write, first_byte, read };
 
 /// The phase's name, as it stands in messages.
 constexpr std::string_view to_string(Phase phase) noexcept {
   switch (phase) {
     case Phase::prepare: return "preparing the request";
+    case Phase::backoff: return "waiting to try again";
     case Phase::pool: return "waiting for a connection";
     case Phase::resolve: return "resolving";
     case Phase::connect: return "connecting";
@@ -136,6 +139,8 @@ constexpr const char* message_of(Errc code) noexcept {
     case Errc::head_too_large: return "the response's head is too large";
     case Errc::body_too_large: return "the response's body is too large";
     case Errc::unexpected_upgrade: return "the server switched protocols unasked";
+    case Errc::invalid_redirect: return "the redirect cannot be followed";
+    case Errc::too_many_redirects: return "too many redirects";
     case Errc::undecodable_body: return "the response's body cannot be decoded";
     case Errc::body_source_failed: return "the request's body could not be read";
     case Errc::file_failed: return "a file could not be written";
@@ -208,6 +213,8 @@ class ConditionCategory final : public std::error_category {
       case Errc::truncated_body:
       case Errc::malformed_response:
       case Errc::ambiguous_framing:
+      case Errc::invalid_redirect:
+      case Errc::too_many_redirects:
       case Errc::undecodable_body:
       case Errc::unexpected_upgrade: return is(condition, Condition::protocol_error);
       case Errc::head_too_large:

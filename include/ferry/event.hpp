@@ -83,6 +83,8 @@ struct Event {
     response_received,
     /// An attempt failed and another begins. `attempt` (the one that failed), `error`
     request_retried,
+    /// A redirect is followed. `method`, `target`, `status`, `location`
+    redirected,
     /// The call ends with an error. `attempt`, `error`
     request_failed,
   };
@@ -92,7 +94,8 @@ struct Event {
   std::uint64_t connection = 0;  ///< The connection's id, unique in the process.
   std::uint64_t number = 0;      ///< Connections opened to this origin so far, this one included.
   std::string_view method{};
-  std::string_view target{};  ///< Path and query; the query may hold secrets.
+  std::string_view target{};    ///< Path and query; the query may hold secrets.
+  std::string_view location{};  ///< The URL that is next; its query may hold secrets.
   int status = 0;
   std::uint64_t body_size = 0;
   int attempt = 0;
@@ -163,6 +166,9 @@ class LogPrinter {
       case Kind::request_retried:
         out_ << "Retrying " << e.origin << ' ' << e.method << ' ' << shown(e.target) << ": "
              << e.error->what();
+        break;
+      case Kind::redirected:
+        out_ << "Redirecting " << e.origin << shown(e.target) << " -> " << shown(e.location);
         break;
       case Kind::request_failed:
         out_ << e.origin << " \"" << e.method << ' ' << shown(e.target)

@@ -77,6 +77,41 @@ struct Limits {
 };
 static_assert(detail::co_await_safe<Limits>);
 
+/// Which redirects are followed. (RFC 9110 15.4)
+struct Redirects {
+  bool follow = true;            ///< Else the 3xx is the response.
+  int max = 10;                  ///< Of one call.
+  bool allow_downgrade = false;  ///< From https to http: what was secured no longer is.
+
+  friend bool operator==(const Redirects&, const Redirects&) = default;
+};
+static_assert(detail::co_await_safe<Redirects>);
+
+/// Which failed requests are sent again, beyond the stale retry: none unless `max` is set. Set its
+/// members on a named variable.
+///
+/// A request is sent again if that is safe (its method is idempotent, it carries `Idempotency-Key`,
+/// or nothing of it was sent) and its body can begin again: after a failed or lost connection, a
+/// time limit of one of its phases (the total one spans them all), a cut response, or one of
+/// `statuses`. It waits a random time below `first_delay`, then below twice that, and so on
+/// (exponential backoff, full jitter), or as long as `Retry-After` says.
+class Retries {
+ public:
+  Retries() {}
+
+  int max = 0;  ///< Of one call.
+  std::vector<int> statuses = {429, 502, 503, 504};
+  bool any_method = false;  ///< POST and the like too: they may then happen twice.
+  Duration first_delay = std::chrono::milliseconds(200);
+  Duration max_delay = std::chrono::seconds(20);  ///< A longer `Retry-After` is not waited for.
+  /// Of all requests of a client, about one in ten may be a retry, and this many beside: a server
+  /// that is down is not helped by more. (a token bucket)
+  int budget = 10;
+
+  friend bool operator==(const Retries&, const Retries&) = default;
+};
+static_assert(detail::co_await_safe<Retries>);
+
 /// What one call does differently from its client; what is not set is the client's.
 /// `co_await client.get(url, {.timeout = 5s})`
 struct RequestOptions {
@@ -104,6 +139,12 @@ struct RequestOptions {
   bool decode = true;
   /// `ClientOptions::retry_stale`.
   std::optional<bool> retry_stale{};
+  /// `Retries::max`.
+  std::optional<int> max_retries{};
+  /// `Redirects::follow`.
+  std::optional<bool> follow_redirects{};
+  /// `Redirects::max`.
+  std::optional<int> max_redirects{};
 };
 static_assert(std::is_trivially_destructible_v<RequestOptions>);
 
@@ -256,6 +297,8 @@ class ClientOptions : public ConnectOptions {
   std::vector<ContentCoding> codings;
   Timeouts timeouts;
   Limits limits;
+  Redirects redirects;
+  Retries retries;
   /// Send a request once more on a new connection when a kept one turns out to have been closed, if
   /// that is safe: not one byte of a response came, and the method is idempotent, or the request
   /// carries `Idempotency-Key`, or nothing of it had been written.

@@ -16,6 +16,10 @@
 
 namespace ferry {
 
+namespace detail {
+struct Trip;
+}
+
 /// A request, built up by chained setters: `Request::get("/search").query("q",
 /// "pool").header("Accept", "text/html")`.
 ///
@@ -120,6 +124,8 @@ class Request {
   }
 
  private:
+  friend struct detail::Trip;
+
   bool check(std::string_view name, std::string_view value) {
     if (error_) return false;
     error_ = detail::check_field(name, value);

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <ferry/detail/h1_parser.hpp>
 #include <ferry/error.hpp>
@@ -30,7 +31,7 @@ struct Timings {
   Duration send{};        ///< From the first byte of the request to the last one.
   Duration first_byte{};  ///< From there to the first byte of the response.
   Duration receive{};     ///< From there to the last one.
-  Duration total{};       ///< The whole call, retries included.
+  Duration total{};       ///< The whole call, retries and redirects included.
 };
 static_assert(detail::co_await_safe<Timings>);
 
@@ -38,6 +39,7 @@ namespace detail {
 
 struct OpenBody;
 struct Text;
+struct Trip;
 
 /// What stays the same over a connection's life.
 struct ConnectionFacts {
@@ -145,9 +147,12 @@ class Response {
   const Timings& timings() const noexcept { return timings_; }
   /// Which connection carried it: new or kept, and why.
   const ConnectionInfo& connection() const noexcept { return connection_; }
+  /// The redirects that led to it, the first one first, without their bodies.
+  const std::vector<Response>& history() const noexcept { return history_; }
 
  private:
   friend struct detail::OpenBody;
+  friend struct detail::Trip;
 
   Error status_error() const {
     std::string what = std::to_string(status());
@@ -162,6 +167,7 @@ class Response {
   Duration elapsed_{};
   Timings timings_;
   ConnectionInfo connection_;
+  std::vector<Response> history_;
 };
 static_assert(detail::co_await_safe<Response>);
 

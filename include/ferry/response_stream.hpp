@@ -250,6 +250,8 @@ class ResponseStream {
   /// How long each step took; `receive` and `total` are final at the body's end.
   const Timings& timings() const noexcept { return response().timings(); }
   const ConnectionInfo& connection() const noexcept { return response().connection(); }
+  /// The redirects that led to it, the first one first, without their bodies.
+  const std::vector<Response>& history() const noexcept { return response().history(); }
 
  private:
   const Response& response() const noexcept {

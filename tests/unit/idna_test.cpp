@@ -13,7 +13,7 @@ namespace {
 
 /// The normal form of a URL whose host may be anything; "refused: ..." if it is refused.
 std::string normal(std::string text) {
-  const auto url = Request::get(std::move(text)).take_target(Url(), to_ascii);
+  const auto url = Request::get(std::move(text)).take_target(Url(), {}, to_ascii);
   if (url) return url->str();
   CHECK(url.error().code() == Errc::invalid_url);
   return std::string("refused: ") + url.error().what();
@@ -49,7 +49,7 @@ TEST_CASE("[42] [46] what is no name, or means something else when it is mapped,
 }
 
 TEST_CASE("without it the error names the header") {
-  const auto url = Request::get("http://b\u00FCcher.example/").take_target(Url());
+  const auto url = Request::get("http://b\u00FCcher.example/").take_target(Url(), {});
   REQUIRE_FALSE(url);
   CHECK(std::string(url.error().what()).find("ferry/idna.hpp") != std::string::npos);
 }

@@ -18,6 +18,7 @@ struct ClientCore {
   std::string accept_encoding;  ///< The codings that it can undo.
   bool one_off = false;         ///< Its connections carry one request each.
   std::atomic<bool> closed{false};
+  mutable std::atomic<int> retry_tokens{0};  ///< Tenths of retries that may be made: see `Retries`.
 };
 
 using Lease = PoolCore::Lease;

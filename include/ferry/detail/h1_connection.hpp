@@ -12,6 +12,7 @@
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_encoder.hpp>
 #include <ferry/detail/h1_parser.hpp>
+#include <ferry/detail/redirect_rule.hpp>
 #include <ferry/detail/reuse_rule.hpp>
 #include <ferry/stream.hpp>
 
@@ -26,6 +27,13 @@ struct ExchangeTimes {
   Clock::time_point first_byte{};
   Clock::time_point head{};
   Clock::time_point end{};
+};
+
+/// What an exchange does with the response's body.
+enum class Collect {
+  all,                ///< It goes into the message.
+  none,               ///< It is left for `read_body`.
+  unless_redirected,  ///< It is left if `Location` sends the client elsewhere.
 };
 
 /// One connection that speaks HTTP/1.1 (RFC 9112), an exchange at a time.
@@ -47,7 +55,6 @@ class H1Connection {
   /// sent ends the sending.
   ///
   /// @param event what the observer's events begin with.
-  /// @param collect the body goes into the message; else it is left for `read_body`.
   /// @return the failure, or nothing. After a failure, or unless `reuse_verdict` says otherwise,
   /// the connection must not be used again.
   asio::awaitable<std::optional<Error>> exchange(const RequestHead& head, const Body& body,
@@ -55,7 +62,7 @@ class H1Connection {
                                                  const ParserLimits& limits, Watch& watch,
                                                  ResponseMessage& message, ExchangeTimes& times,
                                                  const Observer& observer, Event event,
-                                                 bool collect) {
+                                                 Collect collect) {
     std::error_code error;
     bytes_sent_ = 0;
     fully_sent_ = false;
@@ -133,8 +140,11 @@ class H1Connection {
         body_left_ = parser_.body_size();
         co_return parser_.error();
       }
+      if (step == H1Parser::Step::head_done && leaves_body(collect, message))
+        collect = Collect::none;
       if (step == H1Parser::Step::head_done &&
-          (!collect || parser_.framing() == Framing::none || parser_.framing() == Framing::length))
+          (collect == Collect::none || parser_.framing() == Framing::none ||
+           parser_.framing() == Framing::length))
         break;
       if (in_begin_ < in_end_) {
         step = parse(reading);
@@ -155,7 +165,7 @@ class H1Connection {
     if (parser_.framing() == Framing::length) body_left_ = parser_.body_size();
     write_error_ = write_error;
 
-    if (parser_.framing() == Framing::length && collect) {
+    if (parser_.framing() == Framing::length && collect != Collect::none) {
       // Straight into its destination, which grows with what has arrived: a head must not be enough
       // to make us allocate what it only promises.
       std::string& out = message.body;
@@ -180,6 +190,7 @@ class H1Connection {
       }
       body_left_ = 0;
     }
+    body_done_ = collect != Collect::none;
     times.end = Clock::now();
     if (head_.capacity() > max_kept_head) head_ = std::string();
     piece_ = std::string();
@@ -218,6 +229,26 @@ class H1Connection {
       in_end_ += received;
     }
     co_return std::nullopt;
+  }
+
+  /// True if a response with this head is one whose body is not collected.
+  static bool leaves_body(Collect collect, const ResponseMessage& message) noexcept {
+    return collect == Collect::unless_redirected && is_redirect(message.status) &&
+           message.headers.contains("Location");
+  }
+
+  /// Reads what was left of a body that nobody wants, up to as much as a new connection might cost.
+  /// @return true if that has left the connection clean.
+  asio::awaitable<bool> skip_body(Watch& watch, Duration limit) {
+    ResponseMessage unwanted;
+    go_on_into(unwanted);
+    for (std::size_t taken = 0; taken <= max_drained;) {
+      std::string_view piece;
+      if (co_await read_body(piece, unwanted, watch, limit)) co_return false;
+      if (piece.empty()) co_return true;
+      taken += piece.size();
+    }
+    co_return false;
   }
 
   /// After a successful exchange: why the connection must not be used again, if so.

@@ -17,18 +17,19 @@ namespace ferry::detail {
 struct RequestHead {
   const Method& method;
   const Url& url;
-  const Headers& headers;            ///< The request's own.
-  const Headers& defaults;           ///< The client's; each gives way to a field of the same name.
-  std::string_view user_agent;       ///< Empty: none.
-  std::string_view content_type;     ///< The body's own; gives way to a field of the request's.
-  std::string_view accept_encoding;  ///< Gives way likewise, and to a `Range`; empty: none.
-  std::optional<std::uint64_t> body_size;  ///< Nothing: it is not known, and sent in chunks.
-  bool has_body;
-  bool close;     ///< Announce that this request is the connection's last.
-  bool expect;    ///< The body waits for leave (`Expect: 100-continue`).
-  bool upgrade;   ///< Another protocol may take over the connection.
-  bool to_proxy;  ///< It goes to a proxy that forwards it: in absolute form (RFC 9112 3.2.2).
-  std::string_view proxy_authorization;  ///< For that proxy; empty: none.
+  const Headers& headers;           ///< The request's own.
+  const Headers& defaults;          ///< The client's; each gives way to a field of the same name.
+  std::string_view user_agent{};    ///< Empty: none.
+  std::string_view content_type{};  ///< The body's own; gives way to a field of the request's.
+  std::string_view accept_encoding{};  ///< Gives way likewise, and to a `Range`; empty: none.
+  std::optional<std::uint64_t> body_size = 0;  ///< Nothing: it is not known, and sent in chunks.
+  bool has_body = false;
+  bool close = false;    ///< Announce that this request is the connection's last.
+  bool expect = false;   ///< The body waits for leave (`Expect: 100-continue`).
+  bool upgrade = false;  ///< Another protocol may take over the connection.
+  bool to_proxy =
+      false;  ///< It goes to a proxy that forwards it: in absolute form (RFC 9112 3.2.2).
+  std::string_view proxy_authorization{};  ///< For that proxy; empty: none.
 };
 
 /// True for `host[:port]`, as a URL may have it.

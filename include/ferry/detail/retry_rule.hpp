@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <string_view>
 
@@ -68,6 +70,41 @@ constexpr std::string_view to_string(RetryVerdict verdict) noexcept {
       return "not retried: the server may have acted on it";
   }
   return {};
+}
+
+/// What decides whether a request is sent again because the caller's policy says so (`Retries`).
+struct PolicyFacts {
+  int retries = 0;  ///< Made so far.
+  int max = 0;      ///< That may be made.
+  bool any_method = false;
+  bool idempotent = false;
+  bool has_idempotency_key = false;
+  std::uint64_t bytes_sent = 0;
+  bool body_is_there = true;
+};
+
+constexpr bool policy_allows(const PolicyFacts& facts) noexcept {
+  if (facts.retries >= facts.max || !facts.body_is_there) return false;
+  return facts.any_method || facts.idempotent || facts.has_idempotency_key || facts.bytes_sent == 0;
+}
+
+/// True for failures that may be over the next time: no certificate gets better by asking again.
+inline bool is_transient(std::error_code code) noexcept {
+  return code == Errc::host_not_found || code == Errc::connection_refused ||
+         code == Errc::connect_failed || code == Errc::connection_lost ||
+         code == Errc::proxy_failed || code == Errc::truncated_head ||
+         code == Errc::truncated_body ||
+         (code == Condition::timeout && code != Errc::total_timeout && code != Errc::pool_timeout);
+}
+
+/// How long to wait before a retry: a random part of what doubles each time.
+/// @param part from 0 to 1.
+inline std::chrono::nanoseconds backoff(std::chrono::nanoseconds first,
+                                        std::chrono::nanoseconds most, int retries, double part) {
+  auto limit = std::min(first, most);
+  for (int i = 0; i < retries && limit < most; ++i) limit = limit > most / 2 ? most : limit * 2;
+  return std::chrono::nanoseconds(
+      static_cast<std::int64_t>(static_cast<double>(limit.count()) * part));
 }
 
 }  // namespace ferry::detail

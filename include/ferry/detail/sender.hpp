@@ -9,6 +9,7 @@
 #include <ferry/detail/client_core.hpp>
 #include <ferry/detail/content_decoding.hpp>
 #include <ferry/detail/retry_rule.hpp>
+#include <ferry/detail/trip.hpp>
 #include <ferry/request.hpp>
 #include <ferry/response.hpp>
 #include <ferry/response_stream.hpp>
@@ -18,15 +19,18 @@
 namespace ferry::detail {
 
 /// Checks all that can be checked before anything is sent, and finds out where to send it.
+/// @param is_first it is the call's first request: the client's own query is not in it yet.
 inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Request& request,
-                           const Timeouts& timeouts) {
+                           const Timeouts& timeouts, bool is_first = true) {
   if (auto error = check(timeouts)) return *error;
   if (!request.method().is_valid()) {
     std::string what = in_quotes(request.method().token());
     what += request.method().token() == "CONNECT" ? " is for proxies" : " is not a token";
     return Error(Errc::invalid_method, std::move(what));
   }
-  Result<Url> url = request.take_target(client.base, client.options.query, pool.host_to_ascii());
+  static const Request::Pairs none;
+  Result<Url> url = request.take_target(client.base, is_first ? client.options.query : none,
+                                        pool.host_to_ascii());
   if (!url) return url;
   const bool secure = url->scheme() == "https";
   if (secure && !pool.has_tls()) {
@@ -85,26 +89,110 @@ inline std::optional<Error> decode(ResponseMessage& message, std::span<const Con
   return std::nullopt;
 }
 
+inline bool can_repeat(const Body& body) { return !body.source() || body.source()->can_rewind(); }
+
+inline bool has_idempotency_key(const Request& request, const ClientOptions& settings) {
+  return request.headers().contains("Idempotency-Key") ||
+         settings.headers.contains("Idempotency-Key");
+}
+
+/// An exchange that has succeeded, and whose answer may not be the call's.
+struct Answered {
+  const std::shared_ptr<PoolCore>& pool;
+  const std::shared_ptr<const ClientCore>& client;
+  Request& request;
+  const RequestOptions& options;
+  Url& url;
+  ResponseMessage& message;
+  ConnectionInfo& info;
+  const Timings& timings;
+  Duration elapsed;
+  Lease& lease;
+  Clock::time_point begin;
+  int attempt;
+  const Redirects& redirects;
+  int max_retries;
+  Event& event;
+};
+
+/// Decides whether the call goes on with another request, which the trip knows then: it gets the
+/// connection too, from which the answer's body may still have to be taken.
+inline Result<bool> goes_further(const Answered& a, std::unique_ptr<Trip>& trip) {
+  const ClientOptions& settings = a.client->options;
+  const int retries = trip ? trip->retries : 0;
+  const auto set_out = [&] {
+    if (!trip) trip = std::make_unique<Trip>(a.pool, a.client, a.options, a.begin);
+    trip->attempts += a.attempt;
+    trip->unread = a.lease.detach();
+  };
+  auto next = redirection({a.message.status, a.message.headers, a.url, a.request.method(),
+                           can_repeat(a.request.body()), a.redirects, trip ? trip->redirects : 0});
+  if (!next) return next.error();
+  if (*next) {
+    if (settings.observer) {
+      a.event.kind = Event::Kind::redirected;
+      a.event.status = a.message.status;
+      a.event.location = (*next)->url.str();
+      observe(settings.observer, a.event);
+    }
+    set_out();
+    trip->redirect(
+        std::move(a.request), std::move(**next),
+        Response(std::move(a.message), std::move(a.url), a.elapsed, a.timings, std::move(a.info)));
+    return true;
+  }
+
+  const std::vector<int>& statuses = settings.retries.statuses;
+  if (std::find(statuses.begin(), statuses.end(), a.message.status) == statuses.end()) return false;
+  PolicyFacts policy;
+  policy.retries = retries;
+  policy.max = a.max_retries;
+  policy.any_method = settings.retries.any_method;
+  policy.idempotent = a.request.method().is_idempotent();
+  policy.has_idempotency_key = has_idempotency_key(a.request, settings);
+  policy.bytes_sent = 1;
+  policy.body_is_there = can_repeat(a.request.body());
+  const auto asked = retry_after(a.message.headers);
+  if (asked && *asked > settings.retries.max_delay) return false;  // It had rather not be asked.
+  if (!policy_allows(policy) || !take_retry(*a.client)) return false;
+  if (settings.observer) {
+    const Error error(Errc::http_status, std::to_string(a.message.status));
+    a.event.kind = Event::Kind::request_retried;
+    a.event.error = &error;
+    observe(settings.observer, a.event);
+    a.event.error = nullptr;
+  }
+  set_out();
+  trip->delay = asked.value_or(retry_delay(settings.retries, retries));
+  trip->refused = std::move(a.message);
+  trip->retry(std::move(a.request), a.url, "the server had answered that it could not");
+  return true;
+}
+
+template <class Answer>
+asio::awaitable<Answer> go_on(std::unique_ptr<Trip> trip);
+
 /// Sends a request, and once more if its kept connection turns out to have been closed.
 ///
 /// One coroutine, with either way of reporting failures: a wrapper would be one more frame, to be
 /// allocated for every request.
 /// @param held the connection to use, and to give back; it is not replaced if it turns out to be
 /// stale.
+/// @param trip what has gone before in this call.
 /// @tparam Answer `Response` to throw errors, `Result<Response>` to return them, `ResponseStream`
 /// to leave the body to be read, `Upgraded` to let another protocol take the connection over.
 /// Cancellation: terminal; the connection is closed, a place in the queue given up.
 template <class Answer>
 asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                              std::shared_ptr<const ClientCore> client, Request request,
-                             RequestOptions options,
-                             std::shared_ptr<HeldConnection> held = nullptr) {
+                             RequestOptions options, std::shared_ptr<HeldConnection> held = nullptr,
+                             std::unique_ptr<Trip> trip = nullptr) {
   const ClientOptions& settings = client->options;
   const Timeouts timeouts = merged(settings.timeouts, options);
-  const auto begin = Clock::now();
+  const auto begin = trip ? trip->begin : Clock::now();
 
   constexpr bool streams = std::same_as<Answer, ResponseStream>;
-  Result<Url> prepared = prepare(*pool, *client, request, timeouts);
+  Result<Url> prepared = prepare(*pool, *client, request, timeouts, !trip);
   if (!prepared) co_return fail<Answer>(prepared.error());
   const Url& url = *prepared;
   const Body::Use use(request.body());
@@ -146,11 +234,25 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
 
   Lease lease(*pool);  // Outlives the watch, which may abort its stream.
   Watch watch(pool->deadlines(), client.get(), &client->closed, after(begin, timeouts.total));
+  Redirects redirects = settings.redirects;
+  redirects.follow = options.follow_redirects.value_or(redirects.follow);
+  redirects.max = options.max_redirects.value_or(redirects.max);
+  // Who drives a connection has to go where it leads, and who wants another protocol, to the one
+  // who speaks it.
+  if (held || std::same_as<Answer, Upgraded>) redirects.follow = false;
+  const int max_retries = held ? 0 : options.max_retries.value_or(settings.retries.max);
+  const int earlier_attempts = trip ? trip->attempts : 0;
+  Collect collect = Collect::all;
+  if (redirects.follow) collect = Collect::unless_redirected;
+  if (streams) collect = Collect::none;
+
   ConnectionInfo info;
+  if (trip) info.retry_reason = trip->retry_reason;
   Timings timings;
   std::optional<Error> failure;
+  bool goes_on = false;  // There is another request: the trip knows it.
   for (int attempt = 1;; ++attempt) {
-    event.attempt = attempt;
+    event.attempt = earlier_attempts + attempt;
     event.connection = 0;
     Phase phase = Phase::pool;
     std::uint64_t bytes_sent = 0;
@@ -205,7 +307,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         if (!failure) {
           failure =
               co_await connection.h1.exchange(head, request.body(), timeouts, limits, watch,
-                                              message, times, settings.observer, event, !streams);
+                                              message, times, settings.observer, event, collect);
         }
         if (!failure) {
           watch.finish();
@@ -213,18 +315,33 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
           timings.first_byte = std::max(times.first_byte - times.sent, Duration());
           timings.receive = times.end - times.first_byte;
           timings.total = times.end - begin;
+          if (message.status >= 300 && (redirects.follow || max_retries > 0)) {
+            const Answered answered{pool,      client,      request,
+                                    options,   *prepared,   message,
+                                    info,      timings,     times.head - times.begin,
+                                    lease,     begin,       attempt,
+                                    redirects, max_retries, event};
+            const auto more = goes_further(answered, trip);
+            goes_on = more && *more;
+            if (!more) failure = more.error();
+          } else if (max_retries > 0) {
+            earn_retry(*client);
+          }
+        }
+        if (!failure && !goes_on) {
           if constexpr (streams) {
             auto body = std::make_unique<OpenBody>(pool, client, after(begin, timeouts.total));
             body->lease.take(lease.detach());
             body->begin = begin;
             body->first_byte = times.first_byte;
-            body->attempt = attempt;
+            body->attempt = event.attempt;
             body->method = request.method();
             body->read_limit = timeouts.read;
             body->max_collected = max_body_size;
             if (options.max_body_size) body->max_size = max_body_size;
             body->response = Response(std::move(message), std::move(*prepared),
                                       times.head - times.begin, timings, std::move(info));
+            if (trip) trip->finish(body->response);
             if (auto error = body->start(options.decode)) co_return fail<Answer>(std::move(*error));
             co_return ResponseStream(std::move(body));
           } else {
@@ -251,6 +368,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
             if (!failure) {
               Response response(std::move(message), std::move(*prepared), times.head - times.begin,
                                 timings, std::move(info));
+              if (trip) trip->finish(response);
               if constexpr (std::same_as<Answer, Upgraded>) {
                 Upgraded upgraded;
                 upgraded.response = std::move(response);
@@ -265,7 +383,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         }
         phase = watch.phase();
         if (lease && times.begun()) bytes_sent = connection.h1.bytes_sent();
-        if (lease && failure->code() == Errc::body_too_large && !watch.ended() &&
+        if (failure && lease && failure->code() == Errc::body_too_large && !watch.ended() &&
             connection.h1.drain()) {
           watch.leave();
           give_back(lease, held.get(), message);
@@ -279,6 +397,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
       if (has_connection && times.begun()) bytes_sent = lease.connection().h1.bytes_sent();
     }
 
+    if (goes_on) co_return co_await go_on<Answer>(std::move(trip));
+
     RetryFacts facts;
     facts.allowed = !held && options.retry_stale.value_or(settings.retry_stale);
     facts.attempt = attempt;
@@ -286,13 +406,22 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
     facts.lost = lease && failure->code() == Errc::connection_lost;
     facts.response_started = lease && lease.connection().h1.response_started();
     facts.bytes_sent = bytes_sent;
-    facts.body_is_there = !request.body().source() || request.body().source()->can_rewind();
+    facts.body_is_there = can_repeat(request.body());
     facts.idempotent = request.method().is_idempotent();
-    facts.has_idempotency_key =
-        head.headers.contains("Idempotency-Key") || head.defaults.contains("Idempotency-Key");
+    facts.has_idempotency_key = has_idempotency_key(request, settings);
     const RetryVerdict verdict = retry_verdict(facts);
-    failure = failure->at(phase, std::string(url.origin()), attempt, info.reused, bytes_sent);
+    failure = failure->at(phase, std::string(url.origin()), event.attempt, info.reused, bytes_sent);
     watch.leave();
+    PolicyFacts policy;
+    policy.retries = trip ? trip->retries : 0;
+    policy.max = max_retries;
+    policy.any_method = settings.retries.any_method;
+    policy.idempotent = facts.idempotent;
+    policy.has_idempotency_key = facts.has_idempotency_key;
+    policy.bytes_sent = bytes_sent;
+    policy.body_is_there = facts.body_is_there;
+    goes_on = !is_retry(verdict) && max_retries > 0 && is_transient(failure->code()) &&
+              policy_allows(policy) && take_retry(*client);
     const bool untouched =
         lease && has_connection && !times.begun() && lease.connection().h1.stream().is_open();
     if (untouched && failure->code() != Errc::client_closed) {
@@ -305,15 +434,72 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
     // On a retry it is closed when the next place is taken: so there is always one in flight.
     if (!is_retry(verdict)) lease.discard(CloseReason::failed);
     if (settings.observer) {
-      event.kind = is_retry(verdict) ? Event::Kind::request_retried : Event::Kind::request_failed;
+      event.kind =
+          is_retry(verdict) || goes_on ? Event::Kind::request_retried : Event::Kind::request_failed;
       event.error = &*failure;
       observe(settings.observer, event);
       event.error = nullptr;
+    }
+    if (goes_on) {
+      if (!trip) trip = std::make_unique<Trip>(pool, client, options, begin);
+      trip->attempts += attempt;
+      trip->delay = retry_delay(settings.retries, trip->retries);
+      trip->retry(std::move(request), url, "the failure may be over by now");
+      co_return co_await go_on<Answer>(std::move(trip));
     }
     if (!is_retry(verdict)) co_return fail<Answer>(std::move(*failure));
     info = ConnectionInfo();
     info.retry_reason = to_string(verdict);
   }
+}
+
+/// Finishes what is left of the last exchange, and waits as long as it should.
+inline asio::awaitable<std::optional<Error>> get_ready(Trip& trip) {
+  const Timeouts timeouts = merged(trip.client->options.timeouts, trip.options);
+  PoolCore& pool = *trip.pool;
+  Wakeup wakeup;
+  Lease lease(pool);  // Both outlive the watch, which may abort them.
+  Watch watch(pool.deadlines(), trip.client.get(), &trip.client->closed,
+              after(trip.begin, timeouts.total));
+  std::optional<Error> failure;
+  try {
+    if (trip.unread) {
+      lease.take(std::exchange(trip.unread, nullptr));
+      const bool clean = co_await lease.connection().h1.skip_body(watch, timeouts.read);
+      watch.leave();
+      if (watch.ended()) failure = watch.error();
+      if (clean && !failure)
+        give_back(lease, nullptr, trip.answer());
+      else
+        lease.discard(CloseReason::unread);
+    }
+    if (!failure && trip.delay > Duration()) {
+      const auto until = after(Clock::now(), std::exchange(trip.delay, Duration()));
+      if (watch.enter(Phase::backoff, no_timeout, &wakeup)) co_await wakeup.wait(until);
+      if (watch.ended())
+        failure = watch.error();
+      else if (Clock::now() < until)
+        failure.emplace(Errc::cancelled);
+    }
+  } catch (const std::system_error& e) {
+    // Asio throws this at whatever a cancelled coroutine awaits next.
+    if (e.code() != asio::error::operation_aborted) throw;
+    failure.emplace(Errc::cancelled);
+  }
+  if (failure) failure = failure->at(watch.phase(), trip.origin(), trip.attempts, false, 0);
+  co_return failure;
+}
+
+/// The rest of a call that takes another exchange.
+template <class Answer>
+asio::awaitable<Answer> go_on(std::unique_ptr<Trip> trip) {
+  if (auto failure = co_await get_ready(*trip)) co_return fail<Answer>(std::move(*failure));
+  const auto pool = trip->pool;
+  const auto client = trip->client;
+  const RequestOptions options = trip->options;
+  Request request = std::move(trip->request);
+  co_return co_await send<Answer>(pool, client, std::move(request), options, nullptr,
+                                  std::move(trip));
 }
 
 }  // namespace ferry::detail

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <ferry/detail/client_core.hpp>
+#include <ferry/detail/redirect_rule.hpp>
+#include <ferry/detail/retry_rule.hpp>
+#include <ferry/request.hpp>
+#include <ferry/response.hpp>
+
+namespace ferry::detail {
+
+/// A call that takes more than one exchange: what is known of it between two of them. Most calls
+/// need none.
+struct Trip {
+  Trip(std::shared_ptr<PoolCore> p, std::shared_ptr<const ClientCore> c, RequestOptions o,
+       Clock::time_point b)
+      : pool(std::move(p)), client(std::move(c)), options(o), begin(b) {}
+  Trip(const Trip&) = delete;
+  Trip& operator=(const Trip&) = delete;
+  ~Trip() {
+    if (unread) pool->discard(*unread, CloseReason::unread);
+  }
+
+  /// The next request goes where a redirect leads.
+  /// @param response its own; its body, if it has one, is still on the connection.
+  void redirect(Request from, Redirection to, Response response) {
+    aim(std::move(from), to.url);
+    if (to.other_origin) {
+      // They stay behind for good: who comes back later might have been sent by a stranger.
+      // (CVE-2022-27774, CVE-2024-45336) An empty field keeps the client's own from being sent,
+      // too.
+      for (const char* name : {"Authorization", "Cookie"}) request.headers_.set(name, "");
+      request.headers_.remove("Host");
+      left_origin = true;
+    }
+    if (to.as_get) {
+      request.method_ = Method::get();
+      request.body_ = Body();
+      for (const char* name : {"Content-Type", "Content-Encoding", "Content-Language",
+                               "Content-Location", "Expect", "Trailer"})
+        request.headers_.set(name, "");
+      request.headers_.remove("Content-Length");
+    }
+    ++redirects;
+    retry_reason = {};
+    refused = ResponseMessage();
+    history.push_back(std::move(response));
+  }
+
+  /// The next request is the same once more.
+  /// @param reason static text.
+  void retry(Request same, const Url& url, std::string_view reason) {
+    aim(std::move(same), url);
+    ++retries;
+    retry_reason = reason;
+  }
+
+  /// The last answer, on whose connection a body may still be.
+  const ResponseMessage& answer() const noexcept {
+    return refused.status > 0 || history.empty() ? refused : history.back().message_;
+  }
+  /// Where the next request goes.
+  std::string origin() const {
+    const auto url = Url::parse(request.url_);
+    return url ? std::string(url->origin()) : std::string();
+  }
+
+  /// Brings what is known of the call into its last response.
+  void finish(Response& response) { response.history_ = std::move(history); }
+
+  const std::shared_ptr<PoolCore> pool;
+  const std::shared_ptr<const ClientCore> client;
+  const RequestOptions options;
+  const Clock::time_point begin;  ///< Of the call.
+
+  Request request;                   ///< The next one.
+  Duration delay{};                  ///< Before it.
+  PoolCore::Slot* unread = nullptr;  ///< A connection with a body that nobody wants.
+  std::vector<Response> history;
+  ResponseMessage refused;  ///< An answer after which the request is made again.
+  std::string_view retry_reason;
+  int redirects = 0;
+  int retries = 0;
+  int attempts = 0;          ///< Exchanges so far.
+  bool left_origin = false;  ///< A redirect has led to another one.
+
+ private:
+  void aim(Request at, const Url& url) {
+    request = std::move(at);
+    request.url_ = url.str();
+    request.query_.clear();  // It is in there.
+  }
+};
+
+/// True if the client's budget has a retry left; takes it.
+inline bool take_retry(const ClientCore& client) noexcept {
+  int tokens = client.retry_tokens.load(std::memory_order_relaxed);
+  while (tokens >= 10)
+    if (client.retry_tokens.compare_exchange_weak(tokens, tokens - 10, std::memory_order_relaxed))
+      return true;
+  return false;
+}
+/// A request has succeeded: a tenth of a retry more.
+inline void earn_retry(const ClientCore& client) noexcept {
+  int tokens = client.retry_tokens.load(std::memory_order_relaxed);
+  while (tokens < client.options.retries.budget * 10)
+    if (client.retry_tokens.compare_exchange_weak(tokens, tokens + 1, std::memory_order_relaxed))
+      return;
+}
+
+/// How long to wait before this retry.
+inline Duration retry_delay(const Retries& options, int retries) {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  return backoff(options.first_delay, options.max_delay, retries,
+                 std::uniform_real_distribution<double>(0, 1)(random));
+}
+
+/// How long the server wants to be left alone (RFC 9110 10.2.3); nothing if it does not say.
+inline std::optional<Duration> retry_after(const Headers& headers) {
+  const auto value = headers.get("Retry-After");
+  if (!value) return std::nullopt;
+  constexpr std::uint64_t day = 24 * 60 * 60;
+  if (const auto seconds = parse_decimal(*value))
+    return std::chrono::seconds(std::min(*seconds, day));
+  return std::nullopt;
+}
+
+}  // namespace ferry::detail

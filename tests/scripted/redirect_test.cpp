@@ -1,0 +1,387 @@
+// Calls that take more than one exchange: redirects, and retries by policy.
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+
+#include "support/scripted.hpp"
+
+using namespace std::chrono_literals;
+using ferry::Body;
+using ferry::ClientOptions;
+using ferry::Errc;
+using ferry::Event;
+using ferry::Request;
+using ferry::testing::Script;
+using test::code_of;
+using test::idle;
+using test::ok;
+using test::script;
+using test::Scripted;
+
+namespace {
+
+std::string redirect(const std::string& to, const char* status = "302 Found",
+                     const std::string& body = "moved") {
+  return std::string("HTTP/1.1 ") + status + "\r\nLocation: " + to +
+         "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+std::string refuse(const std::string& fields = "", const char* status = "503 Service Unavailable") {
+  return std::string("HTTP/1.1 ") + status + "\r\n" + fields + "Content-Length: 2\r\n\r\nno";
+}
+
+/// The heads of the requests that a script has seen, without the usual fields.
+std::vector<std::string> heads(const Script& script) {
+  std::vector<std::string> all;
+  const std::string& text = script.written;
+  for (std::size_t at = 0, end; (end = text.find("\r\n\r\n", at)) != text.npos; at = end + 4)
+    all.push_back(text.substr(at, end + 2 - at));
+  return all;
+}
+
+ferry::Result<std::string> streamed(Scripted& s, Request request) {
+  ferry::Result<std::string> result;
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    try {
+      ferry::ResponseStream stream = co_await s.client->stream(std::move(request));
+      const std::string body = co_await stream.read_all();
+      result = std::to_string(stream.history().size()) + " " + body;
+    } catch (const ferry::Error& error) {
+      result = error;
+    }
+  });
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("redirects are followed, over the same connection, and remembered") {
+  auto one = script({redirect("/b"), redirect("c?x=1#f"), ok("there")});
+  Scripted s(one);
+  const auto response = s.send(Request::get("http://test/a").query("q", "1"));
+  REQUIRE(response);
+  CHECK(response->body() == "there");
+  CHECK(response->url().str() == "http://test/c?x=1#f");
+  REQUIRE(response->history().size() == 2);
+  CHECK(response->history()[0].status() == 302);
+  CHECK(response->history()[0].url().str() == "http://test/a?q=1");
+  CHECK(response->history()[0].headers().get("Location") == "/b");
+  CHECK(response->history()[1].url().str() == "http://test/b");
+  CHECK(response->timings().total >= response->history()[1].timings().total);
+  CHECK(response->elapsed() <= response->timings().total);
+  CHECK(s.connections() == 1);
+  CHECK(s.pool() == idle);
+  const auto sent = heads(*one);
+  REQUIRE(sent.size() == 3);
+  CHECK(sent[1].starts_with("GET /b HTTP/1.1\r\n"));
+  CHECK(sent[2].starts_with("GET /c?x=1 HTTP/1.1\r\n"));
+  CHECK(ferry::Response().history().empty());
+}
+
+TEST_CASE("streams follow them too") {
+  Scripted s(script({redirect("/b"), ok("there")}));
+  CHECK(*streamed(s, Request::get("http://test/a")) == "1 there");
+  CHECK(s.pool() == idle);
+  CHECK(s.connections() == 1);
+}
+
+TEST_CASE("they can be left alone, by client and by call") {
+  Scripted call(script({redirect("/b")}));
+  const auto response = call.send(Request::get("http://test/"), {.follow_redirects = false});
+  CHECK(response->status() == 302);
+  CHECK(response->body() == "moved");
+  CHECK(call.pool() == idle);
+  ClientOptions options;
+  options.redirects.follow = false;
+  Scripted client(script({redirect("/b"), redirect("/b"), ok("x")}), options);
+  CHECK(client.get()->status() == 302);
+  CHECK(client.send(Request::get("http://test/"), {.follow_redirects = true})->body() == "x");
+}
+
+TEST_CASE("[54] no more than are allowed; the limit can be a call's") {
+  std::deque<std::string> loop(20, redirect("/again"));
+  Scripted s(script(loop));
+  const auto result = s.get();
+  CHECK(code_of(result) == Errc::too_many_redirects);
+  CHECK(result.error().attempt() == 11);
+  Scripted twice(script(loop));
+  CHECK(code_of(twice.send(Request::get("http://test/"), {.max_redirects = 2})) ==
+        Errc::too_many_redirects);
+}
+
+TEST_CASE("[48] [49] [50] [55] credentials stay with their origin, and do not come back") {
+  auto a = script({redirect("http://other/"), ok("back at a")});
+  auto b = script({redirect("/b2"), redirect("http://test/again")});
+  ClientOptions options;
+  options.headers.add("Authorization", "Bearer client").add("X-Own", "kept");
+  Scripted s({a, b}, options);
+  const auto response = s.send(
+      Request::get("http://test/").header("Cookie", "session=1").header("Host", "virtual.test"));
+  REQUIRE(response);
+  CHECK(response->body() == "back at a");
+  const auto at_a = heads(*a);
+  const auto at_b = heads(*b);
+  REQUIRE(at_a.size() == 2);
+  REQUIRE(at_b.size() == 2);
+  CHECK(at_a[0].find("Authorization: Bearer client\r\n") != std::string::npos);
+  CHECK(at_a[0].find("Cookie: session=1\r\n") != std::string::npos);
+  CHECK(at_a[0].find("Host: virtual.test\r\n") != std::string::npos);
+  for (const std::string& head : {at_b[0], at_b[1], at_a[1]}) {
+    CHECK(head.find("Authorization") == std::string::npos);
+    CHECK(head.find("Cookie") == std::string::npos);
+    CHECK(head.find("virtual.test") == std::string::npos);
+    CHECK(head.find("X-Own: kept\r\n") != std::string::npos);
+  }
+  // [55] The next request has them again.
+  a->responses.push_back(ok("next"));
+  REQUIRE(s.send(Request::get("http://test/")));
+  CHECK(heads(*a).back().find("Authorization: Bearer client\r\n") != std::string::npos);
+}
+
+TEST_CASE("[53] a POST becomes a GET without what described its body; 307 sends it again") {
+  ClientOptions options;
+  options.headers.add("Content-Language", "en");
+  for (const bool again : {false, true}) {
+    auto one =
+        script({redirect("/b", again ? "307 Temporary Redirect" : "303 See Other"), ok("x")});
+    Scripted s(one, options);
+    auto request = Request::post("http://test/", Body("the content", "text/plain"))
+                       .header("Content-Encoding", "identity")
+                       .header("Content-Length", "11");
+    REQUIRE(s.send(request));
+    const auto second = one->written.substr(one->written.find("/b HTTP") - 4);
+    CHECK(second.starts_with(again ? "OST " : "GET "));
+    CHECK((second.find("the content") != second.npos) == again);
+    CHECK((second.find("Content-Type: text/plain") != second.npos) == again);
+    CHECK((second.find("Content-Encoding") != second.npos) == again);
+    CHECK((second.find("Content-Language") != second.npos) == again);
+    CHECK((second.find("Content-Length") != second.npos) == again);
+  }
+}
+
+TEST_CASE("[53] a source is begun again for 307, or the redirect is an error") {
+  for (const bool once : {false, true}) {
+    Scripted s(script({redirect("/b", "308 Permanent Redirect"), ok("x")}));
+    auto give = [left = 1](std::span<char> room) mutable {
+      if (left-- <= 0) return std::size_t{0};
+      room[0] = 'x';
+      return std::size_t{1};
+    };
+    const auto request = Request::put("http://test/", once ? ferry::pull(give) : Body("x"));
+    const auto result = s.send(request);
+    CHECK(code_of(result) == (once ? make_error_code(Errc::invalid_redirect) : std::error_code()));
+  }
+}
+
+TEST_CASE("[25] what a redirect carries is skipped, within bounds, and not decoded") {
+  const struct {
+    std::string response;
+    int connections;
+  } cases[] = {
+      {redirect("/b", "302 Found", std::string(64 * 1024, 'x')), 1},
+      {redirect("/b", "302 Found", std::string(64 * 1024 + 1, 'x')), 2},
+      {"HTTP/1.1 302 Found\r\nLocation: /b\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+       1},
+      {"HTTP/1.1 302 Found\r\nLocation: /b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 2},
+      {"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 3\r\nContent-Encoding: "
+       "gzip\r\n\r\nabc",
+       1},
+  };
+  for (const auto& c : cases) {
+    for (const bool stream : {false, true}) {
+      Scripted s({script({c.response, ok("x")}), script({ok("x")})});
+      if (stream)
+        CHECK(*streamed(s, Request::get("http://test/")) == "1 x");
+      else
+        CHECK(s.get()->body() == "x");
+      CHECK(s.connections() == c.connections);
+    }
+  }
+}
+
+TEST_CASE("a redirect that cannot be followed is an error, its connection closed") {
+  auto one = script({redirect("ftp://elsewhere/")});
+  Scripted s(one);
+  const auto result = s.get();
+  CHECK(code_of(result) == Errc::invalid_redirect);
+  CHECK(result.error().code() == ferry::Condition::protocol_error);
+  CHECK(one->closed);
+  CHECK(s.client->pool().stats().active == 0);
+}
+
+TEST_CASE("the total time limit spans all hops") {
+  Scripted s(script({redirect("/b"), redirect("/c")}));
+  const auto result = s.send(Request::get("http://test/"), {.timeout = 20ms});
+  CHECK(code_of(result) == Errc::total_timeout);
+  CHECK(result.error().attempt() == 3);
+}
+
+TEST_CASE("an event for each hop, and the log names where it leads, without queries") {
+  std::string seen;
+  ClientOptions options;
+  options.observer = [&](const Event& event) {
+    if (event.kind == Event::Kind::redirected)
+      seen += std::to_string(event.status) + " " + std::string(event.target) + " -> " +
+              std::string(event.location) + ";";
+  };
+  Scripted s(script({redirect("/b?secret"), ok("x")}), options);
+  REQUIRE(s.get());
+  CHECK(seen == "302 / -> http://test/b?secret;");
+}
+
+TEST_CASE("[58] redirects and retries, cancelled at every suspension point") {
+  bool finished = false;
+  for (int steps = 0; !finished; ++steps) {
+    CAPTURE(steps);
+    REQUIRE(steps < 1000);
+    ClientOptions options;
+    options.retries.max = 1;
+    options.retries.first_delay = 1ms;
+    auto one = script({redirect("/b"), refuse(), ok("there")});
+    one->read_size = 30;
+    Scripted s({one, script({ok("next")})}, options);
+    asio::cancellation_signal signal;
+    int completions = 0;
+    ferry::Result<ferry::Response> result;
+    asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/")),
+                   asio::bind_cancellation_slot(
+                       signal.slot(), [&](std::exception_ptr e, ferry::Result<ferry::Response> r) {
+                         ++completions;
+                         if (e) r = ferry::Error(Errc::cancelled);
+                         result = std::move(r);
+                       }));
+    for (int i = 0; i < steps && completions == 0; ++i) s.context.run_one();
+    finished = completions == 1;
+    signal.emit(asio::cancellation_type::terminal);
+    s.context.restart();
+    s.context.run();
+    REQUIRE(completions == 1);
+    if (finished)
+      CHECK(result->body() == "there");
+    else if (!result)
+      CHECK(code_of(result) == Errc::cancelled);
+    const auto stats = s.client->pool().stats();
+    CHECK(stats.active + stats.waiting + stats.connecting == 0);
+    CHECK(stats.opened - stats.closed == stats.idle);
+  }
+}
+
+// ---- retries by policy ----
+
+namespace {
+ClientOptions retrying(int max = 2) {
+  ClientOptions options;
+  options.retries.max = max;
+  options.retries.first_delay = 0s;
+  return options;
+}
+}  // namespace
+
+TEST_CASE("by itself nothing is sent again but on a stale connection") {
+  Scripted refused(script({refuse(), ok("x")}));
+  CHECK(refused.get()->status() == 503);
+  Scripted lost({script({}, Script::End::eof), script({ok("x")})});
+  CHECK(code_of(lost.get()) == Errc::connection_lost);
+}
+
+TEST_CASE("a status of the policy, or a failure that may be over, is tried again") {
+  Scripted refused(script({refuse(), refuse(), ok("x")}), retrying());
+  const auto response = refused.get();
+  CHECK(response->body() == "x");
+  CHECK_FALSE(response->connection().retry_reason.empty());
+  CHECK(response->history().empty());
+  CHECK(refused.connections() == 1);
+  Scripted lost({script({}, Script::End::eof), script({ok("cut").substr(0, 40)}, Script::End::eof),
+                 script({ok("x")})},
+                retrying());
+  CHECK(lost.get()->body() == "x");
+  CHECK(lost.connections() == 3);
+  Scripted stream(script({refuse(), ok("x")}), retrying());
+  CHECK(*streamed(stream, Request::get("http://test/")) == "0 x");
+  Scripted call(script({refuse(), ok("x")}));
+  CHECK(call.send(Request::get("http://test/"), {.max_retries = 1})->body() == "x");
+}
+
+TEST_CASE("as often as the policy says, and then the answer is the answer") {
+  Scripted refused(script({refuse(), refuse(), refuse(), ok("x")}), retrying());
+  CHECK(refused.get()->status() == 503);
+  Scripted lost({script({}, Script::End::eof), script({}, Script::End::eof),
+                 script({}, Script::End::eof), script({ok("x")})},
+                retrying());
+  const auto result = lost.get();
+  CHECK(code_of(result) == Errc::connection_lost);
+  CHECK(result.error().attempt() == 3);
+}
+
+TEST_CASE("[31] not what might happen twice, unless the policy or the request says that it may") {
+  const auto post = Request::post("http://test/", Body("pay"));
+  Scripted plain(script({refuse(), ok("x")}), retrying());
+  CHECK(plain.send(post)->status() == 503);
+  Scripted with_key(script({refuse(), ok("x")}), retrying());
+  auto keyed = post;
+  keyed.header("Idempotency-Key", "1");
+  CHECK(with_key.send(keyed)->body() == "x");
+  ClientOptions options = retrying();
+  options.retries.any_method = true;
+  Scripted any(script({refuse(), ok("x")}), options);
+  CHECK(any.send(post)->body() == "x");
+  Scripted unlisted(script({refuse("", "500 Internal Server Error"), ok("x")}), retrying());
+  CHECK(unlisted.get()->status() == 500);
+}
+
+TEST_CASE("Retry-After is honoured, and one that is too long is not waited for") {
+  ClientOptions options = retrying();
+  options.retries.first_delay = 1h;
+  options.retries.max_delay = 1h;
+  Scripted soon(script({refuse("Retry-After: 0\r\n"), ok("x")}), options);
+  CHECK(soon.get()->body() == "x");
+  Scripted late(script({refuse("Retry-After: 3601\r\n"), ok("x")}), options);
+  CHECK(late.get()->status() == 503);
+  Scripted limited(script({refuse("Retry-After: 60\r\n"), ok("x")}), options);
+  const auto result = limited.send(Request::get("http://test/"), {.timeout = 10ms});
+  CHECK(code_of(result) == Errc::total_timeout);
+  CHECK(result.error().phase() == ferry::Phase::backoff);
+}
+
+TEST_CASE("a client's budget bounds its retries; successes earn more") {
+  ClientOptions options = retrying(1);
+  options.retries.budget = 2;
+  std::deque<std::string> answers;
+  for (int i = 0; i < 2; ++i) answers.insert(answers.end(), {refuse(), ok("x")});
+  answers.push_back(refuse());
+  for (int i = 0; i < 10; ++i) answers.push_back(ok("x"));
+  answers.insert(answers.end(), {refuse(), ok("x")});
+  Scripted s(script(answers), options);
+  CHECK(s.get()->status() == 200);
+  CHECK(s.get()->status() == 200);
+  CHECK(s.get()->status() == 503);  // Two retries were all, and two successes are a fifth of one.
+  for (int i = 0; i < 10; ++i) CHECK(s.get()->status() == 200);
+  CHECK(s.get()->status() == 200);
+}
+
+TEST_CASE("closing the client ends a wait") {
+  ClientOptions options = retrying();
+  options.retries.first_delay = options.retries.max_delay = 1h;
+  Scripted s(script({refuse("Retry-After: 3000\r\n")}), options);
+  ferry::Result<ferry::Response> result;
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    asio::co_spawn(
+        co_await asio::this_coro::executor,
+        [&]() -> asio::awaitable<void> {
+          for (int i = 0; i < 100; ++i)
+            co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+          s.client->close();
+        },
+        asio::detached);
+    auto sent = co_await s.client->try_send(Request::get("http://test/"));
+    result = std::move(sent);
+  });
+  CHECK(code_of(result) == Errc::client_closed);
+}
