@@ -10,6 +10,7 @@
 
 #include <ferry/connection_pool.hpp>
 #include <ferry/detail/sender.hpp>
+#include <ferry/middleware.hpp>
 
 namespace ferry {
 
@@ -85,6 +86,7 @@ class Client {
 
   /// Sends any request.
   asio::awaitable<Response> send(Request request, RequestOptions options = {}) const {
+    if (has_middleware()) return chain(options)(std::move(request));
     return detail::send<Response>(handle_->pool.shared_core(), handle_->core, std::move(request),
                                   options);
   }
@@ -92,6 +94,7 @@ class Client {
   /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
   /// throws.
   asio::awaitable<Result<Response>> try_send(Request request, RequestOptions options = {}) const {
+    if (has_middleware()) return detail::try_chain(chain(options), std::move(request));
     return detail::send<Result<Response>>(handle_->pool.shared_core(), handle_->core,
                                           std::move(request), options);
   }
@@ -164,6 +167,11 @@ class Client {
     std::shared_ptr<detail::ClientCore> core;
     bool shares_pool;
   };
+
+  bool has_middleware() const noexcept { return !handle_->core->options.middleware.empty(); }
+  Next chain(RequestOptions options) const {
+    return Next(handle_->pool.shared_core(), handle_->core, options);
+  }
 
   void make(ConnectionPool pool, ClientOptions options, bool shares_pool) {
     if (auto error = detail::check(options.timeouts)) throw *error;

@@ -27,6 +27,7 @@
 namespace ferry {
 
 class Connector;
+class Middleware;
 class Resolver;
 class TlsContext;
 
@@ -299,6 +300,8 @@ class ClientOptions : public ConnectOptions {
   Limits limits;
   Redirects redirects;
   Retries retries;
+  /// Code around every `send`, the first one outermost: see `ferry/middleware.hpp`.
+  std::vector<std::shared_ptr<const Middleware>> middleware;
   /// Send a request once more on a new connection when a kept one turns out to have been closed, if
   /// that is safe: not one byte of a response came, and the method is idempotent, or the request
   /// carries `Idempotency-Key`, or nothing of it had been written.

@@ -1,0 +1,279 @@
+#pragma once
+
+/// @file
+/// `MockTransport`: a function in the place of the network, for testing code that uses a `Client`.
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <llhttp.h>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <ferry/connector.hpp>
+#include <ferry/detail/wakeup.hpp>
+#include <ferry/headers.hpp>
+#include <ferry/options.hpp>
+#include <ferry/status.hpp>
+
+namespace ferry::testing {
+
+/// A request as it came over the wire.
+///
+/// Lifetime: owns its texts. Threads: a value.
+class MockRequest {
+ public:
+  MockRequest() = default;
+
+  std::string method;
+  std::string url;  ///< `scheme://host[:port]/path?query`
+  Headers headers;
+  std::string body;  ///< With its transfer coding taken off.
+};
+static_assert(detail::co_await_safe<MockRequest>);
+
+/// What is answered. Set its members on a named variable, or return one in place.
+class MockResponse {
+ public:
+  MockResponse() = default;
+  explicit MockResponse(int code, std::string content = {}, std::string content_type = {})
+      : status(code), body(std::move(content)) {
+    if (!content_type.empty()) headers.set("Content-Type", content_type);
+  }
+  /// The connection is lost before a byte of an answer.
+  static MockResponse lost() { return MockResponse(0); }
+
+  int status = 200;
+  Headers headers;  ///< `Content-Length` is added.
+  std::string body;
+};
+static_assert(detail::co_await_safe<MockResponse>);
+
+/// A function in the place of the network: it is asked for the response to each request. All else,
+/// pool, limits, redirects, cookies, retries and streams, is the client's own.
+///
+///     auto network = std::make_shared<ferry::testing::MockTransport>([](const auto& request) {
+///       return ferry::testing::MockResponse(200, "hello from " + request.url);
+///     });
+///     ferry::ClientOptions options;
+///     network->serve(options);
+///     ferry::Client client(context, options);
+///
+/// What the function throws becomes a 500 that says so. Threads: the function is called by whoever
+/// sends, one at a time.
+class MockTransport final : public Connector, public std::enable_shared_from_this<MockTransport> {
+ public:
+  using Handler = std::function<MockResponse(const MockRequest&)>;
+
+  explicit MockTransport(Handler handler) : handler_(std::move(handler)) {}
+
+  /// Has it serve the requests of clients, or pools, with these options, for https too.
+  void serve(ConnectOptions& options) {
+    options.connector = shared_from_this();
+    options.tls = std::make_shared<PlainTls>();
+  }
+
+  /// The requests that have come so far.
+  std::vector<MockRequest> requests() const {
+    const std::lock_guard lock(mutex_);
+    return requests_;
+  }
+  /// How many connections were opened.
+  int connections() const {
+    const std::lock_guard lock(mutex_);
+    return connections_;
+  }
+
+  asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
+    using Connected = Result<std::unique_ptr<Stream>>;
+    {
+      const std::lock_guard lock(mutex_);
+      ++connections_;
+    }
+    co_return Connected(std::make_unique<Connection>(shared_from_this(), context.is_secure()));
+  }
+
+ private:
+  /// Nothing is secured: there is no network.
+  class PlainTls final : public TlsContext {
+   public:
+    asio::awaitable<Result<std::unique_ptr<Stream>>> secure(std::unique_ptr<Stream> stream,
+                                                            DialContext&) const override {
+      using Secured = Result<std::unique_ptr<Stream>>;
+      co_return Secured(std::move(stream));
+    }
+  };
+
+  /// Parses what is written, and has an answer ready when a request is whole.
+  class Connection final : public Stream {
+   public:
+    Connection(std::shared_ptr<MockTransport> transport, bool secure)
+        : transport_(std::move(transport)), scheme_(secure ? "https://" : "http://") {
+      llhttp_settings_init(&settings_);
+      settings_.on_url = span<&Connection::on_url>;
+      settings_.on_header_field = span<&Connection::on_name>;
+      settings_.on_header_value = span<&Connection::on_value>;
+      settings_.on_headers_complete = notice<&Connection::on_head>;
+      settings_.on_body = span<&Connection::on_body>;
+      settings_.on_message_complete = notice<&Connection::on_message>;
+      llhttp_init(&llhttp_, HTTP_REQUEST, &settings_);
+      llhttp_.data = this;
+    }
+
+    asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
+                                           std::error_code& error) override {
+      co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+      const auto count = try_read_some(buffer, error);
+      if (error != asio::error::would_block) co_return count;
+      co_await wakeup_.wait();  // Half a request has no answer.
+      error = asio::error::eof;
+      co_return 0;
+    }
+    asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
+                                            std::error_code& error) override {
+      co_return try_write_some(buffers, error);
+    }
+    std::size_t try_read_some(asio::mutable_buffer buffer,
+                              std::error_code& error) noexcept override {
+      error.clear();
+      if (answer_.empty())
+        error = ended_ || !open_ ? asio::error::eof : std::error_code(asio::error::would_block);
+      const auto count = std::min(buffer.size(), answer_.size());
+      std::memcpy(buffer.data(), answer_.data(), count);
+      answer_.erase(0, count);
+      return count;
+    }
+    std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
+                               std::error_code& error) noexcept override {
+      error.clear();
+      std::size_t count = 0;
+      for (const auto& buffer : buffers) {
+        const auto result =
+            llhttp_execute(&llhttp_, static_cast<const char*>(buffer.data()), buffer.size());
+        if (result == HPE_PAUSED_UPGRADE)
+          llhttp_resume_after_upgrade(&llhttp_);
+        else if (result != HPE_OK)
+          error = asio::error::connection_reset;
+        if (error) return 0;
+        count += buffer.size();
+      }
+      return count;
+    }
+    asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point) override {
+      co_return true;  // What there is to come has come.
+    }
+    Look look() noexcept override { return ended_ || !open_ ? Look::closed : Look::quiet; }
+    void close() noexcept override { open_ = false; }
+    void abort() noexcept override {
+      open_ = false;
+      wakeup_.fire();
+    }
+    bool is_open() const noexcept override { return open_; }
+    std::string remote_endpoint() const override { return "mock"; }
+
+   private:
+    template <auto Member>
+    static int span(llhttp_t* llhttp, const char* at, std::size_t size) noexcept {
+      try {
+        (static_cast<Connection*>(llhttp->data)->*Member)(std::string_view(at, size));
+        return 0;
+      } catch (...) {
+        return -1;
+      }
+    }
+    template <auto Member>
+    static int notice(llhttp_t* llhttp) noexcept {
+      try {
+        (static_cast<Connection*>(llhttp->data)->*Member)();
+        return 0;
+      } catch (...) {
+        return -1;
+      }
+    }
+
+    void on_url(std::string_view piece) { target_ += piece; }
+    void on_name(std::string_view piece) {
+      if (!value_open_) {
+        name_ += piece;
+        return;
+      }
+      end_field();
+      name_ = piece;
+    }
+    void on_value(std::string_view piece) {
+      value_ += piece;
+      value_open_ = true;
+    }
+    void on_head() {
+      end_field();
+      if (request_.headers.has_token("Expect", "100-continue"))
+        answer_ += "HTTP/1.1 100 Continue\r\n\r\n";
+    }
+    void on_body(std::string_view piece) { request_.body += piece; }
+    void on_message() {
+      request_.method = llhttp_method_name(static_cast<llhttp_method>(llhttp_.method));
+      const auto host = request_.headers.get("Host").value_or("");
+      request_.url =
+          target_.starts_with('/') ? std::string(scheme_).append(host) + target_ : target_;
+      answer(transport_->handle(std::exchange(request_, MockRequest())));
+      target_.clear();
+    }
+    void end_field() {
+      if (!name_.empty()) request_.headers.add(name_, value_);
+      name_.clear();
+      value_.clear();
+      value_open_ = false;
+    }
+
+    void answer(const MockResponse& response) {
+      if (response.status == 0) {
+        ended_ = true;
+        return;
+      }
+      answer_ += "HTTP/1.1 " + std::to_string(response.status) + " ";
+      answer_.append(reason_phrase(response.status)).append("\r\n");
+      for (const auto [name, value] : response.headers)
+        answer_.append(name).append(": ").append(value).append("\r\n");
+      const bool bodiless =
+          response.status == 204 || response.status == 304 || llhttp_.method == HTTP_HEAD;
+      if (response.status != 204 && !response.headers.contains("Content-Length"))
+        answer_ += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
+      answer_ += "\r\n";
+      if (!bodiless) answer_ += response.body;
+    }
+
+    const std::shared_ptr<MockTransport> transport_;
+    const char* const scheme_;
+    llhttp_settings_t settings_;
+    llhttp_t llhttp_;
+    MockRequest request_;
+    std::string target_, name_, value_;
+    std::string answer_;
+    bool value_open_ = false;
+    bool ended_ = false;
+    bool open_ = true;
+    detail::Wakeup wakeup_;
+  };
+
+  MockResponse handle(MockRequest request) {
+    const std::lock_guard lock(mutex_);
+    requests_.push_back(std::move(request));
+    try {
+      return handler_(requests_.back());
+    } catch (const std::exception& e) {
+      return MockResponse(500, std::string("the handler threw: ") + e.what(), "text/plain");
+    }
+  }
+
+  const Handler handler_;
+  mutable std::mutex mutex_;
+  std::vector<MockRequest> requests_;
+  int connections_ = 0;
+};
+
+}  // namespace ferry::testing
