@@ -12,7 +12,7 @@ text = open(readme, encoding="utf-8").read()
 snippets = re.findall(r"^```cpp\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 assert len(snippets) >= 5, "the README has lost its snippets"
 
-source = ['#include "support/server.hpp"', "#include <ferry/ferry.hpp>", "#include <ferry/testing/scripted_stream.hpp>", "#include <ferry/tls.hpp>", "#include <ferry/async_stream.hpp>",
+source = ['#include "support/server.hpp"', "#include <ferry/ferry.hpp>", "#include <ferry/testing/mock_transport.hpp>", "#include <ferry/testing/scripted_stream.hpp>", "#include <ferry/tls.hpp>", "#include <ferry/async_stream.hpp>",
           *(f"#include <ferry/{name}.hpp>" for name in ("brotli", "download", "file", "form", "gzip", "lines", "link", "multipart", "sse", "text", "zstd")),
           "#include <filesystem>",
           "#include <asio/experimental/awaitable_operators.hpp>",
