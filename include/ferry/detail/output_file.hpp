@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include <ferry/detail/ascii.hpp>
 #include <ferry/error.hpp>
 
 namespace ferry::detail {
