@@ -1,4 +1,6 @@
 // Everything, in two translation units: what is not inline would be defined twice.
+#include <ferry/auth.hpp>
+#include <ferry/detail/challenge.hpp>
 #include <ferry/detail/sse_parser.hpp>
 #include <ferry/ferry.hpp>
 #include <ferry/file.hpp>
@@ -9,7 +11,7 @@
 #include <ferry/text.hpp>
 
 #if defined(OPENSSL_VERSION_NUMBER)
-#error "only ferry/tls.hpp may need OpenSSL"
+#error "only ferry/tls.hpp and ferry/digest.hpp may need OpenSSL"
 #endif
 
 asio::awaitable<int> from_other_unit(ferry::Client client);

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <exception>
+#include <string>
+#include <utility>
+
+#include <ferry/authenticator.hpp>
+
+namespace test {
+
+/// What an authenticator gives, waited for if need be.
+inline std::string authorize(ferry::Authenticator& auth, const ferry::AuthContext& context) {
+  if (auto value = auth.authorize_now(context)) return *value;
+  asio::io_context io{1};
+  std::string given;
+  asio::co_spawn(io, auth.authorize(context), [&](std::exception_ptr e, std::string value) {
+    if (e) std::rethrow_exception(e);
+    given = std::move(value);
+  });
+  io.run();
+  return given;
+}
+
+/// What it gives a GET before any answer.
+inline std::string given(ferry::Authenticator& auth, std::string url = "http://h/") {
+  const ferry::Url parsed = ferry::Url::parse(std::move(url)).value();
+  return authorize(auth, {.method = "GET", .url = parsed, .target = parsed.target()});
+}
+
+}  // namespace test
