@@ -26,7 +26,9 @@
 
 namespace ferry {
 
+class Authenticator;
 class Connector;
+class CookieStore;
 class Middleware;
 class Resolver;
 class TlsContext;
@@ -300,6 +302,13 @@ class ClientOptions : public ConnectOptions {
   Limits limits;
   Redirects redirects;
   Retries retries;
+  /// Proves to servers who is asking: `ferry::basic(user, password)` and so on, of
+  /// `ferry/auth.hpp`. It is asked about the origin that a request is for, not about those that
+  /// redirects lead to. A request's own goes before it, and so does a field `Authorization`.
+  std::shared_ptr<Authenticator> auth;
+  /// Where cookies are kept: `std::make_shared<ferry::CookieJar>()`, of `ferry/cookies.hpp`. None
+  /// keeps none. A request's own field `Cookie` is sent in the place of those kept.
+  std::shared_ptr<CookieStore> cookies;
   /// Code around every `send`, the first one outermost: see `ferry/middleware.hpp`.
   std::vector<std::shared_ptr<const Middleware>> middleware;
   /// Send a request once more on a new connection when a kept one turns out to have been closed, if

@@ -3,6 +3,7 @@
 /// @file
 /// `Request`: what a client sends.
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,8 @@
 #include <ferry/url.hpp>
 
 namespace ferry {
+
+class Authenticator;
 
 namespace detail {
 struct Trip;
@@ -90,11 +93,22 @@ class Request {
   /// Gives it content.
   Request body(Body content) && { return std::move(body(std::move(content))); }
 
+  /// Gives it credentials; they go before the client's own. `ferry/auth.hpp` has the usual ones.
+  Request& auth(std::shared_ptr<Authenticator> credentials) & {
+    auth_ = std::move(credentials);
+    return *this;
+  }
+  /// Gives it credentials; they go before the client's own.
+  Request auth(std::shared_ptr<Authenticator> credentials) && {
+    return std::move(auth(std::move(credentials)));
+  }
+
   const Method& method() const noexcept { return method_; }
   /// The URL as it was given.
   const std::string& url() const noexcept { return url_; }
   const Headers& headers() const noexcept { return headers_; }
   const Body& body() const noexcept { return body_; }
+  const std::shared_ptr<Authenticator>& auth() const noexcept { return auth_; }
 
   /// The URL that it goes to, its query included.
   /// @param base what a relative one is resolved against; empty if there is none.
@@ -137,6 +151,7 @@ class Request {
   Headers headers_;
   Pairs query_;
   Body body_;
+  std::shared_ptr<Authenticator> auth_;
   std::optional<Error> error_;
 };
 static_assert(detail::co_await_safe<Request>);

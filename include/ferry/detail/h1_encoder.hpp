@@ -22,6 +22,8 @@ struct RequestHead {
   std::string_view user_agent{};    ///< Empty: none.
   std::string_view content_type{};  ///< The body's own; gives way to a field of the request's.
   std::string_view accept_encoding{};  ///< Gives way likewise, and to a `Range`; empty: none.
+  std::string_view authorization{};    ///< Goes before fields of that name; empty: none.
+  std::string_view cookie{};           ///< Gives way to a field of that name; empty: none.
   std::optional<std::uint64_t> body_size = 0;  ///< Nothing: it is not known, and sent in chunks.
   bool has_body = false;
   bool close = false;    ///< Announce that this request is the connection's last.
@@ -100,11 +102,14 @@ inline void encode_head(const RequestHead& head, std::string& out) {
   if (!head.user_agent.empty() && !given("User-Agent")) field("User-Agent", head.user_agent);
   if (!given("Accept")) field("Accept", "*/*");
   if (!head.proxy_authorization.empty()) field("Proxy-Authorization", head.proxy_authorization);
+  if (!head.authorization.empty()) field("Authorization", head.authorization);
+  if (!head.cookie.empty()) field("Cookie", head.cookie);
   if (!head.accept_encoding.empty() && !given("Accept-Encoding") && !given("Range"))
     field("Accept-Encoding", head.accept_encoding);
   const auto given_field = [&](std::string_view name, std::string_view value) {
-    if (!value.empty() && !iequals(name, "Host") && !iequals(name, "Content-Length"))
-      field(name, value);
+    if (value.empty() || iequals(name, "Host") || iequals(name, "Content-Length")) return;
+    if (!head.authorization.empty() && iequals(name, "Authorization")) return;
+    field(name, value);
   };
   for (const auto [name, value] : head.defaults)
     if (!head.headers.contains(name)) given_field(name, value);

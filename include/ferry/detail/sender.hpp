@@ -6,8 +6,11 @@
 #include <optional>
 #include <string>
 
+#include <ferry/authenticator.hpp>
+#include <ferry/cookie_store.hpp>
 #include <ferry/detail/client_core.hpp>
 #include <ferry/detail/content_decoding.hpp>
+#include <ferry/detail/credentials.hpp>
 #include <ferry/detail/retry_rule.hpp>
 #include <ferry/detail/trip.hpp>
 #include <ferry/request.hpp>
@@ -42,10 +45,12 @@ inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Reque
     return Error(Errc::unsupported_scheme, in_quotes(url->scheme()) +
                                                " is neither http nor https (" +
                                                std::string(url->origin()) + ")");
-  if (!url->userinfo().empty()) {
-    return Error(Errc::invalid_url,
-                 "the URL for " + std::string(url->origin()) +
-                     " carries credentials; send them in an Authorization header instead");
+  if (is_first && !url->userinfo().empty() && !request.auth() && !client.options.auth &&
+      !request.headers().contains("Authorization") &&
+      !client.options.headers.contains("Authorization")) {
+    const auto basic = basic_from_userinfo(url->userinfo());
+    if (!basic) return basic.error();
+    request.header("Authorization", *basic);
   }
   return url;
 }
@@ -89,6 +94,57 @@ inline std::optional<Error> decode(ResponseMessage& message, std::span<const Con
   return std::nullopt;
 }
 
+/// Who gives this request its credentials; null: nobody.
+inline Authenticator* authenticator_of(const Request& request, const ClientOptions& settings,
+                                       const Trip* trip) noexcept {
+  Authenticator* const auth = request.auth() ? request.auth().get() : settings.auth.get();
+  if (!auth) return nullptr;
+  if (trip && trip->left_origin) return auth->chooses_by_origin() ? auth : nullptr;
+  if (request.headers().contains("Authorization")) return nullptr;
+  return request.auth() || !settings.headers.contains("Authorization") ? auth : nullptr;
+}
+
+inline AuthContext auth_context(const Request& request, const Url& url, const Trip* trip) noexcept {
+  AuthContext context{request.method().token(), url, url.target()};
+  if (!trip) return context;
+  context.redirected = trip->left_origin;
+  context.challenges = trip->challenges;
+  context.sent = trip->sent;
+  if (trip->challenges > 0) context.challenge = &trip->challenge;
+  return context;
+}
+
+/// Asks for credentials, without waiting. @return false if they have to be waited for.
+inline Result<bool> authorize_now(Authenticator& auth, const AuthContext& context,
+                                  std::string& authorization) {
+  try {
+    auto value = auth.authorize_now(context);
+    if (!value) return false;
+    authorization = std::move(*value);
+  } catch (const Error& error) {
+    return error;
+  }
+  if (auto error = check_field("Authorization", authorization)) return *error;
+  return true;
+}
+
+/// Asks for credentials that have to be waited for.
+inline asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
+                                                       std::string& authorization) {
+  std::optional<Error> failure;
+  try {
+    auto value = co_await auth.authorize(context);
+    authorization = std::move(value);
+    failure = check_field("Authorization", authorization);
+  } catch (const Error& error) {
+    failure = error;
+  } catch (const std::system_error& e) {
+    if (e.code() != asio::error::operation_aborted) throw;
+    failure.emplace(Errc::cancelled);
+  }
+  co_return failure;
+}
+
 inline bool can_repeat(const Body& body) { return !body.source() || body.source()->can_rewind(); }
 
 inline bool has_idempotency_key(const Request& request, const ClientOptions& settings) {
@@ -108,6 +164,8 @@ struct Answered {
   const Timings& timings;
   Duration elapsed;
   Lease& lease;
+  Authenticator* auth;
+  const std::string& authorization;
   Clock::time_point begin;
   int attempt;
   const Redirects& redirects;
@@ -142,6 +200,22 @@ inline Result<bool> goes_further(const Answered& a, std::unique_ptr<Trip>& trip)
     return true;
   }
 
+  const int challenges = trip ? trip->challenges : 0;
+  if (a.auth && a.message.status == 401 && challenges < Authenticator::max_challenges &&
+      can_repeat(a.request.body())) {
+    AuthContext context = auth_context(a.request, a.url, trip.get());
+    context.challenges = challenges + 1;
+    context.sent = a.authorization;
+    context.challenge = &a.message.headers;
+    if (a.auth->challenged(context)) {
+      set_out();
+      trip->refused = std::move(a.message);
+      trip->answer_challenge(std::move(a.request), a.url, trip->refused.headers, a.authorization);
+      return true;
+    }
+  }
+
+  if (a.max_retries == 0) return false;
   const std::vector<int>& statuses = settings.retries.statuses;
   if (std::find(statuses.begin(), statuses.end(), a.message.status) == statuses.end()) return false;
   PolicyFacts policy;
@@ -211,6 +285,22 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   const std::uint64_t max_body_size = options.max_body_size.value_or(settings.limits.max_body_size);
   const ParserLimits limits{settings.limits.max_head_size, settings.limits.max_fields,
                             streams ? std::numeric_limits<std::uint64_t>::max() : max_body_size};
+  Authenticator* const auth = authenticator_of(request, settings, trip.get());
+  std::string authorization;
+  if (auth) {
+    const AuthContext context = auth_context(request, url, trip.get());
+    const auto known = authorize_now(*auth, context, authorization);
+    if (!known) co_return fail<Answer>(known.error());
+    if (!*known) {
+      if (auto error = co_await authorize(*auth, context, authorization))
+        co_return fail<Answer>(std::move(*error));
+    }
+  }
+  std::string cookie;
+  const auto own_cookie = request.headers().contains("Cookie") ? request.headers().get("Cookie")
+                                                               : settings.headers.get("Cookie");
+  if (settings.cookies && own_cookie.value_or("").empty())
+    cookie = settings.cookies->cookies_for(url);
   const Proxy* const proxy = pool->forwarding_proxy_for(url);
   const std::string proxy_authorization = proxy ? proxy->authorization() : std::string();
   const RequestHead head{request.method(),
@@ -220,6 +310,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                          settings.user_agent,
                          request.body().content_type(),
                          client->accept_encoding,
+                         authorization,
+                         cookie,
                          body_size,
                          request.body().is_present(),
                          client->one_off,
@@ -315,12 +407,14 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
           timings.first_byte = std::max(times.first_byte - times.sent, Duration());
           timings.receive = times.end - times.first_byte;
           timings.total = times.end - begin;
-          if (message.status >= 300 && (redirects.follow || max_retries > 0)) {
-            const Answered answered{pool,      client,      request,
-                                    options,   *prepared,   message,
-                                    info,      timings,     times.head - times.begin,
-                                    lease,     begin,       attempt,
-                                    redirects, max_retries, event};
+          if (settings.cookies) settings.cookies->take(url, message.headers);
+          if (message.status >= 300 && !held && (redirects.follow || max_retries > 0 || auth)) {
+            const Answered answered{pool,        client,    request,
+                                    options,     *prepared, message,
+                                    info,        timings,   times.head - times.begin,
+                                    lease,       auth,      authorization,
+                                    begin,       attempt,   redirects,
+                                    max_retries, event};
             const auto more = goes_further(answered, trip);
             goes_on = more && *more;
             if (!more) failure = more.error();
@@ -329,6 +423,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
           }
         }
         if (!failure && !goes_on) {
+          if (auth) auth->answered(auth_context(request, url, trip.get()), message.headers);
           if constexpr (streams) {
             auto body = std::make_unique<OpenBody>(pool, client, after(begin, timeouts.total));
             body->lease.take(lease.detach());

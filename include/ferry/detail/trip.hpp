@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -49,6 +50,9 @@ struct Trip {
       request.headers_.remove("Content-Length");
     }
     ++redirects;
+    challenges = 0;
+    sent.clear();
+    challenge = Headers();
     retry_reason = {};
     refused = ResponseMessage();
     history.push_back(std::move(response));
@@ -60,6 +64,16 @@ struct Trip {
     aim(std::move(same), url);
     ++retries;
     retry_reason = reason;
+  }
+
+  /// The next request is the same with other credentials.
+  /// @param refusal the fields of the 401. @param refused the credentials that it refuses.
+  void answer_challenge(Request same, const Url& url, Headers refusal, std::string refused_ones) {
+    aim(std::move(same), url);
+    ++challenges;
+    challenge = std::move(refusal);
+    sent = std::move(refused_ones);
+    retry_reason = "the server asked for credentials";
   }
 
   /// The last answer, on whose connection a body may still be.
@@ -88,6 +102,9 @@ struct Trip {
   std::string_view retry_reason;
   int redirects = 0;
   int retries = 0;
+  int challenges = 0;        ///< Refusals of this request with 401.
+  Headers challenge;         ///< The last one's fields.
+  std::string sent;          ///< The credentials that it refused.
   int attempts = 0;          ///< Exchanges so far.
   bool left_origin = false;  ///< A redirect has led to another one.
 
