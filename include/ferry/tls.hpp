@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// HTTPS: `options.tls = ferry::tls::context()`. The only public header that includes OpenSSL,
-/// which then has to be linked (`ssl` and `crypto`).
+/// HTTPS: `options.tls = ferry::tls::context()`. Of the public headers, only this and
+/// `ferry/digest.hpp` include OpenSSL, which then has to be linked (`ssl` and `crypto`).
 
 #include <fcntl.h>
 #include <fstream>

@@ -1,0 +1,447 @@
+#pragma once
+
+/// @file
+/// Digest authentication: `ferry::digest(user, password)`. It includes OpenSSL for its hashes, of
+/// which `crypto` then has to be linked.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <ferry/authenticator.hpp>
+#include <ferry/detail/base64.hpp>
+#include <ferry/detail/challenge.hpp>
+#include <ferry/detail/credentials.hpp>
+#include <ferry/detail/utf8.hpp>
+#include <ferry/headers.hpp>
+#include <ferry/url.hpp>
+
+namespace ferry {
+
+namespace detail {
+
+/// A way of hashing that a challenge can ask for (RFC 7616 3.3 and 6.1).
+struct DigestAlgorithm {
+  std::string_view name;
+  const EVP_MD* (*function)();
+  int strength;
+  bool session;  ///< The password is hashed together with the nonces, once per nonce.
+};
+static_assert(co_await_safe<DigestAlgorithm>);
+
+inline constexpr std::array<DigestAlgorithm, 6> digest_algorithms{{
+    {"MD5", EVP_md5, 1, false},
+    {"MD5-sess", EVP_md5, 1, true},
+    {"SHA-256", EVP_sha256, 2, false},
+    {"SHA-256-sess", EVP_sha256, 2, true},
+    {"SHA-512-256", EVP_sha512_256, 2, false},
+    {"SHA-512-256-sess", EVP_sha512_256, 2, true},
+}};
+
+/// The hash of a text in hexadecimal digits; empty if OpenSSL does not have it (MD5, under FIPS).
+inline std::string digest_hash(const DigestAlgorithm& algorithm, std::string_view text) {
+  unsigned char hash[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (EVP_Digest(text.data(), text.size(), hash, &size, algorithm.function(), nullptr) != 1)
+    return {};
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  for (unsigned i = 0; i < size; ++i) {
+    out += digits[hash[i] >> 4];
+    out += digits[hash[i] & 15];
+  }
+  return out;
+}
+
+/// 192 bits that nobody can guess.
+inline std::string random_cnonce() {
+  unsigned char bytes[24];
+  if (RAND_bytes(bytes, sizeof bytes) != 1)
+    throw Error(Errc::invalid_option, "digest(): OpenSSL has no random bytes to give");
+  return base64({reinterpret_cast<const char*>(bytes), sizeof bytes});
+}
+
+/// A challenge that can be answered.
+class DigestChallenge {
+ public:
+  DigestChallenge() = default;
+
+  const DigestAlgorithm* algorithm = nullptr;
+  bool names_algorithm = false;
+  bool has_qop = false;
+  bool has_opaque = false;
+  bool hides_user = false;  ///< `userhash`.
+  bool utf8 = false;
+  bool stale = false;
+  std::string realm;
+  std::string nonce;
+  std::string opaque;
+  std::string domain;
+};
+static_assert(co_await_safe<DigestChallenge>);
+
+/// What a challenge asks for, if it can be answered: with a hash that is known here, and with `qop`
+/// `auth` or, as before RFC 2617, without any. `auth-int` would need the hash of a body that has
+/// not been read yet.
+inline std::optional<DigestChallenge> read_digest_challenge(const Challenge& challenge) {
+  if (!challenge.is("Digest")) return std::nullopt;
+  DigestChallenge read;
+  const auto name = challenge.param("algorithm");
+  read.names_algorithm = name.has_value();
+  for (const DigestAlgorithm& algorithm : digest_algorithms)
+    if (iequals(algorithm.name, name.value_or("MD5"))) read.algorithm = &algorithm;
+  if (!read.algorithm || digest_hash(*read.algorithm, {}).empty()) return std::nullopt;
+
+  const auto qop = challenge.param("qop").value_or(std::string_view());
+  read.has_qop = qop.find_first_not_of(" \t,") != qop.npos;
+  if (read.has_qop && !list_has_token(qop, "auth")) return std::nullopt;
+  // Without qop no cnonce is sent, of which the server would need to know.
+  if (!read.has_qop && read.algorithm->session) return std::nullopt;
+
+  const auto nonce = challenge.param("nonce");
+  if (!nonce) return std::nullopt;
+  read.nonce = *nonce;
+  read.realm = challenge.param("realm").value_or(std::string_view());
+  const auto opaque = challenge.param("opaque");
+  read.has_opaque = opaque.has_value();
+  read.opaque = opaque.value_or(std::string_view());
+  for (const std::string* text : {&read.realm, &read.nonce, &read.opaque})
+    if (check_field("Authorization", *text)) return std::nullopt;
+  const auto is = [&challenge](std::string_view param, std::string_view value) {
+    return iequals(challenge.param(param).value_or(std::string_view()), value);
+  };
+  read.hides_user = is("userhash", "true");
+  read.utf8 = is("charset", "UTF-8");
+  read.stale = is("stale", "true");
+  read.domain = challenge.param("domain").value_or(std::string_view());
+  return read;
+}
+
+/// The strongest of the challenges that can be answered; of equally strong ones the first, which
+/// the server prefers (RFC 7616 3.7).
+inline std::optional<DigestChallenge> choose_digest_challenge(const Headers& response, bool proxy) {
+  std::optional<DigestChallenge> best;
+  for (const Challenge& challenge :
+       challenges(response, proxy ? "Proxy-Authenticate" : "WWW-Authenticate")) {
+    auto read = read_digest_challenge(challenge);
+    if (read && (!best || read->algorithm->strength > best->algorithm->strength))
+      best = std::move(read);
+  }
+  return best;
+}
+
+inline void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
+}
+
+/// Digest authentication (RFC 7616).
+///
+/// It remembers the nonce of each protection space, an origin and a realm, and counts its uses: so
+/// only the first request there needs to be sent twice.
+class DigestAuthenticator final : public Authenticator {
+ public:
+  /// @param make_cnonce for tests, which want to know what comes out.
+  DigestAuthenticator(std::string user, std::string password,
+                      std::function<std::string()> make_cnonce = random_cnonce)
+      : user_(std::move(user)),
+        password_(std::move(password)),
+        make_cnonce_(std::move(make_cnonce)) {}
+
+  std::optional<std::string> authorize_now(const AuthContext& context) override {
+    std::optional<Use> use;
+    if (!context.challenge)
+      use = use_known(context);
+    else if (auto challenge = choose_digest_challenge(*context.challenge, context.proxy))
+      use = use_new(context, std::move(*challenge));
+    return use ? credentials(*use, context) : std::string();
+  }
+
+  bool challenged(const AuthContext& context) override {
+    if (!context.challenge) return false;
+    const auto challenge = choose_digest_challenge(*context.challenge, context.proxy);
+    if (!challenge) return false;
+    const Challenge sent = read_sent(context);
+    if (!sent.is("Digest")) return true;
+    // It was for another protection space of the same server.
+    if (sent.param("realm") != challenge->realm) return true;
+    // The same nonce would be refused again. Another one is worth a try if nothing was wrong but
+    // the age of the one sent, or if that one was remembered from an earlier request: the server
+    // may have forgotten it.
+    if (sent.param("nonce") != challenge->nonce && (challenge->stale || context.challenges <= 1))
+      return true;
+    forget(context, sent);
+    return false;
+  }
+
+  void answered(const AuthContext& context, const Headers& response) override {
+    if (context.sent.empty()) {
+      // A request that could not be sent again; the next one to this server need not ask.
+      if (auto challenge = choose_digest_challenge(response, context.proxy)) {
+        const std::string hash = hash_of_user(*challenge);
+        const std::lock_guard lock(mutex_);
+        if (!find(context, challenge->realm)) remember(context, std::move(*challenge), hash);
+      }
+      return;
+    }
+    const auto field =
+        response.get(context.proxy ? "Proxy-Authentication-Info" : "Authentication-Info");
+    if (!field) return;
+    Challenge info;
+    ChallengeParser(*field).read_params(info);
+    const auto next = info.param("nextnonce");
+    if (!next || next->empty() || check_field("Authorization", *next)) return;
+    const Challenge sent = read_sent(context);
+    const std::lock_guard lock(mutex_);
+    Space* const space = find(context, sent.param("realm").value_or(std::string_view()));
+    // Only if it is the successor of what is still in use. A session's key has the first nonce in
+    // it or the newest, servers do not agree; they offer another one when they want it changed.
+    if (!space || space->challenge.algorithm->session ||
+        sent.param("nonce") != space->challenge.nonce)
+      return;
+    if (space->challenge.nonce == *next) return;
+    space->challenge.nonce = *next;
+    space->count = 0;
+  }
+
+ private:
+  /// Where the same credentials hold (RFC 9110 11.5), and the nonce to use there.
+  class Space {
+   public:
+    Space() = default;
+
+    std::string origin;
+    bool proxy = false;
+    std::vector<std::string> paths;  ///< Beginnings of paths that it is for; empty: all.
+    DigestChallenge challenge;
+    std::string hash;         ///< Of user, realm and password; for a session, its key.
+    std::string cnonce;       ///< Of a session.
+    std::uint32_t count = 0;  ///< How often the nonce has been used.
+  };
+  /// One use of a nonce.
+  class Use {
+   public:
+    explicit Use(Space& space)
+        : challenge(space.challenge),
+          hash(space.hash),
+          cnonce(space.cnonce),
+          count(++space.count) {}
+
+    DigestChallenge challenge;
+    std::string hash;
+    std::string cnonce;
+    std::uint32_t count;
+  };
+  static_assert(co_await_safe<Space> && co_await_safe<Use>);
+
+  static constexpr std::size_t most_spaces = 64;
+  static constexpr std::size_t most_paths = 32;
+
+  /// What was sent, if it was ours: credentials have the form of a challenge (RFC 9110 11.4).
+  static Challenge read_sent(const AuthContext& context) {
+    std::vector<Challenge> sent;
+    ChallengeParser(context.sent).read(sent);
+    return sent.empty() ? Challenge() : std::move(sent.front());
+  }
+
+  /// Before any answer: the space that this request is in, so far as is known.
+  std::optional<Use> use_known(const AuthContext& context) {
+    const std::lock_guard lock(mutex_);
+    Space* best = nullptr;
+    std::size_t longest = 0;
+    for (Space& space : spaces_) {  // The newest is the last.
+      if (!is_of(space, context)) continue;
+      const auto length = coverage(space, context.url.path());
+      if (!length || (best && *length < longest)) continue;
+      best = &space;
+      longest = *length;
+    }
+    if (!best || best->count == std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+    return Use(*best);
+  }
+
+  /// After a challenge: its own nonce, which no other request has, unless the server gives all the
+  /// same one; then the count goes on.
+  std::optional<Use> use_new(const AuthContext& context, DigestChallenge challenge) {
+    const std::string hash = hash_of_user(challenge);
+    const std::lock_guard lock(mutex_);
+    Space* space = find(context, challenge.realm);
+    if (!space || space->challenge.nonce != challenge.nonce ||
+        space->challenge.algorithm != challenge.algorithm ||
+        space->count == std::numeric_limits<std::uint32_t>::max())
+      space = &remember(context, std::move(challenge), hash);
+    return Use(*space);
+  }
+
+  // What follows is called with the mutex held.
+
+  static bool is_of(const Space& space, const AuthContext& context) noexcept {
+    return space.proxy == context.proxy && space.origin == context.url.origin();
+  }
+
+  Space* find(const AuthContext& context, std::string_view realm) noexcept {
+    for (Space& space : spaces_)
+      if (is_of(space, context) && space.challenge.realm == realm) return &space;
+    return nullptr;
+  }
+
+  Space& remember(const AuthContext& context, DigestChallenge challenge, const std::string& hash) {
+    std::erase_if(spaces_, [&](const Space& space) {
+      return is_of(space, context) && space.challenge.realm == challenge.realm;
+    });
+    if (spaces_.size() >= most_spaces) spaces_.erase(spaces_.begin());
+    Space space;
+    space.origin = context.url.origin();
+    space.proxy = context.proxy;
+    space.hash = hash;
+    if (challenge.algorithm->session) {
+      // One cnonce for all of a session: for those who hash the first one as RFC 7616 3.4.2 says,
+      // and for those who hash that of each request.
+      space.cnonce = make_cnonce_();
+      space.hash =
+          digest_hash(*challenge.algorithm, hash + ":" + challenge.nonce + ":" + space.cnonce);
+    }
+    if (!context.proxy) space.paths = paths_of(context.url, challenge.domain);
+    space.challenge = std::move(challenge);
+    spaces_.push_back(std::move(space));
+    return spaces_.back();
+  }
+
+  void forget(const AuthContext& context, const Challenge& sent) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(spaces_, [&](const Space& space) {
+      return is_of(space, context) && sent.param("nonce") == space.challenge.nonce;
+    });
+  }
+
+  /// The paths on this server of a `domain`, a list of references with spaces. Those on others are
+  /// left out: no server may say who else gets a password's hash.
+  static std::vector<std::string> paths_of(const Url& url, std::string_view domain) {
+    std::vector<std::string> paths;
+    constexpr std::string_view space = " \t";
+    while (!domain.empty() && paths.size() < most_paths) {
+      const auto end = std::min(domain.find_first_of(space), domain.size());
+      if (end > 0) {
+        const auto resolved = url.resolve(domain.substr(0, end));
+        if (resolved && resolved->origin() == url.origin()) paths.emplace_back(resolved->path());
+      }
+      domain.remove_prefix(std::min(end + 1, domain.size()));
+    }
+    return paths;
+  }
+
+  /// How much of a path says that it is in this space; nothing if it is not.
+  static std::optional<std::size_t> coverage(const Space& space, std::string_view path) noexcept {
+    if (space.paths.empty()) return 0;
+    std::optional<std::size_t> longest;
+    for (const std::string& prefix : space.paths)
+      if (path.starts_with(prefix)) longest = std::max(longest.value_or(0), prefix.size());
+    return longest;
+  }
+
+  std::string hash_of_user(const DigestChallenge& challenge) const {
+    return digest_hash(*challenge.algorithm, user_ + ":" + challenge.realm + ":" + password_);
+  }
+
+  /// RFC 7616 3.4.
+  std::string credentials(const Use& use, const AuthContext& context) const {
+    const DigestChallenge& challenge = use.challenge;
+    const DigestAlgorithm& algorithm = *challenge.algorithm;
+    const auto hash = [&algorithm](const std::string& text) {
+      return digest_hash(algorithm, text);
+    };
+    const std::string target(context.target);
+    const std::string what = hash(std::string(context.method) + ":" + target);
+    std::string cnonce;
+    char count[9] = "";
+    std::string response = use.hash + ":" + challenge.nonce + ":";
+    if (challenge.has_qop) {
+      cnonce = algorithm.session ? use.cnonce : make_cnonce_();
+      std::snprintf(count, sizeof count, "%08x", static_cast<unsigned>(use.count));
+      response.append(count).append(":").append(cnonce).append(":auth:");
+    }
+    response = hash(response + what);
+
+    std::string value = "Digest ";
+    const auto quoted = [&value](std::string_view name, std::string_view text) {
+      value += name;
+      value += '=';
+      append_quoted(value, text);
+      value += ", ";
+    };
+    const bool is_ascii = std::all_of(user_.begin(), user_.end(),
+                                      [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    if (challenge.hides_user) {
+      quoted("username", hash(user_ + ":" + challenge.realm));
+    } else if (challenge.utf8 && !is_ascii && find_invalid_utf8(user_) == user_.size()) {
+      value += "username*=UTF-8''";  // RFC 8187.
+      append_component(value, user_);
+      value += ", ";
+    } else {
+      quoted("username", user_);
+    }
+    quoted("realm", challenge.realm);
+    quoted("uri", target);
+    if (challenge.names_algorithm) value.append("algorithm=").append(algorithm.name).append(", ");
+    quoted("nonce", challenge.nonce);
+    if (challenge.has_qop) {
+      value.append("nc=").append(count).append(", ");
+      quoted("cnonce", cnonce);
+      value += "qop=auth, ";
+    }
+    quoted("response", response);
+    if (challenge.has_opaque) quoted("opaque", challenge.opaque);
+    if (challenge.hides_user) value += "userhash=true, ";
+    value.resize(value.size() - 2);
+    return value;
+  }
+
+  const std::string user_;
+  const std::string password_;
+  const std::function<std::string()> make_cnonce_;
+
+  std::mutex mutex_;
+  std::vector<Space> spaces_;  // One of each origin and realm; the newest is the last.
+};
+
+}  // namespace detail
+
+/// A user and a password, of which servers see a hash that is good for one request:
+/// `Authorization: Digest ...`, and `Proxy-Authorization` for a proxy.
+///
+/// A server has to ask first: the first request is refused, and sent again with an answer to the
+/// challenge. Those after it to the same protection space carry credentials at once. MD5, SHA-256
+/// and SHA-512-256 are known, also as `-sess`; the strongest that the server offers is used. A
+/// server that wants the body to be hashed as well (`qop="auth-int"` alone) gets no answer: then
+/// its 401 is the response, as it is if user or password are wrong.
+///
+/// Both are hashed as the bytes that they are; servers that say so want UTF-8, in normal form C.
+///
+/// @return what any number of clients and requests may share; shared, they spare each other the
+///   challenge.
+/// @throws Error `Errc::invalid_option` for a control character in either. It shows neither.
+/// Threads: any. (RFC 7616, RFC 2069)
+inline std::shared_ptr<Authenticator> digest(std::string_view user, std::string_view password) {
+  if (auto error = detail::check_credential("digest(): the user name", user)) throw *error;
+  if (auto error = detail::check_credential("digest(): the password", password)) throw *error;
+  return std::make_shared<detail::DigestAuthenticator>(std::string(user), std::string(password));
+}
+
+}  // namespace ferry
