@@ -32,7 +32,7 @@ struct AuthContext {
   /// for those that `chooses_by_origin()`; others are not asked then.
   bool redirected = false;
   int challenges = 0;  ///< How often this request has been refused with a 401 (407) so far.
-  /// The credentials that were refused, or answered; empty if the request had none.
+  /// The credentials of the attempt that was refused or answered; empty if it had none.
   std::string_view sent{};
   /// The fields of the last refusal; null before the first.
   const Headers* challenge = nullptr;

@@ -21,7 +21,7 @@ namespace {
 /// What is sent in answer to challenges, one field each; empty: nothing.
 std::string answer(ferry::Authenticator& auth, const std::vector<std::string>& challenges,
                    std::string_view target = "/dir/index.html", bool proxy = false) {
-  const Url url = Url::parse("http://www.example.org" + std::string(target)).value();
+  const Url url = Url::parse("http://h/dir/index.html").value();
   Headers headers;
   for (const std::string& challenge : challenges)
     headers.add(proxy ? "Proxy-Authenticate" : "WWW-Authenticate", challenge);
@@ -127,6 +127,13 @@ TEST_CASE("RFC 2617 3.5, and RFC 2069 2.4 as its erratum 749 corrects it") {
   CHECK(answer("Mufasa", "CircleOfLife", "unused", {challenge + ", qop=\"\""}) == old);
 }
 
+TEST_CASE("of equally strong hashes, the one that the server names first") {
+  const std::string one = "Digest realm=r, nonce=n, qop=auth, algorithm=SHA-512-256";
+  const std::string two = "Digest realm=r, nonce=n, qop=auth, algorithm=SHA-256-sess";
+  CHECK(param(answer("u", "p", "c", {one, two}), "algorithm") == "SHA-512-256");
+  CHECK(param(answer("u", "p", "c", {two, one}), "algorithm") == "SHA-256-sess");
+}
+
 TEST_CASE("challenges that are not answered") {
   DigestAuthenticator auth("user", "secret");
   for (const char* challenge : {
@@ -159,9 +166,7 @@ TEST_CASE("what stands in quotes is escaped, and hashed without") {
                           R"(nonce="n\"", nc=00000001, cnonce="c\"n", qop=auth, response=")"));
   CHECK(value.ends_with(", opaque=\"\""));
   const auto& md5 = ferry::detail::digest_algorithms[0];
-  const auto hash = [&md5](const std::string& text) {
-    return ferry::detail::digest_hash(md5, text);
-  };
+  const auto hash = [&](const std::string& text) { return ferry::detail::digest_hash(md5, text); };
   CHECK(param(value, "response") ==
         hash(hash("a\"b\\c:r\"\\sx:p") + ":n\":00000001:c\"n:auth:" + hash("GET:/dir/index.html")));
 }
@@ -208,9 +213,14 @@ TEST_CASE("a proxy has fields of its own") {
   for (int i = 0; i < 5; ++i) CHECK(send(*auth, server, "http://proxy:3128/") == 200);
   CHECK(server.requests() == 6);
   CHECK(test::given(*auth, "http://proxy:3128/") == "");
+  // All of a proxy is one protection space, whatever it says.
   DigestAuthenticator other("user", "secret");
-  CHECK(answer(other, {"Digest realm=r, nonce=n, qop=auth, domain=\"/x\""}, "example.com:443", true)
-            .find("uri=\"example.com:443\"") != std::string::npos);
+  const std::string value =
+      answer(other, {"Digest realm=r, nonce=n, qop=auth, domain=\"/x\""}, "example.com:443", true);
+  CHECK(param(value, "uri") == "example.com:443");
+  const Url url = Url::parse("http://h/").value();
+  const AuthContext next{.method = "CONNECT", .url = url, .target = "b:443", .proxy = true};
+  CHECK(param(other.authorize_now(next).value(), "nc") == "00000002");
 }
 
 TEST_CASE("a nonce that has become too old is replaced") {
@@ -241,6 +251,36 @@ TEST_CASE("the next nonce comes with the response") {
     for (int i = 0; i < 5; ++i) CHECK(send(*auth, server) == 200);
     CHECK(server.requests() == 6);
   }
+}
+
+TEST_CASE("a nonce follows only the one that it was given with, and is counted from 1") {
+  const Url url = Url::parse("http://h/").value();
+  DigestAuthenticator auth("user", "secret");
+  AuthContext context{.method = "GET", .url = url, .target = "/", .challenges = 1};
+  Headers challenge;
+  challenge.add("WWW-Authenticate", "Digest realm=r, nonce=first, qop=auth");
+  context.challenge = &challenge;
+  const std::string first = auth.authorize_now(context).value();
+  context.challenge = nullptr;
+  context.challenges = 0;
+  const std::string second = auth.authorize_now(context).value();
+  CHECK(param(second, "nonce") == "first");
+  CHECK(param(second, "nc") == "00000002");
+
+  const auto answered = [&](const std::string& sent, std::string_view field) {
+    Headers response;
+    response.add("Authentication-Info", field);
+    context.sent = sent;
+    auth.answered(context, response);
+    const std::string value = auth.authorize_now(context).value();
+    return param(value, "nonce") + " " + param(value, "nc");
+  };
+  CHECK(answered(second, "rspauth=\"x\", qop=auth") == "first 00000003");
+  CHECK(answered(second, "nextnonce=\"\"") == "first 00000004");
+  CHECK(answered(second, "nextnonce=\"first\"") == "first 00000005");
+  CHECK(answered("Basic YTpi", "nextnonce=\"second\"") == "first 00000006");
+  CHECK(answered(second, "nextnonce=\"second\"") == "second 00000001");
+  CHECK(answered(first, "nextnonce=\"third\"") == "second 00000002");
 }
 
 TEST_CASE("a server that gives everybody the same nonce sees each count once") {
@@ -300,6 +340,7 @@ TEST_CASE("two protection spaces on one server") {
     one.extra = ", domain=\"/one http://h/uno/ https://h/ http://evil/ :::\"";
     two.extra = ", domain=\"http://h/\ttwo\"";
     CHECK(send(*auth, one, "http://h/one/x") == 200);
+    CHECK(test::given(*auth, "http://h/three") == "");
     CHECK(send(*auth, two, "http://h/two") == 200);
     CHECK(one.requests() == 2);
     CHECK(two.requests() == 2);
