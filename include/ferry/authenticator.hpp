@@ -54,7 +54,7 @@ static_assert(detail::co_await_safe<AuthContext>);
 /// several at once. Lifetime: shared; requests in flight keep it. (RFC 9110 section 11)
 class Authenticator {
  public:
-  /// A request is not sent again after so many refusals, whatever `challenged` says.
+  /// A request is sent again at most so often, whatever `challenged` says.
   static constexpr int max_challenges = 3;
 
   Authenticator(const Authenticator&) = delete;
@@ -85,12 +85,12 @@ class Authenticator {
   /// more, with what `authorize` gives for this context? If not, that response is the answer.
   ///
   /// One that says yes looks at `context.sent` and `context.challenges`: credentials that were
-  /// refused once will be refused twice. It is not asked for a request whose body cannot be read
-  /// again, nor after `max_challenges`.
+  /// refused once will be refused twice. It is not asked about a request whose body cannot be read
+  /// again, nor about one that has been sent again `max_challenges` times.
   virtual bool challenged(const AuthContext&) { return false; }
 
-  /// The fields of the response that the caller gets, whichever its status is: for what a server
-  /// says about the next request. (RFC 9110 11.6.3)
+  /// The fields of a response after which the request is not sent there again, whichever its
+  /// status is: for what a server says about the next request. (RFC 9110 11.6.3)
   virtual void answered(const AuthContext&, const Headers& response) { (void)response; }
 
   /// True if it looks at `context.url` itself, and gives each server only what that one is to have.
