@@ -1,4 +1,4 @@
-"""Turns the README's C++ snippets into one program that runs them all.
+"""Turns the C++ snippets of a page into one program that runs them all.
 
 A snippet that holds a `main` becomes a program part of its own, with its main renamed; every other one
 becomes the body of a coroutine, in which `client` is a client with a base_url. They find a server that
@@ -9,12 +9,13 @@ import sys
 
 readme, output = sys.argv[1:]
 text = open(readme, encoding="utf-8").read()
+page = readme[readme.rindex("include/"):] if "include/" in readme else "README.md"
 snippets = re.findall(r"^```cpp\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-assert len(snippets) >= 5, "the README has lost its snippets"
+assert len(snippets) >= 5, "the page has lost its snippets"
 
 source = ['#include "support/server.hpp"', "#include <ferry/ferry.hpp>", "#include <ferry/testing/mock_transport.hpp>", "#include <ferry/testing/scripted_stream.hpp>", "#include <ferry/tls.hpp>", "#include <ferry/async_stream.hpp>",
-          *(f"#include <ferry/{name}.hpp>" for name in ("brotli", "download", "file", "form", "gzip", "lines", "link", "multipart", "sse", "text", "zstd")),
-          "#include <filesystem>",
+          *(f"#include <ferry/{name}.hpp>" for name in ("auth", "brotli", "cookies", "digest", "download", "file", "form", "gzip", "lines", "link", "multipart", "nlohmann", "sse", "text", "zstd")),
+          "#include <filesystem>", "#include <map>",
           "#include <asio/experimental/awaitable_operators.hpp>",
           "#include <cassert>", "#include <cstdio>", "#include <cstdlib>", "#include <iostream>", "#include <vector>",
           "using namespace std::chrono_literals;", "static std::string base;"]
@@ -26,12 +27,12 @@ for number, snippet in enumerate(snippets):
     if "int main" in snippet:
         includes = re.findall(r"^#include.*$", snippet, re.MULTILINE)
         body = re.sub(r"^#include.*$", "", snippet, flags=re.MULTILINE).replace("int main()", f"void {name}()")
-        source += includes + [f"namespace in_{name} {{", f'#line {line} "README.md"', body, "}", ""]
-        calls.append(f'  std::puts("README.md:{line}"); in_{name}::{name}();')
+        source += includes + [f"namespace in_{name} {{", f'#line {line} "{page}"', body, "}", ""]
+        calls.append(f'  std::puts("{page}:{line}"); in_{name}::{name}();')
     else:
         source += [f"static asio::awaitable<void> {name}(ferry::Client client) {{", "  auto context = co_await asio::this_coro::executor;",
-                   "  (void)client; (void)context;", f'#line {line} "README.md"', snippet, "  co_return;", "}", ""]
-        calls.append(f'  std::puts("README.md:{line}"); run({name});')
+                   "  (void)client; (void)context;", f'#line {line} "{page}"', snippet, "  co_return;", "}", ""]
+        calls.append(f'  std::puts("{page}:{line}"); run({name});')
 
 source.append(r"""
 static void run(asio::awaitable<void> (*snippet)(ferry::Client)) {
@@ -56,6 +57,9 @@ static asio::awaitable<void> serve(std::shared_ptr<test::Peer> peer) {
     const auto begin = request.find(' ') + 1;
     const std::string target = request.substr(begin, request.find(' ', begin) - begin);
     std::string answer = test::response(target);
+    if (target == "/json") answer = test::response("{\"name\":\"Ada\"}", "Content-Type: application/json\r\n");
+    if (target == "/cookies") answer = test::response("", "Set-Cookie: flavour=oat\r\n");
+    if (target == "/redirect") answer = "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n";
     if (target == "/events") answer = test::response("data: hello\n\n", "Content-Type: text/event-stream\r\n");
     co_await peer->write(std::move(answer));
     if (request.find("\r\nConnection: close\r\n") != std::string::npos) co_return;

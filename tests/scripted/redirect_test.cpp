@@ -342,6 +342,12 @@ TEST_CASE("Retry-After is honoured, and one that is too long is not waited for")
   options.retries.max_delay = 1h;
   Scripted soon(script({refuse("Retry-After: 0\r\n"), ok("x")}), options);
   CHECK(soon.get()->body() == "x");
+  Scripted past(script({refuse("Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n"), ok("x")}),
+                options);
+  CHECK(past.get()->body() == "x");
+  Scripted future(script({refuse("Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n"), ok("x")}),
+                  options);
+  CHECK(future.get()->status() == 503);
   Scripted late(script({refuse("Retry-After: 3601\r\n"), ok("x")}), options);
   CHECK(late.get()->status() == 503);
   Scripted limited(script({refuse("Retry-After: 60\r\n"), ok("x")}), options);

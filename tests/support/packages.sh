@@ -25,4 +25,4 @@ require_packages() {
 }
 
 build_packages=(g++ meson ninja-build pkg-config libasio-dev doctest-dev node-llhttp libssl-dev openssl libidn2-dev zlib1g-dev
-  libbrotli-dev libzstd-dev nlohmann-json3-dev)
+  libbrotli-dev libzstd-dev nlohmann-json3-dev libpsl-dev)

@@ -21,7 +21,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 # What building ferry takes, and the commands that serve as well as the package of that name.
 BUILD_PACKAGES = ["g++", "meson", "ninja-build", "libasio-dev", "doctest-dev", "node-llhttp", "pkg-config", "libssl-dev", "openssl", "libidn2-dev",
-                  "zlib1g-dev", "libbrotli-dev", "libzstd-dev", "nlohmann-json3-dev"]
+                  "zlib1g-dev", "libbrotli-dev", "libzstd-dev", "nlohmann-json3-dev", "libpsl-dev"]
 COMMANDS = {"g++": "g++", "meson": "meson", "ninja-build": "ninja", "pkg-config": "pkg-config", "openssl": "openssl", "nodejs": "node"}
 # Packages that bring a service, and its name.
 SERVICES = {"nginx": "nginx", "lighttpd": "lighttpd", "caddy": "caddy", "squid": "squid", "dante-server": "danted"}

@@ -186,7 +186,11 @@ inline Result<bool> goes_further(const Answered& a, std::unique_ptr<Trip>& trip)
   auto next = redirection({a.message.status, a.message.headers, a.url, a.request.method(),
                            can_repeat(a.request.body()), a.redirects, trip ? trip->redirects : 0});
   if (!next) return next.error();
+  const auto tell = [&] {
+    if (a.auth) a.auth->answered(auth_context(a.request, a.url, trip.get()), a.message.headers);
+  };
   if (*next) {
+    tell();
     if (settings.observer) {
       a.event.kind = Event::Kind::redirected;
       a.event.status = a.message.status;
@@ -229,6 +233,7 @@ inline Result<bool> goes_further(const Answered& a, std::unique_ptr<Trip>& trip)
   const auto asked = retry_after(a.message.headers);
   if (asked && *asked > settings.retries.max_delay) return false;  // It had rather not be asked.
   if (!policy_allows(policy) || !take_retry(*a.client)) return false;
+  tell();
   if (settings.observer) {
     const Error error(Errc::http_status, std::to_string(a.message.status));
     a.event.kind = Event::Kind::request_retried;
@@ -287,15 +292,6 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                             streams ? std::numeric_limits<std::uint64_t>::max() : max_body_size};
   Authenticator* const auth = authenticator_of(request, settings, trip.get());
   std::string authorization;
-  if (auth) {
-    const AuthContext context = auth_context(request, url, trip.get());
-    const auto known = authorize_now(*auth, context, authorization);
-    if (!known) co_return fail<Answer>(known.error());
-    if (!*known) {
-      if (auto error = co_await authorize(*auth, context, authorization))
-        co_return fail<Answer>(std::move(*error));
-    }
-  }
   std::string cookie;
   const auto own_cookie = request.headers().contains("Cookie") ? request.headers().get("Cookie")
                                                                : settings.headers.get("Cookie");
@@ -303,22 +299,22 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
     cookie = settings.cookies->cookies_for(url);
   const Proxy* const proxy = pool->forwarding_proxy_for(url);
   const std::string proxy_authorization = proxy ? proxy->authorization() : std::string();
-  const RequestHead head{request.method(),
-                         url,
-                         request.headers(),
-                         settings.headers,
-                         settings.user_agent,
-                         request.body().content_type(),
-                         client->accept_encoding,
-                         authorization,
-                         cookie,
-                         body_size,
-                         request.body().is_present(),
-                         client->one_off,
-                         expects_continue(request.headers(), settings.headers),
-                         std::same_as<Answer, Upgraded>,
-                         proxy != nullptr,
-                         proxy_authorization};
+  RequestHead head{request.method(),
+                   url,
+                   request.headers(),
+                   settings.headers,
+                   settings.user_agent,
+                   request.body().content_type(),
+                   client->accept_encoding,
+                   {},
+                   cookie,
+                   body_size,
+                   request.body().is_present(),
+                   client->one_off,
+                   expects_continue(request.headers(), settings.headers),
+                   std::same_as<Answer, Upgraded>,
+                   proxy != nullptr,
+                   proxy_authorization};
   Event event{};
   event.origin = url.origin();
   event.method = request.method().token();
@@ -344,6 +340,16 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   std::optional<Error> failure;
   bool goes_on = false;  // There is another request: the trip knows it.
   for (int attempt = 1;; ++attempt) {
+    if (auth) {  // Each time: a nonce is counted.
+      const AuthContext context = auth_context(request, url, trip.get());
+      const auto known = authorize_now(*auth, context, authorization);
+      if (!known) co_return fail<Answer>(known.error());
+      if (!*known) {
+        if (auto error = co_await authorize(*auth, context, authorization))
+          co_return fail<Answer>(std::move(*error));
+      }
+      head.authorization = authorization;
+    }
     event.attempt = earlier_attempts + attempt;
     event.connection = 0;
     Phase phase = Phase::pool;

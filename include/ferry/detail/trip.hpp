@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <ferry/detail/client_core.hpp>
+#include <ferry/detail/http_date.hpp>
 #include <ferry/detail/redirect_rule.hpp>
 #include <ferry/detail/retry_rule.hpp>
 #include <ferry/request.hpp>
@@ -146,7 +147,11 @@ inline std::optional<Duration> retry_after(const Headers& headers) {
   constexpr std::uint64_t day = 24 * 60 * 60;
   if (const auto seconds = parse_decimal(*value))
     return std::chrono::seconds(std::min(*seconds, day));
-  return std::nullopt;
+  const auto date = parse_date(*value);
+  if (!date) return std::nullopt;
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  return std::clamp<std::chrono::seconds>(*date - now, std::chrono::seconds(0),
+                                          std::chrono::seconds(day));
 }
 
 }  // namespace ferry::detail
