@@ -103,7 +103,7 @@ inline std::string default_path(const Url& url) {
   return slash == 0 || slash == path.npos ? "/" : std::string(path.substr(0, slash));
 }
 
-inline std::string to_lower(std::string_view text) {
+inline std::string lowered(std::string_view text) {
   std::string lower(text);
   std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return to_lower(c); });
   return lower;
@@ -154,7 +154,7 @@ inline std::optional<SetCookie> parse_set_cookie(std::string_view text, Cookie::
       const auto seconds = std::min(parse_decimal(digits).value_or(most), most);
       until = negative ? Cookie::Time() : now + std::chrono::seconds(seconds);
     } else if (iequals(name, "Domain")) {
-      set.domain = to_lower(value.starts_with('.') ? value.substr(1) : value);
+      set.domain = lowered(value.starts_with('.') ? value.substr(1) : value);
     } else if (iequals(name, "Path")) {
       set.path = value.starts_with('/') ? value : std::string_view();
     } else if (iequals(name, "Secure")) {
@@ -247,7 +247,7 @@ class CookieJar final : public CookieStore {
       return text.find(';') == text.npos &&
              std::none_of(text.begin(), text.end(), detail::is_control);
     };
-    cookie.domain = detail::to_lower(cookie.domain);
+    cookie.domain = detail::lowered(cookie.domain);
     if (!is_good(cookie.name) || !is_good(cookie.value) || !is_good(cookie.domain) ||
         !is_good(cookie.path) || cookie.name.find('=') != std::string::npos ||
         (cookie.name.empty() && cookie.value.empty()) || cookie.domain.empty() ||
@@ -268,7 +268,7 @@ class CookieJar final : public CookieStore {
   /// Removes the cookies of this domain, not of those below it.
   void clear(std::string_view domain) {
     const std::lock_guard lock(mutex_);
-    const auto at = domains_.find(detail::to_lower(domain));
+    const auto at = domains_.find(detail::lowered(domain));
     if (at == domains_.end()) return;
     count_ -= at->second.size();
     domains_.erase(at);
@@ -471,7 +471,7 @@ class CookieJar final : public CookieStore {
     const auto is_flag = [](std::string_view text) { return text == "TRUE" || text == "FALSE"; };
     const auto expires = detail::parse_decimal(fields[4]);
     Cookie cookie;
-    cookie.domain = detail::to_lower(fields[0].starts_with('.') ? fields[0].substr(1) : fields[0]);
+    cookie.domain = detail::lowered(fields[0].starts_with('.') ? fields[0].substr(1) : fields[0]);
     cookie.host_only = fields[1] == "FALSE";
     cookie.path = fields[2];
     cookie.secure = fields[3] == "TRUE";
