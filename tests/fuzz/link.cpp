@@ -1,5 +1,7 @@
-// Any text as `Link` fields: reading never fails, takes linear time, and what comes out was in it.
+// Any text as `Link` fields, and as `Content-Range`: reading never fails, takes linear time, and
+// what comes out was in it.
 
+#include <ferry/detail/content_range.hpp>
 #include <ferry/link.hpp>
 
 #include "fuzz/support.hpp"
@@ -40,6 +42,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto text = input.ConsumeRemainingBytesAsString();
   std::vector<ferry::Link> links;
   ferry::detail::LinkParser(text).read(links);
+
+  if (const auto range = ferry::detail::parse_content_range(text)) {
+    fuzz::require(range->first <= range->last && (!range->size || range->last < *range->size),
+                  "a range is one", text);
+  }
 
   std::size_t sum = 0;
   std::string all;

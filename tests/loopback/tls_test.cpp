@@ -1,5 +1,7 @@
 // TLS over real sockets.
 
+#include <algorithm>
+#include <span>
 #include <string>
 
 #include "support/hostile_server.hpp"
@@ -36,6 +38,41 @@ TEST_CASE("over TLS a client keeps its connection; another one resumes its sessi
     client.pool().close_idle();
   });
   CHECK(server.accepted() == 2);
+}
+
+TEST_CASE("over TLS streams, bodies of unknown size, and leave to send them") {
+  Server server([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    for (;;) {
+      const std::string head = co_await peer->read_until("\r\n\r\n");
+      if (head.empty()) co_return;
+      if (head.find("Expect: 100-continue") != std::string::npos)
+        co_await peer->write("HTTP/1.1 100 Continue\r\n\r\n");
+      if (head.starts_with("PUT")) co_await peer->read_until("\r\n0\r\n\r\n");
+      co_await peer->write(test::response(std::string(300'000, 'x')));
+    }
+  });
+  const TlsFront front(server.port());
+  asio::io_context context{1};
+  const Client client(context, test::trusting());
+  test::run(context, [&]() -> asio::awaitable<void> {
+    for (const bool expects : {false, true}) {
+      const auto give = [left = 2](std::span<char> room) mutable {
+        if (left-- <= 0) return std::size_t{0};
+        std::fill_n(room.data(), 100, 'x');
+        return std::size_t{100};
+      };
+      auto put = Request::put(front.url(), ferry::pull(give));
+      if (expects) put.header("Expect", "100-continue");
+      ferry::ResponseStream stream =
+          co_await client.stream(put, {.expect_continue_timeout = ferry::no_timeout});
+      const std::string body = co_await stream.read_all();
+      CHECK(body.size() == 300'000);
+    }
+    ferry::ResponseStream dropped = co_await client.stream(front.url());
+    co_await dropped.read();
+  });
+  CHECK(server.accepted() == 1);
+  CHECK(client.pool().stats().active == 0);
 }
 
 TEST_CASE("over TLS large bodies go both ways") {

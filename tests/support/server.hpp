@@ -45,6 +45,17 @@ class Peer {
     buffer_.erase(0, head + length);
     co_return request;
   }
+  /// Reads until these bytes have come, and returns what came with them; nothing at the end.
+  asio::awaitable<std::string> read_until(std::string end) {
+    std::error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    const auto size =
+        co_await asio::async_read_until(socket_, asio::dynamic_buffer(buffer_), end, token);
+    if (error) co_return std::string();
+    std::string text = buffer_.substr(0, size);
+    buffer_.erase(0, size);
+    co_return text;
+  }
   asio::awaitable<void> write(std::string bytes) {
     std::error_code ignored;
     auto token = asio::redirect_error(asio::use_awaitable, ignored);
