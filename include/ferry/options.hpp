@@ -209,6 +209,9 @@ class ProxyOptions {
 
   std::string http;   ///< For `http://` URLs; empty: none.
   std::string https;  ///< For `https://` URLs; empty: none.
+  /// Proves to the proxy, one that speaks HTTP, who is asking: `ferry::digest(user, password)`,
+  /// say, in the place of what its URL has.
+  std::shared_ptr<Authenticator> auth;
   /// Hosts that are reached without a proxy, each in the words of `no_proxy`: a name, which also
   /// means all names below it; an address; a network (`10.0.0.0/8`, `fd00::/8`); `*`. A name or an
   /// address may have a port.

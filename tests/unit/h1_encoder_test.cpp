@@ -26,10 +26,17 @@ struct Input {
 std::string encode(const Input& in) {
   const Url url = Url::parse(in.url).value();
   std::string out;
-  ferry::detail::encode_head(
-      {in.method, url, in.headers, in.defaults, in.user_agent, in.content_type, in.accept_encoding,
-       in.body_size, in.has_body, in.close},
-      out);
+  ferry::detail::encode_head({.method = in.method,
+                              .url = url,
+                              .headers = in.headers,
+                              .defaults = in.defaults,
+                              .user_agent = in.user_agent,
+                              .content_type = in.content_type,
+                              .accept_encoding = in.accept_encoding,
+                              .body_size = in.body_size,
+                              .has_body = in.has_body,
+                              .close = in.close},
+                             out);
   return out;
 }
 

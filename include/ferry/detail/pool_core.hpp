@@ -614,24 +614,28 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
       if (!found) co_return Reached(found.error());
       address = found->front();
     }
-    DialContext context = origin.to(std::string(proxy.url.host()), proxy.port(), proxy.is_secure());
-    auto stream = co_await options_.connector->connect(context);
-    if (stream && proxy.is_secure()) {
-      auto secured = co_await options_.tls->secure(std::move(*stream), context);
-      stream = std::move(secured);
+    for (Asked asked;;) {
+      DialContext context =
+          origin.to(std::string(proxy.url.host()), proxy.port(), proxy.is_secure());
+      auto stream = co_await options_.connector->connect(context);
+      if (stream && proxy.is_secure()) {
+        auto secured = co_await options_.tls->secure(std::move(*stream), context);
+        stream = std::move(secured);
+      }
+      origin.resolved_in += context.resolved_in;
+      origin.connected_in += context.connected_in + context.secured_in;
+      if (!stream) co_return stream;
+      if (proxy.kind == Proxy::Kind::http && !origin.is_secure()) co_return stream;
+      const auto begin = Clock::now();
+      Tunnel tunnel(**stream, proxy, origin, asked);
+      const LeavePhase leave{origin};
+      if (!origin.enter(Phase::proxy, origin.connect_limit(), **stream))
+        co_return Reached(origin.error());
+      auto error = co_await tunnel.open(address);
+      origin.connected_in += Clock::now() - begin;
+      if (!error) co_return stream;
+      if (origin.ended() || !tunnel.may_try_again()) co_return Reached(std::move(*error));
     }
-    origin.resolved_in = context.resolved_in;
-    origin.connected_in = context.connected_in + context.secured_in;
-    if (!stream) co_return stream;
-    if (proxy.kind == Proxy::Kind::http && !origin.is_secure()) co_return stream;
-    const auto begin = Clock::now();
-    Tunnel tunnel(**stream, proxy, origin);
-    const LeavePhase leave{origin};
-    if (!origin.enter(Phase::proxy, origin.connect_limit(), **stream))
-      co_return Reached(origin.error());
-    if (auto error = co_await tunnel.open(address)) co_return Reached(std::move(*error));
-    origin.connected_in += Clock::now() - begin;
-    co_return stream;
   }
 
   // ---- changing the state, and doing what that decided ----

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@ struct Proxy {
   Kind kind = Kind::http;
   std::string user;
   std::string password;
+  std::shared_ptr<Authenticator> auth;  ///< In the place of the two, for `Kind::http`.
 
   static Result<Proxy> parse(const char* option, const std::string& text) {
     const auto refuse = [option](std::string why) {
@@ -148,11 +150,13 @@ class ProxyRule {
       auto proxy = Proxy::parse("proxy.http", options.http);
       if (!proxy) return proxy.error();
       rule.http_ = std::move(*proxy);
+      rule.http_->auth = options.auth;
     }
     if (!options.https.empty()) {
       auto proxy = Proxy::parse("proxy.https", options.https);
       if (!proxy) return proxy.error();
       rule.https_ = std::move(*proxy);
+      rule.https_->auth = options.auth;
     }
     for (const std::string& entry : options.bypass) rule.bypass_.add(entry);
     return rule;

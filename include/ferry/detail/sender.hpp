@@ -1,13 +1,14 @@
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include <ferry/authenticator.hpp>
 #include <ferry/cookie_store.hpp>
+#include <ferry/detail/authorization.hpp>
 #include <ferry/detail/client_core.hpp>
 #include <ferry/detail/content_decoding.hpp>
 #include <ferry/detail/credentials.hpp>
@@ -104,45 +105,20 @@ inline Authenticator* authenticator_of(const Request& request, const ClientOptio
   return request.auth() || !settings.headers.contains("Authorization") ? auth : nullptr;
 }
 
+/// What the origin's authenticator is told of a request.
 inline AuthContext auth_context(const Request& request, const Url& url, const Trip* trip) noexcept {
   AuthContext context{request.method().token(), url, url.target()};
-  if (!trip) return context;
-  context.redirected = trip->left_origin;
-  context.challenges = trip->challenges;
-  context.sent = trip->sent;
-  if (trip->challenges > 0) context.challenge = &trip->challenge;
+  if (trip) trip->asked.tell(context);
+  context.redirected = trip && trip->left_origin;
   return context;
 }
 
-/// Asks for credentials, without waiting. @return false if they have to be waited for.
-inline Result<bool> authorize_now(Authenticator& auth, const AuthContext& context,
-                                  std::string& authorization) {
-  try {
-    auto value = auth.authorize_now(context);
-    if (!value) return false;
-    authorization = std::move(*value);
-  } catch (const Error& error) {
-    return error;
-  }
-  if (auto error = check_field("Authorization", authorization)) return *error;
-  return true;
-}
-
-/// Asks for credentials that have to be waited for.
-inline asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
-                                                       std::string& authorization) {
-  std::optional<Error> failure;
-  try {
-    auto value = co_await auth.authorize(context);
-    authorization = std::move(value);
-    failure = check_field("Authorization", authorization);
-  } catch (const Error& error) {
-    failure = error;
-  } catch (const std::system_error& e) {
-    if (e.code() != asio::error::operation_aborted) throw;
-    failure.emplace(Errc::cancelled);
-  }
-  co_return failure;
+/// What a forwarding proxy's is.
+inline AuthContext proxy_context(const Request& request, const Proxy& proxy,
+                                 std::string_view target, const Trip* trip) noexcept {
+  AuthContext context{request.method().token(), proxy.url, target, true};
+  if (trip) trip->proxy_asked.tell(context);
+  return context;
 }
 
 inline bool can_repeat(const Body& body) { return !body.source() || body.source()->can_rewind(); }
@@ -166,6 +142,9 @@ struct Answered {
   Lease& lease;
   Authenticator* auth;
   const std::string& authorization;
+  const Proxy* proxy;
+  const std::string& proxy_authorization;
+  std::string_view proxy_target;
   Clock::time_point begin;
   int attempt;
   const Redirects& redirects;
@@ -204,17 +183,19 @@ inline Result<bool> goes_further(const Answered& a, std::unique_ptr<Trip>& trip)
     return true;
   }
 
-  const int challenges = trip ? trip->challenges : 0;
-  if (a.auth && a.message.status == 401 && challenges < Authenticator::max_challenges &&
-      can_repeat(a.request.body())) {
-    AuthContext context = auth_context(a.request, a.url, trip.get());
-    context.challenges = challenges + 1;
-    context.sent = a.authorization;
-    context.challenge = &a.message.headers;
-    if (a.auth->challenged(context)) {
+  const bool by_proxy = a.message.status == 407 && a.proxy && a.proxy->auth;
+  if ((by_proxy || (a.auth && a.message.status == 401)) && can_repeat(a.request.body())) {
+    Asked asked;
+    if (trip) asked.challenges = (by_proxy ? trip->proxy_asked : trip->asked).challenges;
+    AuthContext context = by_proxy ? proxy_context(a.request, *a.proxy, a.proxy_target, trip.get())
+                                   : auth_context(a.request, a.url, trip.get());
+    Authenticator& auth = by_proxy ? *a.proxy->auth : *a.auth;
+    if (is_challenged(auth, context, a.message.headers,
+                      by_proxy ? a.proxy_authorization : a.authorization, asked)) {
       set_out();
       trip->refused = std::move(a.message);
-      trip->answer_challenge(std::move(a.request), a.url, trip->refused.headers, a.authorization);
+      trip->answer_challenge(std::move(a.request), a.url);
+      (by_proxy ? trip->proxy_asked : trip->asked) = std::move(asked);
       return true;
     }
   }
@@ -298,7 +279,9 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   if (settings.cookies && own_cookie.value_or("").empty())
     cookie = settings.cookies->cookies_for(url);
   const Proxy* const proxy = pool->forwarding_proxy_for(url);
-  const std::string proxy_authorization = proxy ? proxy->authorization() : std::string();
+  std::string proxy_authorization = proxy ? proxy->authorization() : std::string();
+  std::string proxy_target;
+  if (proxy && proxy->auth) proxy_target.append(url.origin()).append(url.target());
   RequestHead head{request.method(),
                    url,
                    request.headers(),
@@ -340,16 +323,24 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   std::optional<Error> failure;
   bool goes_on = false;  // There is another request: the trip knows it.
   for (int attempt = 1;; ++attempt) {
-    if (auth) {  // Each time: a nonce is counted.
-      const AuthContext context = auth_context(request, url, trip.get());
-      const auto known = authorize_now(*auth, context, authorization);
+    // Each time: a nonce is counted.
+    const std::array<Authenticator*, 2> authenticators{auth, proxy ? proxy->auth.get() : nullptr};
+    for (Authenticator* const& asks : authenticators) {
+      if (!asks) continue;
+      const bool is_origin = &asks == &authenticators[0];
+      std::string& value = is_origin ? authorization : proxy_authorization;
+      const AuthContext context = is_origin
+                                      ? auth_context(request, url, trip.get())
+                                      : proxy_context(request, *proxy, proxy_target, trip.get());
+      const auto known = authorize_now(*asks, context, value);
       if (!known) co_return fail<Answer>(known.error());
       if (!*known) {
-        if (auto error = co_await authorize(*auth, context, authorization))
+        if (auto error = co_await authorize(*asks, context, value))
           co_return fail<Answer>(std::move(*error));
       }
-      head.authorization = authorization;
     }
+    head.authorization = authorization;
+    head.proxy_authorization = proxy_authorization;
     event.attempt = earlier_attempts + attempt;
     event.connection = 0;
     Phase phase = Phase::pool;
@@ -414,13 +405,28 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
           timings.receive = times.end - times.first_byte;
           timings.total = times.end - begin;
           if (settings.cookies) settings.cookies->take(url, message.headers);
-          if (message.status >= 300 && !held && (redirects.follow || max_retries > 0 || auth)) {
-            const Answered answered{pool,        client,    request,
-                                    options,     *prepared, message,
-                                    info,        timings,   times.head - times.begin,
-                                    lease,       auth,      authorization,
-                                    begin,       attempt,   redirects,
-                                    max_retries, event};
+          if (message.status >= 300 && !held &&
+              (redirects.follow || max_retries > 0 || auth || proxy)) {
+            const Answered answered{pool,
+                                    client,
+                                    request,
+                                    options,
+                                    *prepared,
+                                    message,
+                                    info,
+                                    timings,
+                                    times.head - times.begin,
+                                    lease,
+                                    auth,
+                                    authorization,
+                                    proxy,
+                                    proxy_authorization,
+                                    proxy_target,
+                                    begin,
+                                    attempt,
+                                    redirects,
+                                    max_retries,
+                                    event};
             const auto more = goes_further(answered, trip);
             goes_on = more && *more;
             if (!more) failure = more.error();

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/authorization.hpp>
 #include <ferry/detail/client_core.hpp>
 #include <ferry/detail/http_date.hpp>
 #include <ferry/detail/redirect_rule.hpp>
@@ -51,9 +52,8 @@ struct Trip {
       request.headers_.remove("Content-Length");
     }
     ++redirects;
-    challenges = 0;
-    sent.clear();
-    challenge = Headers();
+    asked = Asked();
+    proxy_asked = Asked();
     retry_reason = {};
     refused = ResponseMessage();
     history.push_back(std::move(response));
@@ -68,12 +68,8 @@ struct Trip {
   }
 
   /// The next request is the same with other credentials.
-  /// @param refusal the fields of the 401. @param refused the credentials that it refuses.
-  void answer_challenge(Request same, const Url& url, Headers refusal, std::string refused_ones) {
+  void answer_challenge(Request same, const Url& url) {
     aim(std::move(same), url);
-    ++challenges;
-    challenge = std::move(refusal);
-    sent = std::move(refused_ones);
     retry_reason = "the server asked for credentials";
   }
 
@@ -103,9 +99,8 @@ struct Trip {
   std::string_view retry_reason;
   int redirects = 0;
   int retries = 0;
-  int challenges = 0;        ///< Refusals of this request with 401.
-  Headers challenge;         ///< The last one's fields.
-  std::string sent;          ///< The credentials that it refused.
+  Asked asked;               ///< By the origin.
+  Asked proxy_asked;         ///< By a proxy that forwards.
   int attempts = 0;          ///< Exchanges so far.
   bool left_origin = false;  ///< A redirect has led to another one.
 

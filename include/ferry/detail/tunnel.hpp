@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <ferry/connector.hpp>
+#include <ferry/detail/authorization.hpp>
 #include <ferry/detail/h1_parser.hpp>
 #include <ferry/detail/proxy_rule.hpp>
 
@@ -17,15 +18,20 @@ namespace ferry::detail {
 /// The first words with a proxy, over a stream to it.
 class Tunnel {
  public:
-  /// @param context of the origin. Everything given outlives the tunnel.
-  Tunnel(Stream& stream, const Proxy& proxy, DialContext& context)
-      : stream_(stream), proxy_(proxy), context_(context) {}
+  /// @param context of the origin. @param asked what has come of the credentials in earlier
+  ///   attempts. Everything given outlives the tunnel.
+  Tunnel(Stream& stream, const Proxy& proxy, DialContext& context, Asked& asked)
+      : stream_(stream), proxy_(proxy), context_(context), asked_(asked) {}
 
   /// @param address the origin's, if the proxy is not to look it up.
   /// @return the failure, or nothing: what is written then goes to the origin.
   asio::awaitable<std::optional<Error>> open(std::optional<asio::ip::address> address) {
     return proxy_.kind == Proxy::Kind::http ? connect() : socks5(address);
   }
+
+  /// After a failure: another attempt, on a stream of its own, may get further: the proxy has asked
+  /// for other credentials.
+  bool may_try_again() const noexcept { return may_try_again_; }
 
  private:
   static constexpr std::size_t max_answer = 16 * 1024;
@@ -40,9 +46,19 @@ class Tunnel {
   }
 
   asio::awaitable<std::optional<Error>> connect() {
+    const std::string target = origin();
+    AuthContext asks{"CONNECT", proxy_.url, target, true};
+    asked_.tell(asks);
+    std::string credentials = proxy_.authorization();
+    if (proxy_.auth) {
+      const auto known = authorize_now(*proxy_.auth, asks, credentials);
+      if (!known) co_return known.error();
+      if (!*known) {
+        if (auto error = co_await authorize(*proxy_.auth, asks, credentials)) co_return error;
+      }
+    }
     std::string text = "CONNECT " + origin() + " HTTP/1.1\r\nHost: " + origin() + "\r\n";
-    if (const auto credentials = proxy_.authorization(); !credentials.empty())
-      text += "Proxy-Authorization: " + credentials + "\r\n";
+    if (!credentials.empty()) text += "Proxy-Authorization: " + credentials + "\r\n";
     text += "\r\n";
     if (auto error = co_await write(text)) co_return error;
 
@@ -69,6 +85,8 @@ class Tunnel {
       if (message.status < 200 || message.status > 299) {
         std::string what = "it answers " + std::to_string(message.status) + " " + message.reason;
         what += " to CONNECT " + origin();
+        may_try_again_ = message.status == 407 && proxy_.auth &&
+                         is_challenged(*proxy_.auth, asks, message.headers, credentials, asked_);
         co_return failure(
             message.status == 407 ? Errc::proxy_authentication_required : Errc::proxy_refused,
             std::move(what));
@@ -187,6 +205,8 @@ class Tunnel {
   Stream& stream_;
   const Proxy& proxy_;
   DialContext& context_;
+  Asked& asked_;
+  bool may_try_again_ = false;
 };
 
 }  // namespace ferry::detail

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <ferry/authenticator.hpp>
+#include <ferry/error.hpp>
+#include <ferry/headers.hpp>
+#include <ferry/result.hpp>
+
+// How an authenticator is asked for credentials, and told of refusals.
+namespace ferry::detail {
+
+/// What has come of one request's credentials so far.
+struct Asked {
+  int challenges = 0;  ///< Refusals, with 401 or 407.
+  Headers challenge;   ///< The last one's fields.
+  std::string sent;    ///< The credentials that it refused.
+
+  void tell(AuthContext& context) const noexcept {
+    context.challenges = challenges;
+    context.sent = sent;
+    if (challenges > 0) context.challenge = &challenge;
+  }
+};
+
+/// Asks for credentials, without waiting. @return false if they have to be waited for.
+inline Result<bool> authorize_now(Authenticator& auth, const AuthContext& context,
+                                  std::string& authorization) {
+  try {
+    auto value = auth.authorize_now(context);
+    if (!value) return false;
+    authorization = std::move(*value);
+  } catch (const Error& error) {
+    return error;
+  }
+  if (auto error = check_field("Authorization", authorization)) return *error;
+  return true;
+}
+
+/// Asks for credentials that have to be waited for.
+inline asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
+                                                       std::string& authorization) {
+  std::optional<Error> failure;
+  try {
+    auto value = co_await auth.authorize(context);
+    authorization = std::move(value);
+    failure = check_field("Authorization", authorization);
+  } catch (const Error& error) {
+    failure = error;
+  } catch (const std::system_error& e) {
+    // Asio throws this at whatever a cancelled coroutine awaits next.
+    if (e.code() != asio::error::operation_aborted) throw;
+    failure.emplace(Errc::cancelled);
+  }
+  co_return failure;
+}
+
+/// Tells of a refusal. @return true if the request is to be sent once more; `asked` knows why then.
+inline bool is_challenged(Authenticator& auth, AuthContext context, const Headers& refusal,
+                          const std::string& sent, Asked& asked) {
+  if (asked.challenges >= Authenticator::max_challenges) return false;
+  ++asked.challenges;
+  asked.challenge = refusal;
+  asked.sent = sent;
+  asked.tell(context);
+  return auth.challenged(context);
+}
+
+}  // namespace ferry::detail
