@@ -144,3 +144,39 @@ TEST_CASE("a proxy that opens no tunnel: why, in the phase; nothing is kept") {
     CHECK(client.pool().stats().idle == 0);
   }
 }
+
+TEST_CASE("a proxy that tunnels may ask for other credentials") {
+  class Own final : public ferry::Authenticator {
+   public:
+    std::optional<std::string> authorize_now(const ferry::AuthContext& context) override {
+      CHECK(context.proxy);
+      CHECK(context.method == "CONNECT");
+      CHECK(context.target == "ferry.test:443");
+      if (!context.challenge) return "";
+      return "Own " + std::string(context.challenge->get("Proxy-Authenticate").value());
+    }
+    bool challenged(const ferry::AuthContext& context) override { return context.challenges == 1; }
+  };
+  std::vector<std::string> heads;
+  Server proxy([&](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    heads.push_back(co_await peer->read_request());
+    if (heads.back().find("Proxy-Authorization: Own nonce\r\n") == std::string::npos)
+      co_await peer->write(
+          "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: "
+          "nonce\r\nContent-Length: 0\r\n\r\n");
+    else
+      co_await peer->write("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
+    co_await peer->wait_closed();
+  });
+  asio::io_context context{1};
+  ClientOptions options = through(proxy.origin());
+  options.proxy.auth = std::make_shared<Own>();
+  const Client client(context, options);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    const auto result = co_await client.try_send(Request::get("https://ferry.test/"));
+    CHECK(code_of(result) == Errc::proxy_refused);  // It had let us in, and then could not.
+  });
+  REQUIRE(heads.size() == 2);
+  CHECK(heads[0].find("Proxy-Authorization") == std::string::npos);
+  CHECK(client.pool().stats().idle == 0);
+}

@@ -228,6 +228,51 @@ TEST_CASE("what a forwarding proxy answers itself is a response") {
   CHECK(p.connector->places == std::vector<std::string>{"proxy.test:80"});
 }
 
+TEST_CASE("a forwarding proxy may ask for other credentials, which the origin does not get") {
+  /// Answers what it is asked, and counts how often.
+  class Counting final : public ferry::Authenticator {
+   public:
+    std::optional<std::string> authorize_now(const ferry::AuthContext& context) override {
+      CHECK(context.url.origin() == (context.proxy ? "http://proxy.test" : "http://ferry.test"));
+      if (context.challenges == 0) return "";
+      return "Own " + std::string(context.challenge->get("X-Nonce").value()) + " " +
+             std::string(context.method) + " " + std::string(context.target);
+    }
+    bool challenged(const ferry::AuthContext& context) override { return context.challenges == 1; }
+  };
+  const auto refuse = [](const char* status, const char* nonce) {
+    return std::string("HTTP/1.1 ") + status + "\r\nX-Nonce: " + nonce +
+           "\r\nContent-Length: 2\r\n\r\nno";
+  };
+  ProxyOptions proxy("http://me:secret@proxy.test");
+  proxy.auth = std::make_shared<Counting>();
+  Proxied p(script({refuse("407 Proxy Authentication Required", "p"),
+                    refuse("401 Unauthorized", "o"), ok("x")}),
+            proxy);
+  const auto response =
+      p.send(Request::get("http://ferry.test/path?q").auth(std::make_shared<Counting>()));
+  REQUIRE(response);
+  CHECK(response->body() == "x");
+  CHECK(p.connector->places.size() == 1);
+  const std::string& written = p.one->written;
+  CHECK(written.find("secret") == std::string::npos);
+  CHECK(written.find("Basic") == std::string::npos);
+  const auto second = written.find("\r\n\r\n") + 4;
+  const auto third = written.find("\r\n\r\n", second) + 4;
+  CHECK(written.substr(0, second).find("uthorization") == std::string::npos);
+  const std::string for_proxy = "Proxy-Authorization: Own p GET http://ferry.test/path?q\r\n";
+  CHECK(written.substr(second, third - second).find(for_proxy) != std::string::npos);
+  CHECK(written.substr(second, third - second).find("\r\nAuthorization") == std::string::npos);
+  CHECK(written.substr(third).find(for_proxy) != std::string::npos);
+  CHECK(written.substr(third).find("\r\nAuthorization: Own o GET /path?q\r\n") !=
+        std::string::npos);
+
+  Proxied refused(script({refuse("407 Proxy Authentication Required", "p"),
+                          refuse("407 Proxy Authentication Required", "q")}),
+                  proxy);
+  CHECK(refused.get()->status() == 407);
+}
+
 TEST_CASE("[15] [47] through SOCKS 5: by name or address, with a password or without; any pieces") {
   struct Case {
     const char* proxy;
