@@ -94,11 +94,14 @@ class Body {
         : source_(body.source_.get()), granted_(!source_ || !source_->in_use_.exchange(true)) {}
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
-    ~Use() {
-      if (source_ && granted_) source_->in_use_ = false;
-    }
+    ~Use() { release(); }
     /// False if another request has it.
     bool granted() const noexcept { return granted_; }
+    /// Gives it up: the request goes on elsewhere.
+    void release() noexcept {
+      if (source_ && granted_) source_->in_use_ = false;
+      source_ = nullptr;
+    }
 
    private:
     BodySource* source_;

@@ -165,17 +165,65 @@ TEST_CASE("[53] a POST becomes a GET without what described its body; 307 sends 
   }
 }
 
-TEST_CASE("[53] a source is begun again for 307, or the redirect is an error") {
-  for (const bool once : {false, true}) {
-    Scripted s(script({redirect("/b", "308 Permanent Redirect"), ok("x")}));
-    auto give = [left = 1](std::span<char> room) mutable {
-      if (left-- <= 0) return std::size_t{0};
-      room[0] = 'x';
-      return std::size_t{1};
-    };
-    const auto request = Request::put("http://test/", once ? ferry::pull(give) : Body("x"));
-    const auto result = s.send(request);
-    CHECK(code_of(result) == (once ? make_error_code(Errc::invalid_redirect) : std::error_code()));
+namespace {
+/// Gives one letter, as often as it is begun anew.
+class Letter final : public ferry::BodySource {
+ public:
+  explicit Letter(bool again) : again_(again) {}
+  std::optional<ferry::Error> rewind() override {
+    ++rewinds;
+    given_ = false;
+    return std::nullopt;
+  }
+  bool can_rewind() const noexcept override { return again_; }
+  asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
+    *static_cast<char*>(buffer.data()) = 'x';
+    co_return std::exchange(given_, true) ? 0 : 1;
+  }
+  int rewinds = 0;
+
+ private:
+  const bool again_;
+  bool given_ = false;
+};
+}  // namespace
+
+TEST_CASE("[53] a source is begun again, for 307, a retry, a challenge; or it is not sent again") {
+  /// Has no credentials until it is asked.
+  class Asked final : public ferry::Authenticator {
+   public:
+    std::optional<std::string> authorize_now(const ferry::AuthContext& context) override {
+      return context.challenges > 0 ? "Own x" : "";
+    }
+    bool challenged(const ferry::AuthContext&) override { return true; }
+  };
+  ClientOptions options;
+  options.retries.max = 1;
+  options.retries.first_delay = 0s;
+  options.auth = std::make_shared<Asked>();
+  for (const bool again : {false, true}) {
+    for (const auto& [first, status] :
+         {std::pair(redirect("/b", "308 Permanent Redirect"), 0),
+          std::pair(refuse("", "401 Unauthorized"), 401), std::pair(refuse(), 503)}) {
+      auto one = script({first, ok("x")});
+      Scripted s(one, options);
+      const auto letter = std::make_shared<Letter>(again);
+      const auto result = s.send(Request::put("http://test/", Body(letter)));
+      if (again) {
+        REQUIRE(result);
+        CHECK(result->body() == "x");
+        CHECK(letter->rewinds == 2);
+        CHECK(one->written.ends_with("\r\n1\r\nx\r\n0\r\n\r\n"));
+      } else if (status == 0) {
+        CHECK(code_of(result) == Errc::invalid_redirect);
+      } else {
+        CHECK(result->status() == status);
+      }
+    }
+    Scripted lost({script({}, Script::End::eof), script({ok("x")})}, options);
+    const auto result =
+        lost.send(Request::put("http://test/", Body(std::make_shared<Letter>(again))));
+    CHECK(code_of(result) == (again ? std::error_code() : make_error_code(Errc::connection_lost)));
   }
 }
 

@@ -255,7 +255,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   Result<Url> prepared = prepare(*pool, *client, request, timeouts, !trip);
   if (!prepared) co_return fail<Answer>(prepared.error());
   const Url& url = *prepared;
-  const Body::Use use(request.body());
+  Body::Use use(request.body());
   if (!use.granted()) {
     co_return fail<Answer>(
         Error(Errc::invalid_body, "its source is being read by another request"));
@@ -504,7 +504,10 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
       if (has_connection && times.begun()) bytes_sent = lease.connection().h1.bytes_sent();
     }
 
-    if (goes_on) co_return co_await go_on<Answer>(std::move(trip));
+    if (goes_on) {
+      use.release();
+      co_return co_await go_on<Answer>(std::move(trip));
+    }
 
     RetryFacts facts;
     facts.allowed = !held && options.retry_stale.value_or(settings.retry_stale);
@@ -552,6 +555,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
       trip->attempts += attempt;
       trip->delay = retry_delay(settings.retries, trip->retries);
       trip->retry(std::move(request), url, "the failure may be over by now");
+      use.release();
+      watch.finish();
       co_return co_await go_on<Answer>(std::move(trip));
     }
     if (!is_retry(verdict)) co_return fail<Answer>(std::move(*failure));
