@@ -4,6 +4,7 @@
 /// `Client`: sends requests over connections that it keeps; and `ferry::get` and its like, which do
 /// not.
 
+#include <concepts>
 #include <memory>
 #include <string>
 #include <utility>
@@ -20,8 +21,10 @@ struct Download;
 
 /// An HTTP/1.1 client: a shared handle, copies of which share connections and options.
 ///
-/// Every verb returns an `asio::awaitable`. It runs in its caller's coroutine, on its caller's
-/// executor, and takes all it needs by value: the client and the arguments may go before it ends.
+/// What not every program needs is a template that nobody has to name, so that who does not use it
+/// does not wait for it to be compiled. Every verb returns an `asio::awaitable`. It runs in its
+/// caller's coroutine, on its caller's executor, and takes all it needs by value: the client and
+/// the arguments may go before it ends.
 ///
 /// @throws Each verb's awaitable throws `Error`: for what was given (`Condition::invalid_request`),
 /// before
@@ -93,10 +96,11 @@ class Client {
 
   /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
   /// throws.
-  asio::awaitable<Result<Response>> try_send(Request request, RequestOptions options = {}) const {
+  template <std::same_as<Result<Response>> Answer = Result<Response>>
+  asio::awaitable<Answer> try_send(Request request, RequestOptions options = {}) const {
     if (has_middleware()) return detail::try_chain(chain(options), std::move(request));
-    return detail::send<Result<Response>>(handle_->pool.shared_core(), handle_->core,
-                                          std::move(request), options);
+    return detail::send<Answer>(handle_->pool.shared_core(), handle_->core, std::move(request),
+                                options);
   }
 
   /// Sends any request, and returns when the response's head is in: its body is read from the
@@ -105,13 +109,15 @@ class Client {
   /// `Timeouts::total` holds until the body's end; `Timeouts::read` while a read waits. There is no
   /// limit on the body's size unless this call sets one.
   /// @throws Error as the verbs, and for a `Content-Encoding` of too many codings.
-  asio::awaitable<ResponseStream> stream(Request request, RequestOptions options = {}) const {
-    return detail::send<ResponseStream>(handle_->pool.shared_core(), handle_->core,
-                                        std::move(request), options);
+  template <std::same_as<ResponseStream> Answer = ResponseStream>
+  asio::awaitable<Answer> stream(Request request, RequestOptions options = {}) const {
+    return detail::send<Answer>(handle_->pool.shared_core(), handle_->core, std::move(request),
+                                options);
   }
   /// Streams a GET.
-  asio::awaitable<ResponseStream> stream(std::string url, RequestOptions options = {}) const {
-    return stream(Request::get(std::move(url)), options);
+  template <std::same_as<ResponseStream> Answer = ResponseStream>
+  asio::awaitable<Answer> stream(std::string url, RequestOptions options = {}) const {
+    return stream<Answer>(Request::get(std::move(url)), options);
   }
 
   /// Writes the body of a response to a file, which appears under its name when it is whole.
@@ -141,9 +147,10 @@ class Client {
   /// @return the connection and what has come over it already, if the server has switched; else its
   ///   answer, over a connection that is kept as after any other.
   /// @throws Error as the verbs, and `Errc::invalid_header` for a request without `Upgrade`.
-  asio::awaitable<Upgraded> upgrade(Request request, RequestOptions options = {}) const {
-    return detail::send<Upgraded>(handle_->pool.shared_core(), handle_->core,
-                                  std::move(request).header("Connection", "Upgrade"), options);
+  template <std::same_as<Upgraded> Answer = Upgraded>
+  asio::awaitable<Answer> upgrade(Request request, RequestOptions options = {}) const {
+    return detail::send<Answer>(handle_->pool.shared_core(), handle_->core,
+                                std::move(request).header("Connection", "Upgrade"), options);
   }
 
   /// Ends this client's requests, in flight and later ones, with `Errc::client_closed`; closes the

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -130,9 +130,13 @@ inline void earn_retry(const ClientCore& client) noexcept {
 
 /// How long to wait before this retry.
 inline Duration retry_delay(const Retries& options, int retries) {
-  thread_local std::minstd_rand random{std::random_device{}()};
+  // The clock's last digits are random enough to keep clients apart; splitmix64 spreads them.
+  auto bits = static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
+  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9U;
+  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebU;
+  bits ^= bits >> 31;
   return backoff(options.first_delay, options.max_delay, retries,
-                 std::uniform_real_distribution<double>(0, 1)(random));
+                 static_cast<double>(bits >> 11) / static_cast<double>(std::uint64_t{1} << 53));
 }
 
 /// How long the server wants to be left alone (RFC 9110 10.2.3); nothing if it does not say.
