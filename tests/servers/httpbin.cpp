@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -77,11 +78,19 @@ ferry::Body body_of(const json& body) {
       parts.file(name, part["path"].get<std::string>());
     else if (part.contains("filename"))
       parts.part(name, part["filename"].get<std::string>(),
-                 ferry::Body(bytes_of(part["bytes"]), part["type"].get<std::string>()));
+                 part.contains("chunks")
+                     ? chunks_of(part["chunks"].get<std::vector<std::string>>())
+                     : ferry::Body(bytes_of(part["bytes"]), part["type"].get<std::string>()));
     else
       parts.field(name, part["text"].get<std::string>());
   }
   return parts;
+}
+
+// The same one for all requests of a user.
+std::shared_ptr<ferry::Authenticator> kept(const std::string& user, const std::string& password) {
+  static std::map<std::string, std::shared_ptr<ferry::Authenticator>> all;
+  return all.try_emplace(user + ':' + password, ferry::digest(user, password)).first->second;
 }
 
 ferry::Request request_of(const json& what) {
@@ -94,11 +103,12 @@ ferry::Request request_of(const json& what) {
   if (what.contains("body")) request.body(body_of(what["body"]));
   const json auth = what.value("auth", json::array());
   if (auth.size() == 2) request.auth(ferry::bearer(auth[1].get<std::string>()));
-  if (auth.size() == 3) {
+  if (auth.size() >= 3) {
     const auto user = auth[1].get<std::string>();
     const auto password = auth[2].get<std::string>();
-    request.auth(auth[0] == "digest" ? ferry::digest(user, password)
-                                     : ferry::basic(user, password));
+    request.auth(auth.size() > 3       ? kept(user, password)
+                 : auth[0] == "digest" ? ferry::digest(user, password)
+                                       : ferry::basic(user, password));
   }
   return request;
 }
@@ -111,15 +121,22 @@ ferry::RequestOptions options_of(const json& what) {
   return options;
 }
 
+json list_of(const ferry::Headers& headers) {
+  json list = json::array();
+  for (const auto [name, value] : headers)
+    list.push_back(json::array({std::string(name), std::string(value)}));
+  return list;
+}
+
 template <class Response>
 json facts_of(const Response& response) {
   json facts{{"status", response.status()}, {"reason", response.reason()}};
   facts["url"] = response.url().str();
-  facts["headers"] = json::array();
-  for (const auto [name, value] : response.headers())
-    facts["headers"].push_back(json::array({std::string(name), std::string(value)}));
+  facts["headers"] = list_of(response.headers());
   facts["history"] = json::array();
-  for (const ferry::Response& hop : response.history()) facts["history"].push_back(hop.status());
+  for (const ferry::Response& hop : response.history())
+    facts["history"].push_back(
+        json::array({hop.status(), hop.url().str(), list_of(hop.headers())}));
   return facts;
 }
 
@@ -144,7 +161,7 @@ asio::awaitable<json> make(ferry::Client client, const json& what, std::string f
     const ferry::Downloaded done = co_await client.download(request, path);
     std::ifstream file(path, std::ios::binary);
     body.assign(std::istreambuf_iterator<char>(file), {});
-    facts = json{{"cut", cut}, {"size", done.size}};
+    facts = json{{"cut", cut}, {"size", done.size}, {"resumed_from", done.resumed_from}};
   } else if (how == "whole") {
     const ferry::Response response = co_await client.send(std::move(request), options);
     body = response.body();
@@ -175,6 +192,7 @@ asio::awaitable<json> make_all(ferry::Client client, const json& cases, std::str
     } catch (const ferry::Error& error) {
       facts["error"] = error.code() == ferry::Condition::timeout         ? "timeout"
                        : error.code() == ferry::Errc::too_many_redirects ? "redirects"
+                       : error.code() == ferry::Errc::invalid_redirect   ? "refused"
                                                                          : error.what();
     }
     facts["name"] = what["name"];
