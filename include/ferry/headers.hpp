@@ -48,6 +48,10 @@ class FieldArena {
     bytes_ += piece;
     lengths_.value += static_cast<std::uint32_t>(piece.size());
   }
+  /// The name of the field that was started last.
+  std::string_view open_name() const noexcept {
+    return {bytes_.data() + start_ + sizeof(Lengths), lengths_.name};
+  }
   /// Continues the value on another line: the line end and the white space around it become one SP.
   void fold_value() {
     trim_value();

@@ -36,18 +36,18 @@ class Method {
 
   /// True if it may go on the wire: a token, and not CONNECT, which asks a proxy for a tunnel and
   /// not an origin for a resource.
-  bool is_valid() const noexcept { return detail::is_token(token_) && token_ != "CONNECT"; }
+  bool is_valid() const noexcept { return detail::is_token(token()) && token() != "CONNECT"; }
 
   /// True for the methods that are idempotent by definition (RFC 9110 9.2.2).
   bool is_idempotent() const noexcept {
-    return token_ == "GET" || token_ == "HEAD" || token_ == "OPTIONS" || token_ == "PUT" ||
-           token_ == "DELETE" || token_ == "TRACE";
+    return token() == "GET" || token() == "HEAD" || token() == "OPTIONS" || token() == "PUT" ||
+           token() == "DELETE" || token() == "TRACE";
   }
 
   /// True for the methods whose requests say their length even when they carry nothing (RFC
   /// 9110 8.6).
   bool expects_body() const noexcept {
-    return token_ == "POST" || token_ == "PUT" || token_ == "PATCH";
+    return token() == "POST" || token() == "PUT" || token() == "PATCH";
   }
 
   friend bool operator==(const Method&, const Method&) = default;

@@ -175,17 +175,26 @@ class Url {
   ///
   /// @return the URL, or an error that shows neither userinfo nor query: `Errc::invalid_url`.
   static Result<Url> parse(std::string text) {
+    Url url;
+    if (url.takes_at_a_glance(text)) {
+      url.text_ = std::move(text);
+      return url;
+    }
     if (auto problem = text_problem(text); !problem.empty()) return refuse(std::move(problem));
     Parts parts;
     if (auto problem = split(text, parts); !problem.empty()) return refuse(std::move(problem));
-    const auto scheme = parts.scheme.size();
-    const auto host = scheme + 3 + parts.host.size();
-    const auto path = host + parts.normal_port.size();
-    const auto port = parts.port;
-    if (is_normal(parts)) return Url(std::move(text), {}, scheme, host, path, port);
-    auto normal = assemble(parts);
+    url.scheme_ = static_cast<std::uint32_t>(parts.scheme.size());
+    url.host_ = static_cast<std::uint32_t>(url.scheme_ + 3 + parts.host.size());
+    url.path_ = static_cast<std::uint32_t>(url.host_ + parts.normal_port.size());
+    url.port_ = parts.port;
+    url.userinfo_ = parts.userinfo;
+    url.text_ = is_normal(parts) ? std::move(text) : assemble(parts);
+    const std::string& normal = url.text_;
     if (normal.size() > max_size) return refuse("it is longer than 1 MiB when percent-encoded");
-    return Url(std::move(normal), std::string(parts.userinfo), scheme, host, path, port);
+    url.fragment_ =
+        static_cast<std::uint32_t>(std::min(normal.find('#', url.path_), normal.size()));
+    url.query_ = std::min(static_cast<std::uint32_t>(normal.find('?', url.path_)), url.fragment_);
+    return url;
   }
 
   /// The URL that a reference (`Location`, a path for a client's `base_url`) means, seen from this
@@ -273,18 +282,51 @@ class Url {
     bool has_userinfo = false;  // even if empty
   };
 
-  Url(std::string text, std::string userinfo, std::size_t scheme, std::size_t host,
-      std::size_t path, std::uint16_t port)
-      : text_(std::move(text)),
-        userinfo_(std::move(userinfo)),
-        scheme_(static_cast<std::uint32_t>(scheme)),
-        host_(static_cast<std::uint32_t>(host)),
-        path_(static_cast<std::uint32_t>(path)),
-        fragment_(static_cast<std::uint32_t>(std::min(text_.find('#', path), text_.size()))),
-        query_(std::min(static_cast<std::uint32_t>(text_.find('?', path)), fragment_)),
-        port_(port) {}
-
   static Error refuse(std::string why) { return Error(Errc::invalid_url, std::move(why)); }
+
+  // Finds the parts of an `http` or `https` URL that is, to one look at each byte, in normal form:
+  // what most URLs are. Any other has to be looked at closely.
+  bool takes_at_a_glance(std::string_view text) noexcept {
+    const bool secure = text.starts_with("https://");
+    if ((!secure && !text.starts_with("http://")) || text.size() > max_size) return false;
+    const std::uint16_t standard = secure ? 443 : 80;
+    scheme_ = secure ? 5 : 4;
+    std::size_t i = scheme_ + 3;
+    char label = '.';  // What the last label of the host begins with.
+    for (char before = '.'; i < text.size() && text[i] != ':' && text[i] != '/'; ++i) {
+      const char c = text[i];
+      if (c == '.' ? before == '.' : !detail::is_digit(c) && !(c >= 'a' && c <= 'z') && c != '-')
+        return false;
+      if (before == '.') label = c;
+      before = c;
+    }
+    const auto host = text.substr(scheme_ + 3, i - scheme_ - 3);
+    if (host.empty() || host.back() == '.' || host.size() > 255) return false;
+    if (!detail::is_alpha(label) && !detail::is_ipv4(host)) return false;
+    host_ = static_cast<std::uint32_t>(i);
+    port_ = standard;
+    if (i < text.size() && text[i] == ':') {
+      const auto first = ++i;
+      std::uint32_t port = 0;
+      for (; i < text.size() && i < first + 5 && detail::is_digit(text[i]); ++i)
+        port = port * 10 + static_cast<std::uint32_t>(text[i] - '0');
+      if (i == first || text[first] == '0' || port > 65535 || port == standard) return false;
+      port_ = static_cast<std::uint16_t>(port);
+    }
+    if (i == text.size() || text[i] != '/') return false;
+    path_ = static_cast<std::uint32_t>(i);
+    fragment_ = query_ = static_cast<std::uint32_t>(text.size());
+    for (++i; i < text.size(); ++i) {
+      const char c = text[i];
+      if (!detail::plain_url_bytes[static_cast<unsigned char>(c)]) return false;
+      if (c == '.' && text[i - 1] == '/') return false;
+      if (c == '?' && query_ == text.size()) query_ = static_cast<std::uint32_t>(i);
+      if (c != '#' || fragment_ != text.size()) continue;
+      fragment_ = static_cast<std::uint32_t>(i);
+      query_ = std::min(query_, fragment_);
+    }
+    return true;
+  }
 
   // What no part of a URL may have, not even a relative one.
   static std::string text_problem(std::string_view text) {

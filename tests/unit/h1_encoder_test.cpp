@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <string>
+#include <utility>
 
 #include <ferry/detail/h1_encoder.hpp>
 
@@ -25,18 +26,25 @@ struct Input {
 
 std::string encode(const Input& in) {
   const Url url = Url::parse(in.url).value();
+  std::string usual;
   std::string out;
-  ferry::detail::encode_head({.method = in.method,
-                              .url = url,
-                              .headers = in.headers,
-                              .defaults = in.defaults,
-                              .user_agent = in.user_agent,
-                              .content_type = in.content_type,
-                              .accept_encoding = in.accept_encoding,
-                              .body_size = in.body_size,
-                              .has_body = in.has_body,
-                              .close = in.close},
-                             out);
+  for (const auto& fields : {std::string(), ferry::detail::usual_fields(in.defaults, in.user_agent,
+                                                                        in.accept_encoding)}) {
+    usual = std::exchange(out, {});
+    ferry::detail::encode_head({.method = in.method,
+                                .url = url,
+                                .headers = in.headers,
+                                .defaults = in.defaults,
+                                .user_agent = in.user_agent,
+                                .content_type = in.content_type,
+                                .accept_encoding = in.accept_encoding,
+                                .body_size = in.body_size,
+                                .has_body = in.has_body,
+                                .close = in.close,
+                                .usual_fields = fields},
+                               out);
+  }
+  CHECK(out == usual);  // To know the usual fields beforehand makes no difference.
   return out;
 }
 

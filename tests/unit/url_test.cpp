@@ -348,6 +348,65 @@ TEST_CASE("[47] no view but userinfo() shows userinfo") {
   CHECK(u.userinfo() == "secret:SECRET");
 }
 
+TEST_CASE("what is read at a glance is what a closer look sees") {
+  std::mt19937 random(7);
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+  const std::vector<std::string> hosts = {"h",
+                                          "a.b",
+                                          "1.2.3.4",
+                                          "1.2.3",
+                                          "1.2.3.4.5",
+                                          "01.2.3.4",
+                                          "256.1.1.1",
+                                          "0x7f",
+                                          "3com",
+                                          "a.0x1",
+                                          "1.2.3.4a",
+                                          "a.",
+                                          ".a",
+                                          "a..b",
+                                          "-",
+                                          "a-b.c-d",
+                                          "x.9",
+                                          "9.x",
+                                          "_",
+                                          "",
+                                          "A",
+                                          std::string(255, 'a'),
+                                          std::string(256, 'a'),
+                                          "[::1]",
+                                          "a@b"};
+  const std::vector<std::string> ports = {"",        ":",    ":0",     ":1",     ":80",
+                                          ":443",    ":080", ":65535", ":65536", ":99999",
+                                          ":100000", ":8a",  ":8:8"};
+  const std::vector<std::string> tails = {"",     "/",   "?",    "#",          "/a",   "/a/../b",
+                                          "/./",  "/.a", "/a.b", "/?a=/.b",    "/#?",  "/?#?#",
+                                          "/%41", "/%4", "/a b", "/{",         "/[",   "/\\",
+                                          "/\"",  "//",  "/..",  "/a?b?c#d#e", "/\xC3"};
+  int accepted = 0;
+  for (int round = 0; round < 20000; ++round) {
+    const std::string rest = "://" + hosts[below(hosts.size())] + ports[below(ports.size())] +
+                             tails[below(tails.size())];
+    const char* const schemes[][2] = {{"http", "HTTP"}, {"https", "Https"}};
+    const auto& [glanced, looked] = schemes[below(2)];
+    const auto url = Url::parse(glanced + rest);
+    const auto closely = Url::parse(looked + rest);
+    REQUIRE_MESSAGE(url.has_value() == closely.has_value(), rest);
+    if (!url) continue;
+    ++accepted;
+    REQUIRE_MESSAGE(*url == *closely, rest);
+    REQUIRE(url->scheme() == closely->scheme());
+    REQUIRE(url->host() == closely->host());
+    REQUIRE(url->port() == closely->port());
+    REQUIRE(url->origin() == closely->origin());
+    REQUIRE(url->path() == closely->path());
+    REQUIRE(url->query() == closely->query());
+    REQUIRE(url->has_query() == closely->has_query());
+    REQUIRE(url->fragment() == closely->fragment());
+  }
+  CHECK(accepted > 3000);
+}
+
 TEST_CASE("URLs of more than 1 MiB are refused") {
   const std::string prefix = "http://h/";
   CHECK(Url::parse(prefix + std::string(Url::max_size - prefix.size(), 'a')).has_value());
@@ -500,6 +559,10 @@ TEST_CASE("[42] [46] whatever bytes come, what is accepted is clean and reads ba
       REQUIRE(again->authority() == result->authority());
       REQUIRE(again->target() == result->target());
       REQUIRE(again->fragment() == result->fragment());
+      // The normal form is read at a glance, its scheme in capitals is not: with the same result.
+      auto closely = result->str();
+      closely[0] = 'H';
+      if (result->scheme().starts_with("http")) REQUIRE(url(closely) == *again);
       REQUIRE(result->path().starts_with('/'));
       REQUIRE_FALSE(result->host().empty());
       REQUIRE_FALSE(contains(result->authority(), "@"));

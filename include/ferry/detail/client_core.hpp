@@ -16,6 +16,7 @@ struct ClientCore {
   ClientOptions options;
   Url base;
   std::string accept_encoding;  ///< The codings that it can undo.
+  std::string usual_fields;     ///< Of a request that brings none of its own.
   bool one_off = false;         ///< Its connections carry one request each.
   std::atomic<bool> closed{false};
   mutable std::atomic<int> retry_tokens{0};  ///< Tenths of retries that may be made: see `Retries`.

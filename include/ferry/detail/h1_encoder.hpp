@@ -32,6 +32,7 @@ struct RequestHead {
   bool to_proxy =
       false;  ///< It goes to a proxy that forwards it: in absolute form (RFC 9112 3.2.2).
   std::string_view proxy_authorization{};  ///< For that proxy; empty: none.
+  std::string_view usual_fields{};         ///< `usual_fields` of the client's; empty: not known.
 };
 
 /// True for `host[:port]`, as a URL may have it.
@@ -81,9 +82,9 @@ inline bool expects_continue(const Headers& headers, const Headers& defaults) no
   return sent.has_token("Expect", "100-continue");
 }
 
-/// Appends the head to `out`. Everything in it has been checked before: nothing can fail here. A
-/// field without a value keeps what would stand in its place from being sent.
-inline void encode_head(const RequestHead& head, std::string& out) {
+/// Appends the fields behind Host, and the empty line. A field without a value keeps what would
+/// stand in its place from being sent.
+inline void encode_fields(const RequestHead& head, std::string& out) {
   const auto field = [&out](std::string_view name, std::string_view value) {
     out.append(name).append(": ").append(value).append("\r\n");
   };
@@ -91,14 +92,6 @@ inline void encode_head(const RequestHead& head, std::string& out) {
     return head.headers.contains(name) || head.defaults.contains(name);
   };
 
-  out.append(head.method.token()).append(" ");
-  if (head.to_proxy) out.append(head.url.origin());
-  out.append(head.url.target()).append(" HTTP/1.1\r\n");
-  // Host comes first, as RFC 9110 7.2 asks.
-  const auto own_host = head.headers.get("Host");
-  const auto host = own_host ? own_host : head.defaults.get("Host");
-  const bool is_unix = head.url.scheme() == unix_scheme;
-  field("Host", host.value_or(is_unix ? "localhost" : head.url.authority()));
   if (!head.user_agent.empty() && !given("User-Agent")) field("User-Agent", head.user_agent);
   if (!given("Accept")) field("Accept", "*/*");
   if (!head.proxy_authorization.empty()) field("Proxy-Authorization", head.proxy_authorization);
@@ -127,6 +120,45 @@ inline void encode_head(const RequestHead& head, std::string& out) {
   if (head.close ? !announces_close(head) : !given("Connection"))
     field("Connection", head.close ? "close" : "keep-alive");
   out.append("\r\n");
+}
+
+/// What `encode_fields` makes of a request that has neither fields nor content of its own, as most
+/// have: worth knowing beforehand.
+inline std::string usual_fields(const Headers& defaults, std::string_view user_agent,
+                                std::string_view accept_encoding) {
+  std::string fields;
+  encode_fields({.method = Method::get(),
+                 .url = Url(),
+                 .headers = Headers(),
+                 .defaults = defaults,
+                 .user_agent = user_agent,
+                 .accept_encoding = accept_encoding},
+                fields);
+  return fields;
+}
+
+/// True if the usual fields are those of this request.
+inline bool is_usual(const RequestHead& head) noexcept {
+  return head.headers.empty() && !head.has_body && !head.method.expects_body() && !head.close &&
+         head.authorization.empty() && head.cookie.empty() && head.proxy_authorization.empty();
+}
+
+/// Appends the head to `out`. Everything in it has been checked before: nothing can fail here.
+inline void encode_head(const RequestHead& head, std::string& out) {
+  out.append(head.method.token()).append(" ");
+  if (head.to_proxy) out.append(head.url.origin());
+  // Host comes first, as RFC 9110 7.2 asks.
+  const auto own_host = head.headers.get("Host");
+  const auto host = own_host ? own_host : head.defaults.get("Host");
+  const bool is_unix = head.url.scheme() == unix_scheme;
+  out.append(head.url.target())
+      .append(" HTTP/1.1\r\nHost: ")
+      .append(host.value_or(is_unix ? "localhost" : head.url.authority()))
+      .append("\r\n");
+  if (!head.usual_fields.empty() && is_usual(head))
+    out.append(head.usual_fields);
+  else
+    encode_fields(head, out);
 }
 
 }  // namespace ferry::detail

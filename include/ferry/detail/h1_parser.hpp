@@ -424,12 +424,10 @@ class H1Parser {
       }
       fields_.open();
       field_open_ = true;
-      name_.clear();
       value_started_ = false;
       folded_ = false;
       ever_folded_ = false;
     }
-    name_.append(piece);
     fields_.append_name(piece);
     name_end_ = piece.data() + piece.size();
     return 0;
@@ -467,7 +465,8 @@ class H1Parser {
 
   /// A field is judged when it is whole: before, what is seen of it depends on the split.
   int on_field_complete() {
-    if (name_.empty()) {
+    const std::string_view name = fields_.open_name();
+    if (name.empty()) {
       fail(Errc::malformed_response, "a field has no name");
       return -1;
     }
@@ -476,8 +475,8 @@ class H1Parser {
                                      " fields (limits.max_fields)");
       return -1;
     }
-    if (ever_folded_ && (iequals(name_, "Content-Length") || iequals(name_, "Transfer-Encoding"))) {
-      fail(Errc::ambiguous_framing, name_ + " is folded over two lines");
+    if (ever_folded_ && (iequals(name, "Content-Length") || iequals(name, "Transfer-Encoding"))) {
+      fail(Errc::ambiguous_framing, std::string(name) + " is folded over two lines");
       return -1;
     }
     fields_.close();
@@ -524,7 +523,6 @@ class H1Parser {
   std::optional<Error> error_;
   std::exception_ptr thrown_;  // By a callback.
   FieldArena fields_;
-  std::string name_;                     // Of the field being read.
   const char* name_end_ = nullptr;       // Where, in them, the name ended; their start if before.
   const char* chunk_begin_ = nullptr;    // The bytes being fed.
   const char* framing_begin_ = nullptr;  // What of them is chunk framing and not looked at yet.

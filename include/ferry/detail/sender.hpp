@@ -26,7 +26,9 @@ namespace ferry::detail {
 /// @param is_first it is the call's first request: the client's own query is not in it yet.
 inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Request& request,
                            const Timeouts& timeouts, bool is_first = true) {
-  if (auto error = check(timeouts)) return *error;
+  if (timeouts != client.options.timeouts) {  // Which were checked when it was made.
+    if (auto error = check(timeouts)) return *error;
+  }
   if (!request.method().is_valid()) {
     std::string what = in_quotes(request.method().token());
     what += request.method().token() == "CONNECT" ? " is for proxies" : " is not a token";
@@ -60,7 +62,9 @@ inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Reque
 /// @param size how large it is; nothing if that is not known.
 inline std::optional<Error> prepare(const Body& body, const Request& request,
                                     const Headers& defaults, std::optional<std::uint64_t>& size) {
-  if (auto error = check_field("Content-Type", body.content_type())) return error;
+  if (!body.content_type().empty()) {
+    if (auto error = check_field("Content-Type", body.content_type())) return error;
+  }
   if (BodySource* const source = body.source().get()) {
     if (auto error = source->rewind()) return error;
     size = source->size();
@@ -297,7 +301,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                    expects_continue(request.headers(), settings.headers),
                    std::same_as<Answer, Upgraded>,
                    proxy != nullptr,
-                   proxy_authorization};
+                   proxy_authorization,
+                   client->usual_fields};
   Event event{};
   event.origin = url.origin();
   event.method = request.method().token();
