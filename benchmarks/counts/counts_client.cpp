@@ -1,78 +1,69 @@
 /// @file
-/// The client whose costs `run` counts. usage: counts_client CASE URL REQUESTS [CA]. Prints how
-/// often it has allocated, OpenSSL's own allocations included.
+/// The client whose costs `run` counts. usage: counts_client CASE URL REQUESTS [CA]; the URL's path
+/// ends with the size of the body. Prints how often memory was allocated.
 
 #include <atomic>
 #include <cstddef>
 #include <exception>
-#include <functional>
 #include <iostream>
-#include <map>
-#include <new>
+#include <memory>
+#include <stdexcept>
 #include <string>
+#include <utility>
 
 #include <ferry/cookies.hpp>
 #include <ferry/ferry.hpp>
 #include <ferry/tls.hpp>
 
-// Defined here, glibc's own stand behind it, for operator new and for OpenSSL.
+// Defined here, glibc's own stand behind them: what operator new, OpenSSL and Asio's coroutines
+// take.
 extern "C" void* __libc_malloc(std::size_t size);
+extern "C" void* __libc_memalign(std::size_t alignment, std::size_t size);
 
 namespace {
 
 std::atomic<long> allocations{0};
 
-using Call = std::function<asio::awaitable<std::size_t>(const ferry::Client&, const std::string&)>;
+std::size_t size_of(const ferry::Response& response) { return response.body().size(); }
+std::size_t size_of(const ferry::Result<ferry::Response>& result) { return size_of(*result); }
 
-struct Case {
-  std::size_t body;  // What comes back.
-  std::function<void(ferry::ClientOptions&)> prepare;
-  Call call;
-};
-
-asio::awaitable<std::size_t> get(const ferry::Client& client, const std::string& url) {
-  const ferry::Response response = co_await client.get(url);
-  co_return response.body().size();
-}
-asio::awaitable<std::size_t> try_send(const ferry::Client& client, const std::string& url) {
-  const auto result = co_await client.try_send(ferry::Request::get(url));
-  co_return result->body().size();
-}
-asio::awaitable<std::size_t> stream(const ferry::Client& client, const std::string& url) {
-  ferry::ResponseStream stream = co_await client.stream(url);
-  std::size_t size = 0;
-  while (const auto piece = co_await stream.read()) size += piece->size();
-  co_return size;
-}
-asio::awaitable<std::size_t> post(const ferry::Client& client, const std::string& url) {
-  const std::string body(1024, 'x');
-  const ferry::Response response = co_await client.post(url, body);
-  co_return response.body().size();
-}
-asio::awaitable<std::size_t> get_once(const ferry::Client&, const std::string& url) {
-  const ferry::Response response = co_await ferry::get(url);
-  co_return response.body().size();
-}
-
-const std::map<std::string, Case> cases{
-    {"get", {13, {}, get}},
-    {"try_send", {13, {}, try_send}},
-    {"observed",
-     {13, [](auto& options) { options.observer = [](const ferry::Event&) {}; }, get}},
-    {"cookies",
-     {13, [](auto& options) { options.cookies = std::make_shared<ferry::CookieJar>(); }, get}},
-    {"stream", {13, {}, stream}},
-    {"post", {13, {}, post}},
-    {"get_64k", {65536, {}, get}},
-    {"get_1m", {1048576, {}, get}},
-    {"get_once", {13, {}, get_once}},
-};
-
-asio::awaitable<void> make_requests(const Case& which, const ferry::Client& client, std::string url,
-                                    long requests) {
+/// Makes the requests that `call(client, url)` stands for.
+template <class Call>
+asio::awaitable<void> make_requests(const ferry::Client& client, std::string url, long requests,
+                                    std::size_t body, Call call) {
   for (long i = 0; i < requests; ++i) {
-    if (co_await which.call(client, url) != which.body) throw std::runtime_error("another body");
+    auto awaitable = call(client, url);
+    const auto answer = co_await std::move(awaitable);
+    if (size_of(answer) != body) throw std::runtime_error("another body");
   }
+}
+
+/// As above, of responses that are read piece by piece.
+asio::awaitable<void> read_streams(const ferry::Client& client, std::string url, long requests,
+                                   std::size_t body) {
+  for (long i = 0; i < requests; ++i) {
+    ferry::ResponseStream stream = co_await client.stream(url);
+    std::size_t size = 0;
+    while (const auto piece = co_await stream.read()) size += piece->size();
+    if (size != body) throw std::runtime_error("another body");
+  }
+}
+
+asio::awaitable<void> run(const std::string& which, const ferry::Client& client, std::string url,
+                          long requests) {
+  const std::size_t body = std::stoul(url.substr(url.rfind('/') + 1));
+  using Url = std::string;
+  const auto make = [&](auto call) { return make_requests(client, url, requests, body, call); };
+  if (which == "try_send")
+    return make(
+        [](const ferry::Client& c, const Url& to) { return c.try_send(ferry::Request::get(to)); });
+  if (which == "post")
+    return make(
+        [](const ferry::Client& c, const Url& to) { return c.post(to, std::string(1024, 'x')); });
+  if (which == "get_once")
+    return make([](const ferry::Client&, const Url& to) { return ferry::get(to); });
+  if (which == "stream") return read_streams(client, url, requests, body);
+  return make([](const ferry::Client& c, const Url& to) { return c.get(to); });
 }
 
 }  // namespace
@@ -81,15 +72,20 @@ extern "C" void* malloc(std::size_t size) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   return __libc_malloc(size);
 }
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  return __libc_memalign(alignment, size);
+}
 
 int main(int count, char** arguments) {
-  if (count < 4 || !cases.contains(arguments[1])) {
+  if (count < 4) {
     std::cerr << "usage: counts_client CASE URL REQUESTS [CA]\n";
     return 2;
   }
-  const Case& which = cases.at(arguments[1]);
+  const std::string which = arguments[1];
   ferry::ClientOptions options;
-  if (which.prepare) which.prepare(options);
+  if (which == "observed") options.observer = [](const ferry::Event&) {};
+  if (which == "cookies") options.cookies = std::make_shared<ferry::CookieJar>();
   if (count > 4) {
     ferry::tls::Options trust;
     trust.system_roots = false;
@@ -99,7 +95,7 @@ int main(int count, char** arguments) {
   asio::io_context context{1};
   const ferry::Client client{context, options};
   int status = 0;
-  asio::co_spawn(context, make_requests(which, client, arguments[2], std::stol(arguments[3])),
+  asio::co_spawn(context, run(which, client, arguments[2], std::stol(arguments[3])),
                  [&](std::exception_ptr failure) {
                    try {
                      if (failure) std::rethrow_exception(failure);

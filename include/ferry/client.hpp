@@ -62,33 +62,33 @@ class Client {
   }
 
   /// Requests with these methods; `url` may be relative to `ClientOptions::base_url`.
-  asio::awaitable<Response> get(std::string url, RequestOptions options = {}) const {
+  asio::awaitable<Response> get(std::string url, const RequestOptions& options = {}) const {
     return send(Request::get(std::move(url)), options);
   }
-  asio::awaitable<Response> head(std::string url, RequestOptions options = {}) const {
+  asio::awaitable<Response> head(std::string url, const RequestOptions& options = {}) const {
     return send(Request::head(std::move(url)), options);
   }
-  asio::awaitable<Response> options(std::string url, RequestOptions options = {}) const {
+  asio::awaitable<Response> options(std::string url, const RequestOptions& options = {}) const {
     return send(Request::options(std::move(url)), options);
   }
   asio::awaitable<Response> post(std::string url, Body body = Body(),
-                                 RequestOptions options = {}) const {
+                                 const RequestOptions& options = {}) const {
     return send(Request::post(std::move(url), std::move(body)), options);
   }
   asio::awaitable<Response> put(std::string url, Body body = Body(),
-                                RequestOptions options = {}) const {
+                                const RequestOptions& options = {}) const {
     return send(Request::put(std::move(url), std::move(body)), options);
   }
   asio::awaitable<Response> patch(std::string url, Body body = Body(),
-                                  RequestOptions options = {}) const {
+                                  const RequestOptions& options = {}) const {
     return send(Request::patch(std::move(url), std::move(body)), options);
   }
-  asio::awaitable<Response> delete_(std::string url, RequestOptions options = {}) const {
+  asio::awaitable<Response> delete_(std::string url, const RequestOptions& options = {}) const {
     return send(Request::delete_(std::move(url)), options);
   }
 
   /// Sends any request.
-  asio::awaitable<Response> send(Request request, RequestOptions options = {}) const {
+  asio::awaitable<Response> send(Request request, const RequestOptions& options = {}) const {
     if (has_middleware()) return chain(options)(std::move(request));
     return detail::send<Response>(handle_->pool.shared_core(), handle_->core, std::move(request),
                                   options);
@@ -97,7 +97,7 @@ class Client {
   /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
   /// throws.
   template <std::same_as<Result<Response>> Answer = Result<Response>>
-  asio::awaitable<Answer> try_send(Request request, RequestOptions options = {}) const {
+  asio::awaitable<Answer> try_send(Request request, const RequestOptions& options = {}) const {
     if (has_middleware()) return detail::try_chain(chain(options), std::move(request));
     return detail::send<Answer>(handle_->pool.shared_core(), handle_->core, std::move(request),
                                 options);
@@ -110,13 +110,13 @@ class Client {
   /// limit on the body's size unless this call sets one.
   /// @throws Error as the verbs, and for a `Content-Encoding` of too many codings.
   template <std::same_as<ResponseStream> Answer = ResponseStream>
-  asio::awaitable<Answer> stream(Request request, RequestOptions options = {}) const {
+  asio::awaitable<Answer> stream(Request request, const RequestOptions& options = {}) const {
     return detail::send<Answer>(handle_->pool.shared_core(), handle_->core, std::move(request),
                                 options);
   }
   /// Streams a GET.
   template <std::same_as<ResponseStream> Answer = ResponseStream>
-  asio::awaitable<Answer> stream(std::string url, RequestOptions options = {}) const {
+  asio::awaitable<Answer> stream(std::string url, const RequestOptions& options = {}) const {
     return stream<Answer>(Request::get(std::move(url)), options);
   }
 
@@ -148,7 +148,7 @@ class Client {
   ///   answer, over a connection that is kept as after any other.
   /// @throws Error as the verbs, and `Errc::invalid_header` for a request without `Upgrade`.
   template <std::same_as<Upgraded> Answer = Upgraded>
-  asio::awaitable<Answer> upgrade(Request request, RequestOptions options = {}) const {
+  asio::awaitable<Answer> upgrade(Request request, const RequestOptions& options = {}) const {
     return detail::send<Answer>(handle_->pool.shared_core(), handle_->core,
                                 std::move(request).header("Connection", "Upgrade"), options);
   }
@@ -176,7 +176,7 @@ class Client {
   };
 
   bool has_middleware() const noexcept { return !handle_->core->options.middleware.empty(); }
-  Next chain(RequestOptions options) const {
+  Next chain(const RequestOptions& options) const {
     return Next(handle_->pool.shared_core(), handle_->core, options);
   }
 

@@ -4,6 +4,7 @@
 /// Header fields: an ordered, case-insensitive multimap that never holds a field that could not be
 /// sent.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <ferry/detail/ascii.hpp>
@@ -29,28 +31,43 @@ class FieldArena {
     std::uint32_t value = 0;
   };
 
+  FieldArena() = default;
+  FieldArena(const FieldArena&) = default;
+  FieldArena& operator=(const FieldArena&) = default;
+  FieldArena(FieldArena&& other) noexcept { *this = std::move(other); }
+  FieldArena& operator=(FieldArena&& other) noexcept {
+    room_ = std::move(other.room_);
+    size_ = std::exchange(other.size_, 0);
+    count_ = std::exchange(other.count_, 0);
+    start_ = other.start_;
+    lengths_ = other.lengths_;
+    return *this;
+  }
+
   std::size_t count() const noexcept { return count_; }
-  const std::string& bytes() const noexcept { return bytes_; }
-  void reserve(std::size_t size) { bytes_.reserve(size); }
+  std::string_view bytes() const noexcept { return {room_.data(), size_}; }
+  void reserve(std::size_t size) {
+    if (size > room_.size()) room_.resize(size);
+  }
 
   /// Starts a field; its name and value are then appended piece by piece, as they arrive.
   void open() {
-    start_ = bytes_.size();
+    start_ = size_;
     lengths_ = {};
-    bytes_.append(sizeof(Lengths), '\0');
+    push(nullptr, sizeof(Lengths));
     ++count_;
   }
   void append_name(std::string_view piece) {
-    bytes_ += piece;
+    push(piece.data(), piece.size());
     lengths_.name += static_cast<std::uint32_t>(piece.size());
   }
   void append_value(std::string_view piece) {
-    bytes_ += piece;
+    push(piece.data(), piece.size());
     lengths_.value += static_cast<std::uint32_t>(piece.size());
   }
   /// The name of the field that was started last.
   std::string_view open_name() const noexcept {
-    return {bytes_.data() + start_ + sizeof(Lengths), lengths_.name};
+    return {room_.data() + start_ + sizeof(Lengths), lengths_.name};
   }
   /// Continues the value on another line: the line end and the white space around it become one SP.
   void fold_value() {
@@ -60,11 +77,11 @@ class FieldArena {
   /// Ends the field; white space behind its value is no part of it (RFC 9112 5.1).
   void close() {
     trim_value();
-    std::memcpy(bytes_.data() + start_, &lengths_, sizeof lengths_);
+    std::memcpy(room_.data() + start_, &lengths_, sizeof lengths_);
   }
 
   void append(std::string_view name, std::string_view value) {
-    bytes_.reserve(bytes_.size() + sizeof(Lengths) + name.size() + value.size());
+    reserve(size_ + sizeof(Lengths) + name.size() + value.size());
     open();
     append_name(name);
     append_value(value);
@@ -74,31 +91,39 @@ class FieldArena {
   /// Removes the field that starts at this offset.
   void erase(std::size_t offset) {
     const Lengths lengths = lengths_at(offset);
-    bytes_.erase(offset, sizeof(Lengths) + lengths.name + lengths.value);
+    room_.erase(offset, sizeof(Lengths) + lengths.name + lengths.value);
+    size_ -= sizeof(Lengths) + lengths.name + lengths.value;
     --count_;
   }
   /// Gives the field that starts at this offset another value.
   void replace_value(std::size_t offset, std::string_view value) {
     Lengths lengths = lengths_at(offset);
-    bytes_.replace(offset + sizeof(Lengths) + lengths.name, lengths.value, value);
+    room_.replace(offset + sizeof(Lengths) + lengths.name, lengths.value, value);
+    size_ = size_ - lengths.value + value.size();
     lengths.value = static_cast<std::uint32_t>(value.size());
-    std::memcpy(bytes_.data() + offset, &lengths, sizeof lengths);
+    std::memcpy(room_.data() + offset, &lengths, sizeof lengths);
   }
   Lengths lengths_at(std::size_t offset) const noexcept {
     Lengths lengths;
-    std::memcpy(&lengths, bytes_.data() + offset, sizeof lengths);
+    std::memcpy(&lengths, room_.data() + offset, sizeof lengths);
     return lengths;
   }
 
  private:
+  void push(const char* bytes, std::size_t size) {
+    if (size > room_.size() - size_) room_.resize(std::max(2 * room_.size(), size_ + size));
+    if (bytes) std::memcpy(room_.data() + size_, bytes, size);
+    size_ += size;
+  }
   void trim_value() {
-    while (lengths_.value > 0 && (bytes_.back() == ' ' || bytes_.back() == '\t')) {
-      bytes_.pop_back();
+    while (lengths_.value > 0 && (room_[size_ - 1] == ' ' || room_[size_ - 1] == '\t')) {
+      --size_;
       --lengths_.value;
     }
   }
 
-  std::string bytes_;
+  std::string room_;  // The first `size_` bytes are in use: to append is cheaper so.
+  std::size_t size_ = 0;
   std::size_t count_ = 0;
   std::size_t start_ = 0;
   Lengths lengths_;
@@ -253,7 +278,7 @@ class Headers {
 
   /// True for a view into these fields, which a change would move.
   bool is_own(std::string_view text) const noexcept {
-    const std::string& bytes = arena_.bytes();
+    const std::string_view bytes = arena_.bytes();
     const std::less<const char*> before;
     return !before(text.data(), bytes.data()) && before(text.data(), bytes.data() + bytes.size());
   }

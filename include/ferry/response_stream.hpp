@@ -34,7 +34,7 @@ struct OpenBody {
     if (!lease) return;
     watch.finish();
     if (!watch.ended() && lease.connection().h1.drain())
-      give_back(lease, nullptr, response.message_);
+      give_back(lease, nullptr, response.message_, Clock::now());
     else
       lease.discard(CloseReason::unread);
   }
@@ -131,7 +131,7 @@ struct OpenBody {
     if (watch.ended())  // Time ran out as the last byte came: all the same a response.
       lease.discard(CloseReason::failed);
     else
-      give_back(lease, nullptr, response.message_);
+      give_back(lease, nullptr, response.message_, end);
     response.message_.body = std::string();
     if (client->options.observer) {
       Event event = make_event(Event::Kind::response_received);

@@ -47,6 +47,7 @@ constexpr bool is_token(std::string_view text) noexcept {
 /// Compares ASCII text without regard to case.
 constexpr bool iequals(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
+  if (a == b) return true;  // As most are written.
   for (std::size_t i = 0; i < a.size(); ++i)
     if (a[i] != b[i] && to_lower(a[i]) != to_lower(b[i])) return false;
   return true;
@@ -54,9 +55,10 @@ constexpr bool iequals(std::string_view a, std::string_view b) noexcept {
 
 /// Removes optional white space (SP and HTAB, RFC 9110 5.6.3) at both ends.
 constexpr std::string_view trim_ows(std::string_view text) noexcept {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 /// True if the comma-separated list holds this token, in any case and position (RFC 9110 5.6.1).

@@ -34,7 +34,7 @@ struct HeldConnection {
   ~HeldConnection() {
     if (!slot) return;
     if (used)
-      pool->release(*slot, hint, slot->idle_since);
+      pool->release(*slot, hint, slot->idle_since, Clock::now());
     else
       pool->restore(*slot);
   }
@@ -48,19 +48,20 @@ struct HeldConnection {
 
 /// Gives a connection back, to the pool or to its holder, after an exchange that has left it clean;
 /// closes it if something else speaks against its reuse.
-inline void give_back(Lease& lease, HeldConnection* held, const ResponseMessage& message) {
+inline void give_back(Lease& lease, HeldConnection* held, const ResponseMessage& message,
+                      Clock::time_point now) {
   const auto reason = lease.connection().h1.reuse_verdict(message);
   const auto hint = keep_alive_hint(message.headers);
   if (reason) {
     lease.discard(*reason);
   } else if (held) {
     lease.slot().kept = true;
-    lease.slot().idle_since = Clock::now();
+    lease.slot().idle_since = now;
     held->hint = hint;
     held->used = true;
     held->slot = lease.detach();
   } else {
-    lease.release(hint);
+    lease.release(hint, now);
   }
 }
 

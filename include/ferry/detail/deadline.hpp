@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <variant>
 
 #include <ferry/detail/asio.hpp>
@@ -149,9 +150,9 @@ class Watch {
 
   /// Begins a phase that may take `limit`, in which `target` is to be aborted when time is up.
   /// @return false if time is up, or the owner closed, already.
-  bool enter(Phase phase, Duration limit, Abortable* target) {
-    const auto now = Clock::now();
+  bool enter(Phase phase, Duration limit, Abortable* target, Clock::time_point now = Clock::now()) {
     const auto due = std::min(after(now, limit), entry_.total);
+    known_ = true;
     const std::lock_guard lock(deadlines_.mutex_);
     if (ended()) return false;  // In the phase before.
     limit_ = limit;
@@ -172,9 +173,10 @@ class Watch {
   }
 
   /// Begins the next phase on the same target.
-  bool enter(Phase phase, Duration limit) {
-    const auto due = std::min(after(Clock::now(), limit), entry_.total);
-    if (due < entry_.due.load(std::memory_order_relaxed)) return enter(phase, limit, entry_.target);
+  bool enter(Phase phase, Duration limit, Clock::time_point now = Clock::now()) {
+    const auto due = std::min(after(now, limit), entry_.total);
+    if (due < entry_.due.load(std::memory_order_relaxed))
+      return enter(phase, limit, entry_.target, now);
     if (ended()) return false;  // In the phase before.
     limit_ = limit;
     entry_.phase.store(phase, std::memory_order_relaxed);
@@ -207,6 +209,7 @@ class Watch {
 
   /// Ends the watch.
   void finish() noexcept {
+    if (!std::exchange(known_, false)) return;
     const std::lock_guard lock(deadlines_.mutex_);
     entry_.target = nullptr;
     if (!deadlines_.entries_.contains(entry_)) return;
@@ -268,6 +271,7 @@ class Watch {
   const std::atomic<bool>* const owner_closed_;
   Deadlines::Entry entry_;
   Duration limit_ = no_timeout;
+  bool known_ = false;  // Others may know of it: only by the mutex can they be kept from it.
 };
 
 }  // namespace ferry::detail

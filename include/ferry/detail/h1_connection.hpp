@@ -86,12 +86,14 @@ class H1Connection {
     const Reading reading{message, times, observer, event};
     auto step = H1Parser::Step::need_more;
 
-    if (!watch.enter(Phase::write, timeouts.write, stream_.get())) co_return watch.error();
+    auto begin = Clock::now();
+    if (!watch.enter(Phase::write, timeouts.write, stream_.get(), begin)) co_return watch.error();
     if (sending.rest == Sending::Rest::in_source) {  // Its beginning goes out with the head.
       if (auto failure = co_await refill(sending, timeouts, watch, reading, step))
         co_return failure;
+      begin = Clock::now();
     }
-    times.begin = Clock::now();
+    times.begin = begin;
     while (step == H1Parser::Step::need_more) {
       const auto rest = unsent();
       if (rest.empty()) {
@@ -115,7 +117,7 @@ class H1Connection {
       }
       if (error) break;
       took(sent);
-      if (sent > 0) watch.touch();
+      if (sent > 0 && !unsent().empty()) watch.touch();
     }
     if (watch.ended()) co_return watch.error();
     if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
@@ -131,8 +133,8 @@ class H1Connection {
     }
 
     const bool begun = times.first_byte != Clock::time_point{};
-    if (!(begun ? watch.enter(Phase::read, timeouts.read)
-                : watch.enter(Phase::first_byte, timeouts.first_byte)))
+    if (!(begun ? watch.enter(Phase::read, timeouts.read, times.sent)
+                : watch.enter(Phase::first_byte, timeouts.first_byte, times.sent)))
       co_return watch.error();
     while (step != H1Parser::Step::message_done) {
       if (step == H1Parser::Step::failed) {
@@ -157,10 +159,9 @@ class H1Connection {
       if (error == asio::error::eof && !write_error && parser_.finish()) break;
       if (error) co_return read_failure(error, write_error);
       in_end_ += received;
-      if (times.first_byte != Clock::time_point{})
-        watch.touch();
-      else if (!watch.enter(Phase::read, timeouts.read))
-        co_return watch.error();
+      times.end = Clock::now();
+      if (times.first_byte == Clock::time_point{}) times.first_byte = times.end;
+      if (!watch.enter(Phase::read, timeouts.read, times.end)) co_return watch.error();
     }
     if (parser_.framing() == Framing::length) body_left_ = parser_.body_size();
     write_error_ = write_error;
@@ -186,12 +187,13 @@ class H1Connection {
         if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
         if (error) co_return body_failure(filled, size, error);
         filled += received;
-        watch.touch();
+        times.end = Clock::now();
+        watch.enter(Phase::read, timeouts.read, times.end);
       }
       body_left_ = 0;
     }
     body_done_ = collect != Collect::none;
-    times.end = Clock::now();
+    times.end = std::max(times.end, times.head);
     if (head_.capacity() > max_kept_head) head_ = std::string();
     piece_ = std::string();
     co_return std::nullopt;

@@ -86,7 +86,7 @@ inline bool expects_continue(const Headers& headers, const Headers& defaults) no
 /// stand in its place from being sent.
 inline void encode_fields(const RequestHead& head, std::string& out) {
   const auto field = [&out](std::string_view name, std::string_view value) {
-    out.append(name).append(": ").append(value).append("\r\n");
+    out.append(name).append(": ", 2).append(value).append("\r\n", 2);
   };
   const auto given = [&head](std::string_view name) {
     return head.headers.contains(name) || head.defaults.contains(name);
@@ -145,16 +145,17 @@ inline bool is_usual(const RequestHead& head) noexcept {
 
 /// Appends the head to `out`. Everything in it has been checked before: nothing can fail here.
 inline void encode_head(const RequestHead& head, std::string& out) {
-  out.append(head.method.token()).append(" ");
+  constexpr std::string_view version_and_host = " HTTP/1.1\r\nHost: ";
+  out.append(head.method.token()).append(1, ' ');
   if (head.to_proxy) out.append(head.url.origin());
   // Host comes first, as RFC 9110 7.2 asks.
   const auto own_host = head.headers.get("Host");
   const auto host = own_host ? own_host : head.defaults.get("Host");
   const bool is_unix = head.url.scheme() == unix_scheme;
   out.append(head.url.target())
-      .append(" HTTP/1.1\r\nHost: ")
+      .append(version_and_host)
       .append(host.value_or(is_unix ? "localhost" : head.url.authority()))
-      .append("\r\n");
+      .append("\r\n", 2);
   if (!head.usual_fields.empty() && is_usual(head))
     out.append(head.usual_fields);
   else

@@ -194,6 +194,10 @@ class H1Parser {
   /// of line ends, and accept other protocols and a status of any value.
   bool check_prefix(std::string_view data) {
     static constexpr std::string_view pattern = "HTTP/1.v sdd";
+    if (prefix_size_ == 0 && data.starts_with(pattern.substr(0, 7))) {
+      prefix_size_ = 7;
+      data.remove_prefix(7);
+    }
     for (char c : data) {
       if (prefix_size_ == pattern.size()) return true;
       const char expected = pattern[prefix_size_];

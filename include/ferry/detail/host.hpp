@@ -13,11 +13,14 @@ namespace ferry::detail {
 /// Four decimal numbers from 0 to 255, none with a leading zero (`IPv4address` of RFC 3986 3.2.2).
 constexpr bool is_ipv4(std::string_view text) noexcept {
   for (int octets = 1;; ++octets) {
-    const auto octet = text.substr(0, text.find('.'));
-    const auto value = octet.size() <= 3 ? parse_decimal(octet) : std::nullopt;
-    if (!value || *value > 255 || (octet.size() > 1 && octet[0] == '0')) return false;
-    if (octet.size() == text.size()) return octets == 4;
-    text.remove_prefix(octet.size() + 1);
+    std::size_t size = 0;
+    int value = 0;
+    for (; size < text.size() && is_digit(text[size]); ++size)
+      if ((value = value * 10 + (text[size] - '0')) > 255) return false;
+    if (size == 0 || (size > 1 && text[0] == '0')) return false;
+    if (size == text.size()) return octets == 4;
+    if (text[size] != '.') return false;
+    text.remove_prefix(size + 1);
   }
 }
 

@@ -141,8 +141,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     PooledConnection& connection() const noexcept { return *slot_->connection; }
 
     Slot* detach() noexcept { return std::exchange(slot_, nullptr); }
-    void release(std::optional<Duration> hint) noexcept {
-      pool_.release(*detach(), hint, Clock::now());
+    void release(std::optional<Duration> hint, Clock::time_point now) noexcept {
+      pool_.release(*detach(), hint, now, now);
     }
     /// Gives it back as it came: nothing was done on it.
     void restore() noexcept { pool_.restore(*detach()); }
@@ -156,10 +156,10 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   };
 
   /// A kept connection to this origin that a look has found fit; nothing if there is none.
-  Slot* take_idle(std::string_view origin) {
+  Slot* take_idle(std::string_view origin, Clock::time_point now) {
     for (;;) {
       Slot* slot = nullptr;
-      change([&](Decisions& decisions) { slot = state_.take(origin, Clock::now(), decisions); });
+      change([&](Decisions& decisions) { slot = state_.take(origin, now, decisions); });
       if (!slot || is_fit(*slot)) return slot;
     }
   }
@@ -285,8 +285,8 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
 
   /// Takes a connection back for reuse.
   /// @param hint how long the server means to keep it. @param idle_since its last response.
-  void release(Slot& slot, std::optional<Duration> hint, Clock::time_point idle_since) noexcept {
-    const auto now = Clock::now();
+  void release(Slot& slot, std::optional<Duration> hint, Clock::time_point idle_since,
+               Clock::time_point now) noexcept {
     const auto lifetime = after(slot.opened, options_.limits.max_lifetime);
     auto expires = after(idle_since, hint.value_or(options_.limits.idle_timeout));
     if (lifetime <= now) return discard(slot, CloseReason::lifetime_expired);

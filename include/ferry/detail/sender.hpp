@@ -253,7 +253,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                              std::unique_ptr<Trip> trip = nullptr) {
   const ClientOptions& settings = client->options;
   const Timeouts timeouts = merged(settings.timeouts, options);
-  const auto begin = trip ? trip->begin : Clock::now();
+  auto now = Clock::now();
+  const auto begin = trip ? trip->begin : now;
 
   constexpr bool streams = std::same_as<Answer, ResponseStream>;
   Result<Url> prepared = prepare(*pool, *client, request, timeouts, !trip);
@@ -342,6 +343,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
       if (!*known) {
         if (auto error = co_await authorize(*asks, context, value))
           co_return fail<Answer>(std::move(*error));
+        now = Clock::now();
       }
     }
     head.authorization = authorization;
@@ -355,7 +357,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         false;  // Of this attempt: before, the lease may hold one that has failed.
     failure.reset();
     try {
-      const auto queued = Clock::now();
+      const auto queued = now;
       if (held) {
         lease.take(std::exchange(held->slot, nullptr));
         if (!lease || lease.slot().host->key != url.origin()) {
@@ -368,21 +370,22 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
           failure.emplace(Errc::connection_lost, "the server has closed the leased connection");
         }
       } else {
-        if (attempt == 1) lease.take(pool->take_idle(url.origin()));
-        if (!lease || attempt > 1)
+        if (attempt == 1) lease.take(pool->take_idle(url.origin(), now));
+        if (!lease || attempt > 1) {
           failure = co_await pool->acquire(url, lease, timeouts, watch, settings.observer);
+          now = Clock::now();
+        }
       }
       if (failure) {
         phase = phase_of(*failure, watch);
       } else {
         PooledConnection& connection = lease.connection();
-        const auto start = Clock::now();
         info.facts = connection.facts;
         info.reused = lease.slot().kept;
         info.request_number = ++connection.requests;
         has_connection = true;
-        info.idle_for = info.reused ? start - lease.slot().idle_since : Duration();
-        timings.queued += start - queued;
+        info.idle_for = info.reused ? now - lease.slot().idle_since : Duration();
+        timings.queued += now - queued;
         // What went into a connection that was opened before the call is not the call's.
         const bool opened_meanwhile = lease.slot().opened >= begin;
         timings.resolve = opened_meanwhile ? connection.resolved_in : Duration();
@@ -465,7 +468,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
                                        // response.
               lease.discard(CloseReason::failed);
             else
-              give_back(lease, held.get(), message);
+              give_back(lease, held.get(), message, times.end);
             if (settings.observer) {
               event.kind = Event::Kind::response_received;
               event.status = message.status;
@@ -498,7 +501,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         if (failure && lease && failure->code() == Errc::body_too_large && !watch.ended() &&
             connection.h1.drain()) {
           watch.leave();
-          give_back(lease, held.get(), message);
+          give_back(lease, held.get(), message, Clock::now());
         }
       }
     } catch (const std::system_error& e) {
@@ -567,6 +570,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
     if (!is_retry(verdict)) co_return fail<Answer>(std::move(*failure));
     info = ConnectionInfo();
     info.retry_reason = to_string(verdict);
+    now = Clock::now();
   }
 }
 
@@ -586,7 +590,7 @@ inline asio::awaitable<std::optional<Error>> get_ready(Trip& trip) {
       watch.leave();
       if (watch.ended()) failure = watch.error();
       if (clean && !failure)
-        give_back(lease, nullptr, trip.answer());
+        give_back(lease, nullptr, trip.answer(), Clock::now());
       else
         lease.discard(CloseReason::unread);
     }
