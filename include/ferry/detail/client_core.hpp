@@ -54,7 +54,10 @@ inline void give_back(Lease& lease, HeldConnection* held, const ResponseMessage&
   const auto hint = keep_alive_hint(message.headers);
   if (reason) {
     lease.discard(*reason);
-  } else if (held) {
+    return;
+  }
+  lease.connection().h1.go_idle();
+  if (held) {
     lease.slot().kept = true;
     lease.slot().idle_since = now;
     held->hint = hint;

@@ -12,6 +12,7 @@
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_encoder.hpp>
 #include <ferry/detail/h1_parser.hpp>
+#include <ferry/detail/read_buffer.hpp>
 #include <ferry/detail/redirect_rule.hpp>
 #include <ferry/detail/reuse_rule.hpp>
 #include <ferry/stream.hpp>
@@ -75,7 +76,7 @@ class H1Connection {
     head_.clear();
     encode_head(head, head_);
     parser_.start(message, head.method.token() == "HEAD", limits, head.upgrade);
-    in_begin_ = in_end_ = 0;
+    in_.clear();
     Sending sending{body, head.expect ? Sending::Rest::awaits_leave : Sending::Rest::in_source};
     unsent_ = {asio::buffer(head_), asio::const_buffer(), asio::const_buffer(),
                asio::const_buffer()};
@@ -148,17 +149,17 @@ class H1Connection {
           (collect == Collect::none || parser_.framing() == Framing::none ||
            parser_.framing() == Framing::length))
         break;
-      if (in_begin_ < in_end_) {
+      if (!in_.empty()) {
         step = parse(reading);
         continue;
       }
-      const std::size_t received = co_await stream_->read_some(room(), error);
+      const std::size_t received = co_await stream_->read_some(in_.room(), error);
       if (watch.ended()) co_return watch.error();
       if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
       // A reset that the write has met reads as the end of the stream: it ends no body.
       if (error == asio::error::eof && !write_error && parser_.finish()) break;
       if (error) co_return read_failure(error, write_error);
-      in_end_ += received;
+      in_.fill(received);
       times.end = Clock::now();
       if (times.first_byte == Clock::time_point{}) times.first_byte = times.end;
       if (!watch.enter(Phase::read, timeouts.read, times.end)) co_return watch.error();
@@ -171,10 +172,9 @@ class H1Connection {
       // to make us allocate what it only promises.
       std::string& out = message.body;
       const std::uint64_t size = parser_.body_size();
-      const auto early = buffered().substr(
-          0, static_cast<std::size_t>(std::min<std::uint64_t>(size, in_end_ - in_begin_)));
-      out.assign(early);
-      in_begin_ += early.size();
+      const auto unread = in_.unread();
+      out.assign(unread.substr(0, std::min<std::uint64_t>(size, unread.size())));
+      in_.take(out.size());
       for (std::size_t filled = out.size(); filled < size;) {
         if (filled == out.size()) {
           const auto more = std::max<std::uint64_t>(first_body_step, out.size());
@@ -214,10 +214,10 @@ class H1Connection {
     while (!next_piece(piece, message)) {
       if (body_failed_) co_return parser_.error();
       std::error_code error;
-      std::size_t received = stream_->try_read_some(room(), error);
+      std::size_t received = stream_->try_read_some(in_.room(), error);
       if (error == asio::error::would_block) {
         if (!watch.enter(Phase::read, limit, stream_.get())) co_return watch.error();
-        received = co_await stream_->read_some(room(), error);
+        received = co_await stream_->read_some(in_.room(), error);
       }
       if (watch.ended()) co_return watch.error();
       if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
@@ -228,7 +228,7 @@ class H1Connection {
       if (error && parser_.framing() == Framing::length)
         co_return body_failure(parser_.body_size() - body_left_, parser_.body_size(), error);
       if (error) co_return read_failure(error, write_error_);
-      in_end_ += received;
+      in_.fill(received);
     }
     co_return std::nullopt;
   }
@@ -259,13 +259,13 @@ class H1Connection {
     facts.fully_sent = fully_sent_;
     facts.close_announced = close_announced_;
     facts.until_close = parser_.framing() == Framing::until_close;
-    facts.surplus = in_begin_ < in_end_;
+    facts.surplus = !in_.empty();
     return may_reuse(message, facts);
   }
 
   /// After an exchange that ended in a 101: gives the stream away, and what came behind the head.
   std::pair<std::unique_ptr<Stream>, std::string> detach() {
-    std::string received(buffered());
+    std::string received(in_.unread());
     return {std::move(stream_), std::move(received)};
   }
 
@@ -284,7 +284,7 @@ class H1Connection {
           continue;
         }
         std::error_code error;
-        if (!body_failed_) in_end_ += stream_->try_read_some(room(), error);
+        if (!body_failed_) in_.fill(stream_->try_read_some(in_.room(), error));
         if (body_failed_ || error) return false;
       }
     } catch (const std::bad_alloc&) {  // Then it is closed.
@@ -292,12 +292,14 @@ class H1Connection {
     return false;
   }
 
+  /// No exchange follows at once: the next one takes its memory anew.
+  void go_idle() noexcept { in_.put_aside(); }
+
   std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
   /// True once a byte of a response to the present request has come.
   bool response_started() const noexcept { return parser_.any_byte(); }
 
  private:
-  static constexpr std::size_t first_read = 8 * 1024;
   static constexpr std::size_t max_kept_head = 64 * 1024;
   static constexpr std::size_t largest_read = 64 * 1024;
   static constexpr std::uint64_t max_drained = 64 * 1024;
@@ -437,15 +439,15 @@ class H1Connection {
   /// @return false if more has to be read first, or the parsing has failed.
   bool next_piece(std::string_view& piece, ResponseMessage& message) {
     const auto take = [&](std::uint64_t most) {
-      piece = buffered().substr(
-          0, static_cast<std::size_t>(std::min<std::uint64_t>(most, in_end_ - in_begin_)));
-      in_begin_ += piece.size();
+      piece = in_.unread();
+      piece = piece.substr(0, std::min<std::uint64_t>(most, piece.size()));
+      in_.take(piece.size());
       return !piece.empty();
     };
     if (body_done_) return true;
     switch (parser_.framing()) {
       case Framing::none: return true;
-      case Framing::until_close: return take(in_end_ - in_begin_);
+      case Framing::until_close: return take(in_.unread().size());
       case Framing::length:
         if (body_left_ == 0) return true;
         take(body_left_);
@@ -454,9 +456,9 @@ class H1Connection {
       case Framing::chunked: break;
     }
     message.body.clear();
-    while (in_begin_ < in_end_ && message.body.empty() && !body_done_) {
-      const auto [used, step] = parser_.feed(buffered());
-      in_begin_ += used;
+    while (!in_.empty() && message.body.empty() && !body_done_) {
+      const auto [used, step] = parser_.feed(in_.unread());
+      in_.take(used);
       body_done_ = step == H1Parser::Step::message_done;
       body_failed_ = step == H1Parser::Step::failed;
       if (body_failed_) return false;
@@ -470,7 +472,7 @@ class H1Connection {
   bool read_early() {
     if (early_end_) return false;
     std::error_code error;
-    in_end_ += stream_->try_read_some(room(), error);
+    in_.fill(stream_->try_read_some(in_.room(), error));
     early_end_ = error && error != asio::error::would_block;
     return !error;
   }
@@ -480,8 +482,8 @@ class H1Connection {
     ExchangeTimes& times = reading.times;
     if (times.first_byte == Clock::time_point{}) times.first_byte = Clock::now();
     for (;;) {
-      const auto [used, step] = parser_.feed(buffered());
-      in_begin_ += used;
+      const auto [used, step] = parser_.feed(in_.unread());
+      in_.take(used);
       const bool interim = step == H1Parser::Step::interim_done;
       if (!interim && step != H1Parser::Step::head_done) return step;
       if (!interim) times.head = Clock::now();
@@ -496,29 +498,8 @@ class H1Connection {
         event.headers = nullptr;
       }
       if (!interim) return step;
-      if (in_begin_ == in_end_) return H1Parser::Step::need_more;
+      if (in_.empty()) return H1Parser::Step::need_more;
     }
-  }
-
-  std::string_view buffered() const noexcept {
-    return {in_.data() + in_begin_, in_end_ - in_begin_};
-  }
-
-  /// Where the next bytes go. A read that filled the buffer makes it larger.
-  asio::mutable_buffer room() {
-    if (in_.empty()) in_.resize(first_read);
-    if (in_begin_ == in_end_) {
-      if (in_end_ == in_.size() && in_.size() < largest_read) in_.resize(largest_read);
-      in_begin_ = in_end_ = 0;
-    } else if (in_end_ == in_.size()) {
-      if (in_begin_ > 0) {
-        in_.erase(0, in_begin_);
-        in_end_ -= in_begin_;
-        in_begin_ = 0;
-      }
-      in_.resize(in_end_ + largest_read);
-    }
-    return asio::buffer(in_.data() + in_end_, in_.size() - in_end_);
   }
 
   Error read_failure(std::error_code read_error, std::error_code write_error) {
@@ -541,9 +522,7 @@ class H1Connection {
   std::unique_ptr<Stream> stream_;
   H1Parser parser_;
   std::string head_;  // Of the request; its memory is kept from one to the next.
-  std::string in_;    // Bytes read: [in_begin_, in_end_) is not parsed yet.
-  std::size_t in_begin_ = 0;
-  std::size_t in_end_ = 0;
+  ReadBuffer in_;
   /// What is to be written next: the head, and of the body one piece, with a chunk's ends around
   /// it.
   std::array<asio::const_buffer, 4> unsent_;
