@@ -7,17 +7,16 @@
 #include <fstream>
 #include <functional>
 #include <iostream>
-#include <memory>
 #include <random>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include <ferry/detail/pool_state.hpp>
 #include <ferry/version.hpp>
 
 #include "support/command_line.hpp"
 #include "support/cores.hpp"
+#include "support/filled_pool.hpp"
 #include "support/line_chart.hpp"
 #include "support/machine.hpp"
 #include "support/statistics.hpp"
@@ -25,67 +24,22 @@
 
 namespace {
 
-using Pool = ferry::detail::PoolState<int, int>;
+using pool_benchmark::FilledPool;
+using pool_benchmark::QueuedPool;
 using Clock = std::chrono::steady_clock;
-
-/// Keeps of the pool's decisions only what these measurements need.
-struct Decisions {
-  void granted(int waiter) { served = waiter; }
-  void failed(int) {}
-  void dial(Pool::Slot& slot, int) { dialling = &slot; }
-  void closing(int, const std::string&, ferry::CloseReason) {}
-  void abandoned(Pool::Slot&) {}
-
-  int served = -1;
-  Pool::Slot* dialling = nullptr;
-};
 
 constexpr std::size_t sizes[] = {1, 10, 100, 1000, 10'000};
 constexpr int operations = 100'000;
 constexpr int rounds = 9;
 
-ferry::Limits unlimited() {
-  ferry::Limits limits;
-  limits.max_connections = ferry::no_limit;
-  return limits;
-}
-
-/// A pool of as many connections to as many origins, all idle. They never expire.
-struct Filled {
-  Filled(std::size_t origins, std::size_t each, ferry::Limits limits = unlimited()) : pool(limits) {
-    std::vector<Pool::Slot*> all;
-    for (std::size_t i = 0; i < origins; ++i) {
-      keys.push_back("http://host-" + std::to_string(i) + ".example:8080");
-      for (std::size_t n = 0; n < each; ++n) {
-        Decisions out;
-        Pool::Ticket ticket(0, true);
-        pool.enqueue(ticket, keys.back(), now, out);
-        pool.dialled(*out.dialling, 1, now, Pool::Time::max(), out);
-        all.push_back(pool.leave(ticket, out));
-      }
-    }
-    Decisions out;
-    for (Pool::Slot* slot : all) pool.release(*slot, now, Pool::Time::max(), out);
-  }
-
-  Pool pool;
-  std::vector<std::string> keys;
-  Pool::Time now{};
-};
-
 /// Takes and gives back, nanoseconds each time; the origins in random order.
 double reuse(std::size_t origins, std::size_t each) {
-  Filled filled(origins, each);
+  FilledPool filled(origins, each);
   std::mt19937 random(1);
   std::vector<const std::string*> order;
   for (int i = 0; i < operations; ++i) order.push_back(&filled.keys[random() % origins]);
   const auto begin = Clock::now();
-  for (const std::string* key : order) {
-    Decisions out;
-    filled.now += std::chrono::nanoseconds(1);
-    Pool::Slot* slot = filled.pool.take(*key, filled.now, out);
-    filled.pool.release(*slot, filled.now, Pool::Time::max(), out);
-  }
+  for (const std::string* key : order) filled.take_and_release(*key);
   return std::chrono::duration<double, std::nano>(Clock::now() - begin).count() / operations;
 }
 
@@ -105,32 +59,12 @@ double look_up(std::size_t origins) {
   return std::chrono::duration<double, std::nano>(Clock::now() - begin).count() / operations;
 }
 
-/// One connection and a queue: it is given back, the first waiter gets it, and another one comes.
+/// Serves one waiter after the other, nanoseconds each time.
 double queue(std::size_t waiters) {
-  ferry::Limits limits;
-  limits.max_connections = 1;
-  Filled filled(1, 1, limits);
-  Pool& pool = filled.pool;
-  Decisions none;
-  Pool::Slot* slot = pool.take(filled.keys[0], filled.now, none);
-  std::vector<std::unique_ptr<Pool::Ticket>> tickets;
-  for (std::size_t i = 0; i < waiters; ++i) {
-    tickets.push_back(std::make_unique<Pool::Ticket>(static_cast<int>(i)));
-    pool.enqueue(*tickets.back(), filled.keys[0], filled.now, none);
-  }
+  QueuedPool queued(waiters);
   const auto begin = Clock::now();
-  for (int i = 0; i < operations; ++i) {
-    Decisions out;
-    pool.release(*slot, filled.now, Pool::Time::max(), out);
-    Pool::Ticket& served = *tickets[static_cast<std::size_t>(out.served)];
-    slot = pool.leave(served, out);
-    pool.enqueue(served, filled.keys[0], filled.now, out);
-  }
-  const double cost =
-      std::chrono::duration<double, std::nano>(Clock::now() - begin).count() / operations;
-  for (auto& ticket : tickets) pool.leave(*ticket, none);
-  pool.release(*slot, filled.now, Pool::Time::max(), none);
-  return cost;
+  for (int i = 0; i < operations; ++i) queued.serve_one();
+  return std::chrono::duration<double, std::nano>(Clock::now() - begin).count() / operations;
 }
 
 struct Case {

@@ -4,6 +4,7 @@
 #include "support/counts.hpp"
 
 #include <cstdlib>
+#include <malloc.h>
 #include <new>
 #include <sys/resource.h>
 
@@ -23,6 +24,35 @@ TEST_CASE("a reused GET makes at most 5 system calls, the look before reuse amon
 TEST_CASE("a reused GET makes 2 heap allocations: its URL and the response's head") {
   const test::Server server(test::delayed());
   test::check_allocations(server.url("/a/path"), {}, 2);
+}
+
+TEST_CASE("an idle connection takes at most 4 KiB of memory") {
+  const test::Server server(test::delayed());
+  const auto allocated = [] {
+    const auto info = ::mallinfo2();
+    return info.uordblks + info.hblkhd;
+  };
+  constexpr std::size_t count = 200;
+  asio::io_context context{1};
+  ferry::ClientOptions options;
+  options.limits.max_connections = count;
+  ferry::Client client(context, options);
+  const auto get = [&] {
+    asio::co_spawn(context, client.get(server.url()),
+                   [](std::exception_ptr, const ferry::Response& response) {
+                     CHECK(response.body().size() == 13);
+                   });
+  };
+  get();
+  context.run();
+  const auto before = allocated();
+  for (std::size_t i = 0; i < count; ++i) get();
+  context.restart();
+  context.run();
+  REQUIRE(client.pool().stats().idle == count);
+  const auto each = (allocated() - before) / (count - 1);
+  MESSAGE("bytes per idle connection: " << each);
+  if (test::reference_tools) CHECK(each <= 4096);
 }
 
 namespace {

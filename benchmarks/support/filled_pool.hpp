@@ -1,0 +1,109 @@
+#pragma once
+
+/// @file
+/// `FilledPool`: the pool's decisions by themselves, for measuring. No I/O: connections are
+/// numbers.
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ferry/detail/pool_state.hpp>
+
+namespace pool_benchmark {
+
+using Pool = ferry::detail::PoolState<int, int>;
+
+/// Keeps of the pool's decisions only what measuring needs.
+struct Decisions {
+  void granted(int waiter) { served = waiter; }
+  void failed(int) {}
+  void dial(Pool::Slot& slot, int) { dialling = &slot; }
+  void closing(int, const std::string&, ferry::CloseReason) {}
+  void abandoned(Pool::Slot&) {}
+
+  int served = -1;
+  Pool::Slot* dialling = nullptr;
+};
+
+inline ferry::Limits unlimited() {
+  ferry::Limits limits;
+  limits.max_connections = ferry::no_limit;
+  return limits;
+}
+
+/// A pool of as many connections to as many origins, all idle. They never expire.
+struct FilledPool {
+  FilledPool(std::size_t origins, std::size_t each, ferry::Limits limits = unlimited())
+      : pool(limits) {
+    std::vector<Pool::Slot*> all;
+    for (std::size_t i = 0; i < origins; ++i) {
+      keys.push_back("http://host-" + std::to_string(i) + ".example:8080");
+      for (std::size_t n = 0; n < each; ++n) {
+        Decisions out;
+        Pool::Ticket ticket(0, true);
+        pool.enqueue(ticket, keys.back(), now, out);
+        pool.dialled(*out.dialling, 1, now, Pool::Time::max(), out);
+        all.push_back(pool.leave(ticket, out));
+      }
+    }
+    Decisions out;
+    for (Pool::Slot* slot : all) pool.release(*slot, now, Pool::Time::max(), out);
+  }
+
+  /// Takes a connection to this origin and gives it back.
+  void take_and_release(const std::string& key) {
+    Decisions out;
+    now += std::chrono::nanoseconds(1);
+    Pool::Slot* slot = pool.take(key, now, out);
+    pool.release(*slot, now, Pool::Time::max(), out);
+  }
+
+  Pool pool;
+  std::vector<std::string> keys;
+  Pool::Time now{};
+};
+
+/// One connection, in use, and a queue for it.
+class QueuedPool {
+ public:
+  explicit QueuedPool(std::size_t waiters) : filled_(1, 1, one()) {
+    Decisions none;
+    slot_ = filled_.pool.take(filled_.keys[0], filled_.now, none);
+    for (std::size_t i = 0; i < waiters; ++i) {
+      tickets_.push_back(std::make_unique<Pool::Ticket>(static_cast<int>(i)));
+      filled_.pool.enqueue(*tickets_.back(), filled_.keys[0], filled_.now, none);
+    }
+  }
+  QueuedPool(const QueuedPool&) = delete;
+  QueuedPool& operator=(const QueuedPool&) = delete;
+  ~QueuedPool() {
+    Decisions none;
+    for (auto& ticket : tickets_) filled_.pool.leave(*ticket, none);
+    filled_.pool.release(*slot_, filled_.now, Pool::Time::max(), none);
+  }
+
+  /// It is given back, the first waiter gets it, and another one comes.
+  void serve_one() {
+    Decisions out;
+    filled_.pool.release(*slot_, filled_.now, Pool::Time::max(), out);
+    Pool::Ticket& served = *tickets_[static_cast<std::size_t>(out.served)];
+    slot_ = filled_.pool.leave(served, out);
+    filled_.pool.enqueue(served, filled_.keys[0], filled_.now, out);
+  }
+
+ private:
+  static ferry::Limits one() {
+    ferry::Limits limits;
+    limits.max_connections = 1;
+    return limits;
+  }
+
+  FilledPool filled_;
+  Pool::Slot* slot_;
+  std::vector<std::unique_ptr<Pool::Ticket>> tickets_;
+};
+
+}  // namespace pool_benchmark
