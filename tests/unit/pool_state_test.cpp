@@ -264,6 +264,7 @@ TEST_CASE("[38] a busy origin does not keep the others out") {
   Table t(at_most(1));
   auto* a = t.open("a");
   auto& b = t.wait("b");
+  t.now += 100ms;
   t.wait("a");
   t.release(a);  // Its own queue is younger than b's.
   CHECK(t.closed() == "1 made room for another;");
@@ -293,6 +294,26 @@ TEST_CASE("[63] dials that nobody waits for end when nothing is in flight") {
   CHECK(t.out.failures.empty());
   t.dialled();
   CHECK(t.out.grants == std::vector<int>{b.waiter});
+}
+
+TEST_CASE("[38] keys that share a connection do not take it from each other with every request") {
+  Table t(at_most(1));
+  auto* slot = t.open("k");
+  auto& older = t.wait("other");
+  t.now += 99ms;
+  auto& younger = t.wait("k");
+  t.now += 1ms;
+  auto& youngest = t.wait("k");
+  t.release(slot);
+  CHECK(t.out.grants == std::vector<int>{younger.waiter});
+  t.release(t.leave(younger));
+  CHECK(t.closed() == "1 made room for another;");
+  CHECK(t.out.grants.empty());
+  t.dialled();
+  CHECK(t.out.grants == std::vector<int>{older.waiter});
+  t.release(t.leave(older));
+  t.dialled();
+  CHECK(t.out.grants == std::vector<int>{youngest.waiter});
 }
 
 TEST_CASE("closing lets what is in flight finish, or not") {

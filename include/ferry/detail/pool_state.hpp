@@ -86,6 +86,7 @@ class PoolState {
     Slot* dial = nullptr;         ///< The dial that it counts on.
     std::unique_ptr<Slot> place;  ///< Memory for a dial of its own, until that begins.
     std::uint64_t sequence;       ///< Its turn, given once; who waits again keeps it.
+    Time since{};                 ///< When it was queued.
     ListLinks<Ticket> in_queue;
   };
 
@@ -159,6 +160,7 @@ class PoolState {
                                        : hosts_.try_emplace(std::string(key), key).first->second;
     // From here on nothing can fail.
     ticket.host = &host;
+    ticket.since = now;
     Ticket* later = nullptr;
     if (ticket.sequence == 0) {
       ticket.sequence = ++last_sequence_;
@@ -311,6 +313,8 @@ class PoolState {
   using Expiry = std::pair<Time, Time>;
   /// Keys without any connection are remembered up to this many, for the count of those opened.
   static constexpr std::size_t max_empty_hosts = 256;
+  /// How much longer a waiter of another key has to have waited to take a place away.
+  static constexpr std::chrono::milliseconds patience{100};
 
   // ---- serving ----
 
@@ -354,13 +358,16 @@ class PoolState {
   }
 
   /// True if a waiter that only a dial would serve has waited for a place for longer than this one:
-  /// of another key, as a busy one must not keep the others out, or of this one, at its limit.
+  /// of this key, at its limit, or of another one, as a busy one must not keep the others out; but
+  /// then for longer by so much that it is not by chance, or keys that are busy all the time would
+  /// close each other's connections with every request.
   bool is_overdue(const Ticket& ticket) const noexcept {
     const Ticket* const dialless = ticket.host->first_without_dial;
     if (dialless && at_host_limit(*ticket.host) && dialless->sequence < ticket.sequence)
       return true;
     return total_ >= limits_.max_connections && !hungry_.empty() &&
-           hungry_.top_key() < ticket.sequence;
+           hungry_.top_key() < ticket.sequence &&
+           hungry_.top().first_without_dial->since + patience <= ticket.since;
   }
 
   /// Starts dials while there are waiters without one and places for them, longest waiting first.
