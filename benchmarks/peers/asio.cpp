@@ -1,0 +1,100 @@
+/// @file
+/// Asio alone, as its examples use it: coroutines, a request that is ready, a scan for the length.
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <asio.hpp>
+#include <asio/ssl.hpp>
+
+#include "peer.hpp"
+
+namespace {
+
+using asio::ip::tcp;
+
+class Asio {
+ public:
+  explicit Asio(const peer::Task& task) : task_(task), request_(task.request()) {
+    if (task.resume) throw peer::Unsupported();
+    if (!task.secure) return;
+    tls_.emplace(asio::ssl::context::tls_client);
+    tls_->load_verify_file(task.ca);
+    tls_->set_verify_mode(asio::ssl::verify_peer);
+  }
+
+  void run(std::uint64_t requests, peer::Stopwatch& stopwatch) {
+    unsent_ = requests;
+    for (std::size_t i = 0; i < task_.concurrency; ++i) {
+      asio::co_spawn(context_, task_.secure ? send_securely(stopwatch) : send(stopwatch),
+                     [](std::exception_ptr failure) {
+                       if (failure) std::rethrow_exception(failure);
+                     });
+    }
+    context_.restart();
+    context_.run();
+  }
+
+ private:
+  asio::awaitable<void> connect(tcp::socket& socket) {
+    const tcp::endpoint server(asio::ip::make_address(task_.host),
+                               static_cast<std::uint16_t>(std::stoi(task_.port)));
+    co_await socket.async_connect(server, asio::use_awaitable);
+    socket.set_option(tcp::no_delay(true));
+  }
+
+  asio::awaitable<void> send(peer::Stopwatch& stopwatch) {
+    while (unsent_ > 0) {
+      const auto begin = peer::Clock::now();
+      tcp::socket socket(context_);
+      co_await connect(socket);
+      co_await converse(socket, stopwatch, begin);
+    }
+  }
+  asio::awaitable<void> send_securely(peer::Stopwatch& stopwatch) {
+    while (unsent_ > 0) {
+      const auto begin = peer::Clock::now();
+      asio::ssl::stream<tcp::socket> stream(context_, *tls_);
+      stream.set_verify_callback(asio::ssl::host_name_verification(task_.host));
+      co_await connect(stream.next_layer());
+      co_await stream.async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
+      co_await converse(stream, stopwatch, begin);
+    }
+  }
+
+  template <class Stream>
+  asio::awaitable<void> converse(Stream& stream, peer::Stopwatch& stopwatch,
+                                 peer::Clock::time_point begin) {
+    std::string buffer(16 * 1024, '\0');
+    while (unsent_ > 0) {
+      --unsent_;
+      if (!task_.fresh) begin = peer::Clock::now();
+      co_await asio::async_write(stream, asio::buffer(request_), asio::use_awaitable);
+      const std::size_t count =
+          co_await stream.async_read_some(asio::buffer(buffer), asio::use_awaitable);
+      const auto head = peer::scan_head({buffer.data(), count});
+      peer::check(head.size > 0, "no head");
+      std::string body(buffer, head.size, count - head.size);
+      const std::size_t early = body.size();
+      body.resize(head.body);
+      if (early < body.size()) {
+        co_await asio::async_read(stream, asio::buffer(body.data() + early, body.size() - early),
+                                  asio::use_awaitable);
+      }
+      peer::check_response(task_, head.status, body.size());
+      stopwatch.took(begin);
+      if (task_.fresh) co_return;
+    }
+  }
+
+  const peer::Task task_;
+  const std::string request_;
+  asio::io_context context_{1};
+  std::optional<asio::ssl::context> tls_;
+  std::uint64_t unsent_ = 0;
+};
+
+}  // namespace
+
+int main(int count, char** arguments) { return peer::main<Asio>(count, arguments); }

@@ -1,0 +1,108 @@
+/// @file
+/// Boost.Beast with coroutines; its buffer is large enough from the start.
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <optional>
+#include <string>
+
+#include "peer.hpp"
+
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::ip::tcp;
+
+class Beast {
+ public:
+  explicit Beast(const peer::Task& task) : task_(task) {
+    if (task.resume) throw peer::Unsupported();
+    if (!task.secure) return;
+    tls_.emplace(asio::ssl::context::tls_client);
+    tls_->load_verify_file(task.ca);
+    tls_->set_verify_mode(asio::ssl::verify_peer);
+  }
+
+  void run(std::uint64_t requests, peer::Stopwatch& stopwatch) {
+    unsent_ = requests;
+    for (std::size_t i = 0; i < task_.concurrency; ++i) {
+      asio::co_spawn(context_, task_.secure ? send_securely(stopwatch) : send(stopwatch),
+                     [](std::exception_ptr failure) {
+                       if (failure) std::rethrow_exception(failure);
+                     });
+    }
+    context_.restart();
+    context_.run();
+  }
+
+ private:
+  asio::awaitable<void> connect(tcp::socket& socket) {
+    const tcp::endpoint server(asio::ip::make_address(task_.host),
+                               static_cast<std::uint16_t>(std::stoi(task_.port)));
+    co_await socket.async_connect(server, asio::use_awaitable);
+    socket.set_option(tcp::no_delay(true));
+  }
+
+  asio::awaitable<void> send(peer::Stopwatch& stopwatch) {
+    while (unsent_ > 0) {
+      const auto begin = peer::Clock::now();
+      tcp::socket socket(context_);
+      co_await connect(socket);
+      co_await converse(socket, stopwatch, begin);
+    }
+  }
+  asio::awaitable<void> send_securely(peer::Stopwatch& stopwatch) {
+    while (unsent_ > 0) {
+      const auto begin = peer::Clock::now();
+      asio::ssl::stream<tcp::socket> stream(context_, *tls_);
+      stream.set_verify_callback(asio::ssl::host_name_verification(task_.host));
+      co_await connect(stream.next_layer());
+      co_await stream.async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
+      co_await converse(stream, stopwatch, begin);
+    }
+  }
+
+  template <class Stream>
+  asio::awaitable<void> converse(Stream& stream, peer::Stopwatch& stopwatch,
+                                 peer::Clock::time_point begin) {
+    beast::flat_buffer buffer;
+    buffer.reserve(64 * 1024);
+    while (unsent_ > 0) {
+      --unsent_;
+      if (!task_.fresh) begin = peer::Clock::now();
+      http::request<http::string_body> request(task_.upload ? http::verb::post : http::verb::get,
+                                               task_.path, 11);
+      request.set(http::field::host, task_.authority());
+      request.set(http::field::user_agent, "peer");
+      request.set(http::field::accept, "*/*");
+      request.body().assign(task_.upload, 'x');
+      request.keep_alive(!task_.fresh);
+      request.prepare_payload();
+      co_await http::async_write(stream, request, asio::use_awaitable);
+      http::response_parser<http::string_body> parser;
+      parser.body_limit(boost::none);
+      co_await http::async_read(stream, buffer, parser, asio::use_awaitable);
+      const auto& response = parser.get();
+      peer::check_response(task_, response.result_int(), response.body().size());
+      stopwatch.took(begin);
+      if (task_.fresh) co_return;
+    }
+  }
+
+  const peer::Task task_;
+  asio::io_context context_{1};
+  std::optional<asio::ssl::context> tls_;
+  std::uint64_t unsent_ = 0;
+};
+
+}  // namespace
+
+int main(int count, char** arguments) { return peer::main<Beast>(count, arguments); }

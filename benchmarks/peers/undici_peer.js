@@ -1,0 +1,58 @@
+// node's undici. Takes what the other peers take, and prints the line that they print; exit code 3: it
+// cannot do this.
+const fs = require("node:fs");
+const { parseArgs } = require("node:util");
+const { Agent, request } = require("undici");
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    requests: { type: "string" }, concurrency: { type: "string", default: "1" }, upload: { type: "string", default: "0" },
+    body: { type: "string" }, ca: { type: "string" }, new: { type: "boolean" }, resume: { type: "boolean" },
+  },
+});
+if (values.resume) process.exit(3);
+const url = positionals[0];
+const size = Number(values.body);
+const upload = Number(values.upload) ? Buffer.alloc(Number(values.upload), "x") : undefined;
+const connect = values.ca ? { ca: fs.readFileSync(values.ca), maxCachedSessions: values.new ? 0 : 100 } : {};
+const kept = new Agent({ connect, connections: Number(values.concurrency), pipelining: 1 });
+
+async function once() {
+  const dispatcher = values.new ? new Agent({ connect, pipelining: 0 }) : kept;
+  const response = await request(url, { dispatcher, method: upload ? "POST" : "GET", body: upload });
+  const body = await response.body.arrayBuffer();
+  if (response.statusCode !== 200 || body.byteLength !== size) throw new Error("another response");
+  if (values.new) await dispatcher.close();
+}
+
+async function run(requests) {
+  const latencies = [];
+  let left = requests;
+  const worker = async () => {
+    while (left-- > 0) {
+      const begin = process.hrtime.bigint();
+      await once();
+      latencies.push(Number(process.hrtime.bigint() - begin) / 1000);
+    }
+  };
+  await Promise.all(Array.from({ length: Number(values.concurrency) }, worker));
+  return latencies;
+}
+
+async function main() {
+  const requests = Number(values.requests);
+  await run(Math.max(Math.floor(requests / 10), 2 * Number(values.concurrency)));
+  const cpu = process.cpuUsage();
+  const begin = process.hrtime.bigint();
+  const latencies = (await run(requests)).sort((a, b) => a - b);
+  const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
+  const used = process.cpuUsage(cpu);
+  console.log(JSON.stringify({
+    rate: requests / seconds, cpu_us: (used.user + used.system) / requests,
+    p50_us: latencies[latencies.length >> 1], p99_us: latencies[Math.floor(0.99 * (latencies.length - 1))],
+  }));
+  await kept.close();
+}
+
+main().catch((error) => { console.error(error.message); process.exit(1); });
