@@ -43,8 +43,10 @@ class Ferry {
     while (unsent_ > 0) {
       --unsent_;
       const auto begin = peer::Clock::now();
-      if (task_.fresh)
+      if (task_.fresh && task_.secure)
         response = co_await ferry::get(task_.url, {}, options_);
+      else if (task_.fresh)
+        response = co_await ferry::get(task_.url);
       else if (task_.upload)
         response = co_await client_->post(task_.url, std::string(task_.upload, 'x'));
       else

@@ -6,6 +6,7 @@
 
 #include <concepts>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -219,51 +220,98 @@ class Client {
 };
 static_assert(detail::co_await_safe<Client>);
 
+namespace detail {
+
+/// A client whose connections carry one request each.
+inline Client one_off_client(asio::any_io_executor executor, ClientOptions options) {
+  options.limits.max_idle = 0;
+  Client client(std::move(executor), std::move(options));
+  core_of(client).one_off = true;
+  return client;
+}
+
+/// That of a context: what calls share that ask for no client of their own. It keeps no connection,
+/// but need not be made for each of them.
+class OneOffs final : public asio::execution_context::service {
+ public:
+  using key_type = OneOffs;
+  static inline asio::execution_context::id id;
+
+  explicit OneOffs(asio::execution_context& context)
+      : service(context),
+        client_(one_off_client(static_cast<asio::io_context&>(context).get_executor(), options())) {
+  }
+
+  static Client of(const asio::any_io_executor& executor) {
+    const auto own = io_context_executor(executor);
+    if (!own) return one_off_client(executor, options());
+    asio::execution_context& context = own->context();
+    return *asio::use_service<OneOffs>(context).client_;
+  }
+
+ private:
+  static ClientOptions options() {
+    ClientOptions options;
+    options.limits.max_connections = no_limit;  // They do not know of each other.
+    return options;
+  }
+  void shutdown() noexcept override { client_.reset(); }
+
+  std::optional<Client> client_;
+};
+
+}  // namespace detail
+
 /// Sends one request over a new connection, which is closed after it: what a `Client` saves you.
 ///
-/// @param client_options for the headers, limits, observer and so on of a client.
-/// @throws Error as `Client`'s verbs, and `Errc::invalid_option`. Cancellation, Threads: as
-/// `Client`'s verbs.
-inline asio::awaitable<Response> send(Request request, RequestOptions options = {},
-                                      ClientOptions client_options = ClientOptions()) {
+/// What was looked up for one is known to those that follow, `TcpOptions::dns_ttl` long.
+/// @throws Error as `Client`'s verbs. Cancellation, Threads: as `Client`'s verbs.
+inline asio::awaitable<Response> send(Request request, RequestOptions options = {}) {
   const auto executor = co_await asio::this_coro::executor;
-  client_options.limits.max_idle = 0;
-  Client client(executor, std::move(client_options));
-  core_of(client).one_off = true;
+  const Client client = detail::OneOffs::of(executor);
   co_return co_await client.send(std::move(request), options);
 }
 
-/// As `ferry::send`, with these methods.
-inline asio::awaitable<Response> get(std::string url, RequestOptions options = {},
-                                     ClientOptions client_options = ClientOptions()) {
-  return send(Request::get(std::move(url)), options, std::move(client_options));
+/// The same with a client's options: headers, limits, observer and so on.
+/// @throws Error as above, and `Errc::invalid_option`.
+inline asio::awaitable<Response> send(Request request, RequestOptions options,
+                                      ClientOptions client_options) {
+  const auto executor = co_await asio::this_coro::executor;
+  const Client client = detail::one_off_client(executor, std::move(client_options));
+  co_return co_await client.send(std::move(request), options);
 }
-inline asio::awaitable<Response> head(std::string url, RequestOptions options = {},
-                                      ClientOptions client_options = ClientOptions()) {
-  return send(Request::head(std::move(url)), options, std::move(client_options));
+
+/// As `ferry::send`, with these methods. A `ClientOptions` may follow.
+template <std::same_as<ClientOptions>... Own>
+asio::awaitable<Response> get(std::string url, const RequestOptions& options = {}, Own... own) {
+  return send(Request::get(std::move(url)), options, std::move(own)...);
 }
-inline asio::awaitable<Response> options(std::string url, RequestOptions options = {},
-                                         ClientOptions client_options = ClientOptions()) {
-  return send(Request::options(std::move(url)), options, std::move(client_options));
+template <std::same_as<ClientOptions>... Own>
+asio::awaitable<Response> head(std::string url, const RequestOptions& options = {}, Own... own) {
+  return send(Request::head(std::move(url)), options, std::move(own)...);
 }
-inline asio::awaitable<Response> post(std::string url, Body body = Body(),
-                                      RequestOptions options = {},
-                                      ClientOptions client_options = ClientOptions()) {
-  return send(Request::post(std::move(url), std::move(body)), options, std::move(client_options));
+template <std::same_as<ClientOptions>... Own>
+asio::awaitable<Response> options(std::string url, const RequestOptions& options = {}, Own... own) {
+  return send(Request::options(std::move(url)), options, std::move(own)...);
 }
-inline asio::awaitable<Response> put(std::string url, Body body = Body(),
-                                     RequestOptions options = {},
-                                     ClientOptions client_options = ClientOptions()) {
-  return send(Request::put(std::move(url), std::move(body)), options, std::move(client_options));
+template <std::same_as<ClientOptions>... Own>
+asio::awaitable<Response> post(std::string url, Body body = Body(),
+                               const RequestOptions& options = {}, Own... own) {
+  return send(Request::post(std::move(url), std::move(body)), options, std::move(own)...);
 }
-inline asio::awaitable<Response> patch(std::string url, Body body = Body(),
-                                       RequestOptions options = {},
-                                       ClientOptions client_options = ClientOptions()) {
-  return send(Request::patch(std::move(url), std::move(body)), options, std::move(client_options));
+template <std::same_as<ClientOptions>... Own>
+asio::awaitable<Response> put(std::string url, Body body = Body(),
+                              const RequestOptions& options = {}, Own... own) {
+  return send(Request::put(std::move(url), std::move(body)), options, std::move(own)...);
 }
-inline asio::awaitable<Response> delete_(std::string url, RequestOptions options = {},
-                                         ClientOptions client_options = ClientOptions()) {
-  return send(Request::delete_(std::move(url)), options, std::move(client_options));
+template <std::same_as<ClientOptions>... Own>
+asio::awaitable<Response> patch(std::string url, Body body = Body(),
+                                const RequestOptions& options = {}, Own... own) {
+  return send(Request::patch(std::move(url), std::move(body)), options, std::move(own)...);
+}
+template <std::same_as<ClientOptions>... Own>
+asio::awaitable<Response> delete_(std::string url, const RequestOptions& options = {}, Own... own) {
+  return send(Request::delete_(std::move(url)), options, std::move(own)...);
 }
 
 }  // namespace ferry

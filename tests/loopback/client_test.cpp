@@ -1,6 +1,7 @@
 #include <csignal>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #ifdef __linux__
@@ -10,6 +11,8 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
+#include <asio/strand.hpp>
+#include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
 
 #include "support/run.hpp"
@@ -62,6 +65,57 @@ TEST_CASE("a client keeps its connection, ferry::get does not") {
     }
   });
   CHECK(server.accepted() == 6);
+}
+
+TEST_CASE("[40] one-off requests: of any context, by any thread, and in flight when it goes") {
+  Server server;
+  Server silent(Server::silent());
+  const auto get = [&](asio::io_context& context, auto executor, int& done) {
+    asio::co_spawn(executor, ferry::get(server.url("/x")),
+                   [&](std::exception_ptr, const ferry::Response& response) {
+                     done += response.body() == "/x" && !response.connection().reused;
+                   });
+    context.restart();
+    context.run();
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      asio::io_context context{1};
+      int done = 0;
+      get(context, context.get_executor(), done);
+      get(context, asio::make_strand(context), done);
+      get(context, asio::any_io_executor(context.get_executor()), done);
+      CHECK(done == 3);
+      asio::co_spawn(context, ferry::get(silent.url()), asio::detached);
+      context.restart();
+      while (silent.accepted() == 0) context.poll();
+      context.poll();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(server.accepted() == 12);
+
+  // Not one of Asio's own contexts' executors: each has a client by itself.
+  asio::thread_pool pool(1);
+  auto future = asio::co_spawn(pool, ferry::get(server.url("/x")), asio::use_future);
+  CHECK(future.get().body() == "/x");
+
+  // With options of its own it is by itself, too.
+  asio::io_context context{1};
+  test::run(context, [&]() -> asio::awaitable<void> {
+    ClientOptions options;
+    options.limits.max_body_size = 1;
+    std::error_code code;
+    try {
+      co_await ferry::get(server.url("/xyz"), {}, options);
+    } catch (const ferry::Error& error) {
+      code = error.code();
+    }
+    CHECK(code == Errc::body_too_large);
+    CHECK((co_await ferry::get(server.url("/xyz"))).body() == "/xyz");
+    CHECK((co_await ferry::post(server.url("/xyz"), ferry::Body("x"), {.timeout = 5s})).ok());
+  });
 }
 
 TEST_CASE("all verbs") {

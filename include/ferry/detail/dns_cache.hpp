@@ -27,7 +27,30 @@ class DnsCache : public std::enable_shared_from_this<DnsCache> {
   explicit DnsCache(const TcpOptions& options)
       : hosts_(options.hosts), resolver_(options.resolver), ttl_(options.dns_ttl) {}
 
-  /// The addresses of the dial's host: given, kept, or looked up within the dial's limit.
+  /// The addresses of the dial's host if they need not be looked up: given, or kept.
+  Addresses known(const DialContext& context) {
+    Addresses addresses;
+    for (const HostAddresses& entry : hosts_) {
+      const bool meant = entry.port == 0 || entry.port == context.port();
+      if (!meant || !iequals(entry.host, context.host())) continue;
+      for (const std::string& text : entry.addresses)
+        addresses.push_back(asio::ip::make_address(text));
+      return addresses;
+    }
+    // Asio starts a thread for any look-up, that of a numeric address included.
+    std::error_code error;
+    const auto address = asio::ip::make_address(context.host(), error);
+    if (!error) {
+      addresses.push_back(address);
+      return addresses;
+    }
+    const std::lock_guard lock(mutex_);
+    const auto kept = kept_.find(context.host());
+    if (kept != kept_.end() && kept->second.until > Clock::now()) return kept->second.addresses;
+    return addresses;
+  }
+
+  /// The addresses of the dial's host: known, or looked up within the dial's limit.
   asio::awaitable<Result<Addresses>> lookup(DialContext& context) {
     using Found = Result<Addresses>;
     if (auto addresses = known(context); !addresses.empty()) co_return Found(std::move(addresses));
@@ -40,9 +63,6 @@ class DnsCache : public std::enable_shared_from_this<DnsCache> {
     bool is_first = false;
     {
       const std::lock_guard lock(mutex_);
-      const auto kept = kept_.find(host);
-      if (kept != kept_.end() && kept->second.until > Clock::now())
-        co_return Found(kept->second.addresses);
       auto& pending = pending_[host];
       is_first = !pending;
       if (is_first) pending = std::make_shared<Lookup>();
@@ -97,23 +117,6 @@ class DnsCache : public std::enable_shared_from_this<DnsCache> {
     Ending& operator=(const Ending&) = delete;
     ~Ending() { cache->end(host, *lookup, std::move(result)); }
   };
-
-  /// The addresses of a host that need not be looked up.
-  Addresses known(const DialContext& context) const {
-    Addresses addresses;
-    for (const HostAddresses& entry : hosts_) {
-      const bool meant = entry.port == 0 || entry.port == context.port();
-      if (!meant || !iequals(entry.host, context.host())) continue;
-      for (const std::string& text : entry.addresses)
-        addresses.push_back(asio::ip::make_address(text));
-      return addresses;
-    }
-    // Asio starts a thread for any look-up, that of a numeric address included.
-    std::error_code error;
-    const auto address = asio::ip::make_address(context.host(), error);
-    if (!error) addresses.push_back(address);
-    return addresses;
-  }
 
   void begin(const asio::any_io_executor& executor, const std::string& host,
              const std::shared_ptr<Lookup>& lookup) {

@@ -8,9 +8,14 @@
 namespace ferry::detail {
 
 inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
-  const auto address = endpoint.address().to_string();
   const auto port = std::to_string(endpoint.port());
-  return endpoint.address().is_v6() ? "[" + address + "]:" + port : address + ":" + port;
+  if (endpoint.address().is_v6()) return "[" + endpoint.address().to_string() + "]:" + port;
+  // The system's function takes ten times as long, for every connection.
+  std::string text;
+  for (const unsigned byte : endpoint.address().to_v4().to_bytes())
+    text.append(std::to_string(byte)).append(1, '.');
+  text.back() = ':';
+  return text += port;
 }
 
 /// A TCP connection.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
+#include <list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,7 +18,7 @@ namespace ferry::detail {
 /// The families take turns, beginning with that of the first address; else the order stays
 /// (RFC 8305 4).
 inline void interleave(Addresses& addresses) {
-  if (addresses.empty()) return;
+  if (addresses.size() < 2) return;
   const bool first = addresses.front().is_v6();
   Addresses one;
   Addresses other;
@@ -96,7 +96,7 @@ class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRa
     all_refused_ = all_refused_ && error == asio::error::connection_refused;
   }
 
-  std::deque<Attempt> attempts_;
+  std::list<Attempt> attempts_;
   std::size_t pending_ = 0;
   std::error_code last_error_;
   bool all_refused_ = true;
@@ -110,9 +110,12 @@ class TcpConnector final : public Connector {
   asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
     using Connected = Result<std::unique_ptr<Stream>>;
     const auto begin = Clock::now();
-    auto found = co_await dns_->lookup(context);
-    if (!found) co_return Connected(found.error());
-    Addresses addresses = std::move(*found);
+    Addresses addresses = dns_->known(context);
+    if (addresses.empty()) {
+      auto found = co_await dns_->lookup(context);
+      if (!found) co_return Connected(found.error());
+      addresses = std::move(*found);
+    }
     interleave(addresses);
     const auto resolved = Clock::now();
     context.resolved_in = resolved - begin;
