@@ -10,37 +10,17 @@
 
 #include <ferry/file.hpp>
 
+#include "support/folder.hpp"
 #include "support/source.hpp"
 
 using ferry::Errc;
 using test::contains;
+using test::Folder;
 using test::read_all;
 using test::refusal;
 using namespace std::string_literals;
 
 namespace {
-
-/// A folder of its own, which goes away again.
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "ferry-file-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()));
-    path_ = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { std::filesystem::remove_all(path_); }
-
-  std::string operator/(const char* name) const { return (path_ / name).string(); }
-  std::string write(const char* name, const std::string& content) const {
-    std::ofstream(path_ / name, std::ios::binary) << content;
-    return *this / name;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::size_t open_descriptors() {
   std::size_t count = 0;
