@@ -68,7 +68,7 @@ struct Event {
     connection_failed,
     /// A request got a kept connection. `connection`, `duration` (idle for)
     connection_reused,
-    /// A connection is gone. `connection`, `reason`
+    /// A connection is gone. `connection`, `reason`, `duration` (open for)
     connection_closed,
     /// A request has waited 10 s for a place in the pool. `duration`
     waiting_long,
@@ -76,16 +76,17 @@ struct Event {
     request_sent,
     /// An interim response (1xx) is in: 103 Early Hints, say. `status`, `headers`, `duration`
     interim_received,
-    /// A response's head is in. `status`, `headers`, `duration` (elapsed)
+    /// A response's head is in. `status`, `version`, `headers`, `duration` (elapsed)
     head_received,
-    /// A response is in whole. `method`, `target`, `status`, `body_size`, `duration` (the call so
-    /// far)
+    /// A response is in whole. `method`, `target`, `status`, `version`, `body_size`, `duration`
+    /// (the
+    /// call so far)
     response_received,
     /// An attempt failed and another begins. `attempt` (the one that failed), `error`
     request_retried,
     /// A redirect is followed. `method`, `target`, `status`, `location`
     redirected,
-    /// The call ends with an error. `attempt`, `error`
+    /// The call ends with an error. `attempt`, `error`, `duration` (the call so far)
     request_failed,
   };
 
@@ -97,6 +98,7 @@ struct Event {
   std::string_view target{};    ///< Path and query; the query may hold secrets.
   std::string_view location{};  ///< The URL that is next; its query may hold secrets.
   int status = 0;
+  std::string_view version{};  ///< "HTTP/1.1" or "HTTP/1.0".
   std::uint64_t body_size = 0;
   int attempt = 0;
   CloseReason reason{};

@@ -104,9 +104,7 @@ class Response {
   /// The reason phrase as it was sent; may be empty (RFC 9112 4).
   const std::string& reason() const noexcept { return message_.reason; }
   /// "HTTP/1.1" or "HTTP/1.0".
-  std::string_view version() const noexcept {
-    return message_.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
-  }
+  std::string_view version() const noexcept { return message_.version(); }
   const Headers& headers() const noexcept { return message_.headers; }
   /// Fields behind a chunked body; never merged into `headers` (RFC 9110 6.5).
   const Headers& trailers() const noexcept { return message_.trailers; }

@@ -97,6 +97,7 @@ struct OpenBody {
     if (client->options.observer) {
       Event event = make_event(Event::Kind::request_failed);
       event.error = &*failure;
+      event.duration = Clock::now() - begin;
       observe(client->options.observer, event);
     }
     return *failure;
@@ -136,6 +137,7 @@ struct OpenBody {
     if (client->options.observer) {
       Event event = make_event(Event::Kind::response_received);
       event.status = response.status();
+      event.version = response.version();
       event.body_size = raw_size;
       event.duration = response.timings().total;
       event.timings = &response.timings();

@@ -468,3 +468,33 @@ TEST_CASE("an event of a retry that gets no connection names none") {
   CHECK(code_of(s.get()) == Errc::connection_refused);
   CHECK(failed_on == 0);
 }
+
+TEST_CASE("events tell the response's version, and how long calls took and connections were open") {
+  std::string version, failed_version = "none";
+  ferry::Duration received{}, open{}, failed{};
+  ClientOptions options;
+  options.observer = [&](const ferry::Event& event) {
+    using Kind = ferry::Event::Kind;
+    if (event.kind == Kind::response_received) {
+      version = event.version;
+      received = event.duration;
+    }
+    if (event.kind == Kind::connection_closed) open = event.duration;
+    if (event.kind == Kind::request_failed) {
+      failed_version = event.version;
+      failed = event.duration;
+    }
+  };
+  const std::string kept =
+      "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx";
+  Scripted s(script({ok("one"), kept}), options);
+  CHECK(s.get());
+  CHECK(version == "HTTP/1.1");
+  CHECK(s.get());
+  CHECK(version == "HTTP/1.0");
+  s.client->pool().close_idle();
+  CHECK(open > received);  // It was opened before the second call, and closed after it.
+  CHECK(code_of(s.get()) == Errc::connection_refused);
+  CHECK(failed > ferry::Duration());
+  CHECK(failed_version == "");
+}

@@ -3,6 +3,7 @@
 #include <array>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "support/codings.hpp"
 #include "support/scripted.hpp"
@@ -139,6 +140,20 @@ TEST_CASE("[25] data that are broken or cut are an error: never half a body") {
     CHECK(code_of(pieces) == Errc::undecodable_body);
     CHECK(s.pool() == none);
   }
+}
+
+TEST_CASE("a call whose body cannot be decoded has one end: that it failed") {
+  std::vector<ferry::Event::Kind> ends;
+  auto options = with_codings();
+  options.observer = [&](const ferry::Event& event) {
+    using Kind = ferry::Event::Kind;
+    if (event.kind == Kind::response_received || event.kind == Kind::request_failed)
+      ends.push_back(event.kind);
+  };
+  Scripted s(script({coded("gzip", "not gzip"), coded("gzip", "not gzip")}), options);
+  CHECK(code_of(s.get()) == Errc::undecodable_body);
+  CHECK(code_of(streamed(s)) == Errc::undecodable_body);
+  CHECK(ends == std::vector(2, ferry::Event::Kind::request_failed));
 }
 
 TEST_CASE("[24] more than five codings are an error") {

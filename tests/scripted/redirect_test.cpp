@@ -398,10 +398,17 @@ TEST_CASE("Retry-After is honoured, and one that is too long is not waited for")
   CHECK(future.get()->status() == 503);
   Scripted late(script({refuse("Retry-After: 3601\r\n"), ok("x")}), options);
   CHECK(late.get()->status() == 503);
+  std::string failed;
+  options.observer = [&](const ferry::Event& event) {
+    if (event.kind == ferry::Event::Kind::request_failed)
+      failed += std::string(event.method) + ' ' + std::string(event.origin) +
+                std::string(event.target) + ": " + event.error->what();
+  };
   Scripted limited(script({refuse("Retry-After: 60\r\n"), ok("x")}), options);
   const auto result = limited.send(Request::get("http://test/"), {.timeout = 10ms});
   CHECK(code_of(result) == Errc::total_timeout);
   CHECK(result.error().phase() == ferry::Phase::backoff);
+  CHECK(failed == std::string("GET http://test/: ") + result.error().what());
 }
 
 TEST_CASE("a client's budget bounds its retries; successes earn more") {

@@ -492,6 +492,7 @@ class H1Connection {
         Event& event = reading.event;
         event.kind = interim ? Event::Kind::interim_received : Event::Kind::head_received;
         event.status = reading.message.status;
+        event.version = reading.message.version();
         event.headers = &reading.message.headers;
         event.duration = (interim ? Clock::now() : times.head) - times.begin;
         observe(reading.observer, event);

@@ -25,6 +25,8 @@ struct ResponseMessage {
   Headers headers;
   Headers trailers;
   std::string body;
+
+  std::string_view version() const noexcept { return minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1"; }
 };
 
 /// How the end of a body is found (RFC 9112 6.3).

@@ -46,6 +46,7 @@ struct PooledConnection {
   Duration resolved_in;
   Duration connected_in;
   Duration secured_in;
+  const Clock::time_point opened = Clock::now();
 
   // While it is on its way to be closed.
   CloseReason close_reason{};
@@ -663,8 +664,11 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     event.origin = origin;
     event.connection = connection->facts->id;
     event.reason = connection->close_reason;
+    const auto opened = connection->opened;
     connection.reset();
-    if (options_.observer) observe(options_.observer, event);
+    if (!options_.observer) return;
+    event.duration = Clock::now() - opened;
+    observe(options_.observer, event);
   }
 
   const asio::any_io_executor executor_;

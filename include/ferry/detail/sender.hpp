@@ -469,17 +469,18 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
               lease.discard(CloseReason::failed);
             else
               give_back(lease, held.get(), message, times.end);
-            if (settings.observer) {
+            event.body_size = message.body.size();  // As it came.
+            if (options.decode && !settings.codings.empty())
+              failure = decode(message, settings.codings, max_body_size);
+            if (!failure && settings.observer) {
               event.kind = Event::Kind::response_received;
               event.status = message.status;
-              event.body_size = message.body.size();
+              event.version = message.version();
               event.duration = timings.total;
               event.timings = &timings;
               event.info = &info;
               observe(settings.observer, event);
             }
-            if (options.decode && !settings.codings.empty())
-              failure = decode(message, settings.codings, max_body_size);
             if (!failure) {
               Response response(std::move(message), std::move(*prepared), times.head - times.begin,
                                 timings, std::move(info));
@@ -555,6 +556,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
       event.kind =
           is_retry(verdict) || goes_on ? Event::Kind::request_retried : Event::Kind::request_failed;
       event.error = &*failure;
+      event.duration = Clock::now() - begin;
       observe(settings.observer, event);
       event.error = nullptr;
     }
@@ -607,7 +609,20 @@ inline asio::awaitable<std::optional<Error>> get_ready(Trip& trip) {
     if (e.code() != asio::error::operation_aborted) throw;
     failure.emplace(Errc::cancelled);
   }
-  if (failure) failure = failure->at(watch.phase(), trip.origin(), trip.attempts, false, 0);
+  if (!failure) co_return std::nullopt;
+  const auto url = Url::parse(trip.request.url());
+  const std::string origin(url ? url->origin() : std::string_view());
+  failure = failure->at(watch.phase(), origin, trip.attempts, false, 0);
+  if (const Observer& observer = trip.client->options.observer) {
+    Event event{Event::Kind::request_failed};
+    event.origin = origin;
+    event.method = trip.request.method().token();
+    if (url) event.target = url->target();
+    event.attempt = trip.attempts;
+    event.duration = Clock::now() - trip.begin;
+    event.error = &*failure;
+    observe(observer, event);
+  }
   co_return failure;
 }
 

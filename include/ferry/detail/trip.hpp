@@ -77,11 +77,6 @@ struct Trip {
   const ResponseMessage& answer() const noexcept {
     return refused.status > 0 || history.empty() ? refused : history.back().message_;
   }
-  /// Where the next request goes.
-  std::string origin() const {
-    const auto url = Url::parse(request.url_);
-    return url ? std::string(url->origin()) : std::string();
-  }
 
   /// Brings what is known of the call into its last response.
   void finish(Response& response) { response.history_ = std::move(history); }
