@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <ferry/detail/sender.hpp>
 
@@ -23,6 +24,21 @@ struct PoolStats {
   std::uint64_t failed = 0;    ///< Connections that could not be opened.
 };
 static_assert(detail::co_await_safe<PoolStats>);
+
+/// What a pool holds for one origin.
+///
+/// Lifetime: owns its text. Threads: a value.
+class OriginStats {
+ public:
+  explicit OriginStats(std::string of) : origin(std::move(of)) {}
+
+  std::string origin;          ///< `scheme://host[:port]`
+  std::size_t active = 0;      ///< Connections that carry a request.
+  std::size_t idle = 0;        ///< Connections kept for reuse.
+  std::size_t connecting = 0;  ///< Connections being opened.
+  std::size_t waiting = 0;     ///< Requests that wait for a connection.
+};
+static_assert(detail::co_await_safe<OriginStats>);
 
 /// `scheme://host[:port]`: what connections are kept for. Whatever follows in the URL is not looked
 /// at.
@@ -137,21 +153,34 @@ class ConnectionPool {
             totals.opened, totals.closed, totals.reused,   totals.failed};
   }
 
-  /// A line for each origin: "http://localhost:8080: 1 active, 2 idle, 0 waiting". It looks at
-  /// every origin; it is meant for people.
-  std::string describe() const {
+  /// What it holds for each origin that it knows, in no order. It looks at every origin.
+  std::vector<OriginStats> origins() const {
     return core().inspect([](const auto& state) {
-      std::string text;
+      std::vector<OriginStats> origins;
       state.for_each_host([&](const auto& host) {
         const auto counts = state.counts(host);
-        if (!text.empty()) text += '\n';
-        text += host.key + ": " + std::to_string(counts.active) + " active, " +
-                std::to_string(counts.idle) + " idle, ";
-        if (counts.dialling > 0) text += std::to_string(counts.dialling) + " connecting, ";
-        text += std::to_string(counts.waiting) + " waiting";
+        OriginStats& origin = origins.emplace_back(host.key);
+        origin.active = counts.active;
+        origin.idle = counts.idle;
+        origin.connecting = counts.dialling;
+        origin.waiting = counts.waiting;
       });
-      return text;
+      return origins;
     });
+  }
+
+  /// A line for each of `origins()`: "http://localhost:8080: 1 active, 2 idle, 0 waiting". It is
+  /// meant for people.
+  std::string describe() const {
+    std::string text;
+    for (const OriginStats& origin : origins()) {
+      if (!text.empty()) text += '\n';
+      text += origin.origin + ": " + std::to_string(origin.active) + " active, " +
+              std::to_string(origin.idle) + " idle, ";
+      if (origin.connecting > 0) text += std::to_string(origin.connecting) + " connecting, ";
+      text += std::to_string(origin.waiting) + " waiting";
+    }
+    return text;
   }
 
   /// Closes the connections that nobody uses; those in use are kept afterwards as before.
