@@ -13,7 +13,7 @@ page = readme[readme.rindex("include/"):] if "include/" in readme else "README.m
 snippets = re.findall(r"^```cpp\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 assert len(snippets) >= 5, "the page has lost its snippets"
 
-source = ['#include "support/server.hpp"', "#include <ferry/ferry.hpp>", "#include <ferry/testing/mock_transport.hpp>", "#include <ferry/testing/scripted_stream.hpp>", "#include <ferry/tls.hpp>", "#include <ferry/async_stream.hpp>",
+source = ['#include "support/server.hpp"', '#include "examples/metrics.hpp"', "#include <ferry/ferry.hpp>", "#include <ferry/testing/mock_transport.hpp>", "#include <ferry/testing/scripted_stream.hpp>", "#include <ferry/tls.hpp>", "#include <ferry/async_stream.hpp>",
           *(f"#include <ferry/{name}.hpp>" for name in ("auth", "brotli", "cookies", "digest", "download", "file", "form", "gzip", "lines", "link", "multipart", "nlohmann", "sse", "text", "zstd")),
           "#include <filesystem>", "#include <map>",
           "#include <asio/experimental/awaitable_operators.hpp>",
@@ -57,6 +57,7 @@ static asio::awaitable<void> serve(std::shared_ptr<test::Peer> peer) {
     const auto begin = request.find(' ') + 1;
     const std::string target = request.substr(begin, request.find(' ', begin) - begin);
     std::string answer = test::response(target);
+    if (target == "/missing") answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     if (target == "/json") answer = test::response("{\"name\":\"Ada\"}", "Content-Type: application/json\r\n");
     if (target == "/cookies") answer = test::response("", "Set-Cookie: flavour=oat\r\n");
     if (target == "/redirect") answer = "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n";
