@@ -26,7 +26,9 @@ namespace ferry {
 /// each direction at a time, on its executor. Lifetime: it outlives its operations.
 class AsyncStream {
  public:
+  /// As Asio asks of a stream.
   using executor_type = asio::any_io_executor;
+  /// As Asio asks of a stream: there is no other layer.
   using lowest_layer_type = AsyncStream;
 
   /// @param executor where operations run, and complete unless their handler says otherwise.
@@ -39,12 +41,16 @@ class AsyncStream {
       : AsyncStream(std::move(executor), std::move(upgraded.stream), std::move(upgraded.received)) {
   }
 
+  /// Where its handlers run.
   executor_type get_executor() const noexcept { return executor_; }
+  /// Itself.
   lowest_layer_type& lowest_layer() noexcept { return *this; }
+  /// What carries the bytes.
   Stream& stream() noexcept { return *stream_; }
 
   /// Makes pending and later operations fail. Any thread may call it.
   void abort() noexcept { stream_->abort(); }
+  /// Ends both directions; what is in flight fails.
   void close() noexcept { stream_->close(); }
 
   /// Reads what is there, at least a byte. `void(std::error_code, std::size_t)`

@@ -33,21 +33,27 @@ class Client {
   Response get(std::string url, RequestOptions options = {}) const {
     return send(Request::get(std::move(url)), options);
   }
+  /// A HEAD.
   Response head(std::string url, RequestOptions options = {}) const {
     return send(Request::head(std::move(url)), options);
   }
+  /// An OPTIONS.
   Response options(std::string url, RequestOptions options = {}) const {
     return send(Request::options(std::move(url)), options);
   }
+  /// A POST.
   Response post(std::string url, Body body = Body(), RequestOptions options = {}) const {
     return send(Request::post(std::move(url), std::move(body)), options);
   }
+  /// A PUT.
   Response put(std::string url, Body body = Body(), RequestOptions options = {}) const {
     return send(Request::put(std::move(url), std::move(body)), options);
   }
+  /// A PATCH.
   Response patch(std::string url, Body body = Body(), RequestOptions options = {}) const {
     return send(Request::patch(std::move(url), std::move(body)), options);
   }
+  /// A DELETE.
   Response delete_(std::string url, RequestOptions options = {}) const {
     return send(Request::delete_(std::move(url)), options);
   }
@@ -132,6 +138,7 @@ inline Response get(std::string url, RequestOptions options = {},
                     ClientOptions client_options = ClientOptions()) {
   return blocking::send(Request::get(std::move(url)), options, std::move(client_options));
 }
+/// A POST.
 inline Response post(std::string url, Body body = Body(), RequestOptions options = {},
                      ClientOptions client_options = ClientOptions()) {
   return blocking::send(Request::post(std::move(url), std::move(body)), options,

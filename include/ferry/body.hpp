@@ -81,6 +81,7 @@ class Body {
 
   /// The bytes; empty for a body with a source.
   const std::string& bytes() const noexcept { return bytes_; }
+  /// What the request will say of it, unless it has a field of that name.
   const std::string& content_type() const noexcept { return content_type_; }
   /// Where the bytes come from, if they are not in memory.
   const std::shared_ptr<BodySource>& source() const noexcept { return source_; }
@@ -90,6 +91,7 @@ class Body {
   /// A request's claim to a body's source; for the library's use.
   class Use {
    public:
+    /// Makes the claim.
     explicit Use(const Body& body) noexcept
         : source_(body.source_.get()), granted_(!source_ || !source_->in_use_.exchange(true)) {}
     Use(const Use&) = delete;

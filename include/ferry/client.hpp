@@ -66,24 +66,30 @@ class Client {
   asio::awaitable<Response> get(std::string url, const RequestOptions& options = {}) const {
     return send(Request::get(std::move(url)), options);
   }
+  /// A HEAD.
   asio::awaitable<Response> head(std::string url, const RequestOptions& options = {}) const {
     return send(Request::head(std::move(url)), options);
   }
+  /// An OPTIONS.
   asio::awaitable<Response> options(std::string url, const RequestOptions& options = {}) const {
     return send(Request::options(std::move(url)), options);
   }
+  /// A POST.
   asio::awaitable<Response> post(std::string url, Body body = Body(),
                                  const RequestOptions& options = {}) const {
     return send(Request::post(std::move(url), std::move(body)), options);
   }
+  /// A PUT.
   asio::awaitable<Response> put(std::string url, Body body = Body(),
                                 const RequestOptions& options = {}) const {
     return send(Request::put(std::move(url), std::move(body)), options);
   }
+  /// A PATCH.
   asio::awaitable<Response> patch(std::string url, Body body = Body(),
                                   const RequestOptions& options = {}) const {
     return send(Request::patch(std::move(url), std::move(body)), options);
   }
+  /// A DELETE.
   asio::awaitable<Response> delete_(std::string url, const RequestOptions& options = {}) const {
     return send(Request::delete_(std::move(url)), options);
   }
@@ -286,29 +292,35 @@ template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> get(std::string url, const RequestOptions& options = {}, Own... own) {
   return send(Request::get(std::move(url)), options, std::move(own)...);
 }
+/// A HEAD.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> head(std::string url, const RequestOptions& options = {}, Own... own) {
   return send(Request::head(std::move(url)), options, std::move(own)...);
 }
+/// An OPTIONS.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> options(std::string url, const RequestOptions& options = {}, Own... own) {
   return send(Request::options(std::move(url)), options, std::move(own)...);
 }
+/// A POST.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> post(std::string url, Body body = Body(),
                                const RequestOptions& options = {}, Own... own) {
   return send(Request::post(std::move(url), std::move(body)), options, std::move(own)...);
 }
+/// A PUT.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> put(std::string url, Body body = Body(),
                               const RequestOptions& options = {}, Own... own) {
   return send(Request::put(std::move(url), std::move(body)), options, std::move(own)...);
 }
+/// A PATCH.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> patch(std::string url, Body body = Body(),
                                 const RequestOptions& options = {}, Own... own) {
   return send(Request::patch(std::move(url), std::move(body)), options, std::move(own)...);
 }
+/// A DELETE.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> delete_(std::string url, const RequestOptions& options = {}, Own... own) {
   return send(Request::delete_(std::move(url)), options, std::move(own)...);

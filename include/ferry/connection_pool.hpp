@@ -30,6 +30,7 @@ static_assert(detail::co_await_safe<PoolStats>);
 /// Lifetime: owns its text. Threads: a value.
 class OriginStats {
  public:
+  /// Of this origin: nothing yet.
   explicit OriginStats(std::string of) : origin(std::move(of)) {}
 
   std::string origin;          ///< `scheme://host[:port]`
@@ -46,8 +47,11 @@ static_assert(detail::co_await_safe<OriginStats>);
 /// It is checked when it is used. Lifetime: owns its text. Threads: a value.
 class Origin {
  public:
+  /// Of the text of a URL.
   Origin(std::string url) : url_(std::move(url)) {}
+  /// Of the text of a URL.
   Origin(const char* url) : url_(url) {}
+  /// Of a URL.
   Origin(const Url& url) : url_(url.origin()) {}
 
   /// The URL as it was given.

@@ -49,6 +49,7 @@ class DialContext {
 
   /// A name or a numeric address, no brackets.
   const std::string& host() const noexcept { return target_->host; }
+  /// The port to dial.
   std::uint16_t port() const noexcept { return target_->port; }
   /// The Unix socket to connect to, whatever host and port are; empty for none. One that begins
   /// with
@@ -72,6 +73,7 @@ class DialContext {
   void leave() noexcept { watch_.leave(); }
   /// True if the dial has run out of time or been given up; `error()` says which.
   bool ended() const noexcept { return watch_.ended(); }
+  /// Why the dial has ended; call only if it has.
   Error error() const { return watch_.error(); }
 
   Duration resolved_in{};   ///< To be set: how long the look-up took.

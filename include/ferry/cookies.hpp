@@ -44,10 +44,10 @@ class Cookie {
         domain(std::move(host)),
         path(std::move(of_path)) {}
 
-  std::string name;
-  std::string value;  ///< A secret, as a rule.
-  std::string domain;
-  std::string path = "/";
+  std::string name;             ///< May be empty.
+  std::string value;            ///< A secret, as a rule.
+  std::string domain;           ///< The host, or the domain below which hosts get it.
+  std::string path = "/";       ///< Requests below it get it.
   bool host_only = true;        ///< Not for the names below `domain`.
   bool secure = false;          ///< Only over https.
   bool http_only = false;       ///< Not for scripts; kept, and of no meaning here.
@@ -68,8 +68,8 @@ class CookieJarOptions {
   /// that is stricter: a domain of one label, and one of two of which the last has two letters and
   /// the other at most three (`co.uk`, `com.au`, but also `bbc.uk`).
   std::function<bool(std::string_view domain)> is_public_suffix;
-  std::size_t max_per_domain = 50;
-  std::size_t max_cookies = 3000;
+  std::size_t max_per_domain = 50;  ///< More of one domain push out the one used longest ago.
+  std::size_t max_cookies = 3000;   ///< As many altogether.
   /// What time it is; the system's clock if there is none.
   std::function<std::chrono::system_clock::time_point()> now;
 };
@@ -178,6 +178,7 @@ inline std::optional<SetCookie> parse_set_cookie(std::string_view text, Cookie::
 /// once, and by several clients. Lifetime: shared.
 class CookieJar final : public CookieStore {
  public:
+  /// An empty jar.
   explicit CookieJar(CookieJarOptions options = CookieJarOptions())
       : options_(std::move(options)) {}
 

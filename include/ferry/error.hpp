@@ -328,7 +328,9 @@ static_assert(detail::co_await_safe<Error>);
 
 }  // namespace ferry
 
+/// @cond
 template <>
 struct std::is_error_code_enum<ferry::Errc> : std::true_type {};
 template <>
 struct std::is_error_condition_enum<ferry::Condition> : std::true_type {};
+/// @endcond

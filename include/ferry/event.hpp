@@ -59,6 +59,8 @@ constexpr std::string_view to_string(CloseReason reason) noexcept {
 ///
 /// Lifetime: the views and pointers are valid during the observer's call only.
 struct Event {
+  /// What has happened. Behind each: the members that are set, beside `kind`, `origin` and
+  /// `method`.
   enum class Kind {
     /// A dial begins. `number`
     connection_opening,
@@ -90,20 +92,29 @@ struct Event {
     request_failed,
   };
 
+  /// What has happened.
   Kind kind;
   std::string_view origin{};     ///< `scheme://host[:port]`
   std::uint64_t connection = 0;  ///< The connection's id, unique in the process.
   std::uint64_t number = 0;      ///< Connections opened to this origin so far, this one included.
+  /// Of the request.
   std::string_view method{};
   std::string_view target{};    ///< Path and query; the query may hold secrets.
   std::string_view location{};  ///< The URL that is next; its query may hold secrets.
+  /// Of the response.
   int status = 0;
   std::string_view version{};  ///< "HTTP/1.1" or "HTTP/1.0".
+  /// Of the response, as it came.
   std::uint64_t body_size = 0;
+  /// Which attempt of the call, from 1.
   int attempt = 0;
+  /// Why the connection was closed.
   CloseReason reason{};
+  /// See `Kind`.
   std::chrono::nanoseconds duration{};
+  /// The head that was received; null otherwise.
   const Headers* headers = nullptr;
+  /// What failed; null otherwise.
   const Error* error = nullptr;
   const Timings* timings = nullptr;      ///< How long each step took; see `response.hpp`.
   const ConnectionInfo* info = nullptr;  ///< New or kept, and why; see `response.hpp`.

@@ -158,33 +158,42 @@ class Headers {
  public:
   /// One field, as views into the `Headers`.
   struct Field {
+    /// As it was written.
     std::string_view name;
+    /// Without white space around it.
     std::string_view value;
   };
 
   /// Walks over the fields in order.
   class const_iterator {
    public:
+    /// A field.
     using value_type = Field;
+    /// Of the standard library.
     using difference_type = std::ptrdiff_t;
+    /// Each field is made when it is looked at.
     using iterator_category = std::input_iterator_tag;
 
     const_iterator() = default;
+    /// The field.
     Field operator*() const noexcept {
       const auto lengths = arena_->lengths_at(offset_);
       const char* name = arena_->bytes().data() + offset_ + sizeof lengths;
       return {{name, lengths.name}, {name + lengths.name, lengths.value}};
     }
+    /// Goes on to the next field.
     const_iterator& operator++() noexcept {
       const auto lengths = arena_->lengths_at(offset_);
       offset_ += sizeof lengths + lengths.name + lengths.value;
       return *this;
     }
+    /// Goes on to the next field, and returns where it was.
     const_iterator operator++(int) noexcept {
       auto before = *this;
       ++*this;
       return before;
     }
+    /// Compares places in the same `Headers`.
     friend bool operator==(const const_iterator& a, const const_iterator& b) noexcept {
       return a.offset_ == b.offset_;
     }
@@ -261,7 +270,9 @@ class Headers {
   /// True if there is no field.
   bool empty() const noexcept { return size() == 0; }
 
+  /// The first field.
   const_iterator begin() const noexcept { return {&arena_, 0}; }
+  /// Behind the last field.
   const_iterator end() const noexcept { return {&arena_, arena_.bytes().size()}; }
 
   /// The first field of this name, or `end()`.

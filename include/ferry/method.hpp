@@ -22,11 +22,17 @@ class Method {
   /// `Errc::invalid_method` before anything is sent.
   explicit Method(std::string token) : token_(std::move(token)) {}
 
+  /// GET (RFC 9110 9.3.1).
   static Method get() { return Method("GET"); }
+  /// HEAD (RFC 9110 9.3.2).
   static Method head() { return Method("HEAD"); }
+  /// OPTIONS (RFC 9110 9.3.7).
   static Method options() { return Method("OPTIONS"); }
+  /// POST (RFC 9110 9.3.3).
   static Method post() { return Method("POST"); }
+  /// PUT (RFC 9110 9.3.4).
   static Method put() { return Method("PUT"); }
+  /// PATCH (RFC 5789).
   static Method patch() { return Method("PATCH"); }
   /// DELETE; the underscore keeps clear of the keyword.
   static Method delete_() { return Method("DELETE"); }

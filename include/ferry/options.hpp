@@ -103,9 +103,10 @@ class Retries {
   Retries() {}
 
   int max = 0;  ///< Of one call.
+  /// Answers after which the request is sent again.
   std::vector<int> statuses = {429, 502, 503, 504};
   bool any_method = false;  ///< POST and the like too: they may then happen twice.
-  Duration first_delay = std::chrono::milliseconds(200);
+  Duration first_delay = std::chrono::milliseconds(200);  ///< The first one is below this.
   Duration max_delay = std::chrono::seconds(20);  ///< A longer `Retry-After` is not waited for.
   /// Of all requests of a client, about one in ten may be a retry, and this many beside: a server
   /// that is down is not helped by more. (a token bucket)
@@ -154,15 +155,13 @@ static_assert(std::is_trivially_destructible_v<RequestOptions>);
 /// Where a host is, whatever a look-up would say: as curl's `--resolve`.
 class HostAddresses {
  public:
-  /// @param host as it stands in URLs. @param port 0 for any. @param addresses numeric, to be tried
-  /// in
-  ///   this order.
+  /// @param of,at,are its members.
   HostAddresses(std::string of, std::uint16_t at, std::vector<std::string> are)
       : host(std::move(of)), port(at), addresses(std::move(are)) {}
 
-  std::string host;
-  std::uint16_t port;
-  std::vector<std::string> addresses;
+  std::string host;                    ///< As it stands in URLs.
+  std::uint16_t port;                  ///< 0 for any.
+  std::vector<std::string> addresses;  ///< Numeric, to be tried in this order.
 
   friend bool operator==(const HostAddresses&, const HostAddresses&) = default;
 };
@@ -248,8 +247,8 @@ class ConnectOptions {
  public:
   ConnectOptions() {}
 
-  TcpOptions tcp;
-  ProxyOptions proxy;
+  TcpOptions tcp;      ///< How TCP connections are opened.
+  ProxyOptions proxy;  ///< Through which proxies.
   /// Connect to this Unix socket, whichever host a URL names; `@name` is an abstract one (Linux). A
   /// URL can also name one by itself: `http+unix://%2Frun%2Fapp.sock/path`.
   std::string unix_socket;
@@ -301,9 +300,13 @@ class ClientOptions : public ConnectOptions {
   /// and so on, in the order of preference. A request of its own `Accept-Encoding`, or for a
   /// `Range`, does not say so.
   std::vector<ContentCoding> codings;
+  /// How long the phases of a call may take; each call may say otherwise.
   Timeouts timeouts;
+  /// What its connections and responses are held to.
   Limits limits;
+  /// Which redirects are followed.
   Redirects redirects;
+  /// Which failures are tried again.
   Retries retries;
   /// Proves to servers who is asking: `ferry::basic(user, password)` and so on, of
   /// `ferry/auth.hpp`. It is asked about the origin that a request is for, not about those that

@@ -40,18 +40,25 @@ class Request {
   /// sent.
   Request(Method method, std::string url) : method_(std::move(method)), url_(std::move(url)) {}
 
+  /// A GET.
   static Request get(std::string url) { return Request(Method::get(), std::move(url)); }
+  /// A HEAD.
   static Request head(std::string url) { return Request(Method::head(), std::move(url)); }
+  /// An OPTIONS.
   static Request options(std::string url) { return Request(Method::options(), std::move(url)); }
+  /// A POST.
   static Request post(std::string url, Body body = Body()) {
     return Request(Method::post(), std::move(url)).body(std::move(body));
   }
+  /// A PUT.
   static Request put(std::string url, Body body = Body()) {
     return Request(Method::put(), std::move(url)).body(std::move(body));
   }
+  /// A PATCH.
   static Request patch(std::string url, Body body = Body()) {
     return Request(Method::patch(), std::move(url)).body(std::move(body));
   }
+  /// A DELETE.
   static Request delete_(std::string url) { return Request(Method::delete_(), std::move(url)); }
 
   /// Sets a header field; it replaces those of its name, the client's own included. An empty value
@@ -103,11 +110,15 @@ class Request {
     return std::move(auth(std::move(credentials)));
   }
 
+  /// The method.
   const Method& method() const noexcept { return method_; }
   /// The URL as it was given.
   const std::string& url() const noexcept { return url_; }
+  /// The fields that were set on it.
   const Headers& headers() const noexcept { return headers_; }
+  /// Its content.
   const Body& body() const noexcept { return body_; }
+  /// Its own credentials; null if it has none.
   const std::shared_ptr<Authenticator>& auth() const noexcept { return auth_; }
 
   /// The URL that it goes to, its query included.

@@ -105,6 +105,7 @@ class Response {
   const std::string& reason() const noexcept { return message_.reason; }
   /// "HTTP/1.1" or "HTTP/1.0".
   std::string_view version() const noexcept { return message_.version(); }
+  /// The fields of its head, in order.
   const Headers& headers() const noexcept { return message_.headers; }
   /// Fields behind a chunked body; never merged into `headers` (RFC 9110 6.5).
   const Headers& trailers() const noexcept { return message_.trailers; }

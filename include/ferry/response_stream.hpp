@@ -232,9 +232,13 @@ class ResponseStream {
     co_return written;
   }
 
+  /// The status code.
   int status() const noexcept { return response().status(); }
+  /// The reason phrase; may be empty.
   const std::string& reason() const noexcept { return response().reason(); }
+  /// "HTTP/1.1" or "HTTP/1.0".
   std::string_view version() const noexcept { return response().version(); }
+  /// The fields of its head.
   const Headers& headers() const noexcept { return response().headers(); }
   /// Fields behind a chunked body; there are none before its end (RFC 9110 6.5).
   const Headers& trailers() const noexcept { return response().trailers(); }
@@ -251,6 +255,7 @@ class ResponseStream {
   Duration elapsed() const noexcept { return response().elapsed(); }
   /// How long each step took; `receive` and `total` are final at the body's end.
   const Timings& timings() const noexcept { return response().timings(); }
+  /// Which connection carries it.
   const ConnectionInfo& connection() const noexcept { return response().connection(); }
   /// The redirects that led to it, the first one first, without their bodies.
   const std::vector<Response>& history() const noexcept { return response().history(); }

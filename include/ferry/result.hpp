@@ -19,6 +19,7 @@ namespace ferry {
 template <class T>
 class [[nodiscard]] Result {
  public:
+  /// What it holds if nothing failed.
   using value_type = T;
 
   Result() = default;

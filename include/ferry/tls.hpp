@@ -40,6 +40,7 @@ class Pem {
   /// This text.
   static Pem text(std::string text) { return Pem({}, std::move(text)); }
 
+  /// True if there is none.
   bool empty() const noexcept { return path_.empty() && text_.empty(); }
   /// The file, or empty.
   const std::string& path() const noexcept { return path_; }
@@ -85,6 +86,7 @@ class Options {
   /// If there are any, the server's public key has to be one of these as well:
   /// `sha256//` and the key's hash in base64 (RFC 7469 2.4), as for curl.
   std::vector<std::string> pinned_public_keys;
+  /// The oldest version that will do.
   Version min_version = Version::tls1_2;
   /// Continue earlier sessions with the same server, which saves a new connection half of its
   /// handshake's work.

@@ -30,8 +30,10 @@ class MockRequest {
  public:
   MockRequest() = default;
 
+  /// Its method's token.
   std::string method;
   std::string url;  ///< `scheme://host[:port]/path?query`
+  /// Its fields, as they were sent.
   Headers headers;
   std::string body;  ///< With its transfer coding taken off.
 };
@@ -41,6 +43,7 @@ static_assert(detail::co_await_safe<MockRequest>);
 class MockResponse {
  public:
   MockResponse() = default;
+  /// A response with a status, content and the type of that.
   explicit MockResponse(int code, std::string content = {}, std::string content_type = {})
       : status(code), body(std::move(content)) {
     if (!content_type.empty()) headers.set("Content-Type", content_type);
@@ -48,8 +51,10 @@ class MockResponse {
   /// The connection is lost before a byte of an answer.
   static MockResponse lost() { return MockResponse(0); }
 
+  /// The status code.
   int status = 200;
   Headers headers;  ///< `Content-Length` is added.
+  /// The content.
   std::string body;
 };
 static_assert(detail::co_await_safe<MockResponse>);
@@ -68,8 +73,10 @@ static_assert(detail::co_await_safe<MockResponse>);
 /// sends, one at a time.
 class MockTransport final : public Connector, public std::enable_shared_from_this<MockTransport> {
  public:
+  /// Answers a request; it may throw what a connection would.
   using Handler = std::function<MockResponse(const MockRequest&)>;
 
+  /// A transport that this function answers for.
   explicit MockTransport(Handler handler) : handler_(std::move(handler)) {}
 
   /// Has it serve the requests of clients, or pools, with these options, for https too.

@@ -36,24 +36,30 @@ class Script {
   /// One response after the other.
   explicit Script(std::deque<std::string> all) : responses(std::move(all)) {}
 
+  /// What comes back, a response for each request.
   std::deque<std::string> responses;
-  /// If set, it is called in place of taking the next of `responses`: for a peer whose answer depends
-  /// on what was `written`. It appends to `readable`.
+  /// If set, it is called in place of taking the next of `responses`: for a peer whose answer
+  /// depends on what was `written`. It appends to `readable`.
   std::function<void(Script&)> respond;
+  /// What comes behind the last of them.
   End end = End::eof;
   std::size_t read_size = static_cast<std::size_t>(-1);  ///< No read returns more.
   std::deque<std::size_t> read_sizes;                    ///< Of the next reads; before `read_size`.
   std::size_t write_size = static_cast<std::size_t>(-1);  ///< No write takes more.
   bool writes_block = false;  ///< Non-blocking writes always "would block", as over TLS.
   int fail_at = 0;            ///< This operation, counted from 1, fails; 0: none does.
+  /// What the operation that fails fails with.
   std::error_code failure = asio::error::connection_reset;
   bool failure_lasts = true;     ///< Every later operation fails as well, as on a real connection.
   Look idle_look = Look::quiet;  ///< What a look finds when nothing is there to be read.
 
   std::string written;  ///< All bytes written.
   int operations = 0;   ///< Reads and writes so far, failed ones included.
+  /// How often it was looked at.
   int looks = 0;
+  /// It was closed.
   bool closed = false;
+  /// It was aborted.
   bool aborted = false;
   std::string readable;         ///< What a read would find now.
   bool turn_to_answer = false;  ///< Something was written since the last response was begun.
@@ -63,6 +69,7 @@ class Script {
 /// suspension points of a real exchange are there.
 class ScriptedStream final : public Stream {
  public:
+  /// A stream that follows this script.
   ScriptedStream(asio::any_io_executor executor, std::shared_ptr<Script> script)
       : executor_(std::move(executor)), script_(std::move(script)) {}
   ~ScriptedStream() { close(); }
@@ -206,6 +213,7 @@ class ScriptedConnector final : public Connector {
   /// Asked for the script of each connection, numbered from 1, or for the error that it fails with.
   using Source = std::function<Result<std::shared_ptr<Script>>(int number)>;
 
+  /// A connector whose connections these are.
   explicit ScriptedConnector(Source source) : source_(std::move(source)) {}
   /// Every connection follows this script.
   explicit ScriptedConnector(std::shared_ptr<Script> script)
