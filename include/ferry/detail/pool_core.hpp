@@ -11,6 +11,7 @@
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_connection.hpp>
 #include <ferry/detail/pool_state.hpp>
+#include <ferry/detail/separate.hpp>
 #include <ferry/detail/socket_connector.hpp>
 #include <ferry/detail/tunnel.hpp>
 #include <ferry/detail/wakeup.hpp>
@@ -107,8 +108,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
         deadlines_(std::make_shared<Deadlines>(executor_)),
         dns_(std::make_shared<DnsCache>(options_.tcp)),
         state_(options_.limits) {
-    if (!options_.connector)
-      options_.connector = std::make_shared<SocketConnector>(options_.tcp, dns_);
+    if (!options_.connector) options_.connector = sockets();
     auto rule = ProxyRule::make(options_.proxy);
     if (!rule) throw rule.error();
     if (rule->needs_tls() && !options_.tls)
@@ -521,14 +521,9 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     change([&](Decisions& d) { state_.dial_failed(slot, d); }, code, error);
   }
 
-  void start_dial(Slot& slot) noexcept {
-    try {
-      asio::co_spawn(executor_, dial(shared_from_this(), &slot, std::move(slot.dialled_for)),
-                     asio::detached);
-    } catch (...) {
-      fail_dial(slot, out_of_memory());
-    }
-  }
+  // Behind these two is all that opens connections.
+  void start_dial(Slot& slot) noexcept;
+  std::shared_ptr<Connector> sockets() const;
 
   static std::error_code out_of_memory() noexcept {
     return std::make_error_code(std::errc::not_enough_memory);
@@ -686,5 +681,20 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   std::atomic<std::uint64_t> reused_{0};
   std::atomic<std::uint64_t> failed_{0};
 };
+
+#if FERRY_HAS_DEFINITIONS
+FERRY_DECL void PoolCore::start_dial(Slot& slot) noexcept {
+  try {
+    asio::co_spawn(executor_, dial(shared_from_this(), &slot, std::move(slot.dialled_for)),
+                   asio::detached);
+  } catch (...) {
+    fail_dial(slot, out_of_memory());
+  }
+}
+
+FERRY_DECL std::shared_ptr<Connector> PoolCore::sockets() const {
+  return std::make_shared<SocketConnector>(options_.tcp, dns_);
+}
+#endif
 
 }  // namespace ferry::detail

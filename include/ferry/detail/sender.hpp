@@ -638,4 +638,18 @@ asio::awaitable<Answer> go_on(std::unique_ptr<Trip> trip) {
                                   std::move(trip));
 }
 
+// clang-format off
+#if defined(FERRY_SEPARATE_COMPILATION)
+#define FERRY_SEND(Answer)                                                                   \
+  template asio::awaitable<Answer> send<Answer>(                                             \
+      std::shared_ptr<PoolCore>, std::shared_ptr<const ClientCore>, Request, RequestOptions, \
+      std::shared_ptr<HeldConnection>, std::unique_ptr<Trip>);
+FERRY_EXTERN FERRY_SEND(Response)
+FERRY_EXTERN FERRY_SEND(Result<Response>)
+FERRY_EXTERN FERRY_SEND(ResponseStream)
+FERRY_EXTERN FERRY_SEND(Upgraded)
+#undef FERRY_SEND
+#endif
+// clang-format on
+
 }  // namespace ferry::detail
