@@ -10,13 +10,16 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
-#include <pwd.h>
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <unistd.h>
 #include <utility>
 #include <vector>
+
+#if !defined(_WIN32)
+#include <pwd.h>
+#include <unistd.h>
+#endif
 
 #include <ferry/authenticator.hpp>
 #include <ferry/detail/credentials.hpp>
@@ -85,12 +88,17 @@ class BoundAuthenticator final : public Authenticator {
 /// The user's home directory, or empty.
 inline std::string home_directory() {
   if (const char* home = std::getenv("HOME"); home && *home) return home;
+#if defined(_WIN32)
+  const char* const profile = std::getenv("USERPROFILE");
+  return profile ? profile : "";
+#else
   passwd entry{};
   passwd* found = nullptr;
   std::vector<char> buffer(16 * 1024);
   if (::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found) != 0 || !found)
     return {};
   return found->pw_dir;
+#endif
 }
 
 /// Where the netrc file is: `$NETRC`, or `~/.netrc`; empty if there is no home either.

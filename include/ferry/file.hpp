@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <fcntl.h>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +16,7 @@
 
 #include <ferry/body.hpp>
 #include <ferry/detail/ascii.hpp>
+#include <ferry/detail/file_flags.hpp>
 #include <ferry/error.hpp>
 
 namespace ferry {
@@ -39,7 +39,7 @@ class FileSource final : public BodySource {
     if (path_.find('\0') != std::string::npos)
       return Error(Errc::invalid_body, "the path " + in_quotes(path_) + " has a NUL");
     do {
-      descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+      descriptor_ = ::open(path_.c_str(), O_RDONLY | file_flags);
     } while (descriptor_ < 0 && errno == EINTR);
     if (descriptor_ < 0) return failure("cannot be opened", errno);
     return look();
@@ -73,8 +73,10 @@ class FileSource final : public BodySource {
     if (!regular_) return std::nullopt;
     // Files that the kernel makes up as they are read (in /proc, say) pretend to be empty.
     char byte;
-    if (facts.st_size > 0 || ::pread(descriptor_, &byte, 1, 0) == 0)
+    if (facts.st_size > 0 || ::read(descriptor_, &byte, 1) == 0)
       size_ = static_cast<std::uint64_t>(facts.st_size);
+    if (facts.st_size == 0 && ::lseek(descriptor_, 0, SEEK_SET) != 0)
+      return failure("cannot be read", errno);
     return std::nullopt;
   }
 

@@ -23,6 +23,7 @@
 
 #include <ferry/connector.hpp>
 #include <ferry/detail/certificate.hpp>
+#include <ferry/detail/file_flags.hpp>
 #include <ferry/detail/tls_sessions.hpp>
 #include <ferry/detail/tls_stream.hpp>
 
@@ -123,8 +124,9 @@ class OpenSslContext final : public TlsContext,
     set_verification();
     set_certificate();
     if (!options_.keylog_file.empty()) {
-      keylog_.fd = ::open(options_.keylog_file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
-                          S_IRUSR | S_IWUSR);
+      keylog_.fd =
+          ::open(options_.keylog_file.c_str(),
+                 O_WRONLY | O_APPEND | O_CREAT | ferry::detail::file_flags, S_IRUSR | S_IWUSR);
       if (keylog_.fd < 0) refuse("keylog_file", "cannot write " + in_quotes(options_.keylog_file));
       SSL_CTX_set_keylog_callback(native, on_key);
     }
