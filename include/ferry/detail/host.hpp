@@ -15,8 +15,10 @@ constexpr bool is_ipv4(std::string_view text) noexcept {
   for (int octets = 1;; ++octets) {
     std::size_t size = 0;
     int value = 0;
-    for (; size < text.size() && is_digit(text[size]); ++size)
-      if ((value = value * 10 + (text[size] - '0')) > 255) return false;
+    for (; size < text.size() && is_digit(text[size]); ++size) {
+      value = value * 10 + (text[size] - '0');
+      if (value > 255) return false;
+    }
     if (size == 0 || (size > 1 && text[0] == '0')) return false;
     if (size == text.size()) return octets == 4;
     if (text[size] != '.') return false;

@@ -15,7 +15,7 @@ template <class Protocol>
 class SocketStream : public Stream {
  public:
   explicit SocketStream(const asio::any_io_executor& executor) : socket_(executor) {}
-  ~SocketStream() { SocketStream::close(); }
+  ~SocketStream() override { SocketStream::close(); }
 
   asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
                                          std::error_code& error) override {

@@ -40,7 +40,7 @@ class TlsStream final : public Stream {
     wire_.reset(outer);
     SSL_set_bio(ssl_.get(), inner, inner);
   }
-  ~TlsStream() {
+  ~TlsStream() override {
     close();
     // OpenSSL forbids to resume sessions of connections that did not end in both directions.
     if (connected_ && !failure_)

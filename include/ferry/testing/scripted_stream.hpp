@@ -72,7 +72,7 @@ class ScriptedStream final : public Stream {
   /// A stream that follows this script.
   ScriptedStream(asio::any_io_executor executor, std::shared_ptr<Script> script)
       : executor_(std::move(executor)), script_(std::move(script)) {}
-  ~ScriptedStream() { close(); }
+  ~ScriptedStream() override { close(); }
 
   asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
                                          std::error_code& error) override {
