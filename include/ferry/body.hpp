@@ -88,12 +88,13 @@ class Body {
   /// False for a request without content; an empty content is one, too.
   bool is_present() const noexcept { return present_; }
 
-  /// A request's claim to a body's source; for the library's use.
+  /// A request's claim to a body's source; for the library's use. It keeps the source: the body may
+  /// go before it, when a redirect drops it.
   class Use {
    public:
     /// Makes the claim.
     explicit Use(const Body& body) noexcept
-        : source_(body.source_.get()), granted_(!source_ || !source_->in_use_.exchange(true)) {}
+        : source_(body.source_), granted_(!source_ || !source_->in_use_.exchange(true)) {}
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
     ~Use() { release(); }
@@ -102,11 +103,11 @@ class Body {
     /// Gives it up: the request goes on elsewhere.
     void release() noexcept {
       if (source_ && granted_) source_->in_use_ = false;
-      source_ = nullptr;
+      source_.reset();
     }
 
    private:
-    BodySource* source_;
+    std::shared_ptr<BodySource> source_;
     bool granted_;
   };
 

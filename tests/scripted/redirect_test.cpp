@@ -188,6 +188,14 @@ class Letter final : public ferry::BodySource {
 };
 }  // namespace
 
+TEST_CASE("[53] a source that nobody else has goes with the POST that becomes a GET") {
+  Scripted s(script({redirect("/b", "303 See Other"), ok("x")}));
+  auto request = Request::post("http://test/", Body(std::make_shared<Letter>(false)));
+  const auto result = s.send(std::move(request));
+  REQUIRE(result);
+  CHECK(result->body() == "x");
+}
+
 TEST_CASE("[53] a source is begun again, for 307, a retry, a challenge; or it is not sent again") {
   /// Has no credentials until it is asked.
   class Asked final : public ferry::Authenticator {
