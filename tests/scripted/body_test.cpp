@@ -33,7 +33,10 @@ class TestSource final : public ferry::BodySource {
       : text_(std::move(text)), piece_(piece) {}
 
   std::optional<ferry::Error> rewind() override {
-    ++rewinds;
+    if (++rewinds == 2) {
+      text_ += grows;
+      if (declared) *declared += grows.size();
+    }
     given_ = 0;
     reads_ = 0;
     return refusal;
@@ -53,12 +56,13 @@ class TestSource final : public ferry::BodySource {
   std::optional<std::uint64_t> declared;
   std::optional<ferry::Error> refusal;
   ferry::Headers behind;
+  std::string grows;  ///< By this, when it is begun for the second time.
   bool rewindable = true;
   int fail_at = 0;
   int rewinds = 0;
 
  private:
-  const std::string text_;
+  std::string text_;
   const std::size_t piece_;
   std::size_t given_ = 0;
   int reads_ = 0;
@@ -190,6 +194,27 @@ TEST_CASE("[31] [32] a request is repeated only if its source can begin again") 
       CHECK(s.connections() == 1);
     }
   }
+}
+
+TEST_CASE("[45] a source that has another size when it is begun again says so in the new head") {
+  Scripted s({script({ok("one")}, Script::End::eof), script({ok("two")})});
+  CHECK(s.get()->body() == "one");
+  auto source = std::make_shared<TestSource>("hello");
+  source->declared = 5;
+  source->grows = ", you";
+  CHECK(s.send(put(source))->body() == "two");
+  const std::string& written = s.scripts[1]->written;
+  CHECK(written.find("Content-Length: 10\r\n") != written.npos);
+  CHECK(written.ends_with("\r\n\r\nhello, you"));
+
+  // The request's own field says what was: better an error than two readings of where it ends.
+  Scripted fixed({script({ok("one")}, Script::End::eof), script({ok("two")})});
+  CHECK(fixed.get()->body() == "one");
+  auto other = std::make_shared<TestSource>("hello");
+  other->declared = 5;
+  other->grows = ", you";
+  CHECK(code_of(fixed.send(put(other).header("Content-Length", "5"))) == Errc::invalid_header);
+  CHECK(fixed.scripts[1]->written.empty());
 }
 
 TEST_CASE("a source is one request's at a time") {

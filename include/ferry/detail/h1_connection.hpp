@@ -77,7 +77,8 @@ class H1Connection {
     encode_head(head, head_);
     parser_.start(message, head.method.token() == "HEAD", limits, head.upgrade);
     in_.clear();
-    Sending sending{body, head.expect ? Sending::Rest::awaits_leave : Sending::Rest::in_source};
+    Sending sending{body, head.expect ? Sending::Rest::awaits_leave : Sending::Rest::in_source,
+                    head.body_size};
     unsent_ = {asio::buffer(head_), asio::const_buffer(), asio::const_buffer(),
                asio::const_buffer()};
     if (!head.expect && !body.source()) {
@@ -314,7 +315,8 @@ class H1Connection {
     };
     const Body& body;
     Rest rest;
-    std::uint64_t given = 0;  ///< By the source.
+    std::optional<std::uint64_t> size;  ///< As the head says, whatever the source says by now.
+    std::uint64_t given = 0;            ///< By the source.
   };
 
   /// What is told of a response while it comes in.
@@ -375,7 +377,7 @@ class H1Connection {
   /// (RFC 9112 7.1).
   asio::awaitable<std::optional<Error>> read_source(Sending& sending) {
     BodySource& source = *sending.body.source();
-    const auto size = source.size();
+    const auto size = sending.size;
     const std::uint64_t left = size ? *size - sending.given : largest_read;
     if (piece_.empty()) piece_.resize(largest_read);
     // Where nothing is left, a byte more would show that it was longer than it had said.

@@ -400,7 +400,10 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         }
 
         ResponseMessage message;
-        if (attempt > 1 && request.body().source()) failure = request.body().source()->rewind();
+        if (attempt > 1 && request.body().source()) {  // A file may have grown since.
+          failure = prepare(request.body(), request, settings.headers, body_size);
+          head.body_size = body_size;
+        }
         if (!failure) {
           failure =
               co_await connection.h1.exchange(head, request.body(), timeouts, limits, watch,
