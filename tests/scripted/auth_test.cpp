@@ -177,6 +177,44 @@ TEST_CASE("a token may have to be waited for, and is replaced when it is refused
   CHECK(test::code_of(m.send(Request::get("http://a.test/"))) == Errc::invalid_option);
 }
 
+TEST_CASE("with an answer comes which credentials it is the answer to") {
+  /// Says what it sends, and hears what that came to.
+  class Heard final : public Authenticator {
+   public:
+    std::optional<std::string> authorize_now(const AuthContext&) override {
+      return "Own " + std::to_string(++uses);
+    }
+    bool challenged(const AuthContext& context) override { return context.challenges == 1; }
+    void answered(const AuthContext& context, const ferry::Headers& response) override {
+      heard.push_back(std::string(response.get("X-At").value()) +
+                      (context.proxy ? " by proxy" : "") + ": " + std::string(context.sent));
+    }
+    int uses = 0;
+    Seen heard;
+  };
+  const auto handler = [](const MockRequest& request) {
+    MockResponse response = Mocked::answer(request);
+    if (request.headers.get("Authorization") == "Own 2") response.status = 401;
+    response.headers.set("X-At", request.url.substr(request.url.rfind('/')));
+    return response;
+  };
+  const auto heard = std::make_shared<Heard>();
+  Mocked m(with(heard), handler);
+  CHECK(m.send(Request::get("http://a.test/1")));
+  CHECK(m.send(Request::get("http://a.test/2")));
+  CHECK(m.send(Request::get("http://a.test/3?to=/4")));
+  CHECK(heard->heard == Seen{"/1: Own 1", "/2: Own 3", "/4: Own 4", "/4: Own 5"});
+
+  const auto by_proxy = std::make_shared<Heard>();
+  ClientOptions options;
+  options.proxy = ferry::ProxyOptions("http://proxy.test");
+  options.proxy.auth = by_proxy;
+  Mocked proxied(options, handler);
+  CHECK(proxied.send(Request::get("http://a.test/1")));
+  CHECK(proxied.send(Request::get("http://a.test/3?to=http://a.test/4")));
+  CHECK(by_proxy->heard == Seen{"/1 by proxy: Own 1", "/4 by proxy: Own 2", "/4 by proxy: Own 3"});
+}
+
 TEST_CASE("streams are authorized, too; a body that cannot be sent again is not") {
   Mocked m(with(std::make_shared<Tokens>()), only_token_2);
   test::run(m.context, [&]() -> asio::awaitable<void> {

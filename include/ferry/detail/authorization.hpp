@@ -58,6 +58,15 @@ inline asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, Auth
   co_return failure;
 }
 
+/// Tells of any other answer.
+/// @param auth may be null.
+inline void tell_answered(Authenticator* auth, AuthContext context, const std::string& sent,
+                          const Headers& response) {
+  if (!auth) return;
+  context.sent = sent;
+  auth->answered(context, response);
+}
+
 /// Tells of a refusal. @return true if the request is to be sent once more; `asked` knows why then.
 inline bool is_challenged(Authenticator& auth, AuthContext context, const Headers& refusal,
                           const std::string& sent, Asked& asked) {

@@ -170,7 +170,12 @@ inline Result<bool> goes_further(const Answered& a, std::unique_ptr<Trip>& trip)
                            can_repeat(a.request.body()), a.redirects, trip ? trip->redirects : 0});
   if (!next) return next.error();
   const auto tell = [&] {
-    if (a.auth) a.auth->answered(auth_context(a.request, a.url, trip.get()), a.message.headers);
+    tell_answered(a.auth, auth_context(a.request, a.url, trip.get()), a.authorization,
+                  a.message.headers);
+    if (a.proxy)
+      tell_answered(a.proxy->auth.get(),
+                    proxy_context(a.request, *a.proxy, a.proxy_target, trip.get()),
+                    a.proxy_authorization, a.message.headers);
   };
   if (*next) {
     tell();
@@ -446,7 +451,12 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
           }
         }
         if (!failure && !goes_on) {
-          if (auth) auth->answered(auth_context(request, url, trip.get()), message.headers);
+          tell_answered(auth, auth_context(request, url, trip.get()), authorization,
+                        message.headers);
+          if (proxy)
+            tell_answered(proxy->auth.get(),
+                          proxy_context(request, *proxy, proxy_target, trip.get()),
+                          proxy_authorization, message.headers);
           if constexpr (streams) {
             auto body = std::make_unique<OpenBody>(pool, client, after(begin, timeouts.total));
             body->lease.take(lease.detach());
