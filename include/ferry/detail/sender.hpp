@@ -451,8 +451,9 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
           }
         }
         if (!failure && !goes_on) {
-          tell_answered(auth, auth_context(request, url, trip.get()), authorization,
-                        message.headers);
+          if (auth)
+            tell_answered(auth, auth_context(request, url, trip.get()), authorization,
+                          message.headers);
           if (proxy)
             tell_answered(proxy->auth.get(),
                           proxy_context(request, *proxy, proxy_target, trip.get()),
