@@ -192,15 +192,19 @@ class DigestAuthenticator final : public Authenticator {
   }
 
   void answered(const AuthContext& context, const Headers& response) override {
-    if (context.sent.empty()) {
-      // A request that could not be sent again; the next one to this server need not ask.
-      if (auto challenge = choose_digest_challenge(response, context.proxy)) {
-        const std::string hash = hash_of_user(*challenge);
-        const std::lock_guard lock(mutex_);
-        if (!find(context, challenge->realm)) remember(context, std::move(*challenge), hash);
-      }
+    const Challenge sent = read_sent(context);
+    if (auto challenge = choose_digest_challenge(response, context.proxy)) {
+      // A request that could not be sent again: the next one to this server need not ask, nor come
+      // with the nonce that was too old. Not so if user or password are wrong: see `challenged`.
+      if (!context.sent.empty() && !challenge->stale && context.challenges > 0) return;
+      const std::string hash = hash_of_user(*challenge);
+      const std::lock_guard lock(mutex_);
+      const Space* const space = find(context, challenge->realm);
+      if (!space || sent.param("nonce") == space->challenge.nonce)
+        remember(context, std::move(*challenge), hash);
       return;
     }
+    if (context.sent.empty()) return;
     const auto field =
         response.get(context.proxy ? "Proxy-Authentication-Info" : "Authentication-Info");
     if (!field) return;
@@ -208,7 +212,6 @@ class DigestAuthenticator final : public Authenticator {
     ChallengeParser(*field).read_params(info);
     const auto next = info.param("nextnonce");
     if (!next || next->empty() || check_field("Authorization", *next)) return;
-    const Challenge sent = read_sent(context);
     const std::lock_guard lock(mutex_);
     Space* const space = find(context, sent.param("realm").value_or(std::string_view()));
     // Only if it is the successor of what is still in use. A session's key has the first nonce in

@@ -121,20 +121,22 @@ inline int send(ferry::Authenticator& auth, DigestServer& server,
   ferry::AuthContext context{.method = "GET", .url = parsed, .target = parsed.target()};
   context.proxy = server.proxy;
   DigestServer::Answer answer;
+  ferry::Headers refusal;
   std::string sent;
   for (;;) {
-    std::string value = authorize(auth, context);
-    ferry::Headers refusal = std::move(answer.headers);
-    context.challenge = context.challenge ? &refusal : nullptr;
-    answer = server.answer(context.method, context.target, value);
-    sent = std::move(value);
+    sent = authorize(auth, context);
+    answer = server.answer(context.method, context.target, sent);
     context.sent = sent;
-    if (answer.status == 200) break;
-    context.challenge = &answer.headers;
-    ++context.challenges;
-    if (!can_send_again || context.challenges > ferry::Authenticator::max_challenges ||
-        !auth.challenged(context))
+    if (answer.status == 200 || !can_send_again ||
+        context.challenges >= ferry::Authenticator::max_challenges)
       break;
+    ferry::AuthContext asked = context;
+    asked.challenge = &answer.headers;
+    ++asked.challenges;
+    if (!auth.challenged(asked)) break;
+    refusal = std::move(answer.headers);
+    context.challenge = &refusal;
+    ++context.challenges;
   }
   auth.answered(context, answer.headers);
   return answer.status;

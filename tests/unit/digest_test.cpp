@@ -330,6 +330,19 @@ TEST_CASE("a request that cannot be sent again spares the next one the challenge
   CHECK(server.requests() == 2);
 }
 
+TEST_CASE("nor does one with a nonce that is too old by then leave that to the next one") {
+  for (const bool stale : {false, true}) {
+    DigestServer server;
+    server.says_stale = stale;
+    const auto auth = ferry::digest("user", "secret");
+    CHECK(send(*auth, server) == 200);
+    server.restart();
+    CHECK(send(*auth, server, "http://h/", false) == 401);
+    CHECK(send(*auth, server, "http://h/", false) == 200);
+    CHECK(server.requests() == 4);
+  }
+}
+
 TEST_CASE("two protection spaces on one server") {
   DigestServer one, two;
   one.realm = "one";
