@@ -385,6 +385,12 @@ TEST_CASE("[31] not what might happen twice, unless the policy or the request sa
   keyed.header("Idempotency-Key", "1");
   CHECK(with_key.send(keyed)->body() == "x");
   ClientOptions options = retrying();
+  options.headers.add("Idempotency-Key", "1");
+  Scripted without_key(script({refuse(), ok("x")}), options);
+  auto unkeyed = post;
+  unkeyed.header("Idempotency-Key", "");  // Keeps the client's from being sent.
+  CHECK(without_key.send(unkeyed)->status() == 503);
+  options = retrying();
   options.retries.any_method = true;
   Scripted any(script({refuse(), ok("x")}), options);
   CHECK(any.send(post)->body() == "x");

@@ -127,9 +127,17 @@ inline AuthContext proxy_context(const Request& request, const Proxy& proxy,
 
 inline bool can_repeat(const Body& body) { return !body.source() || body.source()->can_rewind(); }
 
+/// The value of a field as it is given, the request's own before the client's; empty: it is kept
+/// from being sent.
+inline std::optional<std::string_view> given_field(const Request& request,
+                                                   const ClientOptions& settings,
+                                                   std::string_view name) {
+  return request.headers().contains(name) ? request.headers().get(name)
+                                          : settings.headers.get(name);
+}
+
 inline bool has_idempotency_key(const Request& request, const ClientOptions& settings) {
-  return request.headers().contains("Idempotency-Key") ||
-         settings.headers.contains("Idempotency-Key");
+  return !given_field(request, settings, "Idempotency-Key").value_or("").empty();
 }
 
 /// An exchange that has succeeded, and whose answer may not be the call's.
@@ -284,9 +292,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   Authenticator* const auth = authenticator_of(request, settings, trip.get());
   std::string authorization;
   std::string cookie;
-  const auto own_cookie = request.headers().contains("Cookie") ? request.headers().get("Cookie")
-                                                               : settings.headers.get("Cookie");
-  if (settings.cookies && own_cookie.value_or("").empty())
+  if (settings.cookies && given_field(request, settings, "Cookie").value_or("").empty())
     cookie = settings.cookies->cookies_for(url);
   const Proxy* const proxy = pool->forwarding_proxy_for(url);
   std::string proxy_authorization = proxy ? proxy->authorization() : std::string();
