@@ -45,7 +45,8 @@ class TestSource final : public ferry::BodySource {
   std::optional<std::uint64_t> size() const override { return declared; }
   asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
     co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
-    if (++reads_ == fail_at) throw std::runtime_error("the disk is gone");
+    if (++reads_ == fail_at && upstream) throw *upstream;
+    if (reads_ == fail_at) throw std::runtime_error("the disk is gone");
     const auto count = std::min({piece_, buffer.size(), text_.size() - given_});
     std::memcpy(buffer.data(), text_.data() + given_, count);
     given_ += count;
@@ -55,6 +56,7 @@ class TestSource final : public ferry::BodySource {
 
   std::optional<std::uint64_t> declared;
   std::optional<ferry::Error> refusal;
+  std::optional<ferry::Error> upstream;
   ferry::Headers behind;
   std::string grows;  ///< By this, when it is begun for the second time.
   bool rewindable = true;
@@ -150,6 +152,25 @@ TEST_CASE("a source that throws ends the request with what it said, at whichever
       CHECK(s.pool() == (at == 1 ? idle : none));  // Nothing had been sent before the first.
       CHECK(peer->written.empty() == (at == 1));
     }
+  }
+}
+
+TEST_CASE("[31] what a source meets on a connection of its own is no failure of this one") {
+  ferry::ClientOptions options;
+  options.retries.max = 1;
+  for (const int at : {1, 2}) {
+    Scripted s({script({ok("one"), ok("two")}), script({ok("three")})}, options);
+    CHECK(s.get()->body() == "one");
+    auto source = std::make_shared<TestSource>("hello, world");
+    source->upstream = ferry::Error(Errc::connection_lost, "upstream");
+    source->fail_at = at;
+    const auto result = s.send(put(source));
+    CHECK(code_of(result) == Errc::body_source_failed);
+    CHECK(std::string(result.error().what()).find("upstream") != std::string::npos);
+    CHECK(source->rewinds == 1);
+    CHECK(s.connections() == 1);
+    source->upstream = ferry::Error(Errc::cancelled);  // Both are, if one is in the other.
+    CHECK(code_of(s.send(put(source))) == Errc::cancelled);
   }
 }
 

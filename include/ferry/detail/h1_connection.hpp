@@ -384,14 +384,18 @@ class H1Connection {
     const auto room = static_cast<std::size_t>(std::clamp<std::uint64_t>(left, 1, largest_read));
     std::optional<Error> failure;
     std::size_t count = 0;
+    Headers trailers;
     try {
       count = co_await source.read(asio::buffer(piece_.data(), room));
-      if (count == 0 && !size) end_chunks(source.trailers());
-    } catch (const Error& e) {
-      failure = e;
+      if (count == 0 && !size) trailers = source.trailers();
     } catch (const std::system_error& e) {
+      // An `Error` may be that of another connection, which the source reads from: it says nothing
+      // of this one, and is no reason to send again.
       if (e.code() == asio::error::operation_aborted) throw;
-      failure.emplace(Errc::body_source_failed, e.what());
+      if (e.code() == Errc::cancelled)
+        failure.emplace(Errc::cancelled);
+      else
+        failure.emplace(Errc::body_source_failed, e.what());
     } catch (const std::exception& e) {
       failure.emplace(Errc::body_source_failed, e.what());
     }
@@ -406,6 +410,7 @@ class H1Connection {
     }
     if (count == 0) {
       sending.rest = Sending::Rest::none;
+      if (!size) co_return end_chunks(trailers);
       co_return std::nullopt;
     }
     const auto data = asio::buffer(piece_.data(), count);
@@ -420,8 +425,8 @@ class H1Connection {
     co_return std::nullopt;
   }
 
-  /// The last chunk, and the trailers. @throws Error for trailers that must not be.
-  void end_chunks(const Headers& trailers) {
+  /// The last chunk, and the trailers. @return why these must not be, if so.
+  std::optional<Error> end_chunks(const Headers& trailers) {
     chunk_head_ = "0\r\n";
     for (const auto [name, value] : trailers) {
       // What frames, routes or authenticates a message cannot come behind it (RFC 9110 6.5.1).
@@ -430,11 +435,12 @@ class H1Connection {
             "Content-Range", "Trailer", "Authorization", "Proxy-Authorization", "Cookie", "Expect",
             "Connection", "Range", "TE", "Upgrade", "Cache-Control"})
         if (iequals(name, early))
-          throw Error(Errc::invalid_header, std::string(early) + " cannot be a trailer");
+          return Error(Errc::invalid_header, std::string(early) + " cannot be a trailer");
       chunk_head_.append(name).append(": ").append(value).append("\r\n");
     }
     chunk_head_.append("\r\n");
     unsent_[1] = asio::buffer(chunk_head_);
+    return std::nullopt;
   }
 
   /// Takes a piece of the body from what has been read; an empty one at the body's end.
