@@ -21,7 +21,8 @@ class CookieStore {
   CookieStore& operator=(const CookieStore&) = delete;
   virtual ~CookieStore() = default;
 
-  /// The value of the field `Cookie` for a request to this URL; empty if there is none to send.
+  /// The value of the field `Cookie` for a request to this URL; empty if there is none to send. One
+  /// with a control character fails the request with `Errc::invalid_header`.
   virtual std::string cookies_for(const Url& url) = 0;
   /// A response has come from this URL, with these fields: takes its `Set-Cookie`.
   virtual void take(const Url& url, const Headers& response) = 0;

@@ -281,3 +281,15 @@ TEST_CASE("cookies: asked for at each hop, taken from each answer; a request's o
   CHECK(m.seen("Cookie") == Seen{"-", "a=1 of a.test", "own=1"});
   CHECK(crumbs->asked == Seen{"http://a.test", "http://b.test"});
 }
+
+TEST_CASE("[43] a store of cookies cannot write into the head") {
+  const auto crumbs = std::make_shared<Crumbs>();
+  crumbs->kept = "a=hunter2\r\nX-Injected: 1";
+  ClientOptions options;
+  options.cookies = crumbs;
+  Mocked m(options);
+  const auto result = m.send(Request::get("http://a.test/"));
+  CHECK(test::code_of(result) == Errc::invalid_header);
+  CHECK(std::string(result.error().what()).find("hunter2") == std::string::npos);
+  CHECK(m.network->requests().empty());
+}

@@ -294,6 +294,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   std::string cookie;
   if (settings.cookies && given_field(request, settings, "Cookie").value_or("").empty())
     cookie = settings.cookies->cookies_for(url);
+  if (auto error = check_field("Cookie", cookie)) co_return fail<Answer>(std::move(*error));
   const Proxy* const proxy = pool->forwarding_proxy_for(url);
   std::string proxy_authorization = proxy ? proxy->authorization() : std::string();
   std::string proxy_target;
