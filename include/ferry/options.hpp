@@ -313,7 +313,8 @@ class ClientOptions : public ConnectOptions {
   /// redirects lead to. A request's own goes before it, and so does a field `Authorization`.
   std::shared_ptr<Authenticator> auth;
   /// Where cookies are kept: `std::make_shared<ferry::CookieJar>()`, of `ferry/cookies.hpp`. None
-  /// keeps none. A request's own field `Cookie` is sent in the place of those kept.
+  /// keeps none. A request's own field `Cookie` is sent in the place of those kept: if it is
+  /// empty, none.
   std::shared_ptr<CookieStore> cookies;
   /// Code around every `send`, the first one outermost: see `ferry/middleware.hpp`.
   std::vector<std::shared_ptr<const Middleware>> middleware;

@@ -292,7 +292,8 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   Authenticator* const auth = authenticator_of(request, settings, trip.get());
   std::string authorization;
   std::string cookie;
-  if (settings.cookies && given_field(request, settings, "Cookie").value_or("").empty())
+  if (settings.cookies &&
+      (!given_field(request, settings, "Cookie") || (trip && trip->left_own_cookie)))
     cookie = settings.cookies->cookies_for(url);
   if (auto error = check_field("Cookie", cookie)) co_return fail<Answer>(std::move(*error));
   const Proxy* const proxy = pool->forwarding_proxy_for(url);

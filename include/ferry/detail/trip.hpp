@@ -39,6 +39,7 @@ struct Trip {
       // They stay behind for good: who comes back later might have been sent by a stranger.
       // (CVE-2022-27774, CVE-2024-45336) An empty field keeps the client's own from being sent,
       // too.
+      if (request.headers_.get("Cookie") != "") left_own_cookie = true;
       for (const char* name : {"Authorization", "Cookie"}) request.headers_.set(name, "");
       request.headers_.remove("Host");
       left_origin = true;
@@ -94,10 +95,11 @@ struct Trip {
   std::string_view retry_reason;
   int redirects = 0;
   int retries = 0;
-  Asked asked;               ///< By the origin.
-  Asked proxy_asked;         ///< By a proxy that forwards.
-  int attempts = 0;          ///< Exchanges so far.
-  bool left_origin = false;  ///< A redirect has led to another one.
+  Asked asked;                   ///< By the origin.
+  Asked proxy_asked;             ///< By a proxy that forwards.
+  int attempts = 0;              ///< Exchanges so far.
+  bool left_origin = false;      ///< A redirect has led to another one.
+  bool left_own_cookie = false;  ///< So the store is asked there, unless none was to be sent.
 
  private:
   void aim(Request at, const Url& url) {
