@@ -208,7 +208,7 @@ class Client {
     core->accept_encoding = detail::accept_encoding(options.codings);
     core->usual_fields =
         detail::usual_fields(options.headers, options.user_agent, core->accept_encoding);
-    core->retry_tokens = options.retries.budget * 10;
+    core->retry_tokens = detail::tenths(options.retries.budget);
     core->options = std::move(options);
     handle_ = std::make_shared<Handle>(Handle{std::move(pool), std::move(core), shares_pool});
   }

@@ -1,6 +1,7 @@
 // Calls that take more than one exchange: redirects, and retries by policy.
 
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -439,6 +440,14 @@ TEST_CASE("a client's budget bounds its retries; successes earn more") {
   CHECK(s.get()->status() == 503);  // Two retries were all, and two successes are a fifth of one.
   for (int i = 0; i < 10; ++i) CHECK(s.get()->status() == 200);
   CHECK(s.get()->status() == 200);
+}
+
+TEST_CASE("a budget without end") {
+  ClientOptions options = retrying(1);
+  options.retries.budget = std::numeric_limits<int>::max();
+  Scripted s(script({ok("x"), refuse(), ok("y")}), options);
+  CHECK(s.get()->body() == "x");
+  CHECK(s.get()->body() == "y");
 }
 
 TEST_CASE("closing the client ends a wait") {

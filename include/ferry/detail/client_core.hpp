@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,7 +20,8 @@ struct ClientCore {
   std::string usual_fields;     ///< Of a request that brings none of its own.
   bool one_off = false;         ///< Its connections carry one request each.
   std::atomic<bool> closed{false};
-  mutable std::atomic<int> retry_tokens{0};  ///< Tenths of retries that may be made: see `Retries`.
+  mutable std::atomic<std::int64_t> retry_tokens{
+      0};  ///< Tenths of retries that may be made: see `Retries`.
 };
 
 using Lease = PoolCore::Lease;

@@ -109,9 +109,12 @@ struct Trip {
   }
 };
 
+/// Retries, as the budget counts them. All that an `int` can say is a budget, "no limit" too.
+constexpr std::int64_t tenths(int retries) noexcept { return std::int64_t{retries} * 10; }
+
 /// True if the client's budget has a retry left; takes it.
 inline bool take_retry(const ClientCore& client) noexcept {
-  int tokens = client.retry_tokens.load(std::memory_order_relaxed);
+  auto tokens = client.retry_tokens.load(std::memory_order_relaxed);
   while (tokens >= 10)
     if (client.retry_tokens.compare_exchange_weak(tokens, tokens - 10, std::memory_order_relaxed))
       return true;
@@ -119,8 +122,8 @@ inline bool take_retry(const ClientCore& client) noexcept {
 }
 /// A request has succeeded: a tenth of a retry more.
 inline void earn_retry(const ClientCore& client) noexcept {
-  int tokens = client.retry_tokens.load(std::memory_order_relaxed);
-  while (tokens < client.options.retries.budget * 10)
+  auto tokens = client.retry_tokens.load(std::memory_order_relaxed);
+  while (tokens < tenths(client.options.retries.budget))
     if (client.retry_tokens.compare_exchange_weak(tokens, tokens + 1, std::memory_order_relaxed))
       return;
 }
