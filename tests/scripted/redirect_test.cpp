@@ -145,6 +145,22 @@ TEST_CASE("[48] [49] [50] [55] credentials stay with their origin, and do not co
   CHECK(heads(*a).back().find("Authorization: Bearer client\r\n") != std::string::npos);
 }
 
+TEST_CASE("[44] a Host of one's own stays behind, the request's and the client's") {
+  for (const bool of_client : {false, true}) {
+    ClientOptions options;
+    if (of_client) options.headers.add("Host", "virtual.example");
+    auto request = Request::get("http://test/");
+    if (!of_client) request.header("Host", "virtual.example");
+    auto first = script({redirect("/b"), redirect("http://other:81/c")});
+    auto second = script({redirect("/d"), ok("x")});
+    Scripted s({first, second}, options);
+    REQUIRE(s.send(request));
+    CHECK(heads(*first)[1].find("\r\nHost: virtual.example\r\n") != std::string::npos);
+    for (const auto& head : heads(*second))
+      CHECK(head.find("\r\nHost: other:81\r\n") != std::string::npos);
+  }
+}
+
 TEST_CASE("[53] a POST becomes a GET without what described its body; 307 sends it again") {
   ClientOptions options;
   options.headers.add("Content-Language", "en");

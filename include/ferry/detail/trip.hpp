@@ -41,7 +41,9 @@ struct Trip {
       // too.
       if (request.headers_.get("Cookie") != "") left_own_cookie = true;
       for (const char* name : {"Authorization", "Cookie"}) request.headers_.set(name, "");
-      request.headers_.remove("Host");
+      // Nor does another name of the first server, the client's own least of all, mean anything
+      // here.
+      request.headers_.set("Host", to.url.authority());
       left_origin = true;
     }
     if (to.as_get) {
