@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include <ferry/detail/sender.hpp>
@@ -79,6 +81,10 @@ inline asio::awaitable<Result<Response>> try_chain(Next next, Request request) {
     co_return Result<Response>(std::move(response));
   } catch (const Error& error) {
     failure = error;
+  } catch (const std::system_error& e) {
+    // Asio throws this at whatever a cancelled middleware awaits next.
+    if (e.code() != asio::error::operation_aborted) throw;
+    failure.emplace(Errc::cancelled);
   }
   co_return Result<Response>(std::move(*failure));
 }

@@ -5,6 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+
 #include <ferry/testing/mock_transport.hpp>
 
 #include "support/run.hpp"
@@ -176,4 +179,31 @@ TEST_CASE("it may answer by itself, ask twice, and throw") {
     CHECK(response.status() == 200);
   });
   CHECK(m.network->requests().size() == 2);
+}
+
+TEST_CASE("[58] try_send, cancelled while a middleware waits") {
+  ClientOptions options;
+  options.middleware.push_back(
+      ferry::middleware([](Request request, Next next) -> asio::awaitable<Response> {
+        asio::steady_timer never(co_await asio::this_coro::executor,
+                                 asio::steady_timer::time_point::max());
+        co_await never.async_wait(asio::use_awaitable);
+        co_return co_await next(std::move(request));
+      }));
+  Mocked m(echo, options);
+  ferry::Result<Response> result;
+  const auto call = [&]() -> asio::awaitable<void> {
+    auto sent = co_await m.client->try_send(Request::get("http://a.test/"));
+    result = std::move(sent);
+  };
+  asio::cancellation_signal signal;
+  std::exception_ptr thrown;
+  asio::co_spawn(
+      m.context, call(),
+      asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr e) { thrown = e; }));
+  m.context.poll();
+  signal.emit(asio::cancellation_type::terminal);
+  m.context.run();
+  CHECK_FALSE(thrown);
+  CHECK(test::code_of(result) == Errc::cancelled);
 }
