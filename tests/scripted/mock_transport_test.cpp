@@ -8,6 +8,7 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include <ferry/blocking.hpp>
 #include <ferry/testing/mock_transport.hpp>
 
 #include "support/run.hpp"
@@ -106,6 +107,23 @@ TEST_CASE("what goes wrong: lost connections, handlers that throw, retries and r
   const auto thrown = m.send(Request::get("http://a.test/throws"));
   CHECK(thrown->status() == 500);
   CHECK(thrown->body() == "the handler threw: oh no");
+}
+
+TEST_CASE("a function may look at what has come, and send on") {
+  std::shared_ptr<MockTransport> network;
+  const auto handler = [&network](const MockRequest& request) {
+    const std::string number = std::to_string(network->requests().size());
+    if (request.url.ends_with("/inner")) return MockResponse(200, number);
+    ClientOptions options;
+    network->serve(options);
+    const auto inner = ferry::blocking::get("http://a.test/inner", {}, options);
+    return MockResponse(200, number + " " + inner.body());
+  };
+  network = std::make_shared<MockTransport>(handler);
+  ClientOptions options;
+  network->serve(options);
+  CHECK(ferry::blocking::get("http://a.test/", {}, options).body() == "1 2");
+  CHECK(network->connections() == 2);
 }
 
 TEST_CASE("a stream, and an upgrade that is refused") {

@@ -267,17 +267,21 @@ class MockTransport final : public Connector, public std::enable_shared_from_thi
     detail::Wakeup wakeup_;
   };
 
-  MockResponse handle(MockRequest request) {
-    const std::lock_guard lock(mutex_);
-    requests_.push_back(std::move(request));
+  MockResponse handle(const MockRequest& request) {
+    const std::lock_guard one_at_a_time(calling_);
+    {
+      const std::lock_guard lock(mutex_);
+      requests_.push_back(request);
+    }
     try {
-      return handler_(requests_.back());
+      return handler_(request);
     } catch (const std::exception& e) {
       return MockResponse(500, std::string("the handler threw: ") + e.what(), "text/plain");
     }
   }
 
   const Handler handler_;
+  std::recursive_mutex calling_;  // A handler may send requests itself, and look at `requests()`.
   mutable std::mutex mutex_;
   std::vector<MockRequest> requests_;
   int connections_ = 0;
