@@ -364,6 +364,8 @@ class CookieJar final : public CookieStore {
   }
 
   bool is_public_suffix(std::string_view domain) const {
+    // A name of the DNS root's is the same with a dot behind it (CVE-2022-27779).
+    if (domain.ends_with('.')) domain.remove_suffix(1);
     if (options_.is_public_suffix) return options_.is_public_suffix(domain);
     const auto dot = domain.find('.');
     if (dot == domain.npos) return true;

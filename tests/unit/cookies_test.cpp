@@ -123,6 +123,9 @@ TEST_CASE("domains (RFC 6265bis 5.1.3, 5.7)") {
       {"http://a.example.test/", "", "http://a.example.test/", true},
       {"http://www.bbc.co.uk/", "co.uk", "http://other.co.uk/", false},
       {"http://www.bbc.co.uk/", "bbc.co.uk", "http://bbc.co.uk/", true},
+      {"http://example.test./", "test.", "http://other.test./", false},
+      {"http://www.bbc.co.uk./", "co.uk.", "http://other.co.uk./", false},
+      {"http://www.bbc.co.uk./", "bbc.co.uk.", "http://bbc.co.uk./", true},
       {"http://127.0.0.1/", "127.0.0.1", "http://127.0.0.1/", true},
       {"http://127.0.0.1/", "0.0.1", "http://127.0.0.1/", false},
       {"http://localhost/", "localhost", "http://localhost/", true},
@@ -144,7 +147,9 @@ TEST_CASE("a list of public suffixes may be asked in the place of the rule") {
   jar.set("http://me.github.test/", {"a=1; Domain=github.test"});
   jar.set("http://github.test/", {"b=1; Domain=github.test"});
   jar.set("http://bbc.uk/", {"c=1; Domain=bbc.uk"});
+  jar.set("http://me.github.test./", {"a=1; Domain=github.test."});
   CHECK(jar.sent("http://you.github.test/").empty());
+  CHECK(jar.sent("http://you.github.test./").empty());
   CHECK(jar.sent("http://github.test/") == "b=1");  // For itself alone.
   CHECK(jar.sent("http://www.bbc.uk/") == "c=1");
 }
