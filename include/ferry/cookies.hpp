@@ -311,10 +311,7 @@ class CookieJar final : public CookieStore {
   /// @throws Error `Errc::file_failed`.
   void save(const std::string& path) const {
     const std::string unfinished = path + ".new";
-    detail::OutputFile file(unfinished, detail::OutputFile::Mode::replace);
-    std::error_code error;
-    using std::filesystem::perms;
-    std::filesystem::permissions(unfinished, perms::owner_read | perms::owner_write, error);
+    detail::OutputFile file(unfinished, detail::OutputFile::Mode::secret);
     file.write("# Netscape HTTP Cookie File\n");
     for (const Cookie& cookie : all()) {
       std::string line = cookie.http_only ? "#HttpOnly_" : "";
@@ -329,6 +326,7 @@ class CookieJar final : public CookieStore {
       if (std::count(line.begin(), line.end(), '\t') == 6) file.write(line + "\n");
     }
     file.close();
+    std::error_code error;
     std::filesystem::rename(unfinished, path, error);
     if (error)
       throw Error(Errc::file_failed, detail::in_quotes(path) + " cannot be replaced", error);

@@ -283,6 +283,14 @@ TEST_CASE("a file that curl reads and writes") {
         "a.test\tFALSE\t/\tFALSE\t0\tc\tx y\n");
   CHECK((fs::status(path).permissions() & (fs::perms::group_all | fs::perms::others_all)) ==
         fs::perms::none);
+  // What somebody has put where it is written meanwhile neither gets it nor is overwritten.
+  std::ofstream(path + ".other") << "precious";
+  fs::create_symlink(path + ".other", path + ".new");
+  jar.jar.save(path);
+  CHECK_FALSE(fs::is_symlink(path));
+  CHECK(fs::file_size(path) == text.size());
+  CHECK(fs::file_size(path + ".other") == 8);
+  fs::remove(path + ".other");
   Jar again;
   again.jar.load(path);
   CHECK(again.jar.all() == jar.jar.all());

@@ -2,10 +2,12 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 #include <ferry/detail/ascii.hpp>
@@ -16,12 +18,14 @@ namespace ferry::detail {
 /// A file that is written from its beginning, or from its end; every failure is an `Error`.
 class OutputFile {
  public:
-  enum class Mode { replace, append };
+  enum class Mode {
+    replace,
+    append,
+    secret,  ///< A new file, in the place of one that was there; nobody but its owner can open it.
+  };
 
   /// @throws Error `Errc::file_failed`.
-  OutputFile(std::string path, Mode mode)
-      : path_(std::move(path)),
-        file_(std::fopen(path_.c_str(), mode == Mode::replace ? "wb" : "ab")) {
+  OutputFile(std::string path, Mode mode) : path_(std::move(path)), file_(open(mode)) {
     if (!file_) fail("cannot be opened");
   }
 
@@ -40,6 +44,17 @@ class OutputFile {
   struct Close {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
   };
+
+  std::FILE* open(Mode mode) const noexcept {
+    if (mode != Mode::secret) return std::fopen(path_.c_str(), mode == Mode::replace ? "wb" : "ab");
+    // Who has the old one open, or has put a link there, does not get to see what is written.
+    if (::unlink(path_.c_str()) != 0 && errno != ENOENT) return nullptr;
+    const int descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (descriptor < 0) return nullptr;
+    std::FILE* const file = ::fdopen(descriptor, "wb");
+    if (!file) ::close(descriptor);
+    return file;
+  }
 
   [[noreturn]] void fail(const char* what) const {
     throw Error(Errc::file_failed, in_quotes(path_) + " " + what,
