@@ -445,17 +445,20 @@ class CookieJar final : public CookieStore {
         [now](const auto& a, const auto& b) { return worth(a, now) < worth(b, now); }));
     --count_;
   }
+  /// A domain without cookies goes, too: servers have as many names as they like.
   void remove_from_all(Cookie::Time now) {
-    Cookies* least = nullptr;
+    auto least = domains_.end();
     std::tuple<bool, bool, std::uint64_t> least_worth;
-    for (auto& [domain, cookies] : domains_) {
-      for (const auto& kept : cookies) {
-        if (least && !(worth(kept, now) < least_worth)) continue;
-        least = &cookies;
+    for (auto at = domains_.begin(); at != domains_.end(); ++at) {
+      for (const auto& kept : at->second) {
+        if (least != domains_.end() && !(worth(kept, now) < least_worth)) continue;
+        least = at;
         least_worth = worth(kept, now);
       }
     }
-    if (least) remove_least(*least, now);
+    if (least == domains_.end()) return;
+    remove_least(least->second, now);
+    if (least->second.empty()) domains_.erase(least);
   }
 
   /// `domain, subdomains, path, secure, expires, name, value`, with tabs between them.

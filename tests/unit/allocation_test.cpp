@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <ferry/cookies.hpp>
 #include <ferry/detail/h1_encoder.hpp>
 #include <ferry/detail/h1_parser.hpp>
 #include <ferry/event.hpp>
@@ -22,24 +23,33 @@ namespace {
 
 thread_local int countdown = 0;  // The allocation that makes it 0 fails; none does if it is 0.
 thread_local bool failed = false;
+thread_local int alive = 0;  // Allocations that were made here, less those that were freed here.
 
 void* allocate(std::size_t size) {
   if (countdown > 0 && --countdown == 0) {
     failed = true;
     throw std::bad_alloc();
   }
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) {
+    ++alive;
+    return memory;
+  }
   throw std::bad_alloc();
+}
+
+void release(void* memory) noexcept {
+  if (memory) --alive;
+  std::free(memory);
 }
 
 }  // namespace
 
 void* operator new(std::size_t size) { return allocate(size); }
 void* operator new[](std::size_t size) { return allocate(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { release(memory); }
+void operator delete[](void* memory) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
 
 namespace test {
 
@@ -275,4 +285,16 @@ TEST_CASE("no memory for a place in the queue: the pool is as it was, and goes o
     CHECK(pool.counts().idle == 0);
     if (failures == 0) CHECK(n > 10);
   }
+}
+
+TEST_CASE("a jar keeps nothing of the hosts whose cookies had to go") {
+  ferry::CookieJarOptions options;
+  options.max_cookies = 3;
+  ferry::CookieJar jar(options);
+  int before = 0;
+  for (int i = 0; i < 200; ++i) {
+    if (i == 100) before = alive;
+    jar.set(ferry::Cookie("name", "value", "host-" + std::to_string(i) + ".with.a.long.name"));
+  }
+  CHECK(alive == before);
 }
