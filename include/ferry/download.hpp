@@ -113,6 +113,15 @@ struct Download {
         attempt.header("If-Range", validator);
       }
       ResponseStream stream = co_await client.stream(std::move(attempt), options.request);
+      if ((stream.status() == 206 || stream.status() == 416) && result.resumed_from > 0) {
+        // Not every server heeds If-Range: parts of two things would make a third (RFC
+        // 9110 15.3.7.3).
+        const auto of = strong_validator(stream.headers());
+        if (of.starts_with('"') == validator.starts_with('"') && !of.empty() && of != validator) {
+          result.resumed_from = 0;
+          continue;
+        }
+      }
       if (stream.status() == 416 && result.resumed_from > 0) {
         const auto whole = stream.headers().get("Content-Range");
         result.size = result.resumed_from;

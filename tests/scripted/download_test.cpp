@@ -175,6 +175,39 @@ TEST_CASE("nothing is gone on with without a strong validator, or against the ca
   }
 }
 
+TEST_CASE("nor with a part of something else, whatever the server takes If-Range for") {
+  const std::string other = "ETag: \"v2\"\r\n";
+  for (const std::string& first :
+       {answer(other + "Content-Range: bytes 5-11/12\r\n", ", world", "206 Partial Content"),
+        answer(other + "Content-Range: bytes */5\r\n", "", "416 Range Not Satisfiable")}) {
+    const Folder folder;
+    folder.put("file.part", "hello");
+    folder.put("file.part.validator", "\"v1\"");
+    auto peer = script({first, answer(other, "HELLO, world")});
+    Scripted s(peer);
+    const auto done = download(s, folder);
+    REQUIRE(done);
+    CHECK(done->resumed_from == 0);
+    CHECK(folder.content() == "HELLO, world");
+    CHECK(peer->written.rfind("Range:") < peer->written.rfind("GET "));
+  }
+}
+
+TEST_CASE("a server need not name the validator again") {
+  for (const char* fields :
+       {"",
+        "Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\nDate: Tue, 02 Jan 2024 00:00:00 GMT\r\n",
+        "ETag: W/\"v1\"\r\n"}) {
+    const Folder folder;
+    folder.put("file.part", "hello");
+    folder.put("file.part.validator", "\"v1\"");
+    const std::string range = "Content-Range: bytes 5-11/12\r\n";
+    Scripted s(script({answer(fields + range, ", world", "206 Partial Content")}));
+    CHECK(download(s, folder)->resumed_from == 5);
+    CHECK(folder.content() == "hello, world");
+  }
+}
+
 TEST_CASE("an answer that does not continue what is there is an error, and nothing is lost") {
   for (const char* range :
        {"", "Content-Range: bytes 4-10/11\r\n", "Content-Range: bytes 6-12/13\r\n",
