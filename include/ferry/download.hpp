@@ -164,6 +164,10 @@ struct Download {
       if (options.progress) options.progress(result.size, total);
     }
     file.close();
+    if (total && result.size != *total) {
+      part.mark({});  // Nothing that could be gone on with.
+      throw Error(Errc::malformed_response, "its body is not as long as its range");
+    }
   }
 
   static Error status_error(const ResponseStream& stream) {

@@ -223,6 +223,19 @@ TEST_CASE("an answer that does not continue what is there is an error, and nothi
   }
 }
 
+TEST_CASE("a part that is shorter or longer than its range is an error, and nothing is whole") {
+  for (const char* body : {"", ", worl", ", world!"}) {
+    const Folder folder;
+    folder.put("file", "old");
+    folder.put("file.part", "hello");
+    folder.put("file.part.validator", "\"v1\"");
+    Scripted s(script({answer("Content-Range: bytes 5-11/12\r\n", body, "206 Partial Content")}));
+    CHECK(test::code_of(download(s, folder)) == Errc::malformed_response);
+    CHECK(folder.content() == "old");
+    CHECK_FALSE(folder.has("file.part.validator"));
+  }
+}
+
 TEST_CASE("a status other than 2xx is an error, and writes no file") {
   const Folder folder;
   Scripted s(script({answer("", "gone", "404 Not Found")}));
