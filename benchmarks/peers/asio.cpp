@@ -9,6 +9,7 @@
 #include <asio/ssl.hpp>
 
 #include "peer.hpp"
+#include "session.hpp"
 
 namespace {
 
@@ -17,11 +18,11 @@ using asio::ip::tcp;
 class Asio {
  public:
   explicit Asio(const peer::Task& task) : task_(task), request_(task.request()) {
-    if (task.resume) throw peer::Unsupported();
     if (!task.secure) return;
     tls_.emplace(asio::ssl::context::tls_client);
     tls_->load_verify_file(task.ca);
     tls_->set_verify_mode(asio::ssl::verify_peer);
+    if (task.resume) peer::keep_sessions(tls_->native_handle());
   }
 
   void run(std::uint64_t requests, peer::Stopwatch& stopwatch) {
@@ -57,9 +58,13 @@ class Asio {
       const auto begin = peer::Clock::now();
       asio::ssl::stream<tcp::socket> stream(context_, *tls_);
       stream.set_verify_callback(asio::ssl::host_name_verification(task_.host));
+      peer::resume_session(stream.native_handle());
       co_await connect(stream.next_layer());
       co_await stream.async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
       co_await converse(stream, stopwatch, begin);
+      // OpenSSL does not resume the session of a connection that was cut off.
+      asio::error_code ignored;
+      co_await stream.async_shutdown(asio::redirect_error(asio::use_awaitable, ignored));
     }
   }
 

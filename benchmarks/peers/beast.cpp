@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
@@ -13,6 +14,7 @@
 #include <string>
 
 #include "peer.hpp"
+#include "session.hpp"
 
 namespace {
 
@@ -24,11 +26,11 @@ using asio::ip::tcp;
 class Beast {
  public:
   explicit Beast(const peer::Task& task) : task_(task) {
-    if (task.resume) throw peer::Unsupported();
     if (!task.secure) return;
     tls_.emplace(asio::ssl::context::tls_client);
     tls_->load_verify_file(task.ca);
     tls_->set_verify_mode(asio::ssl::verify_peer);
+    if (task.resume) peer::keep_sessions(tls_->native_handle());
   }
 
   void run(std::uint64_t requests, peer::Stopwatch& stopwatch) {
@@ -64,9 +66,13 @@ class Beast {
       const auto begin = peer::Clock::now();
       asio::ssl::stream<tcp::socket> stream(context_, *tls_);
       stream.set_verify_callback(asio::ssl::host_name_verification(task_.host));
+      peer::resume_session(stream.native_handle());
       co_await connect(stream.next_layer());
       co_await stream.async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
       co_await converse(stream, stopwatch, begin);
+      // OpenSSL does not resume the session of a connection that was cut off.
+      beast::error_code ignored;
+      co_await stream.async_shutdown(asio::redirect_error(asio::use_awaitable, ignored));
     }
   }
 
