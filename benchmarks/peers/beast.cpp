@@ -12,6 +12,7 @@
 #include <boost/beast/http.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "peer.hpp"
 #include "session.hpp"
@@ -25,7 +26,7 @@ using asio::ip::tcp;
 
 class Beast {
  public:
-  explicit Beast(const peer::Task& task) : task_(task) {
+  explicit Beast(const peer::Task& task) : task_(task), kept_(task.concurrency) {
     if (!task.secure) return;
     tls_.emplace(asio::ssl::context::tls_client);
     tls_->load_verify_file(task.ca);
@@ -35,8 +36,9 @@ class Beast {
 
   void run(std::uint64_t requests, peer::Stopwatch& stopwatch) {
     unsent_ = requests;
-    for (std::size_t i = 0; i < task_.concurrency; ++i) {
-      asio::co_spawn(context_, task_.secure ? send_securely(stopwatch) : send(stopwatch),
+    for (Kept& kept : kept_) {
+      asio::co_spawn(context_,
+                     task_.secure ? send_securely(kept, stopwatch) : send(kept, stopwatch),
                      [](std::exception_ptr failure) {
                        if (failure) std::rethrow_exception(failure);
                      });
@@ -46,6 +48,14 @@ class Beast {
   }
 
  private:
+  using Secure = asio::ssl::stream<tcp::socket>;
+
+  /// A connection, while it is open.
+  struct Kept {
+    std::optional<tcp::socket> plain;
+    std::optional<Secure> secure;
+  };
+
   asio::awaitable<void> connect(tcp::socket& socket) {
     const tcp::endpoint server(asio::ip::make_address(task_.host),
                                static_cast<std::uint16_t>(std::stoi(task_.port)));
@@ -53,26 +63,30 @@ class Beast {
     socket.set_option(tcp::no_delay(true));
   }
 
-  asio::awaitable<void> send(peer::Stopwatch& stopwatch) {
+  asio::awaitable<void> send(Kept& kept, peer::Stopwatch& stopwatch) {
     while (unsent_ > 0) {
       const auto begin = peer::Clock::now();
-      tcp::socket socket(context_);
-      co_await connect(socket);
-      co_await converse(socket, stopwatch, begin);
+      if (!kept.plain) co_await connect(kept.plain.emplace(context_));
+      co_await converse(*kept.plain, stopwatch, begin);
+      if (task_.fresh) kept.plain.reset();
     }
   }
-  asio::awaitable<void> send_securely(peer::Stopwatch& stopwatch) {
+  asio::awaitable<void> send_securely(Kept& kept, peer::Stopwatch& stopwatch) {
     while (unsent_ > 0) {
       const auto begin = peer::Clock::now();
-      asio::ssl::stream<tcp::socket> stream(context_, *tls_);
-      stream.set_verify_callback(asio::ssl::host_name_verification(task_.host));
-      peer::resume_session(stream.native_handle());
-      co_await connect(stream.next_layer());
-      co_await stream.async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
-      co_await converse(stream, stopwatch, begin);
+      if (!kept.secure) {
+        Secure& stream = kept.secure.emplace(context_, *tls_);
+        stream.set_verify_callback(asio::ssl::host_name_verification(task_.host));
+        peer::resume_session(stream.native_handle());
+        co_await connect(stream.next_layer());
+        co_await stream.async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
+      }
+      co_await converse(*kept.secure, stopwatch, begin);
+      if (!task_.fresh) continue;
       // OpenSSL does not resume the session of a connection that was cut off.
       beast::error_code ignored;
-      co_await stream.async_shutdown(asio::redirect_error(asio::use_awaitable, ignored));
+      co_await kept.secure->async_shutdown(asio::redirect_error(asio::use_awaitable, ignored));
+      kept.secure.reset();
     }
   }
 
@@ -106,6 +120,7 @@ class Beast {
   const peer::Task task_;
   asio::io_context context_{1};
   std::optional<asio::ssl::context> tls_;
+  std::vector<Kept> kept_;
   std::uint64_t unsent_ = 0;
 };
 
