@@ -8,6 +8,7 @@ import resource
 import ssl
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 
 def arguments():
@@ -23,63 +24,64 @@ def arguments():
 
 
 class Peer:
-    """Makes requests one after the other; each is `once(client)`."""
+    """Makes requests one after the other, and so with a thread for each that is to be in flight. Each is
+    `once(client)`, with the client of that thread."""
 
-    def __init__(self, task):
+    def __init__(self, task, clients):
         self.task = task
         self.upload = b"x" * task.upload
+        self.clients = clients
 
     def check(self, status, body):
         if status != 200 or len(body) != self.task.body:
             raise SystemExit(f"status {status}, {len(body)} bytes")
 
     def run(self, requests):
-        latencies = []
-        for _ in range(requests):
-            begin = time.perf_counter()
-            self.once()
-            latencies.append(time.perf_counter() - begin)
-        return latencies
+        each = -(-requests // self.task.concurrency)
+
+        def several(client):
+            latencies = []
+            for _ in range(each):
+                begin = time.perf_counter()
+                self.once(client)
+                latencies.append(time.perf_counter() - begin)
+            return latencies
+
+        if self.task.concurrency == 1:
+            return several(self.clients[0])
+        with ThreadPoolExecutor(self.task.concurrency) as threads:
+            return [latency for found in threads.map(several, self.clients) for latency in found]
 
 
 class Requests(Peer):
     def __init__(self, task):
         import requests
-        super().__init__(task)
-        self.requests = requests
         # requests.get is what makes a new connection each time; a Session is what keeps it.
-        self.session = requests if task.new else requests.Session()
+        super().__init__(task, [requests if task.new else requests.Session() for _ in range(task.concurrency)])
 
-    def once(self):
+    def once(self, client):
         options = {"verify": self.task.ca} if self.task.ca else {}
-        response = (self.session.post(self.task.url, data=self.upload, **options) if self.upload
-                    else self.session.get(self.task.url, **options))
+        response = (client.post(self.task.url, data=self.upload, **options) if self.upload
+                    else client.get(self.task.url, **options))
         self.check(response.status_code, response.content)
 
 
 class Httpx(Peer):
     def __init__(self, task):
         import httpx
-        super().__init__(task)
-        self.httpx = httpx
-        self.context = ssl.create_default_context(cafile=task.ca) if task.ca else True
-        self.client = None if task.new else httpx.Client(verify=self.context)
+        # A client of its own for each request would spend nearly all its time on loading certificates.
+        limits = httpx.Limits(max_keepalive_connections=0 if task.new else task.concurrency)
+        context = ssl.create_default_context(cafile=task.ca) if task.ca else True
+        super().__init__(task, [httpx.Client(verify=context, limits=limits)] * task.concurrency)
 
-    def once(self):
-        if self.task.new:
-            with self.httpx.Client(verify=self.context) as client:
-                self.send(client)
-        else:
-            self.send(self.client)
-
-    def send(self, client):
+    def once(self, client):
         response = client.post(self.task.url, content=self.upload) if self.upload else client.get(self.task.url)
         self.check(response.status_code, response.content)
 
 
 class Aiohttp(Peer):
     def __init__(self, task):
-        super().__init__(task)
+        super().__init__(task, [])
         self.loop = asyncio.new_event_loop()
         self.loop.run_until_complete(self.open())
 
@@ -110,7 +112,7 @@ class Aiohttp(Peer):
 
 def main():
     task = arguments()
-    if task.resume or (task.client != "aiohttp" and task.concurrency > 1):
+    if task.resume:
         return 3
     kind = {"requests.get": Requests, "requests.Session": Requests, "httpx.Client": Httpx, "aiohttp": Aiohttp}[task.client]
     if task.client == "requests.get" and not task.new or task.client == "requests.Session" and task.new:
@@ -125,7 +127,7 @@ def main():
     used, begin = cpu(), time.perf_counter()
     latencies = sorted(peer.run(task.requests))
     seconds, used = time.perf_counter() - begin, cpu() - used
-    print(json.dumps({"rate": task.requests / seconds, "cpu_us": 1e6 * used / task.requests,
+    print(json.dumps({"rate": len(latencies) / seconds, "cpu_us": 1e6 * used / len(latencies),
                       "p50_us": 1e6 * latencies[len(latencies) // 2], "p99_us": 1e6 * latencies[int(0.99 * (len(latencies) - 1))]}))
     return 0
 
