@@ -279,6 +279,19 @@ TEST_CASE("[25] what a redirect carries is skipped, within bounds, and not decod
   }
 }
 
+TEST_CASE("[25] what is too much, or ends with the connection, is not waited for") {
+  for (const char* fields : {"", "Content-Length: 65537\r\n"}) {
+    ClientOptions options;
+    options.timeouts.read = 50ms;
+    const std::string head = std::string("HTTP/1.1 302 Found\r\nLocation: /b\r\n") + fields;
+    Scripted s({script({head + "\r\n"}), script({ok("x")})}, options);
+    const auto result = s.get();
+    REQUIRE(result);
+    CHECK(result->body() == "x");
+    CHECK(s.connections() == 2);
+  }
+}
+
 TEST_CASE("a redirect that cannot be followed is an error, its connection closed") {
   auto one = script({redirect("ftp://elsewhere/")});
   Scripted s(one);

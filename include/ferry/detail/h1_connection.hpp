@@ -243,6 +243,8 @@ class H1Connection {
   /// Reads what was left of a body that nobody wants, up to as much as a new connection might cost.
   /// @return true if that has left the connection clean.
   asio::awaitable<bool> skip_body(Watch& watch, Duration limit) {
+    // Waiting for it would be worth nothing then: a server that is slow with it is no obstacle.
+    if (body_left_ > max_drained || parser_.framing() == Framing::until_close) co_return false;
     ResponseMessage unwanted;
     go_on_into(unwanted);
     for (std::size_t taken = 0; taken <= max_drained;) {
