@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <asio/executor_work_guard.hpp>
+#include <asio/post.hpp>
 
 #include <ferry/client.hpp>
 
@@ -80,14 +81,18 @@ class Client {
     const auto core = core_;
     if (std::this_thread::get_id() == core->thread.get_id())
       throw Error(Errc::invalid_option, "a blocking client was called from its own thread");
-    std::promise<T> promise;
-    asio::co_spawn(core->context, std::move(awaited), [&promise](std::exception_ptr e, T value) {
+    std::promise<T> result;
+    std::promise<void> over;
+    asio::co_spawn(core->context, std::move(awaited), [&](std::exception_ptr e, auto... value) {
       if (e)
-        promise.set_exception(e);
+        result.set_exception(std::move(e));
       else
-        promise.set_value(std::move(value));
+        result.set_value(std::move(value)...);
+      // Only after this has Asio let go of the exception: two threads might end it.
+      asio::post(core->context, [&over] { over.set_value(); });
     });
-    return promise.get_future().get();
+    over.get_future().wait();
+    return result.get_future().get();
   }
 
   /// The client that does the work.
