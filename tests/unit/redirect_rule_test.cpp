@@ -119,6 +119,13 @@ TEST_CASE("[52] [54] [46] where a redirect must not lead") {
   CHECK(redirection({302, same, from, get, true, Redirects(), 0}));
 }
 
+TEST_CASE("a Unix socket's server leads to itself, or to the network") {
+  const char* const from = "http+unix://%2Frun%2Fx.sock/a/b";
+  CHECK(next({.location = "/c", .from = from}) == "GET http+unix://%2Frun%2Fx.sock/c");
+  CHECK(next({.location = "http://a.test/", .from = from}) == "GET http://a.test/ !");
+  CHECK(refused({.location = "http+unix://%2Frun%2Fy.sock/", .from = from}));
+}
+
 TEST_CASE("[53] a body that cannot be sent again, where it would have to be") {
   CHECK(refused({.status = 307, .method = "POST", .body_is_there = false}));
   CHECK(refused({.status = 308, .method = "PUT", .body_is_there = false}));

@@ -69,7 +69,8 @@ inline Result<std::optional<Redirection>> redirection(const RedirectFacts& facts
     reference.append("#").append(facts.from.fragment());
   Result<Url> url = facts.from.resolve(reference);
   if (!url) return bad_redirect(std::string("Location: ") + url.error().what());
-  if (url->scheme() != "http" && url->scheme() != "https")
+  // A Unix socket's server may lead to itself, and nobody else to one.
+  if (url->scheme() != "http" && url->scheme() != "https" && url->origin() != facts.from.origin())
     return bad_redirect("it leads to " + in_quotes(url->scheme()) + ", not http or https");
   if (!url->userinfo().empty() && url->userinfo() != facts.from.userinfo())
     return bad_redirect("it leads to a URL with credentials");
