@@ -62,7 +62,7 @@ class H1Connection {
                                                  const Timeouts& timeouts,
                                                  const ParserLimits& limits, Watch& watch,
                                                  ResponseMessage& message, ExchangeTimes& times,
-                                                 const Observer& observer, Event event,
+                                                 const Observer& observer, const Event& event,
                                                  Collect collect) {
     std::error_code error;
     bytes_sent_ = 0;
@@ -129,10 +129,7 @@ class H1Connection {
     const std::error_code write_error = error;
     fully_sent_ = sending.rest == Sending::Rest::none && unsent().empty();
     times.sent = Clock::now();
-    if (fully_sent_ && observer) {
-      event.kind = Event::Kind::request_sent;
-      observe(observer, event);
-    }
+    if (fully_sent_ && observer) observe_as(Event::Kind::request_sent, observer, event);
 
     const bool begun = times.first_byte != Clock::time_point{};
     if (!(begun ? watch.enter(Phase::read, timeouts.read, times.sent)
@@ -326,8 +323,13 @@ class H1Connection {
     ResponseMessage& message;
     ExchangeTimes& times;
     const Observer& observer;
-    Event& event;
+    const Event& event;
   };
+
+  static void observe_as(Event::Kind kind, const Observer& observer, Event event) {
+    event.kind = kind;
+    observe(observer, event);
+  }
 
   std::span<const asio::const_buffer> unsent() const noexcept {
     std::size_t begin = 0;
@@ -499,14 +501,13 @@ class H1Connection {
       if (!interim) times.head = Clock::now();
       if (interim && reading.message.status == 100) continued_ = true;
       if (reading.observer) {
-        Event& event = reading.event;
-        event.kind = interim ? Event::Kind::interim_received : Event::Kind::head_received;
+        Event event = reading.event;
         event.status = reading.message.status;
         event.version = reading.message.version();
         event.headers = &reading.message.headers;
         event.duration = (interim ? Clock::now() : times.head) - times.begin;
-        observe(reading.observer, event);
-        event.headers = nullptr;
+        observe_as(interim ? Event::Kind::interim_received : Event::Kind::head_received,
+                   reading.observer, event);
       }
       if (!interim) return step;
       if (in_.empty()) return H1Parser::Step::need_more;
