@@ -81,8 +81,7 @@ struct Event {
     /// A response's head is in. `status`, `version`, `headers`, `duration` (elapsed)
     head_received,
     /// A response is in whole. `method`, `target`, `status`, `version`, `body_size`, `duration`
-    /// (the
-    /// call so far)
+    /// (the call so far)
     response_received,
     /// An attempt failed and another begins. `attempt` (the one that failed), `error`
     request_retried,
@@ -161,7 +160,7 @@ class LogPrinter {
         break;
       }
       case Kind::response_received:
-        out_ << e.origin << " \"" << e.method << ' ' << shown(e.target) << " HTTP/1.1\" "
+        out_ << e.origin << " \"" << e.method << ' ' << shown(e.target) << ' ' << e.version << "\" "
              << e.status << ' ' << e.body_size;
         break;
       case Kind::connection_opened:

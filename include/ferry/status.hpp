@@ -23,8 +23,8 @@ constexpr StatusClass status_class(int status) noexcept {
                                        : StatusClass::other;
 }
 
-/// The standard reason phrase of a status code; empty for one that RFC 9110 and its registry's
-/// common entries do not name.
+/// The standard reason phrase of a status code; empty for one that the registry of RFC 9110 does
+/// not name.
 constexpr std::string_view reason_phrase(int status) noexcept {
   switch (status) {
     case 100: return "Continue";
@@ -39,11 +39,14 @@ constexpr std::string_view reason_phrase(int status) noexcept {
     case 205: return "Reset Content";
     case 206: return "Partial Content";
     case 207: return "Multi-Status";
+    case 208: return "Already Reported";
+    case 226: return "IM Used";
     case 300: return "Multiple Choices";
     case 301: return "Moved Permanently";
     case 302: return "Found";
     case 303: return "See Other";
     case 304: return "Not Modified";
+    case 305: return "Use Proxy";
     case 307: return "Temporary Redirect";
     case 308: return "Permanent Redirect";
     case 400: return "Bad Request";
@@ -66,6 +69,8 @@ constexpr std::string_view reason_phrase(int status) noexcept {
     case 417: return "Expectation Failed";
     case 421: return "Misdirected Request";
     case 422: return "Unprocessable Content";
+    case 423: return "Locked";
+    case 424: return "Failed Dependency";
     case 425: return "Too Early";
     case 426: return "Upgrade Required";
     case 428: return "Precondition Required";
@@ -78,6 +83,9 @@ constexpr std::string_view reason_phrase(int status) noexcept {
     case 503: return "Service Unavailable";
     case 504: return "Gateway Timeout";
     case 505: return "HTTP Version Not Supported";
+    case 506: return "Variant Also Negotiates";
+    case 507: return "Insufficient Storage";
+    case 508: return "Loop Detected";
     case 511: return "Network Authentication Required";
     default: return {};
   }

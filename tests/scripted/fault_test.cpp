@@ -313,11 +313,12 @@ TEST_CASE("[33] memory that runs out in an exchange: its connection is closed, n
       [](auto stream) { return std::make_unique<Exhausted>(std::move(stream)); });
   asio::io_context context{1};
   const Client client(context, options);
-  CHECK_THROWS_AS(test::run(context,
-                            [&]() -> asio::awaitable<void> {
-                              co_await client.try_send(Request::get("http://test/"));
-                            }),
-                  std::bad_alloc);
+  CHECK_THROWS_AS(
+      test::run(context,
+                [&]() -> asio::awaitable<void> {
+                  static_cast<void>(co_await client.try_send(Request::get("http://test/")));
+                }),
+      std::bad_alloc);
   CHECK(one->closed);
   CHECK(client.pool().describe() == none);
 }

@@ -28,6 +28,19 @@ TEST_CASE("every Errc has a message of its own and at most one family") {
   }
 }
 
+TEST_CASE("every family has a message of its own") {
+  std::string seen;
+  for (const auto family : {Condition::invalid_request, Condition::connection_failed,
+                            Condition::timeout, Condition::protocol_error, Condition::too_large}) {
+    const std::string message = std::error_condition(family).message();
+    CHECK(message != "unknown condition");
+    CHECK(seen.find("|" + message + "|") == std::string::npos);
+    seen += "|" + message + "|";
+  }
+  CHECK(std::string(std::error_condition(Condition::timeout).category().name()) ==
+        "ferry.condition");
+}
+
 TEST_CASE("[60] timeouts of every phase match Condition::timeout") {
   for (const auto code : {Errc::pool_timeout, Errc::resolve_timeout, Errc::connect_timeout,
                           Errc::proxy_timeout, Errc::tls_timeout, Errc::write_timeout,
@@ -66,7 +79,7 @@ TEST_CASE("Result holds a value or an error") {
   CHECK(good.value() == "text");
   CHECK(std::move(good).value() == "text");
 
-  const Result<std::string> bad(Error(Errc::read_timeout));
+  const Result<std::string> bad{Error(Errc::read_timeout)};
   CHECK_FALSE(bad);
   CHECK(bad.error().code() == Errc::read_timeout);
   CHECK_THROWS_AS(bad.value(), Error);

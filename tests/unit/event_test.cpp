@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <sstream>
 
+#include <ferry/error.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
 
@@ -29,10 +30,53 @@ TEST_CASE("the log speaks in urllib3's words") {
   event.method = "GET";
   event.target = "/a?token=hunter2";
   event.status = 200;
+  event.version = "HTTP/1.1";
   event.body_size = 9593;
   CHECK(printed(event) == "http://localhost:8080 \"GET /a?... HTTP/1.1\" 200 9593\n");
   CHECK(printed(event, {.show_query = true}) ==
         "http://localhost:8080 \"GET /a?token=hunter2 HTTP/1.1\" 200 9593\n");
+}
+
+TEST_CASE("the log has a line for each kind of event") {
+  const ferry::Error error(ferry::Errc::connection_refused);
+  Event event{};
+  event.origin = "http://a";
+  event.connection = 3;
+  event.number = 2;
+  event.method = "GET";
+  event.target = "/b?c";
+  event.location = "/d?e";
+  event.status = 103;
+  event.duration = std::chrono::milliseconds(2);
+  event.error = &error;
+  const auto line = [&](Event::Kind kind, bool verbose) {
+    event.kind = kind;
+    return printed(event, {.verbose = verbose});
+  };
+  using Kind = Event::Kind;
+  CHECK(line(Kind::connection_failed, false) == "Connection (2) failed: connection refused\n");
+  CHECK(line(Kind::request_retried, false) == "Retrying http://a GET /b?...: connection refused\n");
+  CHECK(line(Kind::redirected, false) == "Redirecting http://a/b?... -> /d?...\n");
+  CHECK(line(Kind::request_failed, false) ==
+        "http://a \"GET /b?...\" failed: connection refused\n");
+  CHECK(line(Kind::connection_reused, true) ==
+        "Reusing connection #3 to http://a, idle for 2.000 ms\n");
+  CHECK(line(Kind::request_sent, true) == "Sent GET /b?... on connection #3\n");
+  CHECK(line(Kind::interim_received, true) == "Interim response: 103 after 2.000 ms\n");
+  CHECK(line(Kind::head_received, true) == "Head received: 103 after 2.000 ms\n");
+  for (const auto kind :
+       {Kind::connection_reused, Kind::request_sent, Kind::interim_received, Kind::head_received})
+    CHECK(line(kind, false).empty());
+}
+
+TEST_CASE("every reason to close a connection has a name of its own") {
+  std::string seen;
+  for (int value = 0; value <= static_cast<int>(ferry::CloseReason::upgraded); ++value) {
+    const std::string name(to_string(static_cast<ferry::CloseReason>(value)));
+    CHECK(name != "unknown");
+    CHECK(seen.find("|" + name + "|") == std::string::npos);
+    seen += "|" + name + "|";
+  }
 }
 
 TEST_CASE("details are printed when asked for") {

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
+#include <set>
 #include <string>
+#include <string_view>
 
 #include <ferry/headers.hpp>
 #include <ferry/method.hpp>
@@ -125,6 +127,15 @@ TEST_CASE("status classes and reason phrases") {
   CHECK(ferry::status_class(600) == StatusClass::other);
   CHECK(ferry::reason_phrase(418).empty());
   CHECK(ferry::reason_phrase(503) == "Service Unavailable");
+  std::set<std::string_view> phrases;
+  int named = 0;
+  for (int status = 100; status < 600; ++status) {
+    if (ferry::reason_phrase(status).empty()) continue;
+    phrases.insert(ferry::reason_phrase(status));
+    ++named;
+  }
+  CHECK(static_cast<int>(phrases.size()) == named);
+  CHECK(named == 60);  // The registry, without what is unused or obsolete there.
 }
 
 TEST_CASE("fields may be changed by views into themselves") {
