@@ -546,68 +546,65 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
       if (has_connection && times.begun()) bytes_sent = lease.connection().h1.bytes_sent();
     }
 
-    if (!goes_on) {
-      RetryFacts facts;
-      facts.allowed = !held && options.retry_stale.value_or(settings.retry_stale);
-      facts.attempt = attempt;
-      facts.reused = info.reused;
-      facts.lost = lease && failure->code() == Errc::connection_lost;
-      facts.response_started = lease && lease.connection().h1.response_started();
-      facts.bytes_sent = bytes_sent;
-      facts.body_is_there = can_repeat(request.body());
-      facts.idempotent = request.method().is_idempotent();
-      facts.has_idempotency_key = has_idempotency_key(request, settings);
-      const RetryVerdict verdict = retry_verdict(facts);
-      failure =
-          failure->at(phase, std::string(url.origin()), event.attempt, info.reused, bytes_sent);
-      watch.leave();
-      PolicyFacts policy;
-      policy.retries = trip ? trip->retries : 0;
-      policy.max = max_retries;
-      policy.any_method = settings.retries.any_method;
-      policy.idempotent = facts.idempotent;
-      policy.has_idempotency_key = facts.has_idempotency_key;
-      policy.bytes_sent = bytes_sent;
-      policy.body_is_there = facts.body_is_there;
-      goes_on = !is_retry(verdict) && max_retries > 0 && is_transient(failure->code()) &&
-                policy_allows(policy) && take_retry(*client);
-      const bool untouched =
-          lease && has_connection && !times.begun() && lease.connection().h1.stream().is_open();
-      if (untouched && failure->code() != Errc::client_closed) {
-        --lease.connection().requests;
-        if (held)
-          held->slot = lease.detach();
-        else
-          lease.restore();
-      }
-      // On a retry it is closed when the next place is taken: so there is always one in flight.
-      if (!is_retry(verdict)) lease.discard(CloseReason::failed);
-      if (settings.observer) {
-        event.kind = is_retry(verdict) || goes_on ? Event::Kind::request_retried
-                                                  : Event::Kind::request_failed;
-        event.error = &*failure;
-        event.duration = Clock::now() - begin;
-        observe(settings.observer, event);
-        event.error = nullptr;
-      }
-      if (goes_on) {
-        if (!trip) trip = std::make_unique<Trip>(pool, client, options, begin);
-        trip->attempts += attempt;
-        trip->delay = retry_delay(settings.retries, trip->retries);
-        trip->retry(std::move(request), url, "the failure may be over by now");
-        watch.finish();
-      } else if (!is_retry(verdict)) {
-        co_return fail<Answer>(std::move(*failure));
-      }
-      info = ConnectionInfo();
-      info.retry_reason = to_string(verdict);
+    if (goes_on) break;
+
+    RetryFacts facts;
+    facts.allowed = !held && options.retry_stale.value_or(settings.retry_stale);
+    facts.attempt = attempt;
+    facts.reused = info.reused;
+    facts.lost = lease && failure->code() == Errc::connection_lost;
+    facts.response_started = lease && lease.connection().h1.response_started();
+    facts.bytes_sent = bytes_sent;
+    facts.body_is_there = can_repeat(request.body());
+    facts.idempotent = request.method().is_idempotent();
+    facts.has_idempotency_key = has_idempotency_key(request, settings);
+    const RetryVerdict verdict = retry_verdict(facts);
+    failure = failure->at(phase, std::string(url.origin()), event.attempt, info.reused, bytes_sent);
+    watch.leave();
+    PolicyFacts policy;
+    policy.retries = trip ? trip->retries : 0;
+    policy.max = max_retries;
+    policy.any_method = settings.retries.any_method;
+    policy.idempotent = facts.idempotent;
+    policy.has_idempotency_key = facts.has_idempotency_key;
+    policy.bytes_sent = bytes_sent;
+    policy.body_is_there = facts.body_is_there;
+    goes_on = !is_retry(verdict) && max_retries > 0 && is_transient(failure->code()) &&
+              policy_allows(policy) && take_retry(*client);
+    const bool untouched =
+        lease && has_connection && !times.begun() && lease.connection().h1.stream().is_open();
+    if (untouched && failure->code() != Errc::client_closed) {
+      --lease.connection().requests;
+      if (held)
+        held->slot = lease.detach();
+      else
+        lease.restore();
+    }
+    // On a retry it is closed when the next place is taken: so there is always one in flight.
+    if (!is_retry(verdict)) lease.discard(CloseReason::failed);
+    if (settings.observer) {
+      event.kind =
+          is_retry(verdict) || goes_on ? Event::Kind::request_retried : Event::Kind::request_failed;
+      event.error = &*failure;
+      event.duration = Clock::now() - begin;
+      observe(settings.observer, event);
+      event.error = nullptr;
     }
     if (goes_on) {
-      use.release();
-      co_return co_await go_on<Answer>(std::move(trip));
+      if (!trip) trip = std::make_unique<Trip>(pool, client, options, begin);
+      trip->attempts += attempt;
+      trip->delay = retry_delay(settings.retries, trip->retries);
+      trip->retry(std::move(request), url, "the failure may be over by now");
+      watch.finish();
+      break;
     }
+    if (!is_retry(verdict)) co_return fail<Answer>(std::move(*failure));
+    info = ConnectionInfo();
+    info.retry_reason = to_string(verdict);
     now = Clock::now();
   }
+  use.release();
+  co_return co_await go_on<Answer>(std::move(trip));
 }
 
 /// Finishes what is left of the last exchange, and waits as long as it should.
