@@ -141,7 +141,9 @@ class TlsStream final : public Stream {
       std::size_t count = 0;
       std::error_code error;
       if (failure_) return Look::closed;
-      const Step step = checked(outcome(SSL_peek_ex(prepared(), &byte, 1, &count), error), error);
+      const Step step = checked(
+          is_starved() ? Step::starved : outcome(SSL_peek_ex(prepared(), &byte, 1, &count), error),
+          error);
       if (step == Step::done) return Look::surplus;
       if (step == Step::failed) return Look::closed;
       const auto got = below_->try_read_some(room(), error);
@@ -180,8 +182,15 @@ class TlsStream final : public Stream {
 
   /// OpenSSL's errors are in a queue of the thread's, in which somebody else may have left theirs.
   SSL* prepared() noexcept {
-    ERR_clear_error();
+    if (ERR_peek_error() != 0) ERR_clear_error();  // Which takes longer than to look.
     return ssl_.get();
+  }
+
+  /// Nothing has come that OpenSSL has not seen: to be told so by itself costs as much as a record.
+  bool is_starved() const noexcept {
+    SSL* const ssl = ssl_.get();
+    return SSL_has_pending(ssl) == 0 && BIO_ctrl_pending(SSL_get_rbio(ssl)) == 0 &&
+           (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) == 0;
   }
 
   Step outcome(int result, std::error_code& error) noexcept {
@@ -215,6 +224,7 @@ class TlsStream final : public Stream {
   Step decrypt(asio::mutable_buffer buffer, std::size_t& count, std::error_code& error) noexcept {
     error = failure_;
     if (failure_) return Step::failed;
+    if (is_starved()) return checked(Step::starved, error);
     return checked(outcome(SSL_read_ex(prepared(), buffer.data(), buffer.size(), &count), error),
                    error);
   }
