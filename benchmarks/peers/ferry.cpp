@@ -48,7 +48,7 @@ class Ferry {
       else if (task_.fresh)
         response = co_await ferry::get(task_.url);
       else if (task_.upload)
-        response = co_await client_->post(task_.url, std::string(task_.upload, 'x'));
+        response = co_await client_->post(task_.url, upload_);
       else
         response = co_await client_->get(task_.url);
       peer::check_response(task_, response.status(), response.body().size());
@@ -59,6 +59,7 @@ class Ferry {
   const peer::Task task_;
   asio::io_context context_{1};
   ferry::ClientOptions options_;
+  const ferry::Body upload_{std::make_shared<const std::string>(task_.upload, 'x')};
   std::unique_ptr<ferry::Client> client_;
   std::uint64_t unsent_ = 0;
 };

@@ -61,7 +61,7 @@ class BodySource {
 /// A request's content, with the `Content-Type` that it goes with: bytes, or a source of them.
 ///
 /// `ferry/file.hpp`, `ferry/form.hpp` and `ferry/multipart.hpp` make others. Lifetime: owns its
-/// bytes, shares its source. Threads: a value.
+/// bytes or shares them, shares its source. Threads: a value.
 class Body {
  public:
   /// No content at all.
@@ -75,12 +75,16 @@ class Body {
   Body(std::span<const std::byte> bytes, std::string content_type = {})
       : Body(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
              std::move(content_type)) {}
+  /// These bytes, shared with whoever else has them: what is sent many times is not copied for each
+  /// request. Not null; nobody may change them meanwhile.
+  Body(std::shared_ptr<const std::string> bytes, std::string content_type = {})
+      : shared_(std::move(bytes)), content_type_(std::move(content_type)), present_(true) {}
   /// What this source gives; not null.
   Body(std::shared_ptr<BodySource> source, std::string content_type = {})
       : content_type_(std::move(content_type)), source_(std::move(source)), present_(true) {}
 
   /// The bytes; empty for a body with a source.
-  const std::string& bytes() const noexcept { return bytes_; }
+  const std::string& bytes() const noexcept { return shared_ ? *shared_ : bytes_; }
   /// What the request will say of it, unless it has a field of that name.
   const std::string& content_type() const noexcept { return content_type_; }
   /// Where the bytes come from, if they are not in memory.
@@ -113,6 +117,7 @@ class Body {
 
  private:
   std::string bytes_;
+  std::shared_ptr<const std::string> shared_;
   std::string content_type_;
   std::shared_ptr<BodySource> source_;
   bool present_ = false;

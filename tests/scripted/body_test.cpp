@@ -123,6 +123,22 @@ TEST_CASE("[15] one of unknown size is sent in chunks, with its trailers behind"
   CHECK(empty->written == chunked_head + "0\r\n\r\n");
 }
 
+TEST_CASE("shared bytes are sent without a copy, in each of the requests that have them") {
+  const auto bytes = std::make_shared<const std::string>("hello, world");
+  const Body body(bytes, "text/plain");
+  auto twice = script({ok("1"), ok("2")});
+  Scripted s(twice);
+  for (const char* answer : {"1", "2"}) {
+    const auto request = Request::put("http://test/", body);
+    CHECK(&request.body().bytes() == bytes.get());
+    CHECK(s.send(request)->body() == answer);
+  }
+  const std::string one =
+      head_begin + "Content-Type: text/plain\r\nContent-Length: 12\r\n" + head_end + *bytes;
+  CHECK(twice->written == one + one);
+  CHECK(bytes.use_count() == 2);
+}
+
 TEST_CASE("[45] a source that is shorter or longer than it said is an error, and closes") {
   for (const std::uint64_t declared : {0, 5, 11, 13, 100}) {
     auto peer = script({ok("done")});
