@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,11 +52,28 @@ inline std::string strong_validator(const Headers& headers) {
   return modified && date && *modified != *date ? std::string(*modified) : std::string();
 }
 
-/// A file while it is not whole: `path.part`, with what it is a part of in `path.part.validator`.
+/// Tells requests' URLs apart, without what they may hold of secrets.
+inline std::string fingerprint(const Request& request) {
+  static const Url anywhere = *Url::parse("http://localhost/");
+  const auto url = request.target(anywhere);
+  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a.
+  for (const char c : url ? url->str() : request.url())
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  return std::to_string(hash);
+}
+
+/// A file while it is not whole: `path.part`, with what it is a part of in `path.part.validator`:
+/// the validator and, as another URL's may be the same, the fingerprint.
 class PartFile {
  public:
-  explicit PartFile(std::string path)
-      : path_(std::move(path)), part_(path_ + ".part"), mark_(part_ + ".validator") {}
+  PartFile(std::string path, std::string fingerprint)
+      : path_(std::move(path)),
+        part_(path_ + ".part"),
+        mark_(part_ + ".validator"),
+        fingerprint_(std::move(fingerprint)) {
+    if (path_.find('\0') != path_.npos)  // Cut there, it would be another file's.
+      throw Error(Errc::file_failed, in_quotes(path_) + " has a NUL in it");
+  }
 
   const std::string& path() const noexcept { return part_; }
 
@@ -68,7 +84,10 @@ class PartFile {
   }
   std::string validator() const {
     std::ifstream file(mark_, std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(file), {});
+    std::string validator, of;
+    std::getline(file, validator);
+    std::getline(file, of);
+    return of == fingerprint_ ? validator : std::string();
   }
   /// Says what it is a part of from now on; empty: of nothing that could be gone on with.
   void mark(const std::string& validator) const {
@@ -76,7 +95,7 @@ class PartFile {
     std::filesystem::remove(mark_, ignored);
     if (validator.empty()) return;
     OutputFile file(mark_, OutputFile::Mode::replace);
-    file.write(validator);
+    file.write(validator + "\n" + fingerprint_);
     file.close();
   }
   /// It is whole: takes the place of what had its name before, in one step.
@@ -90,7 +109,7 @@ class PartFile {
   }
 
  private:
-  std::string path_, part_, mark_;
+  std::string path_, part_, mark_, fingerprint_;
 };
 
 struct Download {
@@ -98,7 +117,7 @@ struct Download {
 
   static asio::awaitable<Downloaded> run(Client client, Request request, std::string path,
                                          DownloadOptions options) {
-    const PartFile part(std::move(path));
+    const PartFile part(std::move(path), fingerprint(request));
     // Parts of a coded body could not be put together.
     request.header("Accept-Encoding", "identity");
     options.request.decode = false;
@@ -135,8 +154,12 @@ struct Download {
         total = parse_decimal(*length);
       if (stream.status() == 206) {
         const auto range = parse_content_range(stream.headers().get("Content-Range").value_or(""));
+        if (range && !range->size && result.resumed_from > 0) {
+          result.resumed_from = 0;  // Who knows whether that is the rest.
+          continue;
+        }
         if (result.resumed_from == 0 || !range || range->first != result.resumed_from ||
-            (range->size && *range->size != range->last + 1))
+            *range->size != range->last + 1)
           throw Error(Errc::malformed_response, "206 with another range than was asked for");
         total = range->last + 1;
       } else {

@@ -66,6 +66,8 @@ ferry::Result<Downloaded> download(Scripted& s, const Folder& folder,
 }
 
 const std::string tag = "ETag: \"v1\"\r\n";
+/// Behind a validator: whose it is.
+const std::string mark = "\n" + ferry::detail::fingerprint(ferry::Request::get("http://test/f"));
 
 }  // namespace
 
@@ -107,7 +109,7 @@ TEST_CASE("one that was cut goes on where it ended, if the server has the same s
   CHECK(test::code_of(first) == Errc::truncated_body);
   CHECK(folder.content() == "old");
   CHECK(folder.content("file.part") == "hello");
-  CHECK(folder.content("file.part.validator") == "\"v1\"");
+  CHECK(folder.content("file.part.validator") == "\"v1\"" + mark);
   const auto second = download(s, folder);
   REQUIRE(second);
   CHECK(second->size == 12);
@@ -122,7 +124,7 @@ TEST_CASE("one that was cut goes on where it ended, if the server has the same s
 TEST_CASE("a server that has something else by now sends it whole") {
   const Folder folder;
   folder.put("file.part", "hello");
-  folder.put("file.part.validator", "\"v1\"");
+  folder.put("file.part.validator", "\"v1\"" + mark);
   Scripted s(script({answer("ETag: \"v2\"\r\n", "new")}));
   const auto done = download(s, folder);
   REQUIRE(done);
@@ -134,14 +136,14 @@ TEST_CASE("a server that has something else by now sends it whole") {
 TEST_CASE("one that was whole already but for its name is not sent again") {
   const Folder folder;
   folder.put("file.part", "hello");
-  folder.put("file.part.validator", "\"v1\"");
+  folder.put("file.part.validator", "\"v1\"" + mark);
   const std::string whole = answer("Content-Range: bytes */5\r\n", "", "416 Range Not Satisfiable");
   Scripted s(script({whole}));
   CHECK(download(s, folder)->size == 5);
   CHECK(folder.content() == "hello");
 
   folder.put("file.part", "hello, longer");
-  folder.put("file.part.validator", "\"v1\"");
+  folder.put("file.part.validator", "\"v1\"" + mark);
   Scripted shorter(script({whole, answer("", "hello")}));
   CHECK(download(shorter, folder)->resumed_from == 0);
   CHECK(folder.content() == "hello");
@@ -167,7 +169,7 @@ TEST_CASE("nothing is gone on with without a strong validator, or against the ca
     auto again = script({answer("", "again")});
     Scripted s({script({whole.substr(0, whole.size() - 1)}, Script::End::eof), again});
     CHECK_FALSE(download(s, folder));
-    CHECK(folder.content("file.part.validator") == c.validator);
+    CHECK(folder.content("file.part.validator") == (*c.validator ? c.validator + mark : ""));
     DownloadOptions options;
     options.resume = false;
     CHECK(download(s, folder, options)->size == 5);
@@ -182,7 +184,7 @@ TEST_CASE("nor with a part of something else, whatever the server takes If-Range
         answer(other + "Content-Range: bytes */5\r\n", "", "416 Range Not Satisfiable")}) {
     const Folder folder;
     folder.put("file.part", "hello");
-    folder.put("file.part.validator", "\"v1\"");
+    folder.put("file.part.validator", "\"v1\"" + mark);
     auto peer = script({first, answer(other, "HELLO, world")});
     Scripted s(peer);
     const auto done = download(s, folder);
@@ -200,12 +202,50 @@ TEST_CASE("a server need not name the validator again") {
         "ETag: W/\"v1\"\r\n"}) {
     const Folder folder;
     folder.put("file.part", "hello");
-    folder.put("file.part.validator", "\"v1\"");
+    folder.put("file.part.validator", "\"v1\"" + mark);
     const std::string range = "Content-Range: bytes 5-11/12\r\n";
     Scripted s(script({answer(fields + range, ", world", "206 Partial Content")}));
     CHECK(download(s, folder)->resumed_from == 5);
     CHECK(folder.content() == "hello, world");
   }
+}
+
+TEST_CASE("nor with a part of another URL, which may have the same validator") {
+  for (const std::string& of :
+       {std::string(), "\n" + ferry::detail::fingerprint(ferry::Request::get("http://test/g")),
+        "\n" + ferry::detail::fingerprint(ferry::Request::get("http://test/f").query("v", "2"))}) {
+    const Folder folder;
+    folder.put("file.part", "hello");
+    folder.put("file.part.validator", "\"v1\"" + of);
+    auto peer = script({answer(tag, "HELLO, world")});
+    Scripted s(peer);
+    CHECK(download(s, folder)->resumed_from == 0);
+    CHECK(folder.content() == "HELLO, world");
+    CHECK(peer->written.find("Range") == std::string::npos);
+  }
+}
+
+TEST_CASE("a part of nobody knows how much is not taken for the rest") {
+  const Folder folder;
+  folder.put("file.part", "hello");
+  folder.put("file.part.validator", "\"v1\"" + mark);
+  Scripted s(script({answer("Content-Range: bytes 5-9/*\r\n", ", wor", "206 Partial Content"),
+                     answer(tag, "hello, world")}));
+  CHECK(download(s, folder)->resumed_from == 0);
+  CHECK(folder.content() == "hello, world");
+}
+
+TEST_CASE("a name with a NUL is no other file's") {
+  const Folder folder;
+  folder.put("file", "old");
+  Scripted s(script({answer("", "new")}));
+  const auto path = folder.file() + std::string("\0x", 2);
+  CHECK_THROWS_AS(test::run(s.context,
+                            [&]() -> asio::awaitable<void> {
+                              co_await s.client->download("http://test/f", path);
+                            }),
+                  ferry::Error);
+  CHECK(folder.content() == "old");
 }
 
 TEST_CASE("an answer that does not continue what is there is an error, and nothing is lost") {
@@ -216,7 +256,7 @@ TEST_CASE("an answer that does not continue what is there is an error, and nothi
         "Content-Range: lines 5-11/12\r\n"}) {
     const Folder folder;
     folder.put("file.part", "hello");
-    folder.put("file.part.validator", "\"v1\"");
+    folder.put("file.part.validator", "\"v1\"" + mark);
     Scripted s(script({answer(range, ", world", "206 Partial Content")}));
     CHECK(test::code_of(download(s, folder)) == Errc::malformed_response);
     CHECK(folder.content("file.part") == "hello");
@@ -228,7 +268,7 @@ TEST_CASE("a part that is shorter or longer than its range is an error, and noth
     const Folder folder;
     folder.put("file", "old");
     folder.put("file.part", "hello");
-    folder.put("file.part.validator", "\"v1\"");
+    folder.put("file.part.validator", "\"v1\"" + mark);
     Scripted s(script({answer("Content-Range: bytes 5-11/12\r\n", body, "206 Partial Content")}));
     CHECK(test::code_of(download(s, folder)) == Errc::malformed_response);
     CHECK(folder.content() == "old");

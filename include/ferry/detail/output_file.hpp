@@ -46,6 +46,10 @@ class OutputFile {
   };
 
   std::FILE* open(Mode mode) const noexcept {
+    if (path_.find('\0') != path_.npos) {  // It would be another file.
+      errno = EINVAL;
+      return nullptr;
+    }
     if (mode != Mode::secret) return std::fopen(path_.c_str(), mode == Mode::replace ? "wb" : "ab");
     // Who has the old one open, or has put a link there, does not get to see what is written.
     if (::unlink(path_.c_str()) != 0 && errno != ENOENT) return nullptr;
