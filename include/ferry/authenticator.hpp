@@ -70,8 +70,9 @@ class Authenticator {
 
   /// The value of the field, which may have to be waited for: a token that is fetched first, say.
   ///
-  /// It runs in the request, on its executor and within its `total` timeout, and may use a client
-  /// of its own (not the one it is set for: that would ask it again).
+  /// It runs in the request, on its executor, and may use a client of its own (not the one it is
+  /// set for: that would ask it again). No time limit of the request's interrupts it: set one
+  /// there.
   ///
   /// @return the value; empty: the request goes without.
   /// @throws whatever it likes; the request fails with it. No secret belongs into its text.

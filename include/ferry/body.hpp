@@ -85,7 +85,7 @@ class Body {
 
   /// The bytes; empty for a body with a source.
   const std::string& bytes() const noexcept { return shared_ ? *shared_ : bytes_; }
-  /// What the request will say of it, unless it has a field of that name.
+  /// What the request will say of it, unless it or the client has a field of that name.
   const std::string& content_type() const noexcept { return content_type_; }
   /// Where the bytes come from, if they are not in memory.
   const std::shared_ptr<BodySource>& source() const noexcept { return source_; }

@@ -102,7 +102,7 @@ class Client {
   }
 
   /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
-  /// throws.
+  /// throws, and what code of yours does that is no `Error`: an authenticator, a middleware.
   template <std::same_as<Result<Response>> Answer = Result<Response>>
   asio::awaitable<Answer> try_send(Request request, const RequestOptions& options = {}) const {
     if (has_middleware()) return detail::try_chain(chain(options), std::move(request));
@@ -201,7 +201,13 @@ class Client {
     }
     auto core = std::make_shared<detail::ClientCore>();
     if (!options.base_url.empty()) {
-      auto base = Url::parse(options.base_url);
+      std::string url = options.base_url;
+      if (connect.idna) {
+        auto ascii = detail::with_ascii_host(std::move(url), connect.idna);
+        if (!ascii) throw ascii.error();
+        url = std::move(*ascii);
+      }
+      auto base = Url::parse(std::move(url));
       if (!base) throw base.error();
       core->base = std::move(*base);
     }

@@ -48,7 +48,7 @@ class Middleware {
   virtual ~Middleware() = default;
 
   /// Answers a request, as a rule with what `next(request)` comes to.
-  /// @throws anything: it is thrown to the caller; `try_send` returns an `Error`.
+  /// @throws anything: it is thrown to the caller; `try_send` returns what is an `Error`.
   virtual asio::awaitable<Response> handle(Request request, Next next) const = 0;
 };
 

@@ -23,6 +23,15 @@ constexpr StatusClass status_class(int status) noexcept {
                                        : StatusClass::other;
 }
 
+namespace detail {
+
+/// True for the statuses that send the client elsewhere by themselves.
+constexpr bool is_redirect(int status) noexcept {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+}  // namespace detail
+
 /// The standard reason phrase of a status code; empty for one that the registry of RFC 9110 does
 /// not name.
 constexpr std::string_view reason_phrase(int status) noexcept {

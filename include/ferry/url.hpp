@@ -136,7 +136,9 @@ using HostToAscii = Result<std::string> (*)(std::string_view host);
 /// A URL, or a reference, with the ASCII form of its host in the place of one that is not ASCII.
 inline Result<std::string> with_ascii_host(std::string url, HostToAscii to_ascii) {
   const auto slashes = url.find("//");
-  if (slashes == url.npos || (slashes > 0 && scheme_length(url) + 1 != slashes)) return url;
+  if (slashes == url.npos) return url;
+  const auto scheme = scheme_length(url);
+  if (slashes > 0 && (scheme == 0 || scheme + 1 != slashes)) return url;
   const auto end = std::min(url.find_first_of("/?#", slashes + 2), url.size());
   const auto at = url.rfind('@', end);
   const auto begin = at == url.npos || at < slashes ? slashes + 2 : at + 1;

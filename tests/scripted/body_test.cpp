@@ -324,6 +324,17 @@ TEST_CASE("[35] an answer before the source's end ends the sending, and the conn
   CHECK(hasty->written.find("\r\n0\r\n") == std::string::npos);
 }
 
+TEST_CASE("Expect: a client's own is for requests with a body") {
+  ferry::ClientOptions options;
+  options.headers.add("Expect", "100-continue");
+  auto both = script({ok("1"), std::string("HTTP/1.1 100 Continue\r\n\r\n") + ok("2")});
+  Scripted s(both, options);
+  CHECK(s.get()->body() == "1");
+  CHECK(both->written.find("Expect") == std::string::npos);
+  CHECK(s.send(Request::put("http://test/", Body("hello")))->body() == "2");
+  CHECK(both->written.find("Expect: 100-continue\r\n") != std::string::npos);
+}
+
 TEST_CASE("Expect: the body waits for leave") {
   for (const bool source : {false, true}) {
     auto peer = script({});

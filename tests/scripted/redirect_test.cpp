@@ -279,6 +279,17 @@ TEST_CASE("[25] what a redirect carries is skipped, within bounds, and not decod
   }
 }
 
+TEST_CASE("[26] the limit of what is collected is none for what is not") {
+  const std::string page = "HTTP/1.1 301 Moved\r\nLocation: /b\r\nContent-Length: 5\r\n\r\nmoved";
+  Scripted s(script({page, ok("x")}));
+  CHECK(s.send(Request::get("http://test/"), {.max_body_size = 4})->body() == "x");
+  CHECK(s.connections() == 1);
+  Scripted kept(script({page}));
+  CHECK(test::code_of(kept.send(Request::get("http://test/"),
+                                {.max_body_size = 4, .follow_redirects = false})) ==
+        Errc::body_too_large);
+}
+
 TEST_CASE("[25] what is too much, or ends with the connection, is not waited for") {
   for (const char* fields : {"", "Content-Length: 65537\r\n"}) {
     ClientOptions options;

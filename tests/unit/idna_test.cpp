@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 #include <string>
 
+#include <asio/io_context.hpp>
+
+#include <ferry/client.hpp>
 #include <ferry/idna.hpp>
 #include <ferry/request.hpp>
 
@@ -46,6 +49,22 @@ TEST_CASE("[42] [46] what is no name, or means something else when it is mapped,
     CAPTURE(std::string(bad));
     CHECK(normal(bad).starts_with("refused"));
   }
+}
+
+TEST_CASE("only a host is mapped") {
+  for (const char* reference : {"x//m\u00FCnchen/list", "/a//m\u00FCnchen", "?q=//m\u00FCnchen"})
+    CHECK(ferry::detail::with_ascii_host(reference, to_ascii).value() == reference);
+  CHECK(ferry::detail::with_ascii_host("//m\u00FCnchen/x", to_ascii).value() ==
+        "//xn--mnchen-3ya/x");
+}
+
+TEST_CASE("a client's base URL may have such a host") {
+  asio::io_context context{1};
+  ferry::ClientOptions options;
+  options.base_url = "http://b\u00FCcher.example/";
+  CHECK_THROWS_AS(ferry::Client(context, options), ferry::Error);
+  options.idna = to_ascii;
+  CHECK_NOTHROW(ferry::Client(context, options));
 }
 
 TEST_CASE("without it the error names the header") {

@@ -126,6 +126,21 @@ TEST_CASE("a Unix socket's server leads to itself, or to the network") {
   CHECK(refused({.location = "http+unix://%2Frun%2Fy.sock/", .from = from}));
 }
 
+TEST_CASE("a host that is not ASCII, if there is somebody who knows its form that is") {
+  Headers headers;
+  headers.add("Location", "http://b\xc3\xbc.test/x");
+  const Url from = Url::parse("http://a.test/").value();
+  const auto get = Method::get();
+  CHECK_FALSE(redirection({302, headers, from, get, true, Redirects(), 0}));
+  const auto to = redirection({302, headers, from, get, true, Redirects(), 0,
+                               [](std::string_view host) -> ferry::Result<std::string> {
+                                 CHECK(host == "b\xc3\xbc.test");
+                                 return std::string("xn--b-xga.test");
+                               }});
+  REQUIRE(to);
+  CHECK((*to)->url.str() == "http://xn--b-xga.test/x");
+}
+
 TEST_CASE("[53] a body that cannot be sent again, where it would have to be") {
   CHECK(refused({.status = 307, .method = "POST", .body_is_there = false}));
   CHECK(refused({.status = 308, .method = "PUT", .body_is_there = false}));

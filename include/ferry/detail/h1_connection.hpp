@@ -233,8 +233,7 @@ class H1Connection {
 
   /// True if a response with this head is one whose body is not collected.
   static bool leaves_body(Collect collect, const ResponseMessage& message) noexcept {
-    return collect == Collect::unless_redirected && is_redirect(message.status) &&
-           message.headers.contains("Location");
+    return collect == Collect::unless_redirected && message.leads_elsewhere();
   }
 
   /// Reads what was left of a body that nobody wants, up to as much as a new connection might cost.

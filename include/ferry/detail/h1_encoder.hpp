@@ -20,7 +20,7 @@ struct RequestHead {
   const Headers& headers;           ///< The request's own.
   const Headers& defaults;          ///< The client's; each gives way to a field of the same name.
   std::string_view user_agent{};    ///< Empty: none.
-  std::string_view content_type{};  ///< The body's own; gives way to a field of the request's.
+  std::string_view content_type{};  ///< The body's own; gives way to a field of that name.
   std::string_view accept_encoding{};  ///< Gives way likewise, and to a `Range`; empty: none.
   std::string_view authorization{};    ///< Goes before fields of that name; empty: none.
   std::string_view cookie{};           ///< Gives way to a field of that name; empty: none.
@@ -104,8 +104,11 @@ inline void encode_fields(const RequestHead& head, std::string& out) {
     if (!head.authorization.empty() && iequals(name, "Authorization")) return;
     field(name, value);
   };
-  for (const auto [name, value] : head.defaults)
-    if (!head.headers.contains(name)) given_field(name, value);
+  for (const auto [name, value] : head.defaults) {
+    // RFC 9110 10.1.1: not without content.
+    const bool is_out_of_place = !head.has_body && iequals(name, "Expect");
+    if (!head.headers.contains(name) && !is_out_of_place) given_field(name, value);
+  }
   for (const auto [name, value] : head.headers) given_field(name, value);
   if (!head.content_type.empty() && !given("Content-Type"))
     field("Content-Type", head.content_type);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <llhttp.h>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include <ferry/detail/ascii.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
+#include <ferry/status.hpp>
 
 // Responses of HTTP/1.x (RFC 9112), by llhttp; this is the only file that knows it.
 namespace ferry::detail {
@@ -27,6 +29,9 @@ struct ResponseMessage {
   std::string body;
 
   std::string_view version() const noexcept { return minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1"; }
+  bool leads_elsewhere() const noexcept {
+    return is_redirect(status) && headers.contains("Location");
+  }
 };
 
 /// How the end of a body is found (RFC 9112 6.3).
@@ -37,6 +42,7 @@ struct ParserLimits {
   std::size_t max_head_size;
   std::size_t max_fields;
   std::uint64_t max_body_size;
+  bool spares_redirects = false;  ///< Their bodies are not collected: any length is good.
 };
 
 /// Parses the response to one request, interim responses included, from bytes in any pieces.
@@ -268,7 +274,8 @@ class H1Parser {
     } else if (length) {
       framing_ = Framing::length;
       body_size_ = *length;
-      if (body_size_ > limits_.max_body_size) return fail_body_size();
+      const bool is_spared = limits_.spares_redirects && message.leads_elsewhere();
+      if (body_size_ > limits_.max_body_size && !is_spared) return fail_body_size();
     } else {
       framing_ = Framing::until_close;
     }
@@ -321,8 +328,9 @@ class H1Parser {
   /// (CVE-2025-22871, CVE-2023-39326).
   bool check_chunk_framing(const char* end) {
     if (end <= framing_begin_) return true;
-    const std::size_t limit =
-        in_trailers_ ? limits_.max_head_size : std::max(max_chunk_overhead, limits_.max_head_size);
+    const std::size_t limit = std::min(
+        in_trailers_ ? limits_.max_head_size : std::max(max_chunk_overhead, limits_.max_head_size),
+        std::numeric_limits<std::size_t>::max() - 1);
     // One byte more than is allowed is enough to know, and what comes behind it must not decide.
     const auto size = std::min(static_cast<std::size_t>(end - framing_begin_),
                                limit - std::min(limit, chunk_overhead_) + 1);

@@ -10,15 +10,11 @@
 #include <ferry/method.hpp>
 #include <ferry/options.hpp>
 #include <ferry/result.hpp>
+#include <ferry/status.hpp>
 #include <ferry/url.hpp>
 
 // Where a redirect leads, and what goes there (RFC 9110 15.4, and the fetch standard's 4.4).
 namespace ferry::detail {
-
-/// True for the statuses that send the client elsewhere by themselves.
-constexpr bool is_redirect(int status) noexcept {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
 
 /// What decides about a redirect.
 struct RedirectFacts {
@@ -29,6 +25,7 @@ struct RedirectFacts {
   bool body_is_there;  ///< The body, if there is one, can be sent once more.
   Redirects options;
   int followed;  ///< Redirects of this call so far.
+  HostToAscii host_to_ascii = nullptr;
 };
 
 /// A request's next hop.
@@ -67,6 +64,11 @@ inline Result<std::optional<Redirection>> redirection(const RedirectFacts& facts
   std::string reference(**location);
   if (reference.find('#') == reference.npos && !facts.from.fragment().empty())
     reference.append("#").append(facts.from.fragment());
+  if (facts.host_to_ascii) {
+    auto ascii = with_ascii_host(std::move(reference), facts.host_to_ascii);
+    if (!ascii) return bad_redirect(std::string("Location: ") + ascii.error().what());
+    reference = std::move(*ascii);
+  }
   Result<Url> url = facts.from.resolve(reference);
   if (!url) return bad_redirect(std::string("Location: ") + url.error().what());
   // A Unix socket's server may lead to itself, and nobody else to one.

@@ -62,7 +62,7 @@ inline Result<Url> prepare(const PoolCore& pool, const ClientCore& client, Reque
 /// Checks a request's body, and brings it to its beginning.
 /// @param size how large it is; nothing if that is not known.
 inline std::optional<Error> prepare(const Body& body, const Request& request,
-                                    const Headers& defaults, std::optional<std::uint64_t>& size) {
+                                    std::optional<std::uint64_t>& size) {
   if (!body.content_type().empty()) {
     if (auto error = check_field("Content-Type", body.content_type())) return error;
   }
@@ -72,7 +72,7 @@ inline std::optional<Error> prepare(const Body& body, const Request& request,
   } else {
     size = body.bytes().size();
   }
-  if (!body.is_present() && expects_continue(request.headers(), defaults))
+  if (!body.is_present() && request.headers().has_token("Expect", "100-continue"))
     return Error(Errc::invalid_header, "Expect: 100-continue, in a request without a body");
   return check_framing_fields(request.headers(), size);
 }
@@ -196,7 +196,8 @@ inline Result<bool> goes_further(const Answered& a, std::unique_ptr<Trip>& trip)
     trip->unread = a.lease.detach();
   };
   auto next = redirection({a.message.status, a.message.headers, a.url, a.request.method(),
-                           can_repeat(a.request.body()), a.redirects, trip ? trip->redirects : 0});
+                           can_repeat(a.request.body()), a.redirects, trip ? trip->redirects : 0,
+                           a.pool->host_to_ascii()});
   if (!next) return next.error();
   const auto tell = [&] {
     tell_answered(a.auth, auth_context(a.request, a.url, trip.get()), a.authorization,
@@ -300,7 +301,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
         Error(Errc::invalid_body, "its source is being read by another request"));
   }
   std::optional<std::uint64_t> body_size;
-  if (auto error = prepare(request.body(), request, settings.headers, body_size))
+  if (auto error = prepare(request.body(), request, body_size))
     co_return fail<Answer>(std::move(*error));
   if (std::same_as<Answer, Upgraded> && !request.headers().contains("Upgrade")) {
     co_return fail<Answer>(
@@ -308,8 +309,6 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   }
 
   const std::uint64_t max_body_size = options.max_body_size.value_or(settings.limits.max_body_size);
-  const ParserLimits limits{settings.limits.max_head_size, settings.limits.max_fields,
-                            streams ? std::numeric_limits<std::uint64_t>::max() : max_body_size};
   Authenticator* const auth = authenticator_of(request, settings, trip.get());
   std::string authorization;
   std::string cookie;
@@ -321,23 +320,24 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   std::string proxy_authorization = proxy ? proxy->authorization() : std::string();
   std::string proxy_target;
   if (proxy && proxy->auth) proxy_target.append(url.origin()).append(url.target());
-  RequestHead head{request.method(),
-                   url,
-                   request.headers(),
-                   settings.headers,
-                   settings.user_agent,
-                   request.body().content_type(),
-                   client->accept_encoding,
-                   {},
-                   cookie,
-                   body_size,
-                   request.body().is_present(),
-                   client->one_off,
-                   expects_continue(request.headers(), settings.headers),
-                   std::same_as<Answer, Upgraded>,
-                   proxy != nullptr,
-                   proxy_authorization,
-                   client->usual_fields};
+  RequestHead head{
+      request.method(),
+      url,
+      request.headers(),
+      settings.headers,
+      settings.user_agent,
+      request.body().content_type(),
+      client->accept_encoding,
+      {},
+      cookie,
+      body_size,
+      request.body().is_present(),
+      client->one_off,
+      request.body().is_present() && expects_continue(request.headers(), settings.headers),
+      std::same_as<Answer, Upgraded>,
+      proxy != nullptr,
+      proxy_authorization,
+      client->usual_fields};
   Event event{};
   event.origin = url.origin();
   event.method = request.method().token();
@@ -353,6 +353,9 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
   if (held || std::same_as<Answer, Upgraded>) redirects.follow = false;
   const int max_retries = held ? 0 : options.max_retries.value_or(settings.retries.max);
   const int earlier_attempts = trip ? trip->attempts : 0;
+  const ParserLimits limits{settings.limits.max_head_size, settings.limits.max_fields,
+                            streams ? std::numeric_limits<std::uint64_t>::max() : max_body_size,
+                            redirects.follow};
   Collect collect = Collect::all;
   if (redirects.follow) collect = Collect::unless_redirected;
   if (streams) collect = Collect::none;
@@ -435,7 +438,7 @@ asio::awaitable<Answer> send(std::shared_ptr<PoolCore> pool,
 
         ResponseMessage message;
         if (attempt > 1 && request.body().source()) {  // A file may have grown since.
-          failure = prepare(request.body(), request, settings.headers, body_size);
+          failure = prepare(request.body(), request, body_size);
           head.body_size = body_size;
         }
         if (!failure) {
