@@ -97,8 +97,7 @@ class Client {
   /// Sends any request.
   asio::awaitable<Response> send(Request request, const RequestOptions& options = {}) const {
     if (has_middleware()) return chain(options)(std::move(request));
-    return detail::send<Response>(handle_->pool.shared_core(), handle_->core, std::move(request),
-                                  options);
+    return detail::send<Response>(handle_->core, std::move(request), options);
   }
 
   /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
@@ -106,8 +105,7 @@ class Client {
   template <std::same_as<Result<Response>> Answer = Result<Response>>
   asio::awaitable<Answer> try_send(Request request, const RequestOptions& options = {}) const {
     if (has_middleware()) return detail::try_chain(chain(options), std::move(request));
-    return detail::send<Answer>(handle_->pool.shared_core(), handle_->core, std::move(request),
-                                options);
+    return detail::send<Answer>(handle_->core, std::move(request), options);
   }
 
   /// Sends any request, and returns when the response's head is in: its body is read from the
@@ -118,8 +116,7 @@ class Client {
   /// @throws Error as the verbs, and for a `Content-Encoding` of too many codings.
   template <std::same_as<ResponseStream> Answer = ResponseStream>
   asio::awaitable<Answer> stream(Request request, const RequestOptions& options = {}) const {
-    return detail::send<Answer>(handle_->pool.shared_core(), handle_->core, std::move(request),
-                                options);
+    return detail::send<Answer>(handle_->core, std::move(request), options);
   }
   /// Streams a GET.
   template <std::same_as<ResponseStream> Answer = ResponseStream>
@@ -156,8 +153,8 @@ class Client {
   /// @throws Error as the verbs, and `Errc::invalid_header` for a request without `Upgrade`.
   template <std::same_as<Upgraded> Answer = Upgraded>
   asio::awaitable<Answer> upgrade(Request request, const RequestOptions& options = {}) const {
-    return detail::send<Answer>(handle_->pool.shared_core(), handle_->core,
-                                std::move(request).header("Connection", "Upgrade"), options);
+    return detail::send<Answer>(handle_->core, std::move(request).header("Connection", "Upgrade"),
+                                options);
   }
 
   /// Ends this client's requests, in flight and later ones, with `Errc::client_closed`; closes the
@@ -183,9 +180,7 @@ class Client {
   };
 
   bool has_middleware() const noexcept { return !handle_->core->options.middleware.empty(); }
-  Next chain(const RequestOptions& options) const {
-    return Next(handle_->pool.shared_core(), handle_->core, options);
-  }
+  Next chain(const RequestOptions& options) const { return Next(handle_->core, options); }
 
   void make(ConnectionPool pool, ClientOptions options, bool shares_pool) {
     if (auto error = detail::check(options.timeouts)) throw *error;
@@ -199,7 +194,7 @@ class Client {
           "how connections are opened, and the limits on them, belong to the pool: set them "
           "in its PoolOptions");
     }
-    auto core = std::make_shared<detail::ClientCore>();
+    auto core = std::make_shared<detail::ClientCore>(pool.shared_core());
     if (!options.base_url.empty()) {
       std::string url = options.base_url;
       if (connect.idna) {

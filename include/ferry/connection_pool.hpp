@@ -82,7 +82,7 @@ class Lease {
   ///   a URL of another origin. Cancellation: terminal; the lease is spent.
   asio::awaitable<Response> send(Request request, RequestOptions options = {}) const {
     if (!held_) return refuse();
-    return detail::send<Response>(held_->pool, held_->client, std::move(request), options, held_);
+    return detail::send<Response>(held_->client, std::move(request), options, held_);
   }
 
   /// True if it can carry a request now.
@@ -214,12 +214,13 @@ class ConnectionPool {
     Timeouts timeouts;
     std::shared_ptr<detail::ClientCore> client;
   };
-  static Call prepare(const detail::PoolCore& core, const Origin& origin, RequestOptions options) {
+  static Call prepare(std::shared_ptr<detail::PoolCore> core, const Origin& origin,
+                      const RequestOptions& options) {
     Call call;
-    call.client = std::make_shared<detail::ClientCore>();
-    call.timeouts = detail::merged(core.timeouts(), options);
+    call.timeouts = detail::merged(core->timeouts(), options);
+    call.client = std::make_shared<detail::ClientCore>(std::move(core));
     Request request = Request::get(origin.url());
-    auto url = detail::prepare(core, *call.client, request, call.timeouts);
+    auto url = detail::prepare(*call.client, request, call.timeouts);
     if (!url) throw url.error();
     call.url = std::move(*url);
     call.client->base = call.url;
@@ -227,8 +228,8 @@ class ConnectionPool {
   }
   static asio::awaitable<Lease> acquire_from(std::shared_ptr<detail::PoolCore> core, Origin origin,
                                              RequestOptions options) {
-    const Call call = prepare(*core, origin, options);
-    const auto held = std::make_shared<detail::HeldConnection>(core, nullptr, call.client);
+    const Call call = prepare(core, origin, options);
+    const auto held = std::make_shared<detail::HeldConnection>(call.client, nullptr);
     detail::PoolCore::Lease lease(*core);
     detail::Watch watch(core->deadlines(), core.get(), nullptr,
                         detail::after(detail::Clock::now(), call.timeouts.total));
@@ -249,7 +250,7 @@ class ConnectionPool {
 
   static asio::awaitable<std::size_t> warm_up(std::shared_ptr<detail::PoolCore> core, Origin origin,
                                               std::size_t count, RequestOptions options) {
-    const Call call = prepare(*core, origin, options);
+    const Call call = prepare(core, origin, options);
     const auto total = detail::after(detail::Clock::now(), call.timeouts.total);
     try {
       const auto opened = co_await core->warm(call.url, count, call.timeouts, total);

@@ -39,8 +39,6 @@ class FieldArena {
     room_ = std::move(other.room_);
     size_ = std::exchange(other.size_, 0);
     count_ = std::exchange(other.count_, 0);
-    start_ = other.start_;
-    lengths_ = other.lengths_;
     return *this;
   }
 
@@ -49,43 +47,22 @@ class FieldArena {
   void reserve(std::size_t size) {
     if (size > room_.size()) room_.resize(size);
   }
+  /// Forgets the fields, not the memory.
+  void clear() noexcept { size_ = count_ = 0; }
 
-  /// Starts a field; its name and value are then appended piece by piece, as they arrive.
-  void open() {
-    start_ = size_;
-    lengths_ = {};
-    push(nullptr, sizeof(Lengths));
-    ++count_;
-  }
-  void append_name(std::string_view piece) {
-    push(piece.data(), piece.size());
-    lengths_.name += static_cast<std::uint32_t>(piece.size());
-  }
-  void append_value(std::string_view piece) {
-    push(piece.data(), piece.size());
-    lengths_.value += static_cast<std::uint32_t>(piece.size());
-  }
-  /// The name of the field that was started last.
-  std::string_view open_name() const noexcept {
-    return {room_.data() + start_ + sizeof(Lengths), lengths_.name};
-  }
-  /// Continues the value on another line: the line end and the white space around it become one SP.
-  void fold_value() {
-    trim_value();
-    append_value(" ");
-  }
-  /// Ends the field; white space behind its value is no part of it (RFC 9112 5.1).
-  void close() {
-    trim_value();
-    std::memcpy(room_.data() + start_, &lengths_, sizeof lengths_);
-  }
-
+  /// Adds a field; white space behind its value is no part of it (RFC 9112 5.1).
   void append(std::string_view name, std::string_view value) {
-    reserve(size_ + sizeof(Lengths) + name.size() + value.size());
-    open();
-    append_name(name);
-    append_value(value);
-    close();
+    while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
+    const Lengths lengths{static_cast<std::uint32_t>(name.size()),
+                          static_cast<std::uint32_t>(value.size())};
+    const std::size_t end = size_ + sizeof lengths + name.size() + value.size();
+    if (end > room_.size()) room_.resize(std::max(2 * room_.size(), end));
+    char* const at = room_.data() + size_;
+    std::memcpy(at, &lengths, sizeof lengths);
+    if (!name.empty()) std::memcpy(at + sizeof lengths, name.data(), name.size());
+    if (!value.empty()) std::memcpy(at + sizeof lengths + name.size(), value.data(), value.size());
+    size_ = end;
+    ++count_;
   }
 
   /// Removes the field that starts at this offset.
@@ -110,23 +87,9 @@ class FieldArena {
   }
 
  private:
-  void push(const char* bytes, std::size_t size) {
-    if (size > room_.size() - size_) room_.resize(std::max(2 * room_.size(), size_ + size));
-    if (bytes) std::memcpy(room_.data() + size_, bytes, size);
-    size_ += size;
-  }
-  void trim_value() {
-    while (lengths_.value > 0 && (room_[size_ - 1] == ' ' || room_[size_ - 1] == '\t')) {
-      --size_;
-      --lengths_.value;
-    }
-  }
-
   std::string room_;  // The first `size_` bytes are in use: to append is cheaper so.
   std::size_t size_ = 0;
   std::size_t count_ = 0;
-  std::size_t start_ = 0;
-  Lengths lengths_;
 };
 
 /// Why this field cannot be sent, if it cannot: the name must be a token, the value free of control
@@ -207,8 +170,8 @@ class Headers {
   };
 
   Headers() = default;
-  /// Takes over fields that a parser has collected and checked.
-  explicit Headers(detail::FieldArena arena) noexcept : arena_(std::move(arena)) {}
+  /// For the library's use: a parser checks what it puts there.
+  detail::FieldArena& arena() noexcept { return arena_; }
 
   /// Adds a field behind those that are there, even if one has the same name.
   /// @throws Error `Errc::invalid_header`; nothing is changed then.

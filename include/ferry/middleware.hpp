@@ -19,9 +19,9 @@ namespace ferry {
 class Next {
  public:
   /// For the library's use.
-  Next(std::shared_ptr<detail::PoolCore> pool, std::shared_ptr<const detail::ClientCore> client,
-       RequestOptions options, std::size_t at = 0)
-      : pool_(std::move(pool)), client_(std::move(client)), options_(options), at_(at) {}
+  Next(std::shared_ptr<const detail::ClientCore> client, const RequestOptions& options,
+       std::size_t at = 0)
+      : client_(std::move(client)), options_(options), at_(at) {}
 
   /// Sends a request on. It may be called more than once, or not at all.
   /// @throws Error as `Client`'s verbs. Cancellation: as theirs.
@@ -31,7 +31,6 @@ class Next {
   const RequestOptions& options() const noexcept { return options_; }
 
  private:
-  std::shared_ptr<detail::PoolCore> pool_;
   std::shared_ptr<const detail::ClientCore> client_;
   RequestOptions options_;
   std::size_t at_;
@@ -54,9 +53,8 @@ class Middleware {
 
 inline asio::awaitable<Response> Next::operator()(Request request) const {
   const auto& all = client_->options.middleware;
-  if (at_ == all.size())
-    return detail::send<Response>(pool_, client_, std::move(request), options_);
-  return all[at_]->handle(std::move(request), Next(pool_, client_, options_, at_ + 1));
+  if (at_ == all.size()) return detail::send<Response>(client_, std::move(request), options_);
+  return all[at_]->handle(std::move(request), Next(client_, options_, at_ + 1));
 }
 
 namespace detail {

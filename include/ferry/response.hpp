@@ -35,11 +35,11 @@ struct Timings {
 };
 static_assert(detail::co_await_safe<Timings>);
 
+class Response;
+
 namespace detail {
 
-struct OpenBody;
 struct Text;
-struct Trip;
 
 /// What stays the same over a connection's life.
 struct ConnectionFacts {
@@ -83,36 +83,55 @@ class ConnectionInfo {
 };
 static_assert(detail::co_await_safe<ConnectionInfo>);
 
+namespace detail {
+
+/// All that a `Response` has: in a place of its own, so that what fills it need not be moved.
+struct ResponseState {
+  ResponseMessage message;
+  Url url;
+  Duration elapsed{};
+  Timings timings;
+  ConnectionInfo connection;
+  std::vector<Response> history;
+};
+
+}  // namespace detail
+
 /// A response with its whole body. Any status makes one: see `ok` and `raise_for_status`.
 ///
-/// Lifetime: owns all that it hands out, and depends on no client. Threads: a value.
+/// Lifetime: owns all that it hands out, and depends on no client; moving it moves no byte of that,
+/// and leaves status 0 and nothing else behind. Threads: a value.
 class Response {
  public:
   /// Status 0 and nothing in it.
-  Response() = default;
+  Response() noexcept;
   /// Puts one together; for transports and tests.
   Response(detail::ResponseMessage message, Url url, Duration elapsed, Timings timings,
-           ConnectionInfo connection)
-      : message_(std::move(message)),
-        url_(std::move(url)),
-        elapsed_(elapsed),
-        timings_(timings),
-        connection_(std::move(connection)) {}
+           ConnectionInfo connection);
+  /// For the library's use.
+  explicit Response(std::unique_ptr<detail::ResponseState> state) noexcept;
+  Response(Response&&) noexcept;
+  Response& operator=(Response&&) noexcept;
+  Response(const Response& other);
+  Response& operator=(const Response& other) { return *this = Response(other); }
+  ~Response();
 
   /// The status code (RFC 9110 15), from 200.
-  int status() const noexcept { return message_.status; }
+  int status() const noexcept { return state().message.status; }
   /// The reason phrase as it was sent; may be empty (RFC 9112 4).
-  const std::string& reason() const noexcept { return message_.reason; }
+  const std::string& reason() const noexcept { return state().message.reason; }
   /// "HTTP/1.1" or "HTTP/1.0".
-  std::string_view version() const noexcept { return message_.version(); }
+  std::string_view version() const noexcept { return state().message.version(); }
   /// The fields of its head, in order.
-  const Headers& headers() const noexcept { return message_.headers; }
+  const Headers& headers() const noexcept { return state().message.headers; }
   /// Fields behind a chunked body; never merged into `headers` (RFC 9110 6.5).
-  const Headers& trailers() const noexcept { return message_.trailers; }
+  const Headers& trailers() const noexcept { return state().message.trailers; }
   /// The content, with its transfer coding taken off.
-  const std::string& body() const& noexcept { return message_.body; }
+  const std::string& body() const& noexcept { return state().message.body; }
   /// The content, moved out.
-  std::string body() && noexcept { return std::move(message_.body); }
+  std::string body() && noexcept {
+    return state_ ? std::move(state_->message.body) : std::string();
+  }
   /// The content as UTF-8, from the charset of its byte order mark or of `Content-Type`, else
   /// UTF-8. Needs `ferry/text.hpp`.
   /// @throws Error `Errc::undecodable_body` for a charset that is not known here.
@@ -121,7 +140,7 @@ class Response {
     return Text::of(body(), headers().get("Content-Type"));
   }
   /// The URL that answered, in normal form, without userinfo.
-  const Url& url() const noexcept { return url_; }
+  const Url& url() const noexcept { return state().url; }
 
   /// True for a status below 400.
   bool ok() const noexcept { return status() < 400; }
@@ -141,33 +160,55 @@ class Response {
 
   /// From the first byte of the request being sent to the response's head being parsed: the body is
   /// not in it, nor is the connection's set-up. What Python's requests documents.
-  Duration elapsed() const noexcept { return elapsed_; }
+  Duration elapsed() const noexcept { return state().elapsed; }
   /// How long each step took.
-  const Timings& timings() const noexcept { return timings_; }
+  const Timings& timings() const noexcept { return state().timings; }
   /// Which connection carried it: new or kept, and why.
-  const ConnectionInfo& connection() const noexcept { return connection_; }
+  const ConnectionInfo& connection() const noexcept { return state().connection; }
   /// The redirects that led to it, the first one first, without their bodies.
-  const std::vector<Response>& history() const noexcept { return history_; }
+  const std::vector<Response>& history() const noexcept { return state().history; }
 
  private:
-  friend struct detail::OpenBody;
-  friend struct detail::Trip;
+  friend detail::ResponseState& state_of(Response& response) noexcept { return *response.state_; }
+  friend const detail::ResponseState& state_of(const Response& response) noexcept {
+    return response.state();
+  }
+
+  const detail::ResponseState& state() const noexcept { return state_ ? *state_ : none(); }
+  static const detail::ResponseState& none() noexcept {
+    static const detail::ResponseState nothing;
+    return nothing;
+  }
 
   Error status_error() const {
     std::string what = std::to_string(status());
     what.append(" ").append(reason().empty() ? reason_phrase(status())
                                              : std::string_view(reason()));
     return Error(Errc::http_status,
-                 what + " for " + std::string(url_.origin()) + std::string(url_.path()));
+                 what + " for " + std::string(url().origin()) + std::string(url().path()));
   }
 
-  detail::ResponseMessage message_;
-  Url url_;
-  Duration elapsed_{};
-  Timings timings_;
-  ConnectionInfo connection_;
-  std::vector<Response> history_;
+  std::unique_ptr<detail::ResponseState> state_;
 };
 static_assert(detail::co_await_safe<Response>);
+
+// Here, where what they are made of is known.
+inline Response::Response() noexcept = default;
+inline Response::Response(std::unique_ptr<detail::ResponseState> state) noexcept
+    : state_(std::move(state)) {}
+inline Response::Response(detail::ResponseMessage message, Url url, Duration elapsed,
+                          Timings timings, ConnectionInfo connection)
+    : state_(std::make_unique<detail::ResponseState>()) {
+  state_->message = std::move(message);
+  state_->url = std::move(url);
+  state_->elapsed = elapsed;
+  state_->timings = timings;
+  state_->connection = std::move(connection);
+}
+inline Response::Response(Response&&) noexcept = default;
+inline Response& Response::operator=(Response&&) noexcept = default;
+inline Response::Response(const Response& other)
+    : state_(other.state_ ? std::make_unique<detail::ResponseState>(*other.state_) : nullptr) {}
+inline Response::~Response() = default;
 
 }  // namespace ferry

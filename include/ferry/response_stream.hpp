@@ -22,19 +22,18 @@ namespace detail {
 
 /// A call whose response's body has still to be read.
 struct OpenBody {
-  OpenBody(std::shared_ptr<PoolCore> p, std::shared_ptr<const ClientCore> c,
-           Clock::time_point total)
-      : pool(std::move(p)),
-        client(std::move(c)),
-        lease(*pool),
-        watch(pool->deadlines(), client.get(), &client->closed, total) {}
+  OpenBody(std::shared_ptr<const ClientCore> c, Response head, Clock::time_point total)
+      : client(std::move(c)),
+        lease(*client->pool),
+        watch(client->pool->deadlines(), client.get(), &client->closed, total),
+        response(std::move(head)) {}
   OpenBody(const OpenBody&) = delete;
   OpenBody& operator=(const OpenBody&) = delete;
   ~OpenBody() {
     if (!lease) return;
     watch.finish();
     if (!watch.ended() && lease.connection().h1.drain())
-      give_back(lease, nullptr, response.message_, Clock::now());
+      give_back(lease, nullptr, message(), Clock::now());
     else
       lease.discard(CloseReason::unread);
   }
@@ -42,7 +41,7 @@ struct OpenBody {
   /// The head is in. @return why the body cannot be read, if so.
   std::optional<Error> start(bool decode) {
     H1Connection& h1 = lease.connection().h1;
-    h1.go_on_into(response.message_);
+    h1.go_on_into(message());
     if (decode && response.status() != 206) {
       auto made = ContentDecoding::of(response.headers(), client->options.codings);
       if (!made) return failed(made.error());
@@ -55,7 +54,7 @@ struct OpenBody {
 
   /// The next bytes of the body, as they come over the wire; none at the end.
   asio::awaitable<std::optional<Error>> read_raw(std::string_view& piece) {
-    return lease.connection().h1.read_body(piece, response.message_, watch, read_limit);
+    return lease.connection().h1.read_body(piece, message(), watch, read_limit);
   }
 
   /// The next bytes of the body, decoded; none at the end.
@@ -105,7 +104,6 @@ struct OpenBody {
 
   static constexpr std::size_t buffer_size = 64 * 1024;
 
-  const std::shared_ptr<PoolCore> pool;
   const std::shared_ptr<const ClientCore> client;
   Lease lease;  // Outlives the watch, which may abort its stream.
   Watch watch;
@@ -124,23 +122,26 @@ struct OpenBody {
   std::optional<Error> failure;
 
  private:
+  ResponseMessage& message() noexcept { return state_of(response).message; }
+
   void complete() {
     watch.finish();
     const auto end = Clock::now();
-    response.timings_.receive = end - first_byte;
-    response.timings_.total = end - begin;
+    Timings& timings = state_of(response).timings;
+    timings.receive = end - first_byte;
+    timings.total = end - begin;
     if (watch.ended())  // Time ran out as the last byte came: all the same a response.
       lease.discard(CloseReason::failed);
     else
-      give_back(lease, nullptr, response.message_, end);
-    response.message_.body = std::string();
+      give_back(lease, nullptr, message(), end);
+    message().body = std::string();
     if (client->options.observer) {
       Event event = make_event(Event::Kind::response_received);
       event.status = response.status();
       event.version = response.version();
       event.body_size = raw_size;
-      event.duration = response.timings().total;
-      event.timings = &response.timings();
+      event.duration = timings.total;
+      event.timings = &timings;
       event.info = &response.connection();
       observe(client->options.observer, event);
     }

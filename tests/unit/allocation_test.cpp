@@ -194,7 +194,7 @@ TEST_CASE("no memory to parse a response") {
               step = next;
             }
             if (step != H1Parser::Step::message_done) std::abort();
-          }) > 5);
+          }) > 3);
   }
 }
 

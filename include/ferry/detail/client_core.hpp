@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <ferry/detail/pool_core.hpp>
 #include <ferry/options.hpp>
@@ -14,6 +15,9 @@ namespace ferry::detail {
 
 /// What all handles of a client, and its requests in flight, share.
 struct ClientCore {
+  explicit ClientCore(std::shared_ptr<PoolCore> its_pool) : pool(std::move(its_pool)) {}
+
+  const std::shared_ptr<PoolCore> pool;
   ClientOptions options;
   Url base;
   std::string accept_encoding;  ///< The codings that it can undo.
@@ -28,20 +32,18 @@ using Lease = PoolCore::Lease;
 
 /// A connection that somebody drives themselves, between their requests.
 struct HeldConnection {
-  HeldConnection(std::shared_ptr<PoolCore> p, PoolCore::Slot* s,
-                 std::shared_ptr<const ClientCore> c)
-      : pool(std::move(p)), client(std::move(c)), slot(s) {}
+  HeldConnection(std::shared_ptr<const ClientCore> c, PoolCore::Slot* s)
+      : client(std::move(c)), slot(s) {}
   HeldConnection(const HeldConnection&) = delete;
   HeldConnection& operator=(const HeldConnection&) = delete;
   ~HeldConnection() {
     if (!slot) return;
     if (used)
-      pool->release(*slot, hint, slot->idle_since, Clock::now());
+      client->pool->release(*slot, hint, slot->idle_since, Clock::now());
     else
-      pool->restore(*slot);
+      client->pool->restore(*slot);
   }
 
-  const std::shared_ptr<PoolCore> pool;
   const std::shared_ptr<const ClientCore> client;
   PoolCore::Slot* slot;          ///< None while a request has it, and once it is spent.
   bool used = false;             ///< It has carried a request for its holder.

@@ -37,9 +37,59 @@ enum class Collect {
   unless_redirected,  ///< It is left if `Location` sends the client elsewhere.
 };
 
+/// One request and its response: what of them concerns a connection. All that it refers to outlives
+/// it.
+class Exchange {
+ public:
+  /// @param size of the body, as the head says, whatever its source says by now; nothing if it is
+  /// not known.
+  Exchange(const Body& content, std::optional<std::uint64_t> size, const Timeouts& limits,
+           Watch& over, ResponseMessage& answer, ExchangeTimes& steps, Collect which) noexcept
+      : body(content),
+        body_size(size),
+        timeouts(limits),
+        watch(over),
+        message(answer),
+        times(steps),
+        collect(which) {}
+
+  /// Hears of what happens: `request_sent`, `interim_received`, `head_received`.
+  virtual void tell(Event::Kind kind) = 0;
+
+ protected:
+  ~Exchange() = default;
+
+ private:
+  friend class H1Connection;
+
+  /// What of the body has still to be brought on its way.
+  enum class Rest {
+    awaits_leave,  ///< All, once the server says so: `Expect: 100-continue`.
+    in_source,     ///< What its source has still to give.
+    none,          ///< Nothing.
+  };
+
+  const Body& body;
+  const std::optional<std::uint64_t> body_size;
+  const Timeouts& timeouts;
+  Watch& watch;
+  ResponseMessage& message;
+  ExchangeTimes& times;
+  Collect collect;
+  Rest rest = Rest::none;
+  std::uint64_t given = 0;  // By the source.
+  std::size_t filled = 0;   // Of the response's body, if that has a known length.
+  std::error_code write_error;
+  H1Parser::Step step = H1Parser::Step::need_more;
+};
+
 /// One connection that speaks HTTP/1.1 (RFC 9112), an exchange at a time.
 ///
-/// Threads: one at a time, as the pool's lock orders it; `abort` at any time.
+/// What an exchange decides is in ordinary functions; whoever drives it waits for the stream in
+/// their place, so that a request that need not wait to be written takes no coroutine of its own:
+/// `begin`; while it `is_sending`, `go_on_sending`; while it `is_receiving`, a read into `room`, of
+/// which `received` is told. A failure ends it, and the connection. Threads: one at a time, as the
+/// pool's lock orders it; `abort` at any time.
 class H1Connection {
  public:
   explicit H1Connection(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
@@ -49,22 +99,10 @@ class H1Connection {
 
   Stream& stream() noexcept { return *stream_; }
 
-  /// Sends a request and receives its response, or the response's head alone.
-  ///
-  /// All arguments outlive the call. A request is written without waiting as far as the system
-  /// takes it; then the response is read. A final response that comes while the body is still being
-  /// sent ends the sending.
-  ///
-  /// @param event what the observer's events begin with.
-  /// @return the failure, or nothing. After a failure, or unless `reuse_verdict` says otherwise,
-  /// the connection must not be used again.
-  asio::awaitable<std::optional<Error>> exchange(const RequestHead& head, const Body& body,
-                                                 const Timeouts& timeouts,
-                                                 const ParserLimits& limits, Watch& watch,
-                                                 ResponseMessage& message, ExchangeTimes& times,
-                                                 const Observer& observer, const Event& event,
-                                                 Collect collect) {
-    std::error_code error;
+  /// Begins an exchange, and writes of the request what the system takes without waiting.
+  std::optional<Error> begin(Exchange& exchange, const RequestHead& head,
+                             const ParserLimits& limits) {
+    stage_ = Stage::sending;
     bytes_sent_ = 0;
     fully_sent_ = false;
     early_end_ = false;
@@ -75,126 +113,98 @@ class H1Connection {
     body_left_ = 0;
     head_.clear();
     encode_head(head, head_);
-    parser_.start(message, head.method.token() == "HEAD", limits, head.upgrade);
+    parser_.start(exchange.message, head.method.token() == "HEAD", limits, head.upgrade);
     in_.clear();
-    Sending sending{body, head.expect ? Sending::Rest::awaits_leave : Sending::Rest::in_source,
-                    head.body_size};
     unsent_ = {asio::buffer(head_), asio::const_buffer(), asio::const_buffer(),
                asio::const_buffer()};
-    if (!head.expect && !body.source()) {
-      unsent_[1] = asio::buffer(body.bytes());
-      sending.rest = Sending::Rest::none;
-    }
-    const Reading reading{message, times, observer, event};
-    auto step = H1Parser::Step::need_more;
+    if (head.expect)
+      exchange.rest = Exchange::Rest::awaits_leave;
+    else if (exchange.body.source())
+      exchange.rest = Exchange::Rest::in_source;
+    else
+      unsent_[1] = asio::buffer(exchange.body.bytes());
 
-    auto begin = Clock::now();
-    if (!watch.enter(Phase::write, timeouts.write, stream_.get(), begin)) co_return watch.error();
-    if (sending.rest == Sending::Rest::in_source) {  // Its beginning goes out with the head.
-      if (auto failure = co_await refill(sending, timeouts, watch, reading, step))
-        co_return failure;
-      begin = Clock::now();
+    const auto now = Clock::now();
+    if (!exchange.watch.enter(Phase::write, exchange.timeouts.write, stream_.get(), now))
+      return exchange.watch.error();
+    // The beginning of what comes from a source goes out with the head.
+    if (exchange.rest == Exchange::Rest::in_source) return std::nullopt;
+    exchange.times.begin = now;
+    return write_some(exchange) ? std::nullopt : end_sending(exchange);
+  }
+
+  /// True while there is something to be written.
+  bool is_sending() const noexcept { return stage_ == Stage::sending; }
+
+  /// Writes the rest of the request, waiting for the system, for the body's source or for the
+  /// server's leave. A final response that comes meanwhile ends it.
+  asio::awaitable<std::optional<Error>> go_on_sending(Exchange& exchange) {
+    if (!exchange.times.begun()) {
+      if (auto failure = co_await refill(exchange)) co_return failure;
+      exchange.times.begin = Clock::now();
     }
-    times.begin = begin;
-    while (step == H1Parser::Step::need_more) {
+    while (exchange.step == H1Parser::Step::need_more) {
       const auto rest = unsent();
       if (rest.empty()) {
-        if (sending.rest == Sending::Rest::none) break;
-        if (auto failure = co_await refill(sending, timeouts, watch, reading, step))
-          co_return failure;
+        if (exchange.rest == Exchange::Rest::none) break;
+        if (auto failure = co_await refill(exchange)) co_return failure;
         continue;
       }
-      std::size_t sent = stream_->try_write_some(rest, error);
-      if (error == asio::error::would_block) {
-        // The server may answer before it has read all: an interim response is no reason to stop, a
-        // final one is.
-        if (read_early()) {
-          step = parse(reading);
-          continue;
-        }
-        if (early_end_)
-          sent = co_await stream_->write_some(rest, error);
-        else
-          sent = co_await stream_->write_some_or_wait_readable(rest, error);
+      if (!write_some(exchange)) break;
+      if (unsent().empty()) continue;
+      // The server may answer before it has read all: an interim response is no reason to stop, a
+      // final one is.
+      if (read_early()) {
+        exchange.step = parse(exchange);
+        continue;
       }
-      if (error) break;
-      took(sent);
-      if (sent > 0 && !unsent().empty()) watch.touch();
-    }
-    if (watch.ended()) co_return watch.error();
-    if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
-    if (error == asio::error::would_block) error.clear();  // An answer ended the sending.
-    // A server may answer and close without having read all: its answer is worth more than our
-    // error.
-    const std::error_code write_error = error;
-    fully_sent_ = sending.rest == Sending::Rest::none && unsent().empty();
-    times.sent = Clock::now();
-    if (fully_sent_ && observer) observe_as(Event::Kind::request_sent, observer, event);
-
-    const bool begun = times.first_byte != Clock::time_point{};
-    if (!(begun ? watch.enter(Phase::read, timeouts.read, times.sent)
-                : watch.enter(Phase::first_byte, timeouts.first_byte, times.sent)))
-      co_return watch.error();
-    while (step != H1Parser::Step::message_done) {
-      if (step == H1Parser::Step::failed) {
-        body_failed_ = parser_.framing() != Framing::length;
-        body_left_ = parser_.body_size();
-        co_return parser_.error();
-      }
-      if (step == H1Parser::Step::head_done && leaves_body(collect, message))
-        collect = Collect::none;
-      if (step == H1Parser::Step::head_done &&
-          (collect == Collect::none || parser_.framing() == Framing::none ||
-           parser_.framing() == Framing::length))
+      std::error_code error;
+      std::size_t sent = 0;
+      if (early_end_)
+        sent = co_await stream_->write_some(unsent(), error);
+      else
+        sent = co_await stream_->write_some_or_wait_readable(unsent(), error);
+      if (error && error != asio::error::would_block) {
+        exchange.write_error = error;
         break;
-      if (!in_.empty()) {
-        step = parse(reading);
-        continue;
       }
-      const std::size_t received = co_await stream_->read_some(in_.room(), error);
-      if (watch.ended()) co_return watch.error();
-      if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
-      // A reset that the write has met reads as the end of the stream: it ends no body.
-      if (error == asio::error::eof && !write_error && parser_.finish()) break;
-      if (error) co_return read_failure(error, write_error);
-      in_.fill(received);
-      times.end = Clock::now();
-      if (times.first_byte == Clock::time_point{}) times.first_byte = times.end;
-      if (!watch.enter(Phase::read, timeouts.read, times.end)) co_return watch.error();
+      took(sent);
+      if (sent > 0 && !unsent().empty()) exchange.watch.touch();
     }
-    if (parser_.framing() == Framing::length) body_left_ = parser_.body_size();
-    write_error_ = write_error;
+    co_return end_sending(exchange);
+  }
 
-    if (parser_.framing() == Framing::length && collect != Collect::none) {
-      // Straight into its destination, which grows with what has arrived: a head must not be enough
-      // to make us allocate what it only promises.
-      std::string& out = message.body;
-      const std::uint64_t size = parser_.body_size();
-      const auto unread = in_.unread();
-      out.assign(unread.substr(0, std::min<std::uint64_t>(size, unread.size())));
-      in_.take(out.size());
-      for (std::size_t filled = out.size(); filled < size;) {
-        if (filled == out.size()) {
-          const auto more = std::max<std::uint64_t>(first_body_step, out.size());
-          out.resize(static_cast<std::size_t>(std::min(size, filled + more)));
-        }
-        const auto rest = asio::buffer(out.data() + filled, out.size() - filled);
-        std::size_t received = stream_->try_read_some(rest, error);
-        if (error == asio::error::would_block) received = co_await stream_->read_some(rest, error);
-        if (watch.ended()) co_return watch.error();
-        if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
-        if (error) co_return body_failure(filled, size, error);
-        filled += received;
-        times.end = Clock::now();
-        watch.enter(Phase::read, timeouts.read, times.end);
-      }
-      body_left_ = 0;
+  /// True while bytes of the response are waited for.
+  bool is_receiving() const noexcept { return stage_ >= Stage::head && stage_ < Stage::done; }
+
+  /// Where they go.
+  asio::mutable_buffer room(Exchange& exchange) {
+    if (stage_ == Stage::head) return in_.room();
+    std::string& body = exchange.message.body;
+    return asio::buffer(body.data() + exchange.filled, body.size() - exchange.filled);
+  }
+
+  /// So many have come there, or none, for this reason.
+  std::optional<Error> received(Exchange& exchange, std::size_t count, std::error_code error) {
+    if (stage_ == Stage::body) {
+      auto failure = took_body(exchange, count, error);
+      return failure ? failure : fill_body(exchange);
     }
-    body_done_ = collect != Collect::none;
-    times.end = std::max(times.end, times.head);
-    if (head_.capacity() > max_kept_head) head_ = std::string();
-    piece_ = std::string();
-    co_return std::nullopt;
+    if (exchange.watch.ended()) return exchange.watch.error();
+    if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
+    // A reset that the write has met reads as the end of the stream: it ends no body.
+    if (error == asio::error::eof && !exchange.write_error && parser_.finish()) {
+      end_receiving(exchange);
+      return std::nullopt;
+    }
+    if (error) return read_failure(error, exchange.write_error);
+    in_.fill(count);
+    ExchangeTimes& times = exchange.times;
+    times.end = Clock::now();
+    if (times.first_byte == Clock::time_point{}) times.first_byte = times.end;
+    if (!exchange.watch.enter(Phase::read, exchange.timeouts.read, times.end))
+      return exchange.watch.error();
+    return take_in(exchange);
   }
 
   /// After an exchange that did not collect: where the rest of the response goes, its body's pieces
@@ -304,31 +314,7 @@ class H1Connection {
   static constexpr std::uint64_t max_drained = 64 * 1024;
   static constexpr std::uint64_t first_body_step = 1024 * 1024;
 
-  /// What of a request's body has still to be brought into `unsent_`.
-  struct Sending {
-    enum class Rest {
-      awaits_leave,  ///< All, once the server says so: `Expect: 100-continue`.
-      in_source,     ///< What its source has still to give.
-      none,          ///< Nothing.
-    };
-    const Body& body;
-    Rest rest;
-    std::optional<std::uint64_t> size;  ///< As the head says, whatever the source says by now.
-    std::uint64_t given = 0;            ///< By the source.
-  };
-
-  /// What is told of a response while it comes in.
-  struct Reading {
-    ResponseMessage& message;
-    ExchangeTimes& times;
-    const Observer& observer;
-    const Event& event;
-  };
-
-  static void observe_as(Event::Kind kind, const Observer& observer, Event event) {
-    event.kind = kind;
-    observe(observer, event);
-  }
+  enum class Stage { idle, sending, head, body, done };
 
   std::span<const asio::const_buffer> unsent() const noexcept {
     std::size_t begin = 0;
@@ -346,42 +332,152 @@ class H1Connection {
     }
   }
 
+  /// Writes what can be written without waiting. @return true if something is left.
+  bool write_some(Exchange& exchange) {
+    for (;;) {
+      const auto rest = unsent();
+      if (rest.empty()) return exchange.rest != Exchange::Rest::none;
+      std::error_code error;
+      const std::size_t sent = stream_->try_write_some(rest, error);
+      if (error == asio::error::would_block) return true;
+      exchange.write_error = error;
+      if (error) return false;
+      took(sent);
+      if (sent > 0 && !unsent().empty()) exchange.watch.touch();
+    }
+  }
+
+  /// The request is written, or will not be.
+  std::optional<Error> end_sending(Exchange& exchange) {
+    const Watch& watch = exchange.watch;
+    if (watch.ended()) return watch.error();
+    if (exchange.write_error == asio::error::operation_aborted) return Error(Errc::cancelled);
+    // Another error of the writing is none of the exchange's yet: a server may answer and close
+    // without having read all, and its answer is worth more than that.
+    fully_sent_ = exchange.rest == Exchange::Rest::none && unsent().empty();
+    ExchangeTimes& times = exchange.times;
+    times.sent = Clock::now();
+    if (fully_sent_) exchange.tell(Event::Kind::request_sent);
+    const bool begun = times.first_byte != Clock::time_point{};
+    const Timeouts& limits = exchange.timeouts;
+    if (!(begun ? exchange.watch.enter(Phase::read, limits.read, times.sent)
+                : exchange.watch.enter(Phase::first_byte, limits.first_byte, times.sent)))
+      return watch.error();
+    stage_ = Stage::head;
+    return begun ? take_in(exchange) : std::nullopt;
+  }
+
+  /// Parses what has been read, up to where more has to be read.
+  std::optional<Error> take_in(Exchange& exchange) {
+    for (;;) {
+      if (exchange.step == H1Parser::Step::failed) {
+        body_failed_ = parser_.framing() != Framing::length;
+        body_left_ = parser_.body_size();
+        return parser_.error();
+      }
+      if (exchange.step == H1Parser::Step::head_done) {
+        if (leaves_body(exchange.collect, exchange.message)) exchange.collect = Collect::none;
+        if (parser_.framing() == Framing::length) {
+          body_left_ = parser_.body_size();
+          if (exchange.collect != Collect::none) return take_in_body(exchange);
+        }
+      }
+      if (exchange.step == H1Parser::Step::message_done ||
+          (exchange.step == H1Parser::Step::head_done &&
+           (exchange.collect == Collect::none || parser_.framing() == Framing::none))) {
+        end_receiving(exchange);
+        return std::nullopt;
+      }
+      if (in_.empty()) return std::nullopt;
+      exchange.step = parse(exchange);
+    }
+  }
+
+  /// A body of known length goes straight into its destination, which grows with what has arrived:
+  /// a head must not be enough to make us allocate what it only promises.
+  std::optional<Error> take_in_body(Exchange& exchange) {
+    std::string& body = exchange.message.body;
+    const auto unread = in_.unread();
+    body.assign(unread.substr(0, std::min<std::uint64_t>(body_left_, unread.size())));
+    in_.take(body.size());
+    exchange.filled = body.size();
+    stage_ = Stage::body;
+    return fill_body(exchange);
+  }
+
+  std::optional<Error> took_body(Exchange& exchange, std::size_t count, std::error_code error) {
+    if (exchange.watch.ended()) return exchange.watch.error();
+    if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
+    if (error) return body_failure(exchange.filled, parser_.body_size(), error);
+    exchange.filled += count;
+    exchange.times.end = Clock::now();
+    exchange.watch.enter(Phase::read, exchange.timeouts.read, exchange.times.end);
+    return std::nullopt;
+  }
+
+  /// Takes what is there of the body.
+  std::optional<Error> fill_body(Exchange& exchange) {
+    std::string& body = exchange.message.body;
+    const std::uint64_t size = parser_.body_size();
+    while (exchange.filled < size) {
+      if (exchange.filled == body.size()) {
+        const auto more = std::max<std::uint64_t>(first_body_step, body.size());
+        body.resize(static_cast<std::size_t>(std::min(size, exchange.filled + more)));
+      }
+      std::error_code error;
+      const std::size_t count = stream_->try_read_some(room(exchange), error);
+      if (error == asio::error::would_block) return std::nullopt;
+      if (auto failure = took_body(exchange, count, error)) return failure;
+    }
+    body_left_ = 0;
+    end_receiving(exchange);
+    return std::nullopt;
+  }
+
+  void end_receiving(Exchange& exchange) {
+    stage_ = Stage::done;
+    write_error_ = exchange.write_error;
+    body_done_ = exchange.collect != Collect::none;
+    exchange.times.end = std::max(exchange.times.end, exchange.times.head);
+    if (head_.capacity() > max_kept_head) head_ = std::string();
+    piece_ = std::string();
+  }
+
   /// Brings more of the body into `unsent_`, if an answer does not come before it.
-  asio::awaitable<std::optional<Error>> refill(Sending& sending, const Timeouts& timeouts,
-                                               Watch& watch, const Reading& reading,
-                                               H1Parser::Step& step) {
+  asio::awaitable<std::optional<Error>> refill(Exchange& exchange) {
+    Watch& watch = exchange.watch;
     if (bytes_sent_ > 0 && read_early()) {
-      step = parse(reading);
+      exchange.step = parse(exchange);
       co_return std::nullopt;
     }
     watch.turn_into(Phase::write);  // The server is not the one who is waited for, or is by right.
-    if (sending.rest == Sending::Rest::awaits_leave) {
-      const auto until = after(Clock::now(), timeouts.expect_continue);
-      while (!continued_ && step == H1Parser::Step::need_more && !early_end_ &&
+    if (exchange.rest == Exchange::Rest::awaits_leave) {
+      const auto until = after(Clock::now(), exchange.timeouts.expect_continue);
+      while (!continued_ && exchange.step == H1Parser::Step::need_more && !early_end_ &&
              Clock::now() < until) {
         const bool waits = co_await stream_->wait_readable(until);
         if (watch.ended()) co_return watch.error();
         if (read_early())
-          step = parse(reading);
+          exchange.step = parse(exchange);
         else if (!waits)
           break;
       }
-      if (step != H1Parser::Step::need_more) co_return std::nullopt;
-      sending.rest = sending.body.source() ? Sending::Rest::in_source : Sending::Rest::none;
-      unsent_[1] = asio::buffer(sending.body.bytes());
-    } else if (auto failure = co_await read_source(sending)) {
+      if (exchange.step != H1Parser::Step::need_more) co_return std::nullopt;
+      exchange.rest = exchange.body.source() ? Exchange::Rest::in_source : Exchange::Rest::none;
+      unsent_[1] = asio::buffer(exchange.body.bytes());
+    } else if (auto failure = co_await read_source(exchange)) {
       co_return watch.ended() ? watch.error() : std::move(*failure);
     }
-    if (!watch.enter(Phase::write, timeouts.write)) co_return watch.error();
+    if (!watch.enter(Phase::write, exchange.timeouts.write)) co_return watch.error();
     co_return std::nullopt;
   }
 
   /// Brings the next piece of a source into `unsent_`, as a chunk if its size is not known
   /// (RFC 9112 7.1).
-  asio::awaitable<std::optional<Error>> read_source(Sending& sending) {
-    BodySource& source = *sending.body.source();
-    const auto size = sending.size;
-    const std::uint64_t left = size ? *size - sending.given : largest_read;
+  asio::awaitable<std::optional<Error>> read_source(Exchange& exchange) {
+    BodySource& source = *exchange.body.source();
+    const auto size = exchange.body_size;
+    const std::uint64_t left = size ? *size - exchange.given : largest_read;
     if (piece_.empty()) piece_.resize(largest_read);
     // Where nothing is left, a byte more would show that it was longer than it had said.
     const auto room = static_cast<std::size_t>(std::clamp<std::uint64_t>(left, 1, largest_read));
@@ -403,16 +499,16 @@ class H1Connection {
       failure.emplace(Errc::body_source_failed, e.what());
     }
     if (failure) co_return failure;
-    sending.given += count;
-    if (count > room || (size && sending.given > *size))
+    exchange.given += count;
+    if (count > room || (size && exchange.given > *size))
       co_return Error(Errc::body_source_failed, "it is longer than it had said");
     if (size && left > 0 && count == 0) {
-      std::string what = "it ended after " + std::to_string(sending.given) + " of ";
+      std::string what = "it ended after " + std::to_string(exchange.given) + " of ";
       what += std::to_string(*size) + " bytes";
       co_return Error(Errc::body_source_failed, std::move(what));
     }
     if (count == 0) {
-      sending.rest = Sending::Rest::none;
+      exchange.rest = Exchange::Rest::none;
       if (!size) co_return end_chunks(trailers);
       co_return std::nullopt;
     }
@@ -489,8 +585,8 @@ class H1Connection {
   }
 
   /// Parses what has been read, interim responses too. @return never `interim_done`.
-  H1Parser::Step parse(const Reading& reading) {
-    ExchangeTimes& times = reading.times;
+  H1Parser::Step parse(Exchange& exchange) {
+    ExchangeTimes& times = exchange.times;
     if (times.first_byte == Clock::time_point{}) times.first_byte = Clock::now();
     for (;;) {
       const auto [used, step] = parser_.feed(in_.unread());
@@ -498,16 +594,8 @@ class H1Connection {
       const bool interim = step == H1Parser::Step::interim_done;
       if (!interim && step != H1Parser::Step::head_done) return step;
       if (!interim) times.head = Clock::now();
-      if (interim && reading.message.status == 100) continued_ = true;
-      if (reading.observer) {
-        Event event = reading.event;
-        event.status = reading.message.status;
-        event.version = reading.message.version();
-        event.headers = &reading.message.headers;
-        event.duration = (interim ? Clock::now() : times.head) - times.begin;
-        observe_as(interim ? Event::Kind::interim_received : Event::Kind::head_received,
-                   reading.observer, event);
-      }
+      if (interim && exchange.message.status == 100) continued_ = true;
+      exchange.tell(interim ? Event::Kind::interim_received : Event::Kind::head_received);
       if (!interim) return step;
       if (in_.empty()) return H1Parser::Step::need_more;
     }
@@ -542,6 +630,7 @@ class H1Connection {
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t body_left_ = 0;  // Of a body of known length: not taken yet.
   std::error_code write_error_;
+  Stage stage_ = Stage::idle;
   bool fully_sent_ = false;
   bool early_end_ = false;  // Nothing more can be read, while the request is still being sent.
   bool continued_ = false;  // The server has given leave to send the body.

@@ -118,6 +118,7 @@ class H1Parser {
  private:
   static constexpr std::size_t max_status_line = 8 * 1024;
   static constexpr std::size_t max_chunk_overhead = 16 * 1024;
+  static constexpr std::size_t max_carried = 256;  // Of memory that is kept for the next field.
 
   // ---- the head ----
 
@@ -133,9 +134,8 @@ class H1Parser {
     head_complete_ = false;
     message_->status = 0;
     message_->reason.clear();
-    fields_ = FieldArena();
+    message_->headers.arena().clear();
     field_open_ = false;
-    name_end_ = nullptr;
   }
 
   std::pair<std::size_t, Step> feed_head(std::string_view data) {
@@ -150,9 +150,9 @@ class H1Parser {
       rest = rest.substr(0, room + 1);
       if (!check_prefix(rest)) return {used, Step::failed};
 
-      if (fields_.bytes().empty())
-        fields_.reserve(
-            std::min<std::size_t>(rest.size() + 16 * sizeof(FieldArena::Lengths), 4096));
+      FieldArena& fields = message_->headers.arena();
+      if (fields.count() == 0)
+        fields.reserve(std::min<std::size_t>(rest.size() + 16 * sizeof(FieldArena::Lengths), 4096));
       const llhttp_errno_t result = execute(rest);
       std::size_t taken = rest.size();
       if (result != HPE_OK)
@@ -231,8 +231,6 @@ class H1Parser {
     ResponseMessage& message = *message_;
     message.status = llhttp_.status_code;
     message.minor_version = llhttp_.http_minor;
-    message.headers = Headers(std::move(fields_));
-    fields_ = FieldArena();
     if (message.status == 101) {  // RFC 9110 7.8: only what the client asked for.
       if (!takes_upgrade_)
         return fail(Errc::unexpected_upgrade, "status 101 to a request that asked for no upgrade");
@@ -249,10 +247,10 @@ class H1Parser {
     std::optional<std::uint64_t> length;
     std::optional<std::string_view> coding;
     for (const auto [name, value] : message.headers) {
-      if (iequals(name, "Transfer-Encoding")) {
+      if (name.size() == 17 && iequals(name, "Transfer-Encoding")) {
         if (coding) return fail(Errc::ambiguous_framing, "more than one Transfer-Encoding");
         coding = value;
-      } else if (iequals(name, "Content-Length")) {
+      } else if (name.size() == 14 && iequals(name, "Content-Length")) {
         if (length) return fail(Errc::ambiguous_framing, "more than one Content-Length");
         length = parse_decimal(value);
         if (!length) return fail(Errc::ambiguous_framing, "Content-Length is not a number");
@@ -293,10 +291,13 @@ class H1Parser {
 
   llhttp_errno_t execute(std::string_view data) {
     chunk_begin_ = data.data();
-    name_end_ = data.data();
+    between_ = data.data();
     const llhttp_errno_t result = llhttp_execute(&llhttp_, data.data(), data.size());
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
-    if (field_open_ && !value_started_) look_for_fold(data.data() + data.size());
+    if (field_open_) {
+      if (!value_started_) look_for_fold(data.data() + data.size());
+      carry();
+    }
     return result;
   }
 
@@ -318,9 +319,7 @@ class H1Parser {
     if (error_ || !good_before) return {used, Step::failed};
     if (result != HPE_OK && !message_complete_) return {used, fail_llhttp()};
     offset_ += used;
-    if (!message_complete_) return {used, Step::need_more};
-    message_->trailers = Headers(std::move(fields_));
-    return {used, Step::message_done};
+    return {used, message_complete_ ? Step::message_done : Step::need_more};
   }
 
   /// Looks at what stood between two pieces of chunk data, up to `end`: size lines, extensions,
@@ -428,22 +427,25 @@ class H1Parser {
     return 0;
   }
 
+  // A field is a view of the bytes being fed, unless it came in pieces.
+
   int on_name(std::string_view piece) {
     in_status_line_ = false;
-    if (!field_open_) {
-      if (body_started_ && !in_trailers_) {  // They have a limit of their own.
-        if (!check_chunk_framing(piece.data())) return -1;
-        in_trailers_ = true;
-        chunk_overhead_ = 0;
-      }
-      fields_.open();
-      field_open_ = true;
-      value_started_ = false;
-      folded_ = false;
-      ever_folded_ = false;
+    between_ = piece.data() + piece.size();
+    if (field_open_) {
+      carry();
+      carried_name_.append(piece);
+      return 0;
     }
-    fields_.append_name(piece);
-    name_end_ = piece.data() + piece.size();
+    if (body_started_ && !in_trailers_) {  // They have a limit of their own.
+      if (!check_chunk_framing(piece.data())) return -1;
+      in_trailers_ = true;
+      chunk_overhead_ = 0;
+    }
+    field_open_ = true;
+    carried_ = value_started_ = folded_ = ever_folded_ = false;
+    name_ = piece;
+    value_ = {};
     return 0;
   }
 
@@ -452,39 +454,55 @@ class H1Parser {
     // Pieces that do not adjoin were separated by a line end: obs-fold, to be replaced by SP
     // (RFC 9112 5.2). Where it could change the framing the field is refused, once it is whole.
     const std::uint64_t begin = offset_ + static_cast<std::uint64_t>(piece.data() - chunk_begin_);
-    if (value_started_) {
+    if (value_started_)
       folded_ = folded_ || begin != value_end_;
-    } else {
+    else
       look_for_fold(piece.data());
-    }
     value_end_ = begin + piece.size();
+    if (!value_started_ && !carried_ && !folded_) {
+      value_started_ = true;
+      value_ = piece;
+      return 0;
+    }
+    carry();
     if (folded_) {
       ever_folded_ = true;
       const auto text = piece.find_first_not_of(" \t");
       if (text == std::string_view::npos) return 0;
       piece.remove_prefix(text);
-      if (value_started_) fields_.fold_value();
+      if (value_started_) {  // The line end and the white space around it become one SP.
+        carried_value_.resize(carried_value_.find_last_not_of(" \t") + 1);
+        carried_value_ += ' ';
+      }
       folded_ = false;
     }
     value_started_ = true;
-    fields_.append_value(piece);
+    carried_value_.append(piece);
     return 0;
+  }
+
+  /// Keeps what there is of the field: its bytes are about to go, or more are to come behind them.
+  void carry() {
+    if (std::exchange(carried_, true)) return;
+    carried_name_ = name_;
+    carried_value_ = value_;
   }
 
   /// Between a name and its value: notes whether the line ended before `end`.
   void look_for_fold(const char* end) {
-    if (name_end_ && std::find(name_end_, end, '\n') != end) folded_ = true;
-    name_end_ = end;
+    if (std::find(between_, end, '\n') != end) folded_ = true;
+    between_ = end;
   }
 
   /// A field is judged when it is whole: before, what is seen of it depends on the split.
   int on_field_complete() {
-    const std::string_view name = fields_.open_name();
+    const std::string_view name = carried_ ? carried_name_ : name_;
     if (name.empty()) {
       fail(Errc::malformed_response, "a field has no name");
       return -1;
     }
-    if (fields_.count() > limits_.max_fields) {
+    FieldArena& fields = (body_started_ ? message_->trailers : message_->headers).arena();
+    if (fields.count() >= limits_.max_fields) {
       fail(Errc::head_too_large, "there are more than " + std::to_string(limits_.max_fields) +
                                      " fields (limits.max_fields)");
       return -1;
@@ -493,8 +511,9 @@ class H1Parser {
       fail(Errc::ambiguous_framing, std::string(name) + " is folded over two lines");
       return -1;
     }
-    fields_.close();
+    fields.append(name, carried_ ? carried_value_ : value_);
     field_open_ = false;
+    if (carried_ && carried_value_.capacity() > max_carried) carried_value_ = std::string();
     return 0;
   }
 
@@ -536,8 +555,11 @@ class H1Parser {
   ParserLimits limits_{};
   std::optional<Error> error_;
   std::exception_ptr thrown_;  // By a callback.
-  FieldArena fields_;
-  const char* name_end_ = nullptr;       // Where, in them, the name ended; their start if before.
+  std::string_view name_;      // Of the field that is coming in.
+  std::string_view value_;
+  std::string carried_name_;  // The same, of one that came in pieces.
+  std::string carried_value_;
+  const char* between_ = nullptr;        // Where its name ended, or the bytes being fed begin.
   const char* chunk_begin_ = nullptr;    // The bytes being fed.
   const char* framing_begin_ = nullptr;  // What of them is chunk framing and not looked at yet.
   std::uint64_t offset_ = 0;             // Of chunk_begin_ in the message.
@@ -555,6 +577,7 @@ class H1Parser {
   bool any_byte_ = false;
   bool in_status_line_ = true;
   bool field_open_ = false;
+  bool carried_ = false;
   bool value_started_ = false;
   bool folded_ = false;       // Since the last piece of the value.
   bool ever_folded_ = false;  // In this field.

@@ -19,22 +19,19 @@
 
 namespace ferry::detail {
 
-/// A call that takes more than one exchange: what is known of it between two of them. Most calls
-/// need none.
+/// What is known between the exchanges of a call that takes more than one. Most calls need none.
 struct Trip {
-  Trip(std::shared_ptr<PoolCore> p, std::shared_ptr<const ClientCore> c, RequestOptions o,
-       Clock::time_point b)
-      : pool(std::move(p)), client(std::move(c)), options(o), begin(b) {}
+  explicit Trip(PoolCore& p) noexcept : pool(p) {}
   Trip(const Trip&) = delete;
   Trip& operator=(const Trip&) = delete;
   ~Trip() {
-    if (unread) pool->discard(*unread, CloseReason::unread);
+    if (unread) pool.discard(*unread, CloseReason::unread);
   }
 
   /// The next request goes where a redirect leads.
   /// @param response its own; its body, if it has one, is still on the connection.
-  void redirect(Request from, Redirection to, Response response) {
-    aim(std::move(from), to.url);
+  void redirect(Request& request, Redirection to, Response response) {
+    aim(request, to.url);
     if (to.other_origin) {
       // They stay behind for good: who comes back later might have been sent by a stranger.
       // (CVE-2022-27774, CVE-2024-45336) An empty field keeps the client's own from being sent,
@@ -64,33 +61,25 @@ struct Trip {
 
   /// The next request is the same once more.
   /// @param reason static text.
-  void retry(Request same, const Url& url, std::string_view reason) {
-    aim(std::move(same), url);
+  void retry(Request& same, const Url& url, std::string_view reason) {
+    aim(same, url);
     ++retries;
     retry_reason = reason;
   }
 
   /// The next request is the same with other credentials.
-  void answer_challenge(Request same, const Url& url) {
-    aim(std::move(same), url);
+  void answer_challenge(Request& same, const Url& url) {
+    aim(same, url);
     retry_reason = "the server asked for credentials";
   }
 
   /// The last answer, on whose connection a body may still be.
   const ResponseMessage& answer() const noexcept {
-    return refused.status > 0 || history.empty() ? refused : history.back().message_;
+    return refused.status > 0 || history.empty() ? refused : state_of(history.back()).message;
   }
 
-  /// Brings what is known of the call into its last response.
-  void finish(Response& response) { response.history_ = std::move(history); }
-
-  const std::shared_ptr<PoolCore> pool;
-  const std::shared_ptr<const ClientCore> client;
-  const RequestOptions options;
-  const Clock::time_point begin;  ///< Of the call.
-
-  Request request;                   ///< The next one.
-  Duration delay{};                  ///< Before it.
+  PoolCore& pool;
+  Duration delay{};                  ///< Before the next request.
   PoolCore::Slot* unread = nullptr;  ///< A connection with a body that nobody wants.
   std::vector<Response> history;
   ResponseMessage refused;  ///< An answer after which the request is made again.
@@ -104,8 +93,7 @@ struct Trip {
   bool left_own_cookie = false;  ///< So the store is asked there, unless none was to be sent.
 
  private:
-  void aim(Request at, const Url& url) {
-    request = std::move(at);
+  static void aim(Request& request, const Url& url) {
     request.url_ = url.str();
     request.query_.clear();  // It is in there.
   }

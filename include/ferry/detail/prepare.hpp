@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <ferry/authenticator.hpp>
+#include <ferry/detail/client_core.hpp>
+#include <ferry/detail/credentials.hpp>
+#include <ferry/detail/trip.hpp>
+#include <ferry/request.hpp>
+
+// What is found out about a request, and checked, before anything is sent.
+namespace ferry::detail {
+
+/// Checks all that can be checked before anything is sent, and finds out where to send it.
+/// @param is_first it is the call's first request: the client's own query is not in it yet.
+inline Result<Url> prepare(const ClientCore& client, Request& request, const Timeouts& timeouts,
+                           bool is_first = true) {
+  if (timeouts != client.options.timeouts) {  // Which were checked when it was made.
+    if (auto error = check(timeouts)) return *error;
+  }
+  if (!request.method().is_valid()) {
+    std::string what = in_quotes(request.method().token());
+    what += request.method().token() == "CONNECT" ? " is for proxies" : " is not a token";
+    return Error(Errc::invalid_method, std::move(what));
+  }
+  static const Request::Pairs none;
+  Result<Url> url = request.take_target(client.base, is_first ? client.options.query : none,
+                                        client.pool->host_to_ascii());
+  if (!url) return url;
+  const bool secure = url->scheme() == "https";
+  if (secure && !client.pool->has_tls()) {
+    return Error(Errc::tls_unavailable,
+                 std::string(url->origin()) +
+                     " needs options.tls = ferry::tls::context(), of ferry/tls.hpp");
+  }
+  if (!secure && url->scheme() != "http" && url->scheme() != unix_scheme)
+    return Error(Errc::unsupported_scheme, in_quotes(url->scheme()) +
+                                               " is neither http nor https (" +
+                                               std::string(url->origin()) + ")");
+  if (is_first && !url->userinfo().empty() && !request.auth() && !client.options.auth &&
+      !request.headers().contains("Authorization") &&
+      !client.options.headers.contains("Authorization")) {
+    const auto basic = basic_from_userinfo(url->userinfo());
+    if (!basic) return basic.error();
+    request.header("Authorization", *basic);
+  }
+  return url;
+}
+
+/// Checks a request's body, and brings it to its beginning.
+/// @param size how large it is; nothing if that is not known.
+inline std::optional<Error> prepare(const Body& body, const Request& request,
+                                    std::optional<std::uint64_t>& size) {
+  if (!body.content_type().empty()) {
+    if (auto error = check_field("Content-Type", body.content_type())) return error;
+  }
+  if (BodySource* const source = body.source().get()) {
+    if (auto error = source->rewind()) return error;
+    size = source->size();
+  } else {
+    size = body.bytes().size();
+  }
+  if (!body.is_present() && request.headers().has_token("Expect", "100-continue"))
+    return Error(Errc::invalid_header, "Expect: 100-continue, in a request without a body");
+  return check_framing_fields(request.headers(), size);
+}
+
+/// Who gives this request its credentials; null: nobody.
+inline Authenticator* authenticator_of(const Request& request, const ClientOptions& settings,
+                                       const Trip* trip) noexcept {
+  Authenticator* const auth = request.auth() ? request.auth().get() : settings.auth.get();
+  if (!auth) return nullptr;
+  if (trip && trip->left_origin) return auth->chooses_by_origin() ? auth : nullptr;
+  if (request.headers().contains("Authorization")) return nullptr;
+  return request.auth() || !settings.headers.contains("Authorization") ? auth : nullptr;
+}
+
+/// What the origin's authenticator is told of a request.
+inline AuthContext auth_context(const Request& request, const Url& url, const Trip* trip) noexcept {
+  AuthContext context{request.method().token(), url, url.target()};
+  if (trip) trip->asked.tell(context);
+  context.redirected = trip && trip->left_origin;
+  return context;
+}
+
+/// What a forwarding proxy's is.
+inline AuthContext proxy_context(const Request& request, const Proxy& proxy,
+                                 std::string_view target, const Trip* trip) noexcept {
+  AuthContext context{request.method().token(), proxy.url, target, true};
+  if (trip) trip->proxy_asked.tell(context);
+  return context;
+}
+
+inline bool can_repeat(const Body& body) { return !body.source() || body.source()->can_rewind(); }
+
+/// The value of a field as it is given, the request's own before the client's; empty: it is kept
+/// from being sent.
+inline std::optional<std::string_view> given_field(const Request& request,
+                                                   const ClientOptions& settings,
+                                                   std::string_view name) {
+  return request.headers().contains(name) ? request.headers().get(name)
+                                          : settings.headers.get(name);
+}
+
+inline bool has_idempotency_key(const Request& request, const ClientOptions& settings) {
+  return !given_field(request, settings, "Idempotency-Key").value_or("").empty();
+}
+
+}  // namespace ferry::detail
