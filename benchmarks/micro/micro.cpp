@@ -60,7 +60,7 @@ void encode(benchmark::State& state) {
   for (std::int64_t i = 0; i < state.range(0); ++i)
     own.add("X-Own-" + std::to_string(i), "some value");
   const std::string usual = ferry::detail::usual_fields(none, "ferry/0", "");
-  std::string out;
+  ferry::detail::ByteBuffer out;
   for (auto _ : state) {
     out.clear();
     ferry::detail::encode_head({.method = method,

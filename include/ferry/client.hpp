@@ -64,40 +64,39 @@ class Client {
 
   /// Requests with these methods; `url` may be relative to `ClientOptions::base_url`.
   asio::awaitable<Response> get(std::string url, const RequestOptions& options = {}) const {
-    return send(Request::get(std::move(url)), options);
+    return ask(options, Method::get(), std::move(url));
   }
   /// A HEAD.
   asio::awaitable<Response> head(std::string url, const RequestOptions& options = {}) const {
-    return send(Request::head(std::move(url)), options);
+    return ask(options, Method::head(), std::move(url));
   }
   /// An OPTIONS.
   asio::awaitable<Response> options(std::string url, const RequestOptions& options = {}) const {
-    return send(Request::options(std::move(url)), options);
+    return ask(options, Method::options(), std::move(url));
   }
   /// A POST.
   asio::awaitable<Response> post(std::string url, Body body = Body(),
                                  const RequestOptions& options = {}) const {
-    return send(Request::post(std::move(url), std::move(body)), options);
+    return ask(options, Method::post(), std::move(url), std::move(body));
   }
   /// A PUT.
   asio::awaitable<Response> put(std::string url, Body body = Body(),
                                 const RequestOptions& options = {}) const {
-    return send(Request::put(std::move(url), std::move(body)), options);
+    return ask(options, Method::put(), std::move(url), std::move(body));
   }
   /// A PATCH.
   asio::awaitable<Response> patch(std::string url, Body body = Body(),
                                   const RequestOptions& options = {}) const {
-    return send(Request::patch(std::move(url), std::move(body)), options);
+    return ask(options, Method::patch(), std::move(url), std::move(body));
   }
   /// A DELETE.
   asio::awaitable<Response> delete_(std::string url, const RequestOptions& options = {}) const {
-    return send(Request::delete_(std::move(url)), options);
+    return ask(options, Method::delete_(), std::move(url));
   }
 
   /// Sends any request.
   asio::awaitable<Response> send(Request request, const RequestOptions& options = {}) const {
-    if (has_middleware()) return chain(options)(std::move(request));
-    return detail::send<Response>(handle_->core, std::move(request), options);
+    return ask(options, std::move(request));
   }
 
   /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
@@ -105,7 +104,7 @@ class Client {
   template <std::same_as<Result<Response>> Answer = Result<Response>>
   asio::awaitable<Answer> try_send(Request request, const RequestOptions& options = {}) const {
     if (has_middleware()) return detail::try_chain(chain(options), std::move(request));
-    return detail::send<Answer>(handle_->core, std::move(request), options);
+    return detail::send<Answer>(handle_->core, options, nullptr, std::move(request));
   }
 
   /// Sends any request, and returns when the response's head is in: its body is read from the
@@ -116,7 +115,7 @@ class Client {
   /// @throws Error as the verbs, and for a `Content-Encoding` of too many codings.
   template <std::same_as<ResponseStream> Answer = ResponseStream>
   asio::awaitable<Answer> stream(Request request, const RequestOptions& options = {}) const {
-    return detail::send<Answer>(handle_->core, std::move(request), options);
+    return detail::send<Answer>(handle_->core, options, nullptr, std::move(request));
   }
   /// Streams a GET.
   template <std::same_as<ResponseStream> Answer = ResponseStream>
@@ -153,8 +152,8 @@ class Client {
   /// @throws Error as the verbs, and `Errc::invalid_header` for a request without `Upgrade`.
   template <std::same_as<Upgraded> Answer = Upgraded>
   asio::awaitable<Answer> upgrade(Request request, const RequestOptions& options = {}) const {
-    return detail::send<Answer>(handle_->core, std::move(request).header("Connection", "Upgrade"),
-                                options);
+    return detail::send<Answer>(handle_->core, options, nullptr,
+                                std::move(request).header("Connection", "Upgrade"));
   }
 
   /// Ends this client's requests, in flight and later ones, with `Errc::client_closed`; closes the
@@ -179,6 +178,12 @@ class Client {
     bool shares_pool;
   };
 
+  /// Sends the request that is made of these.
+  template <class... What>
+  asio::awaitable<Response> ask(const RequestOptions& options, What&&... what) const {
+    if (has_middleware()) return chain(options)(Request(std::forward<What>(what)...));
+    return detail::send<Response>(handle_->core, options, nullptr, std::forward<What>(what)...);
+  }
   bool has_middleware() const noexcept { return !handle_->core->options.middleware.empty(); }
   Next chain(const RequestOptions& options) const { return Next(handle_->core, options); }
 

@@ -82,7 +82,7 @@ class Lease {
   ///   a URL of another origin. Cancellation: terminal; the lease is spent.
   asio::awaitable<Response> send(Request request, RequestOptions options = {}) const {
     if (!held_) return refuse();
-    return detail::send<Response>(held_->client, std::move(request), options, held_);
+    return detail::send<Response>(held_->client, options, held_, std::move(request));
   }
 
   /// True if it can carry a request now.
@@ -220,9 +220,7 @@ class ConnectionPool {
     call.timeouts = detail::merged(core->timeouts(), options);
     call.client = std::make_shared<detail::ClientCore>(std::move(core));
     Request request = Request::get(origin.url());
-    auto url = detail::prepare(*call.client, request, call.timeouts);
-    if (!url) throw url.error();
-    call.url = std::move(*url);
+    if (auto error = detail::prepare(*call.client, request, call.timeouts, call.url)) throw *error;
     call.client->base = call.url;
     return call;
   }

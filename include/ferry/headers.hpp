@@ -16,81 +16,12 @@
 #include <vector>
 
 #include <ferry/detail/ascii.hpp>
+#include <ferry/detail/field_table.hpp>
 #include <ferry/error.hpp>
 
 namespace ferry {
 
 namespace detail {
-
-/// Fields one behind the other in a single string: two lengths, the name, the value. So a whole
-/// head costs one allocation, and the offsets survive growth.
-class FieldArena {
- public:
-  struct Lengths {
-    std::uint32_t name = 0;
-    std::uint32_t value = 0;
-  };
-
-  FieldArena() = default;
-  FieldArena(const FieldArena&) = default;
-  FieldArena& operator=(const FieldArena&) = default;
-  FieldArena(FieldArena&& other) noexcept { *this = std::move(other); }
-  FieldArena& operator=(FieldArena&& other) noexcept {
-    room_ = std::move(other.room_);
-    size_ = std::exchange(other.size_, 0);
-    count_ = std::exchange(other.count_, 0);
-    return *this;
-  }
-
-  std::size_t count() const noexcept { return count_; }
-  std::string_view bytes() const noexcept { return {room_.data(), size_}; }
-  void reserve(std::size_t size) {
-    if (size > room_.size()) room_.resize(size);
-  }
-  /// Forgets the fields, not the memory.
-  void clear() noexcept { size_ = count_ = 0; }
-
-  /// Adds a field; white space behind its value is no part of it (RFC 9112 5.1).
-  void append(std::string_view name, std::string_view value) {
-    while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
-    const Lengths lengths{static_cast<std::uint32_t>(name.size()),
-                          static_cast<std::uint32_t>(value.size())};
-    const std::size_t end = size_ + sizeof lengths + name.size() + value.size();
-    if (end > room_.size()) room_.resize(std::max(2 * room_.size(), end));
-    char* const at = room_.data() + size_;
-    std::memcpy(at, &lengths, sizeof lengths);
-    if (!name.empty()) std::memcpy(at + sizeof lengths, name.data(), name.size());
-    if (!value.empty()) std::memcpy(at + sizeof lengths + name.size(), value.data(), value.size());
-    size_ = end;
-    ++count_;
-  }
-
-  /// Removes the field that starts at this offset.
-  void erase(std::size_t offset) {
-    const Lengths lengths = lengths_at(offset);
-    room_.erase(offset, sizeof(Lengths) + lengths.name + lengths.value);
-    size_ -= sizeof(Lengths) + lengths.name + lengths.value;
-    --count_;
-  }
-  /// Gives the field that starts at this offset another value.
-  void replace_value(std::size_t offset, std::string_view value) {
-    Lengths lengths = lengths_at(offset);
-    room_.replace(offset + sizeof(Lengths) + lengths.name, lengths.value, value);
-    size_ = size_ - lengths.value + value.size();
-    lengths.value = static_cast<std::uint32_t>(value.size());
-    std::memcpy(room_.data() + offset, &lengths, sizeof lengths);
-  }
-  Lengths lengths_at(std::size_t offset) const noexcept {
-    Lengths lengths;
-    std::memcpy(&lengths, room_.data() + offset, sizeof lengths);
-    return lengths;
-  }
-
- private:
-  std::string room_;  // The first `size_` bytes are in use: to append is cheaper so.
-  std::size_t size_ = 0;
-  std::size_t count_ = 0;
-};
 
 /// Why this field cannot be sent, if it cannot: the name must be a token, the value free of control
 /// characters other than HTAB (RFC 9110 5.1, 5.5). The value itself is never quoted: it may be a
@@ -139,15 +70,10 @@ class Headers {
 
     const_iterator() = default;
     /// The field.
-    Field operator*() const noexcept {
-      const auto lengths = arena_->lengths_at(offset_);
-      const char* name = arena_->bytes().data() + offset_ + sizeof lengths;
-      return {{name, lengths.name}, {name + lengths.name, lengths.value}};
-    }
+    Field operator*() const noexcept { return {table_->name(at_), table_->value(at_)}; }
     /// Goes on to the next field.
     const_iterator& operator++() noexcept {
-      const auto lengths = arena_->lengths_at(offset_);
-      offset_ += sizeof lengths + lengths.name + lengths.value;
+      ++at_;
       return *this;
     }
     /// Goes on to the next field, and returns where it was.
@@ -158,27 +84,26 @@ class Headers {
     }
     /// Compares places in the same `Headers`.
     friend bool operator==(const const_iterator& a, const const_iterator& b) noexcept {
-      return a.offset_ == b.offset_;
+      return a.at_ == b.at_;
     }
 
    private:
     friend Headers;
-    const_iterator(const detail::FieldArena* arena, std::size_t offset)
-        : arena_(arena), offset_(offset) {}
-    const detail::FieldArena* arena_ = nullptr;
-    std::size_t offset_ = 0;
+    const_iterator(const detail::FieldTable* table, std::size_t at) : table_(table), at_(at) {}
+    const detail::FieldTable* table_ = nullptr;
+    std::size_t at_ = 0;
   };
 
   Headers() = default;
   /// For the library's use: a parser checks what it puts there.
-  detail::FieldArena& arena() noexcept { return arena_; }
+  detail::FieldTable& table() noexcept { return table_; }
 
   /// Adds a field behind those that are there, even if one has the same name.
   /// @throws Error `Errc::invalid_header`; nothing is changed then.
   Headers& add(std::string_view name, std::string_view value) {
     if (is_own(name) || is_own(value)) return add(std::string(name), std::string(value));
     check(name, value);
-    arena_.append(name, detail::trim_ows(value));
+    table_.add(name, detail::trim_ows(value));
     return *this;
   }
 
@@ -189,11 +114,11 @@ class Headers {
     check(name, value);
     const auto first = find(name);
     if (first == end()) {
-      arena_.append(name, detail::trim_ows(value));
+      table_.add(name, detail::trim_ows(value));
       return *this;
     }
-    arena_.replace_value(first.offset_, detail::trim_ows(value));
-    remove_from(std::next(const_iterator(&arena_, first.offset_)).offset_, name);
+    table_.set_value(first.at_, detail::trim_ows(value));
+    remove_from(first.at_ + 1, name);
     return *this;
   }
 
@@ -229,20 +154,20 @@ class Headers {
   }
 
   /// The number of fields.
-  std::size_t size() const noexcept { return arena_.count(); }
+  std::size_t size() const noexcept { return table_.count(); }
   /// True if there is no field.
   bool empty() const noexcept { return size() == 0; }
 
   /// The first field.
-  const_iterator begin() const noexcept { return {&arena_, 0}; }
+  const_iterator begin() const noexcept { return {&table_, 0}; }
   /// Behind the last field.
-  const_iterator end() const noexcept { return {&arena_, arena_.bytes().size()}; }
+  const_iterator end() const noexcept { return {&table_, table_.count()}; }
 
   /// The first field of this name, or `end()`.
   const_iterator find(std::string_view name) const noexcept {
-    auto it = begin();
-    while (it != end() && !detail::iequals((*it).name, name)) ++it;
-    return it;
+    std::size_t i = 0;
+    while (i < table_.count() && !detail::iequals(table_.name(i), name)) ++i;
+    return {&table_, i};
   }
 
  private:
@@ -252,25 +177,22 @@ class Headers {
 
   /// True for a view into these fields, which a change would move.
   bool is_own(std::string_view text) const noexcept {
-    const std::string_view bytes = arena_.bytes();
+    const std::string_view bytes = table_.text();
     const std::less<const char*> before;
     return !before(text.data(), bytes.data()) && before(text.data(), bytes.data() + bytes.size());
   }
 
-  std::size_t remove_from(std::size_t offset, std::string_view name) {
-    std::size_t removed = 0;
-    for (const_iterator it(&arena_, offset); it != end();) {
-      if (detail::iequals((*it).name, name)) {
-        arena_.erase(it.offset_);
-        ++removed;
-      } else {
-        ++it;
-      }
-    }
-    return removed;
+  std::size_t remove_from(std::size_t first, std::string_view name) {
+    const std::size_t before = table_.count();
+    for (std::size_t i = first; i < table_.count();)
+      if (detail::iequals(table_.name(i), name))
+        table_.remove(i);
+      else
+        ++i;
+    return before - table_.count();
   }
 
-  detail::FieldArena arena_;
+  detail::FieldTable table_;
 };
 
 static_assert(detail::co_await_safe<Headers>);

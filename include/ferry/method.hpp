@@ -3,8 +3,12 @@
 /// @file
 /// Request methods (RFC 9110 section 9).
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <ferry/detail/ascii.hpp>
 #include <ferry/detail/co_await_safe.hpp>
@@ -17,49 +21,60 @@ namespace ferry {
 class Method {
  public:
   /// GET.
-  Method() : token_("GET") {}
+  Method() noexcept = default;
   /// A method by its token. One that is not a token (RFC 9110 5.6.2) makes the request fail with
   /// `Errc::invalid_method` before anything is sent.
-  explicit Method(std::string token) : token_(std::move(token)) {}
+  explicit Method(std::string token) {
+    const auto known = std::find(tokens.begin(), tokens.end(), token);
+    known_ = static_cast<Known>(known - tokens.begin());
+    if (known_ == Known::no) own_ = std::move(token);
+  }
 
   /// GET (RFC 9110 9.3.1).
-  static Method get() { return Method("GET"); }
+  static Method get() noexcept { return Method(Known::get); }
   /// HEAD (RFC 9110 9.3.2).
-  static Method head() { return Method("HEAD"); }
+  static Method head() noexcept { return Method(Known::head); }
   /// OPTIONS (RFC 9110 9.3.7).
-  static Method options() { return Method("OPTIONS"); }
-  /// POST (RFC 9110 9.3.3).
-  static Method post() { return Method("POST"); }
-  /// PUT (RFC 9110 9.3.4).
-  static Method put() { return Method("PUT"); }
-  /// PATCH (RFC 5789).
-  static Method patch() { return Method("PATCH"); }
+  static Method options() noexcept { return Method(Known::options); }
   /// DELETE; the underscore keeps clear of the keyword.
-  static Method delete_() { return Method("DELETE"); }
+  static Method delete_() noexcept { return Method(Known::delete_); }
+  /// PUT (RFC 9110 9.3.4).
+  static Method put() noexcept { return Method(Known::put); }
+  /// POST (RFC 9110 9.3.3).
+  static Method post() noexcept { return Method(Known::post); }
+  /// PATCH (RFC 5789).
+  static Method patch() noexcept { return Method(Known::patch); }
 
   /// The token that goes on the wire.
-  std::string_view token() const noexcept { return token_; }
+  std::string_view token() const noexcept {
+    return known_ == Known::no ? own_ : tokens[static_cast<std::size_t>(known_)];
+  }
 
   /// True if it may go on the wire: a token, and not CONNECT, which asks a proxy for a tunnel and
   /// not an origin for a resource.
-  bool is_valid() const noexcept { return detail::is_token(token()) && token() != "CONNECT"; }
+  bool is_valid() const noexcept {
+    return known_ != Known::no || (detail::is_token(own_) && own_ != "CONNECT");
+  }
 
   /// True for the methods that are idempotent by definition (RFC 9110 9.2.2).
-  bool is_idempotent() const noexcept {
-    return token() == "GET" || token() == "HEAD" || token() == "OPTIONS" || token() == "PUT" ||
-           token() == "DELETE" || token() == "TRACE";
-  }
+  bool is_idempotent() const noexcept { return known_ <= Known::put; }
 
   /// True for the methods whose requests say their length even when they carry nothing (RFC
   /// 9110 8.6).
-  bool expects_body() const noexcept {
-    return token() == "POST" || token() == "PUT" || token() == "PATCH";
-  }
+  bool expects_body() const noexcept { return known_ >= Known::put && known_ != Known::no; }
 
   friend bool operator==(const Method&, const Method&) = default;
 
  private:
-  std::string token_;
+  // Those that are idempotent, then those that expect a body: PUT is both.
+  enum class Known : std::uint8_t { get, head, options, trace, delete_, put, post, patch, no };
+  static constexpr std::array<std::string_view, 8> tokens{"GET",    "HEAD", "OPTIONS", "TRACE",
+                                                          "DELETE", "PUT",  "POST",    "PATCH"};
+
+  explicit Method(Known known) noexcept : known_(known) {}
+
+  Known known_ = Known::get;
+  std::string own_;  // The token of another one.
 };
 
 static_assert(detail::co_await_safe<Method>);

@@ -53,7 +53,8 @@ class Middleware {
 
 inline asio::awaitable<Response> Next::operator()(Request request) const {
   const auto& all = client_->options.middleware;
-  if (at_ == all.size()) return detail::send<Response>(client_, std::move(request), options_);
+  if (at_ == all.size())
+    return detail::send<Response>(client_, options_, nullptr, std::move(request));
   return all[at_]->handle(std::move(request), Next(client_, options_, at_ + 1));
 }
 

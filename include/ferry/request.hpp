@@ -39,6 +39,9 @@ class Request {
   /// @param url absolute, or relative to the client's `base_url`; it is parsed when the request is
   /// sent.
   Request(Method method, std::string url) : method_(std::move(method)), url_(std::move(url)) {}
+  /// As above, with content.
+  Request(Method method, std::string url, Body body)
+      : method_(std::move(method)), url_(std::move(url)), body_(std::move(body)) {}
 
   /// A GET.
   static Request get(std::string url) { return Request(Method::get(), std::move(url)); }
@@ -48,15 +51,15 @@ class Request {
   static Request options(std::string url) { return Request(Method::options(), std::move(url)); }
   /// A POST.
   static Request post(std::string url, Body body = Body()) {
-    return Request(Method::post(), std::move(url)).body(std::move(body));
+    return Request(Method::post(), std::move(url), std::move(body));
   }
   /// A PUT.
   static Request put(std::string url, Body body = Body()) {
-    return Request(Method::put(), std::move(url)).body(std::move(body));
+    return Request(Method::put(), std::move(url), std::move(body));
   }
   /// A PATCH.
   static Request patch(std::string url, Body body = Body()) {
-    return Request(Method::patch(), std::move(url)).body(std::move(body));
+    return Request(Method::patch(), std::move(url), std::move(body));
   }
   /// A DELETE.
   static Request delete_(std::string url) { return Request(Method::delete_(), std::move(url)); }
@@ -124,28 +127,39 @@ class Request {
   /// The URL that it goes to, its query included.
   /// @param base what a relative one is resolved against; empty if there is none.
   /// @throws nothing; the result holds `Errc::invalid_url` or the first error of a setter.
-  Result<Url> target(const Url& base) const& { return Request(*this).take_target(base, {}); }
+  Result<Url> target(const Url& base) const& {
+    Result<Url> url;
+    if (auto error = Request(*this).take_target(base, {}, nullptr, *url)) return *error;
+    return url;
+  }
 
-  /// As `target`, but gives the URL's memory away; its URL is unspecified afterwards.
+  /// As `target`, but gives the memory of its own URL away, which is unspecified afterwards.
   /// @param defaults what comes before its own query.
   /// @param to_ascii for hosts that are not ASCII; none refuses them.
-  Result<Url> take_target(const Url& base, const Pairs& defaults,
-                          detail::HostToAscii to_ascii = nullptr) {
-    if (error_) return *error_;
+  /// @param url becomes the URL that it goes to.
+  /// @return the error, or nothing.
+  std::optional<Error> take_target(const Url& base, const Pairs& defaults,
+                                   detail::HostToAscii to_ascii, Url& url) {
+    if (error_) return error_;
     if (to_ascii) {
       auto ascii = detail::with_ascii_host(std::move(url_), to_ascii);
       if (!ascii) return ascii.error();
       url_ = std::move(*ascii);
     }
-    Result<Url> url = base.empty() ? Url::parse(std::move(url_)) : base.resolve(url_);
-    if (!url) return url;
+    if (base.empty()) {
+      if (auto error = url.assign(std::move(url_))) return error;
+    } else {
+      auto resolved = base.resolve(url_);
+      if (!resolved) return resolved.error();
+      url = std::move(*resolved);
+    }
     try {
-      for (const auto& [name, value] : defaults) url->add_query(name, value);
-      for (const auto& [name, value] : query_) url->add_query(name, value);
+      for (const auto& [name, value] : defaults) url.add_query(name, value);
+      for (const auto& [name, value] : query_) url.add_query(name, value);
     } catch (const Error& error) {
       return error;
     }
-    return url;
+    return std::nullopt;
   }
 
  private:

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <ferry/detail/h1_parser.hpp>
+#include <ferry/detail/spares.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/options.hpp>
@@ -86,7 +87,7 @@ static_assert(detail::co_await_safe<ConnectionInfo>);
 namespace detail {
 
 /// All that a `Response` has: in a place of its own, so that what fills it need not be moved.
-struct ResponseState {
+struct ResponseState : Recycled<ResponseState> {
   ResponseMessage message;
   Url url;
   Duration elapsed{};

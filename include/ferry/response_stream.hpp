@@ -33,7 +33,7 @@ struct OpenBody {
     if (!lease) return;
     watch.finish();
     if (!watch.ended() && lease.connection().h1.drain())
-      give_back(lease, nullptr, message(), Clock::now());
+      give_back(lease, nullptr, Clock::now());
     else
       lease.discard(CloseReason::unread);
   }
@@ -133,7 +133,7 @@ struct OpenBody {
     if (watch.ended())  // Time ran out as the last byte came: all the same a response.
       lease.discard(CloseReason::failed);
     else
-      give_back(lease, nullptr, message(), end);
+      give_back(lease, nullptr, end);
     message().body = std::string();
     if (client->options.observer) {
       Event event = make_event(Event::Kind::response_received);

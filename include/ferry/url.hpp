@@ -7,6 +7,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -84,6 +86,16 @@ inline constexpr auto plain_url_bytes = [] {
   return plain;
 }();
 
+/// The bytes that a host's name in normal form is made of, apart from its dots.
+inline constexpr auto plain_host_bytes = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t c = 0; c < 128; ++c) {
+    const auto byte = static_cast<char>(c);
+    plain[c] = is_digit(byte) || (byte >= 'a' && byte <= 'z') || byte == '-';
+  }
+  return plain;
+}();
+
 /// True if the byte at this place, after the authority, needs no percent-encoding.
 constexpr bool is_plain_at(std::string_view text, std::size_t i) noexcept {
   if (plain_url_bytes[static_cast<unsigned char>(text[i])]) return true;
@@ -153,6 +165,8 @@ inline Result<std::string> with_ascii_host(std::string url, HostToAscii to_ascii
 
 }  // namespace detail
 
+class Request;
+
 /// An absolute URL with an authority, in normal form:
 /// `scheme://host[:port]/path[?query][#fragment]`.
 ///
@@ -177,25 +191,8 @@ class Url {
   ///
   /// @return the URL, or an error that shows neither userinfo nor query: `Errc::invalid_url`.
   static Result<Url> parse(std::string text) {
-    Url url;
-    if (url.takes_at_a_glance(text)) {
-      url.text_ = std::move(text);
-      return url;
-    }
-    if (auto problem = text_problem(text); !problem.empty()) return refuse(std::move(problem));
-    Parts parts;
-    if (auto problem = split(text, parts); !problem.empty()) return refuse(std::move(problem));
-    url.scheme_ = static_cast<std::uint32_t>(parts.scheme.size());
-    url.host_ = static_cast<std::uint32_t>(url.scheme_ + 3 + parts.host.size());
-    url.path_ = static_cast<std::uint32_t>(url.host_ + parts.normal_port.size());
-    url.port_ = parts.port;
-    url.userinfo_ = parts.userinfo;
-    url.text_ = is_normal(parts) ? std::move(text) : assemble(parts);
-    const std::string& normal = url.text_;
-    if (normal.size() > max_size) return refuse("it is longer than 1 MiB when percent-encoded");
-    url.fragment_ =
-        static_cast<std::uint32_t>(std::min(normal.find('#', url.path_), normal.size()));
-    url.query_ = std::min(static_cast<std::uint32_t>(normal.find('?', url.path_)), url.fragment_);
+    Result<Url> url;
+    if (auto error = url->assign(std::move(text))) return *error;
     return url;
   }
 
@@ -275,6 +272,8 @@ class Url {
   }
 
  private:
+  friend class Request;
+
   /// A raw URL in its parts; views into it.
   struct Parts {
     std::string_view scheme, userinfo, host, port_text, path;
@@ -284,27 +283,49 @@ class Url {
     bool has_userinfo = false;  // even if empty
   };
 
+  // As `parse`, into this URL; after an error it is unspecified what that is. Returns the error.
+  std::optional<Error> assign(std::string&& text) {
+    if (takes_at_a_glance(text)) {
+      text_ = std::move(text);
+      userinfo_.clear();
+      return std::nullopt;
+    }
+    if (auto problem = text_problem(text); !problem.empty()) return refuse(std::move(problem));
+    Parts parts;
+    if (auto problem = split(text, parts); !problem.empty()) return refuse(std::move(problem));
+    scheme_ = static_cast<std::uint32_t>(parts.scheme.size());
+    host_ = static_cast<std::uint32_t>(scheme_ + 3 + parts.host.size());
+    path_ = static_cast<std::uint32_t>(host_ + parts.normal_port.size());
+    port_ = parts.port;
+    userinfo_ = parts.userinfo;
+    text_ = is_normal(parts) ? std::move(text) : assemble(parts);
+    if (text_.size() > max_size) return refuse("it is longer than 1 MiB when percent-encoded");
+    fragment_ = static_cast<std::uint32_t>(std::min(text_.find('#', path_), text_.size()));
+    query_ = std::min(static_cast<std::uint32_t>(text_.find('?', path_)), fragment_);
+    return std::nullopt;
+  }
+
   static Error refuse(std::string why) { return Error(Errc::invalid_url, std::move(why)); }
 
   // Finds the parts of an `http` or `https` URL that is, to one look at each byte, in normal form:
   // what most URLs are. Any other has to be looked at closely.
   bool takes_at_a_glance(std::string_view text) noexcept {
-    const bool secure = text.starts_with("https://");
-    if ((!secure && !text.starts_with("http://")) || text.size() > max_size) return false;
+    if (text.size() < 8 || text.size() > max_size) return false;
+    const bool secure = std::memcmp(text.data(), "https://", 8) == 0;
+    if (!secure && std::memcmp(text.data(), "http://", 7) != 0) return false;
     const std::uint16_t standard = secure ? 443 : 80;
     scheme_ = secure ? 5 : 4;
     std::size_t i = scheme_ + 3;
-    char label = '.';  // What the last label of the host begins with.
-    for (char before = '.'; i < text.size() && text[i] != ':' && text[i] != '/'; ++i) {
-      const char c = text[i];
-      if (c == '.' ? before == '.' : !detail::is_digit(c) && !(c >= 'a' && c <= 'z') && c != '-')
-        return false;
-      if (before == '.') label = c;
-      before = c;
+    std::size_t label = i;  // Where the last label of the host begins.
+    for (; i < text.size(); ++i) {
+      if (detail::plain_host_bytes[static_cast<unsigned char>(text[i])]) continue;
+      if (text[i] != '.') break;
+      if (label == i) return false;
+      label = i + 1;
     }
     const auto host = text.substr(scheme_ + 3, i - scheme_ - 3);
-    if (host.empty() || host.back() == '.' || host.size() > 255) return false;
-    if (!detail::is_alpha(label) && !detail::is_ipv4(host)) return false;
+    if (label == i || host.size() > 255) return false;
+    if (!detail::is_alpha(text[label]) && !detail::is_ipv4(host)) return false;
     host_ = static_cast<std::uint32_t>(i);
     port_ = standard;
     if (i < text.size() && text[i] == ':') {
@@ -321,6 +342,7 @@ class Url {
     for (++i; i < text.size(); ++i) {
       const char c = text[i];
       if (!detail::plain_url_bytes[static_cast<unsigned char>(c)]) return false;
+      if (c > '?') continue;  // As letters are, and few that mean something.
       if (c == '.' && text[i - 1] == '/') return false;
       if (c == '?' && query_ == text.size()) query_ = static_cast<std::uint32_t>(i);
       if (c != '#' || fragment_ != text.size()) continue;

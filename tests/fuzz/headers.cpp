@@ -120,8 +120,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (ferry::detail::check_framing_fields(headers, 0)) return 0;
   const ferry::Headers none;
   const auto url = ferry::Url::parse("http://test/").value();
-  std::string bytes;
-  ferry::detail::encode_head({ferry::Method::get(), url, headers, none}, bytes);
+  ferry::detail::ByteBuffer head;
+  ferry::detail::encode_head({ferry::Method::get(), url, headers, none}, head);
+  const std::string bytes(head.view());
   // Only what a server may act upon by itself may change how it reads on.
   if (headers.contains("Upgrade") || headers.contains("Proxy-Connection")) return 0;
   const ServerView server(bytes);

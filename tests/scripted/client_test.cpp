@@ -457,6 +457,14 @@ TEST_CASE("[14] trailers have a limit of their own") {
   CHECK(code_of(s.get()) == Errc::head_too_large);
 }
 
+TEST_CASE("[14] [34] what the head says of the connection is not forgotten over trailers") {
+  Scripted s(
+      script({"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+              "0\r\nConnection: keep-alive\r\n\r\n"}));
+  CHECK(s.get()->trailers().get("Connection") == "keep-alive");
+  CHECK(s.pool() == none);
+}
+
 TEST_CASE("an event of a retry that gets no connection names none") {
   ClientOptions options;
   std::uint64_t failed_on = 99;

@@ -46,6 +46,22 @@ TEST_CASE("set replaces all fields of a name in the place of the first") {
   CHECK(headers.begin() == headers.end());
 }
 
+TEST_CASE("a field that is changed over and over takes no more and more memory") {
+  Headers headers;
+  headers.add("A", "1").add("B", "2");
+  for (std::size_t i = 0; i < 10'000; ++i) {
+    headers.set("B", std::string(i % 100, 'b'));
+    headers.add("C", "3").remove("C");
+  }
+  CHECK(list(headers) == "A=1;B=" + std::string(99, 'b') + ";");
+  CHECK(headers.table().text().size() < 1000);
+  const Headers copy = headers;
+  const Headers moved = std::move(headers);
+  CHECK(list(copy) == list(moved));
+  CHECK(headers.empty());
+  CHECK(headers.get("A") == std::nullopt);
+}
+
 TEST_CASE("optional white space is no part of a value") {
   Headers headers;
   headers.add("A", " \t x y\t ").add("B", "   ");

@@ -1,15 +1,17 @@
 #include <doctest/doctest.h>
+#include <initializer_list>
+#include <utility>
 
+#include <ferry/detail/connection_fields.hpp>
 #include <ferry/detail/retry_rule.hpp>
 #include <ferry/detail/reuse_rule.hpp>
 
 using namespace std::chrono_literals;
 using ferry::CloseReason;
-using ferry::Headers;
-using ferry::detail::ResponseMessage;
+using ferry::detail::ConnectionFields;
+using ferry::detail::may_reuse;
 using ferry::detail::RetryFacts;
 using ferry::detail::RetryVerdict;
-using ferry::detail::ReuseFacts;
 
 namespace {
 RetryFacts stale_get() {
@@ -19,13 +21,6 @@ RetryFacts stale_get() {
   facts.bytes_sent = 100;
   facts.idempotent = true;
   return facts;
-}
-ResponseMessage response(int minor, const char* connection) {
-  ResponseMessage message;
-  message.status = 200;
-  message.minor_version = minor;
-  if (connection) message.headers.add("Connection", connection);
-  return message;
 }
 }  // namespace
 
@@ -65,34 +60,39 @@ TEST_CASE("[31] [32] the retry rule, a branch each") {
 }
 
 TEST_CASE("[28] [34] [35] the reuse rule, a branch each") {
-  const ReuseFacts fine;
-  CHECK_FALSE(may_reuse(response(1, nullptr), fine));
-  CHECK_FALSE(may_reuse(response(1, "closed, not-close"), fine));
-  CHECK(may_reuse(response(1, "x, Close"), fine) == CloseReason::not_kept);
-  CHECK(may_reuse(response(0, nullptr), fine) == CloseReason::not_kept);
-  CHECK_FALSE(may_reuse(response(0, "Keep-Alive"), fine));
-  CHECK(may_reuse(response(0, "keep-alive, close"), fine) == CloseReason::not_kept);
-  ReuseFacts facts;
-  facts.fully_sent = false;
-  CHECK(may_reuse(response(1, nullptr), facts) == CloseReason::not_kept);
-  facts = {};
-  facts.close_announced = true;
-  CHECK(may_reuse(response(1, nullptr), facts) == CloseReason::not_kept);
-  facts = {};
-  facts.until_close = true;
-  CHECK(may_reuse(response(1, nullptr), facts) == CloseReason::not_kept);
-  facts = {};
-  facts.surplus = true;
-  CHECK(may_reuse(response(1, nullptr), facts) == CloseReason::surplus_bytes);
+  CHECK_FALSE(may_reuse({}));
+  CHECK(may_reuse({.fully_sent = false}) == CloseReason::not_kept);
+  CHECK(may_reuse({.close_announced = true}) == CloseReason::not_kept);
+  CHECK(may_reuse({.until_close = true}) == CloseReason::not_kept);
+  CHECK(may_reuse({.surplus = true}) == CloseReason::surplus_bytes);
+  CHECK(may_reuse({.is_http_1_0 = true}) == CloseReason::not_kept);
+  CHECK_FALSE(may_reuse({.keep_alive = true, .is_http_1_0 = true}));
+  CHECK(may_reuse({.close_announced = true, .keep_alive = true, .is_http_1_0 = true}) ==
+        CloseReason::not_kept);
+}
+
+TEST_CASE("[34] what the fields Connection say, in all their lines") {
+  const auto said = [](std::initializer_list<const char*> lines) {
+    ConnectionFields fields;
+    for (const char* line : lines) fields.take("connection", line);
+    return std::pair(fields.close, fields.keep_alive);
+  };
+  CHECK(said({}) == std::pair(false, false));
+  CHECK(said({"keep-alive"}) == std::pair(false, true));
+  CHECK(said({"Keep-Alive"}) == std::pair(false, true));
+  CHECK(said({"closed, not-close"}) == std::pair(false, false));
+  CHECK(said({"x, Close"}) == std::pair(true, false));
+  CHECK(said({"keep-alive, close"}) == std::pair(true, true));
+  CHECK(said({"keep-alive", "x", "close"}) == std::pair(true, true));
 }
 
 TEST_CASE("[39] the Keep-Alive hint, with its margin and its cap") {
   const auto hint = [](const char* value) {
-    Headers headers;
-    headers.add("Keep-Alive", value);
-    return ferry::detail::keep_alive_hint(headers);
+    ConnectionFields fields;
+    fields.take("Keep-Alive", value);
+    return fields.hint;
   };
-  CHECK_FALSE(ferry::detail::keep_alive_hint(Headers()));
+  CHECK_FALSE(ConnectionFields().hint);
   CHECK(hint("timeout=5") == 4s);
   CHECK(hint("max=100, Timeout=15") == 14s);
   CHECK(hint("timeout=1") == 0s);

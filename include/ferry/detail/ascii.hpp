@@ -1,10 +1,14 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 // The characters that HTTP and URIs are made of. Locale-free: <cctype> is neither fast nor safe
 // here.
@@ -32,10 +36,16 @@ constexpr bool is_control(char c) noexcept {
 }
 
 /// `tchar` of RFC 9110 5.6.2: what methods and field names are made of.
-constexpr bool is_token_char(char c) noexcept {
-  return is_digit(c) || is_alpha(c) ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
+inline constexpr auto token_bytes = [] {
+  std::array<bool, 256> token{};
+  for (std::size_t c = 0; c < 128; ++c) {
+    const auto byte = static_cast<char>(c);
+    token[c] = is_digit(byte) || is_alpha(byte) ||
+               std::string_view("!#$%&'*+-.^_`|~").find(byte) != std::string_view::npos;
+  }
+  return token;
+}();
+constexpr bool is_token_char(char c) noexcept { return token_bytes[static_cast<unsigned char>(c)]; }
 
 /// `token` of RFC 9110 5.6.2: one or more `tchar`.
 constexpr bool is_token(std::string_view text) noexcept {
@@ -47,17 +57,21 @@ constexpr bool is_token(std::string_view text) noexcept {
 /// Compares ASCII text without regard to case.
 constexpr bool iequals(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
-  if (a == b) return true;  // As most are written.
+  if (b.empty()) return true;
+  // As most are written. Where b is a literal, the compiler needs no call for it.
+  if (!std::is_constant_evaluated() && std::memcmp(a.data(), b.data(), b.size()) == 0) return true;
   for (std::size_t i = 0; i < a.size(); ++i)
     if (a[i] != b[i] && to_lower(a[i]) != to_lower(b[i])) return false;
   return true;
 }
 
+/// SP or HTAB.
+constexpr bool is_ows(char c) noexcept { return c == ' ' || c == '\t'; }
+
 /// Removes optional white space (SP and HTAB, RFC 9110 5.6.3) at both ends.
 constexpr std::string_view trim_ows(std::string_view text) noexcept {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  while (!text.empty() && is_ows(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_ows(text.back())) text.remove_suffix(1);
   return text;
 }
 

@@ -15,6 +15,7 @@
 #include <ferry/detail/content_decoding.hpp>
 #include <ferry/detail/prepare.hpp>
 #include <ferry/detail/retry_rule.hpp>
+#include <ferry/detail/spares.hpp>
 #include <ferry/detail/trip.hpp>
 #include <ferry/request.hpp>
 #include <ferry/response.hpp>
@@ -44,7 +45,7 @@ enum class Wants { all_of_it, a_stream, an_upgrade };
 /// challenges or retries lead to others, each in one attempt or two.
 ///
 /// Its functions are the steps, in their order; none of them waits.
-class Call {
+class Call : public Recycled<Call> {
  public:
   /// What comes behind an attempt.
   enum class Next {
@@ -54,12 +55,14 @@ class Call {
     preparation  ///< Another request, after `get_ready`.
   };
 
-  /// @param held the connection to use, and to give back; it is not replaced if it turns out to be
+  /// @param h the connection to use, and to give back; it is not replaced if it turns out to be
   /// stale.
-  Call(std::shared_ptr<const ClientCore> c, Request what, const RequestOptions& options, Wants w,
-       std::shared_ptr<HeldConnection> h)
+  /// @param what what the request is made of: another one, or its method and so on.
+  template <class... What>
+  Call(std::shared_ptr<const ClientCore> c, const RequestOptions& options, Wants w,
+       std::shared_ptr<HeldConnection> h, What&&... what)
       : client(std::move(c)),
-        request(std::move(what)),
+        request(std::forward<What>(what)...),
         timeouts(merged(client->options.timeouts, options)),
         lease(*client->pool),
         held_(std::move(h)),
@@ -234,9 +237,7 @@ class Call {
       state_ = std::make_unique<ResponseState>();
     if (trip) state_->connection.retry_reason = trip->retry_reason;
     watch.emplace(pool().deadlines(), client.get(), &client->closed, limit());
-    Result<Url> where = detail::prepare(*client, request, timeouts, !trip);
-    if (!where) return where.error();
-    state_->url = std::move(*where);
+    if (auto error = detail::prepare(*client, request, timeouts, state_->url, !trip)) return error;
     use_.emplace(request.body());
     if (!use_->granted())
       return Error(Errc::invalid_body, "its source is being read by another request");
@@ -247,9 +248,10 @@ class Call {
 
     cookie_.clear();
     if (settings.cookies &&
-        (!given_field(request, settings, "Cookie") || (trip && trip->left_own_cookie)))
+        (!given_field(request, settings, "Cookie") || (trip && trip->left_own_cookie))) {
       cookie_ = settings.cookies->cookies_for(url());
-    if (auto error = check_field("Cookie", cookie_)) return error;
+      if (auto error = check_field("Cookie", cookie_)) return error;
+    }
     credentials_.reset();
     Authenticator* const auth = authenticator_of(request, settings, trip.get());
     const Proxy* const proxy = pool().forwarding_proxy_for(url());
@@ -367,7 +369,7 @@ class Call {
     } else if (watch->ended()) {  // Time ran out as the last byte came: all the same a response.
       lease.discard(CloseReason::failed);
     } else {
-      give_back(lease, held_.get(), message, times_.end);
+      give_back(lease, held_.get(), times_.end);
     }
     const auto size = message.body.size();  // As it came.
     if (decodes_ && !client->options.codings.empty())
@@ -457,7 +459,6 @@ class Call {
                        asked))
       return false;
     Trip& onward = set_out();
-    onward.refused = std::move(state_->message);
     onward.answer_challenge(request, url());
     (by_proxy ? onward.proxy_asked : onward.asked) = std::move(asked);
     return true;
@@ -483,7 +484,6 @@ class Call {
     }
     Trip& onward = set_out();
     onward.delay = asked.value_or(retry_delay(retries, onward.retries));
-    onward.refused = std::move(state_->message);
     onward.retry(request, url(), "the server had answered that it could not");
     return true;
   }
@@ -507,7 +507,7 @@ class Call {
     if (lease && failure->code() == Errc::body_too_large && !watch->ended() &&
         lease.connection().h1.drain()) {
       watch->leave();
-      give_back(lease, held_.get(), state_->message, Clock::now());
+      give_back(lease, held_.get(), Clock::now());
     }
     const bool reused = state_->connection.reused;
     const PolicyFacts policy = policy_facts(bytes_sent);

@@ -52,15 +52,14 @@ struct HeldConnection {
 
 /// Gives a connection back, to the pool or to its holder, after an exchange that has left it clean;
 /// closes it if something else speaks against its reuse.
-inline void give_back(Lease& lease, HeldConnection* held, const ResponseMessage& message,
-                      Clock::time_point now) {
-  const auto reason = lease.connection().h1.reuse_verdict(message);
-  const auto hint = keep_alive_hint(message.headers);
-  if (reason) {
+inline void give_back(Lease& lease, HeldConnection* held, Clock::time_point now) noexcept {
+  H1Connection& h1 = lease.connection().h1;
+  if (const auto reason = h1.reuse_verdict()) {
     lease.discard(*reason);
     return;
   }
-  lease.connection().h1.go_idle();
+  h1.go_idle();
+  const auto hint = h1.keep_alive_hint();
   if (held) {
     lease.slot().kept = true;
     lease.slot().idle_since = now;

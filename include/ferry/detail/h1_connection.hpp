@@ -115,14 +115,14 @@ class H1Connection {
     encode_head(head, head_);
     parser_.start(exchange.message, head.method.token() == "HEAD", limits, head.upgrade);
     in_.clear();
-    unsent_ = {asio::buffer(head_), asio::const_buffer(), asio::const_buffer(),
-               asio::const_buffer()};
+    sent_ = unsent_count_ = 0;
+    add_unsent(asio::buffer(head_.view()));
     if (head.expect)
       exchange.rest = Exchange::Rest::awaits_leave;
     else if (exchange.body.source())
       exchange.rest = Exchange::Rest::in_source;
     else
-      unsent_[1] = asio::buffer(exchange.body.bytes());
+      add_unsent(asio::buffer(exchange.body.bytes()));
 
     const auto now = Clock::now();
     if (!exchange.watch.enter(Phase::write, exchange.timeouts.write, stream_.get(), now))
@@ -263,14 +263,19 @@ class H1Connection {
   }
 
   /// After a successful exchange: why the connection must not be used again, if so.
-  std::optional<CloseReason> reuse_verdict(const ResponseMessage& message) const {
+  std::optional<CloseReason> reuse_verdict() const noexcept {
+    const ConnectionFields& said = parser_.connection();
     ReuseFacts facts;
     facts.fully_sent = fully_sent_;
-    facts.close_announced = close_announced_;
+    facts.close_announced = close_announced_ || said.close;
+    facts.keep_alive = said.keep_alive;
+    facts.is_http_1_0 = parser_.is_http_1_0();
     facts.until_close = parser_.framing() == Framing::until_close;
     facts.surplus = !in_.empty();
-    return may_reuse(message, facts);
+    return may_reuse(facts);
   }
+  /// How long the server means to keep the connection, if it says.
+  std::optional<Duration> keep_alive_hint() const noexcept { return parser_.connection().hint; }
 
   /// After an exchange that ended in a 101: gives the stream away, and what came behind the head.
   std::pair<std::unique_ptr<Stream>, std::string> detach() {
@@ -317,18 +322,20 @@ class H1Connection {
   enum class Stage { idle, sending, head, body, done };
 
   std::span<const asio::const_buffer> unsent() const noexcept {
-    std::size_t begin = 0;
-    std::size_t end = unsent_.size();
-    while (begin < end && unsent_[begin].size() == 0) ++begin;
-    while (begin < end && unsent_[end - 1].size() == 0) --end;
-    return std::span(unsent_).subspan(begin, end - begin);
+    return {unsent_.data() + sent_, unsent_count_ - sent_};
+  }
+  /// Puts a piece behind what has still to be written.
+  void add_unsent(asio::const_buffer piece) noexcept {
+    if (sent_ == unsent_count_) sent_ = unsent_count_ = 0;
+    if (piece.size() > 0) unsent_[unsent_count_++] = piece;
   }
   void took(std::size_t count) noexcept {
     bytes_sent_ += count;
-    for (auto& buffer : unsent_) {
-      const auto part = std::min(count, buffer.size());
-      buffer += part;
+    while (count > 0) {
+      const auto part = std::min(count, unsent_[sent_].size());
+      unsent_[sent_] += part;
       count -= part;
+      if (unsent_[sent_].size() == 0) ++sent_;
     }
   }
 
@@ -439,7 +446,7 @@ class H1Connection {
     write_error_ = exchange.write_error;
     body_done_ = exchange.collect != Collect::none;
     exchange.times.end = std::max(exchange.times.end, exchange.times.head);
-    if (head_.capacity() > max_kept_head) head_ = std::string();
+    if (head_.capacity() > max_kept_head) head_ = ByteBuffer();
     piece_ = std::string();
   }
 
@@ -464,7 +471,7 @@ class H1Connection {
       }
       if (exchange.step != H1Parser::Step::need_more) co_return std::nullopt;
       exchange.rest = exchange.body.source() ? Exchange::Rest::in_source : Exchange::Rest::none;
-      unsent_[1] = asio::buffer(exchange.body.bytes());
+      add_unsent(asio::buffer(exchange.body.bytes()));
     } else if (auto failure = co_await read_source(exchange)) {
       co_return watch.ended() ? watch.error() : std::move(*failure);
     }
@@ -514,12 +521,14 @@ class H1Connection {
     }
     const auto data = asio::buffer(piece_.data(), count);
     if (size) {
-      unsent_[1] = data;
+      add_unsent(data);
     } else {
       char digits[18];
       const auto end = std::to_chars(digits, digits + 16, count, 16).ptr;
       chunk_head_.assign(digits, end).append("\r\n");
-      unsent_ = {unsent_[0], asio::buffer(chunk_head_), data, asio::buffer("\r\n", 2)};
+      add_unsent(asio::buffer(chunk_head_));
+      add_unsent(data);
+      add_unsent(asio::buffer("\r\n", 2));
     }
     co_return std::nullopt;
   }
@@ -538,7 +547,7 @@ class H1Connection {
       chunk_head_.append(name).append(": ").append(value).append("\r\n");
     }
     chunk_head_.append("\r\n");
-    unsent_[1] = asio::buffer(chunk_head_);
+    add_unsent(asio::buffer(chunk_head_));
     return std::nullopt;
   }
 
@@ -620,11 +629,13 @@ class H1Connection {
 
   std::unique_ptr<Stream> stream_;
   H1Parser parser_;
-  std::string head_;  // Of the request; its memory is kept from one to the next.
+  ByteBuffer head_;  // Of the request; its memory is kept from one to the next.
   ReadBuffer in_;
   /// What is to be written next: the head, and of the body one piece, with a chunk's ends around
   /// it.
   std::array<asio::const_buffer, 4> unsent_;
+  std::size_t unsent_count_ = 0;
+  std::size_t sent_ = 0;    // Of these buffers: whole.
   std::string piece_;       // Of a source's body.
   std::string chunk_head_;  // What stands before it, or ends the body.
   std::uint64_t bytes_sent_ = 0;

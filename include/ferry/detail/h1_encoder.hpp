@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include <ferry/detail/byte_buffer.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/method.hpp>
 #include <ferry/url.hpp>
@@ -84,9 +85,9 @@ inline bool expects_continue(const Headers& headers, const Headers& defaults) no
 
 /// Appends the fields behind Host, and the empty line. A field without a value keeps what would
 /// stand in its place from being sent.
-inline void encode_fields(const RequestHead& head, std::string& out) {
+inline void encode_fields(const RequestHead& head, ByteBuffer& out) {
   const auto field = [&out](std::string_view name, std::string_view value) {
-    out.append(name).append(": ", 2).append(value).append("\r\n", 2);
+    out.append(name).append(": ").append(value).append("\r\n");
   };
   const auto given = [&head](std::string_view name) {
     return head.headers.contains(name) || head.defaults.contains(name);
@@ -129,7 +130,7 @@ inline void encode_fields(const RequestHead& head, std::string& out) {
 /// have: worth knowing beforehand.
 inline std::string usual_fields(const Headers& defaults, std::string_view user_agent,
                                 std::string_view accept_encoding) {
-  std::string fields;
+  ByteBuffer fields;
   encode_fields({.method = Method::get(),
                  .url = Url(),
                  .headers = Headers(),
@@ -137,7 +138,7 @@ inline std::string usual_fields(const Headers& defaults, std::string_view user_a
                  .user_agent = user_agent,
                  .accept_encoding = accept_encoding},
                 fields);
-  return fields;
+  return std::string(fields.view());
 }
 
 /// True if the usual fields are those of this request.
@@ -147,18 +148,17 @@ inline bool is_usual(const RequestHead& head) noexcept {
 }
 
 /// Appends the head to `out`. Everything in it has been checked before: nothing can fail here.
-inline void encode_head(const RequestHead& head, std::string& out) {
-  constexpr std::string_view version_and_host = " HTTP/1.1\r\nHost: ";
-  out.append(head.method.token()).append(1, ' ');
+inline void encode_head(const RequestHead& head, ByteBuffer& out) {
+  out.append(head.method.token()).append(" ");
   if (head.to_proxy) out.append(head.url.origin());
   // Host comes first, as RFC 9110 7.2 asks.
   const auto own_host = head.headers.get("Host");
   const auto host = own_host ? own_host : head.defaults.get("Host");
   const bool is_unix = head.url.scheme() == unix_scheme;
   out.append(head.url.target())
-      .append(version_and_host)
+      .append(" HTTP/1.1\r\nHost: ")
       .append(host.value_or(is_unix ? "localhost" : head.url.authority()))
-      .append("\r\n", 2);
+      .append("\r\n");
   if (!head.usual_fields.empty() && is_usual(head))
     out.append(head.usual_fields);
   else

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <ferry/detail/ascii.hpp>
+#include <ferry/detail/connection_fields.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/status.hpp>
@@ -112,13 +113,17 @@ class H1Parser {
   /// After `failed`, or `finish` that returned false.
   const Error& error() const noexcept { return *error_; }
 
+  /// After `head_done`: of HTTP/1.0, not 1.1.
+  bool is_http_1_0() const noexcept { return llhttp_.http_minor == 0; }
+  /// After `head_done`: what the head says of the connection.
+  const ConnectionFields& connection() const noexcept { return connection_; }
+
   /// How many interim responses (1xx) came before.
   int interim_count() const noexcept { return interim_count_; }
 
  private:
   static constexpr std::size_t max_status_line = 8 * 1024;
   static constexpr std::size_t max_chunk_overhead = 16 * 1024;
-  static constexpr std::size_t max_carried = 256;  // Of memory that is kept for the next field.
 
   // ---- the head ----
 
@@ -128,13 +133,17 @@ class H1Parser {
     head_size_ = 0;
     prefix_size_ = 0;
     offset_ = 0;
-    value_end_ = 0;
     last_byte_ = '\0';
     in_status_line_ = true;
     head_complete_ = false;
     message_->status = 0;
     message_->reason.clear();
-    message_->headers.arena().clear();
+    fields_ = std::move(message_->headers.table());  // For its memory.
+    fields_.clear();
+    origin_ = 0;
+    has_fold_ = false;
+    framing_fields_ = FramingFields();
+    connection_ = ConnectionFields();
     field_open_ = false;
   }
 
@@ -150,17 +159,18 @@ class H1Parser {
       rest = rest.substr(0, room + 1);
       if (!check_prefix(rest)) return {used, Step::failed};
 
-      FieldArena& fields = message_->headers.arena();
-      if (fields.count() == 0)
-        fields.reserve(std::min<std::size_t>(rest.size() + 16 * sizeof(FieldArena::Lengths), 4096));
+      if (head_size_ == 0) fields_.reserve(std::min<std::size_t>(rest.size(), 4096), 12);
       const llhttp_errno_t result = execute(rest);
       std::size_t taken = rest.size();
       if (result != HPE_OK)
         taken = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - rest.data());
+      tidy_ = head_size_ == 0 && head_complete_ && !has_fold_ && !error_ &&
+              takes_at_a_glance(rest.substr(0, taken));
       // What is wrong first counts: so the lines before an error are looked at before the error.
-      const bool good_before = check_line_ends(rest.data(), rest.data() + taken);
+      const bool good_before = tidy_ || check_line_ends(rest.data(), rest.data() + taken);
       if (error_ || !good_before) return {used, Step::failed};
       if (result != HPE_OK && !head_complete_) return {used, fail_llhttp()};
+      fields_.append(rest.substr(0, taken));
       used += taken;
       head_size_ += taken;
       offset_ += taken;
@@ -183,6 +193,23 @@ class H1Parser {
     }
   }
 
+  /// Looks through a whole head as nearly all are: each field is its name, a colon, perhaps a
+  /// space, a value, and CR LF. @return false for any other, which needs a closer look.
+  bool takes_at_a_glance(std::string_view text) noexcept {
+    std::size_t end = 0;
+    for (std::size_t i = 0; i < fields_.count(); ++i) {
+      const FieldTable::Slot field = fields_.slot(i);
+      if (i > 0 && field.name != end + 2) return false;
+      if (text[field.name - 2] != '\r' || text[field.name - 1] != '\n') return false;
+      if (field.value_size == 0 || field.value - field.name - field.name_size > 2) return false;
+      end = field.value + field.value_size;
+      if (is_ows(text[end - 1])) return false;
+      if (is_of_interest(field.name_size))
+        note(text.substr(field.name, field.name_size), text.substr(field.value, field.value_size));
+    }
+    return (end == 0 || text.size() == end + 4) && text.ends_with("\r\n\r\n");
+  }
+
   /// Every LF ends a line together with a CR: what takes a bare one for a line end may see another
   /// message (RFC 9112 2.2). llhttp 8 lets some pass.
   bool check_line_ends(const char* begin, const char* end) {
@@ -202,9 +229,12 @@ class H1Parser {
   /// of line ends, and accept other protocols and a status of any value.
   bool check_prefix(std::string_view data) {
     static constexpr std::string_view pattern = "HTTP/1.v sdd";
-    if (prefix_size_ == 0 && data.starts_with(pattern.substr(0, 7))) {
-      prefix_size_ = 7;
-      data.remove_prefix(7);
+    if (prefix_size_ == 0 && data.size() >= pattern.size() &&
+        std::memcmp(data.data(), pattern.data(), 7) == 0 && (data[7] == '0' || data[7] == '1') &&
+        data[8] == ' ' && data[9] >= '1' && data[9] <= '9' && is_digit(data[10]) &&
+        is_digit(data[11])) {
+      prefix_size_ = pattern.size();
+      return true;
     }
     for (char c : data) {
       if (prefix_size_ == pattern.size()) return true;
@@ -231,6 +261,8 @@ class H1Parser {
     ResponseMessage& message = *message_;
     message.status = llhttp_.status_code;
     message.minor_version = llhttp_.http_minor;
+    if (!finish_fields()) return Step::failed;
+    message.headers.table() = std::move(fields_);
     if (message.status == 101) {  // RFC 9110 7.8: only what the client asked for.
       if (!takes_upgrade_)
         return fail(Errc::unexpected_upgrade, "status 101 to a request that asked for no upgrade");
@@ -244,30 +276,23 @@ class H1Parser {
 
   /// RFC 9112 6.3, with every case that two parsers could read differently refused.
   Step decide_framing(const ResponseMessage& message) {
-    std::optional<std::uint64_t> length;
-    std::optional<std::string_view> coding;
-    for (const auto [name, value] : message.headers) {
-      if (name.size() == 17 && iequals(name, "Transfer-Encoding")) {
-        if (coding) return fail(Errc::ambiguous_framing, "more than one Transfer-Encoding");
-        coding = value;
-      } else if (name.size() == 14 && iequals(name, "Content-Length")) {
-        if (length) return fail(Errc::ambiguous_framing, "more than one Content-Length");
-        length = parse_decimal(value);
-        if (!length) return fail(Errc::ambiguous_framing, "Content-Length is not a number");
-      }
-    }
-    if (coding && length)
+    const auto& [codings, chunked, lengths, length] = framing_fields_;
+    if (codings > 1) return fail(Errc::ambiguous_framing, "more than one Transfer-Encoding");
+    if (lengths > 1) return fail(Errc::ambiguous_framing, "more than one Content-Length");
+    if (lengths > 0 && !length)
+      return fail(Errc::ambiguous_framing, "Content-Length is not a number");
+    if (codings > 0 && lengths > 0)
       return fail(Errc::ambiguous_framing, "both Transfer-Encoding and Content-Length");
     // llhttp has its own idea of what is chunked; where it is not ours, nobody may be right.
-    if (coding && (!iequals(*coding, "chunked") || (llhttp_.flags & F_CHUNKED) == 0))
+    if (codings > 0 && (!chunked || (llhttp_.flags & F_CHUNKED) == 0))
       return fail(Errc::ambiguous_framing, "Transfer-Encoding is not \"chunked\" alone");
-    if (coding && message.minor_version == 0)
+    if (codings > 0 && message.minor_version == 0)
       return fail(Errc::ambiguous_framing, "Transfer-Encoding in a response of HTTP/1.0");
 
     body_size_ = 0;
     if (is_head_request_ || message.status == 204 || message.status == 304) {
       framing_ = Framing::none;
-    } else if (coding) {
+    } else if (codings > 0) {
       framing_ = Framing::chunked;
     } else if (length) {
       framing_ = Framing::length;
@@ -291,13 +316,8 @@ class H1Parser {
 
   llhttp_errno_t execute(std::string_view data) {
     chunk_begin_ = data.data();
-    between_ = data.data();
     const llhttp_errno_t result = llhttp_execute(&llhttp_, data.data(), data.size());
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
-    if (field_open_) {
-      if (!value_started_) look_for_fold(data.data() + data.size());
-      carry();
-    }
     return result;
   }
 
@@ -309,6 +329,7 @@ class H1Parser {
       return {data.size(), Step::need_more};
     }
     framing_begin_ = data.data();
+    trailers_begin_ = data.data();
     message_complete_ = false;
     const llhttp_errno_t result = execute(data);
     std::size_t used = data.size();
@@ -318,8 +339,16 @@ class H1Parser {
     const bool good_before = check_chunk_framing(std::max(framing_begin_, data.data() + used));
     if (error_ || !good_before) return {used, Step::failed};
     if (result != HPE_OK && !message_complete_) return {used, fail_llhttp()};
+    if (in_trailers_) {
+      tidy_ = false;
+      const auto kept = static_cast<std::size_t>(data.data() + used - trailers_begin_);
+      fields_.append({trailers_begin_, kept});
+    }
     offset_ += used;
-    return {used, message_complete_ ? Step::message_done : Step::need_more};
+    if (!message_complete_) return {used, Step::need_more};
+    if (!finish_fields()) return {used, Step::failed};
+    message_->trailers.table() = std::move(fields_);
+    return {used, Step::message_done};
   }
 
   /// Looks at what stood between two pieces of chunk data, up to `end`: size lines, extensions,
@@ -427,94 +456,124 @@ class H1Parser {
     return 0;
   }
 
-  // A field is a view of the bytes being fed, unless it came in pieces.
+  // Of fields only the places are noted; their text is taken over with the bytes around it.
+
+  std::size_t place_of(std::string_view piece) const noexcept {
+    return static_cast<std::size_t>(offset_ - origin_) +
+           static_cast<std::size_t>(piece.data() - chunk_begin_);
+  }
 
   int on_name(std::string_view piece) {
     in_status_line_ = false;
-    between_ = piece.data() + piece.size();
-    if (field_open_) {
-      carry();
-      carried_name_.append(piece);
-      return 0;
+    if (!field_open_) {
+      if (body_started_ && !in_trailers_ && !begin_trailers(piece.data())) return -1;
+      field_open_ = true;
+      field_ = FieldTable::Slot();
+      field_.name = place_of(piece);
     }
-    if (body_started_ && !in_trailers_) {  // They have a limit of their own.
-      if (!check_chunk_framing(piece.data())) return -1;
-      in_trailers_ = true;
-      chunk_overhead_ = 0;
-    }
-    field_open_ = true;
-    carried_ = value_started_ = folded_ = ever_folded_ = false;
-    name_ = piece;
-    value_ = {};
+    field_.name_size += static_cast<std::uint32_t>(piece.size());
     return 0;
+  }
+
+  bool begin_trailers(const char* at) {
+    if (!check_chunk_framing(at)) return false;
+    in_trailers_ = true;
+    chunk_overhead_ = 0;  // They have a limit of their own.
+    trailers_begin_ = at;
+    origin_ = offset_ + static_cast<std::uint64_t>(at - chunk_begin_);
+    return true;
   }
 
   int on_value(std::string_view piece) {
     if (piece.empty()) return 0;
-    // Pieces that do not adjoin were separated by a line end: obs-fold, to be replaced by SP
-    // (RFC 9112 5.2). Where it could change the framing the field is refused, once it is whole.
-    const std::uint64_t begin = offset_ + static_cast<std::uint64_t>(piece.data() - chunk_begin_);
-    if (value_started_)
-      folded_ = folded_ || begin != value_end_;
-    else
-      look_for_fold(piece.data());
-    value_end_ = begin + piece.size();
-    if (!value_started_ && !carried_ && !folded_) {
-      value_started_ = true;
-      value_ = piece;
-      return 0;
-    }
-    carry();
-    if (folded_) {
-      ever_folded_ = true;
-      const auto text = piece.find_first_not_of(" \t");
-      if (text == std::string_view::npos) return 0;
-      piece.remove_prefix(text);
-      if (value_started_) {  // The line end and the white space around it become one SP.
-        carried_value_.resize(carried_value_.find_last_not_of(" \t") + 1);
-        carried_value_ += ' ';
-      }
-      folded_ = false;
-    }
-    value_started_ = true;
-    carried_value_.append(piece);
+    const std::size_t begin = place_of(piece);
+    if (field_.value_size == 0) field_.value = begin;
+    // Pieces that do not adjoin were separated by a line end: obs-fold.
+    if (begin != field_.value + field_.value_size) has_fold_ = true;
+    field_.value_size = static_cast<std::uint32_t>(begin - field_.value + piece.size());
     return 0;
-  }
-
-  /// Keeps what there is of the field: its bytes are about to go, or more are to come behind them.
-  void carry() {
-    if (std::exchange(carried_, true)) return;
-    carried_name_ = name_;
-    carried_value_ = value_;
-  }
-
-  /// Between a name and its value: notes whether the line ended before `end`.
-  void look_for_fold(const char* end) {
-    if (std::find(between_, end, '\n') != end) folded_ = true;
-    between_ = end;
   }
 
   /// A field is judged when it is whole: before, what is seen of it depends on the split.
   int on_field_complete() {
-    const std::string_view name = carried_ ? carried_name_ : name_;
-    if (name.empty()) {
+    field_open_ = false;
+    if (field_.name_size == 0) {
       fail(Errc::malformed_response, "a field has no name");
       return -1;
     }
-    FieldArena& fields = (body_started_ ? message_->trailers : message_->headers).arena();
-    if (fields.count() >= limits_.max_fields) {
-      fail(Errc::head_too_large, "there are more than " + std::to_string(limits_.max_fields) +
-                                     " fields (limits.max_fields)");
-      return -1;
-    }
-    if (ever_folded_ && (iequals(name, "Content-Length") || iequals(name, "Transfer-Encoding"))) {
-      fail(Errc::ambiguous_framing, std::string(name) + " is folded over two lines");
-      return -1;
-    }
-    fields.append(name, carried_ ? carried_value_ : value_);
-    field_open_ = false;
-    if (carried_ && carried_value_.capacity() > max_carried) carried_value_ = std::string();
+    if (fields_.count() == limits_.max_fields) return fail_field_count();
+    fields_.push(field_);
     return 0;
+  }
+  int fail_field_count() {
+    fail(Errc::head_too_large, "there are more than " + std::to_string(limits_.max_fields) +
+                                   " fields (limits.max_fields)");
+    return -1;
+  }
+
+  /// All fields are in, and their text: finishes their values, and looks at what they say of the
+  /// message. @return false if it has failed.
+  bool finish_fields() {
+    if (tidy_) return true;
+    if (!body_started_) {  // A glance may have seen some of them.
+      framing_fields_ = FramingFields();
+      connection_ = ConnectionFields();
+    }
+    for (std::size_t i = 0; i < fields_.count(); ++i) {
+      FieldTable::Slot field = fields_.slot(i);
+      if (!unfold(field)) return false;
+      // White space behind a value is no part of it (RFC 9112 5.1).
+      const char* const value = fields_.data() + field.value;
+      while (field.value_size > 0 && is_ows(value[field.value_size - 1])) --field.value_size;
+      fields_.set_slot(i, field);
+      if (!body_started_ && is_of_interest(field.name_size))
+        note(fields_.name(i), fields_.value(i));
+    }
+    return true;
+  }
+
+  /// If a value stands on several lines, joins these: each line end, with the white space around
+  /// it, becomes one SP (RFC 9112 5.2). Where that could change the framing the field is refused.
+  bool unfold(FieldTable::Slot& field) {
+    if (field.value_size == 0) return true;
+    char* const text = fields_.data();
+    const std::string_view name(text + field.name, field.name_size);
+    char* out = text + field.value;
+    const char* const end = out + field.value_size;
+    if (std::find(name.data() + name.size(), end, '\n') == end) return true;
+    if (iequals(name, "Content-Length") || iequals(name, "Transfer-Encoding")) {
+      fail(Errc::ambiguous_framing, std::string(name) + " is folded over two lines");
+      return false;
+    }
+    const char* const begin = out;
+    const auto is_space = [](char c) { return is_ows(c) || c == '\r' || c == '\n'; };
+    for (const char* p = begin; p < end;) {
+      const char* const line_end = std::find(p, end, '\r');
+      const char* const word = std::find_if_not(line_end, end, is_space);
+      out = std::copy(p, line_end, out);
+      while (out > begin && is_ows(out[-1])) --out;
+      if (out > begin && word < end) *out++ = ' ';
+      p = word;
+    }
+    field.value_size = static_cast<std::uint32_t>(out - begin);
+    return true;
+  }
+
+  /// By the length of their names: most fields are of none.
+  static constexpr bool is_of_interest(std::size_t name_size) noexcept {
+    return name_size == 10 || name_size == 14 || name_size == 17;
+  }
+  /// What a field of the head says of the message's framing and of the connection.
+  void note(std::string_view name, std::string_view value) noexcept {
+    if (iequals(name, "Content-Length")) {
+      ++framing_fields_.lengths;
+      framing_fields_.length = parse_decimal(value);
+    } else if (iequals(name, "Transfer-Encoding")) {
+      ++framing_fields_.codings;
+      framing_fields_.chunked = iequals(value, "chunked");
+    } else {
+      connection_.take(name, value);
+    }
   }
 
   int on_body(std::string_view data) {
@@ -550,20 +609,28 @@ class H1Parser {
                 reason ? reason : llhttp_errno_name(code));
   }
 
+  /// What a head says of how its body is delimited.
+  struct FramingFields {
+    int codings = 0;       // Fields Transfer-Encoding.
+    bool chunked = false;  // The last one's value.
+    int lengths = 0;       // Fields Content-Length.
+    std::optional<std::uint64_t> length;
+  };
+
   llhttp_t llhttp_{};
   ResponseMessage* message_ = nullptr;
   ParserLimits limits_{};
   std::optional<Error> error_;
   std::exception_ptr thrown_;  // By a callback.
-  std::string_view name_;      // Of the field that is coming in.
-  std::string_view value_;
-  std::string carried_name_;  // The same, of one that came in pieces.
-  std::string carried_value_;
-  const char* between_ = nullptr;        // Where its name ended, or the bytes being fed begin.
-  const char* chunk_begin_ = nullptr;    // The bytes being fed.
-  const char* framing_begin_ = nullptr;  // What of them is chunk framing and not looked at yet.
-  std::uint64_t offset_ = 0;             // Of chunk_begin_ in the message.
-  std::uint64_t value_end_ = 0;          // Where the last piece of a value ended in it.
+  FramingFields framing_fields_;
+  ConnectionFields connection_;
+  FieldTable fields_;                     // Of the head, or the trailers.
+  FieldTable::Slot field_;                // The one that is coming in.
+  std::uint64_t origin_ = 0;              // Where in the message their text begins.
+  const char* trailers_begin_ = nullptr;  // What of the bytes being fed belongs to the trailers.
+  const char* chunk_begin_ = nullptr;     // The bytes being fed.
+  const char* framing_begin_ = nullptr;   // What of them is chunk framing and not looked at yet.
+  std::uint64_t offset_ = 0;              // Of chunk_begin_ in the message.
   std::uint64_t body_size_ = 0;
   std::size_t head_size_ = 0;
   std::size_t interim_size_ = 0;
@@ -577,10 +644,8 @@ class H1Parser {
   bool any_byte_ = false;
   bool in_status_line_ = true;
   bool field_open_ = false;
-  bool carried_ = false;
-  bool value_started_ = false;
-  bool folded_ = false;       // Since the last piece of the value.
-  bool ever_folded_ = false;  // In this field.
+  bool has_fold_ = false;
+  bool tidy_ = false;  // The head needs no closer look.
   bool head_complete_ = false;
   bool body_started_ = false;
   bool message_complete_ = false;

@@ -12,18 +12,18 @@ namespace ferry::detail {
 
 /// Four decimal numbers from 0 to 255, none with a leading zero (`IPv4address` of RFC 3986 3.2.2).
 constexpr bool is_ipv4(std::string_view text) noexcept {
-  for (int octets = 1;; ++octets) {
-    std::size_t size = 0;
-    int value = 0;
-    for (; size < text.size() && is_digit(text[size]); ++size) {
-      value = value * 10 + (text[size] - '0');
-      if (value > 255) return false;
+  std::size_t i = 0;
+  for (int octet = 0; octet < 4; ++octet) {
+    if (octet > 0 && (i == text.size() || text[i++] != '.')) return false;
+    if (i == text.size() || !is_digit(text[i])) return false;
+    int value = text[i++] - '0';
+    const bool may_go_on = value > 0;
+    for (; i < text.size() && is_digit(text[i]); ++i) {
+      value = value * 10 + (text[i] - '0');
+      if (!may_go_on || value > 255) return false;
     }
-    if (size == 0 || (size > 1 && text[0] == '0')) return false;
-    if (size == text.size()) return octets == 4;
-    if (text[size] != '.') return false;
-    text.remove_prefix(size + 1);
   }
+  return i == text.size();
 }
 
 /// `IPv6address` of RFC 3986 3.2.2, without brackets: eight groups, or fewer around one `::`; the

@@ -273,7 +273,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   /// done.
   asio::awaitable<void> drain() {
     draining_.store(true);
-    const auto quiet = std::make_shared<Wakeup>();
+    const auto quiet = std::make_shared<PoolWaiter>();
     bool waits = false;
     change([&](Decisions& decisions) {
       drainers_.reserve(drainers_.size() + 1);
@@ -351,18 +351,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     Decisions(const Decisions&) = delete;
     Decisions& operator=(const Decisions&) = delete;
     ~Decisions() {
-      while (auto connection = std::move(closing_)) {
-        closing_ = std::move(connection->next_closing);
-        pool_.close(std::move(connection));
-      }
-      while (const auto waiter = std::move(woken_)) {
-        woken_ = std::move(waiter->next_woken);
-        waiter->fire();
-      }
-      while (Slot* slot = dials_) {
-        dials_ = slot->next_dial;
-        pool_.start_dial(*slot);
-      }
+      if (closing_ || woken_ || dials_) carry_out();
     }
 
     void granted(const Waiter& waiter) noexcept {
@@ -389,6 +378,21 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     }
 
    private:
+    void carry_out() noexcept {
+      while (auto connection = std::move(closing_)) {
+        closing_ = std::move(connection->next_closing);
+        pool_.close(std::move(connection));
+      }
+      while (const auto waiter = std::move(woken_)) {
+        woken_ = std::move(waiter->next_woken);
+        waiter->fire();
+      }
+      while (Slot* slot = dials_) {
+        dials_ = slot->next_dial;
+        pool_.start_dial(*slot);
+      }
+    }
+
     template <class Pointer, class Next>
     static void append(Pointer*& end, Pointer item, Next next) noexcept {
       *end = std::move(item);
@@ -642,14 +646,12 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   template <class Function>
   void change(Function function, std::error_code failure = make_error_code(Errc::client_closed),
               const Error* error = nullptr) {
-    std::vector<std::shared_ptr<Wakeup>> drained;
-    {
-      Decisions decisions(*this, failure, error);
-      const std::lock_guard lock(mutex_);
-      function(decisions);
-      if (!drainers_.empty() && state_.quiet()) drained.swap(drainers_);
-    }
-    for (const auto& drainer : drained) drainer->fire();
+    Decisions decisions(*this, failure, error);
+    const std::lock_guard lock(mutex_);
+    function(decisions);
+    if (drainers_.empty() || !state_.quiet()) return;
+    for (const Waiter& drainer : drainers_) decisions.granted(drainer);
+    drainers_.clear();
   }
 
   void close(std::unique_ptr<PooledConnection> connection) noexcept {
@@ -673,7 +675,7 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   ProxyRule proxies_;
   mutable std::mutex mutex_;
   State state_;
-  std::vector<std::shared_ptr<Wakeup>> drainers_;  // Guarded by the mutex.
+  std::vector<Waiter> drainers_;  // Guarded by the mutex.
   std::atomic<bool> closed_{false};
   std::atomic<bool> draining_{false};
   std::atomic<std::uint64_t> opened_{0};

@@ -127,9 +127,9 @@ class PoolState {
   template <class Decisions>
   Slot* take(std::string_view key, Time now, Decisions& out) noexcept {
     expire(now, out);
-    const auto found = hosts_.find(key);
-    if (found == hosts_.end() || found->second.idle.empty()) return nullptr;
-    Slot& slot = *found->second.idle.back();
+    Host* const host = find(key);
+    if (!host || host->idle.empty()) return nullptr;
+    Slot& slot = *host->idle.back();
     remove_idle(slot);
     make_active(slot);
     slot.turn = ++last_sequence_;
@@ -151,13 +151,13 @@ class PoolState {
       if (dead) discard(*dead, reason, out);
       return;
     }
-    const auto found = hosts_.find(key);
-    const bool has_spare = found != hosts_.end() && !found->second.spare_dials.empty();
+    Host* found = find(key);
+    const bool has_spare = found && !found->spare_dials.empty();
     if (!has_spare) ticket.place = std::make_unique<Slot>();
     by_expiry_.reserve(total_ + waiting_ + 1);
     hungry_.reserve(hosts_.size() + 1);
-    Host& host = found != hosts_.end() ? found->second
-                                       : hosts_.try_emplace(std::string(key), key).first->second;
+    if (!found) found = &hosts_.try_emplace(std::string(key), key).first->second;
+    Host& host = *found;
     // From here on nothing can fail.
     ticket.host = &host;
     ticket.since = now;
@@ -315,6 +315,13 @@ class PoolState {
   static constexpr std::size_t max_empty_hosts = 256;
   /// How much longer a waiter of another key has to have waited to take a place away.
   static constexpr std::chrono::milliseconds patience{100};
+
+  /// What is known of this key. Most clients ask for the one that they asked for before.
+  Host* find(std::string_view key) noexcept {
+    if (last_host_ && last_host_->key == key) return last_host_;
+    const auto found = hosts_.find(key);
+    return found == hosts_.end() ? nullptr : last_host_ = &found->second;
+  }
 
   // ---- serving ----
 
@@ -534,12 +541,14 @@ class PoolState {
   }
 
   void forget_if_empty(Host& host) noexcept {
-    if (host.slots == 0 && host.queue.empty() && hosts_.size() > max_empty_hosts)
-      hosts_.erase(hosts_.find(host.key));
+    if (host.slots > 0 || !host.queue.empty() || hosts_.size() <= max_empty_hosts) return;
+    if (last_host_ == &host) last_host_ = nullptr;
+    hosts_.erase(hosts_.find(host.key));
   }
 
   Limits limits_;
   std::unordered_map<std::string, Host, KeyHash, std::equal_to<>> hosts_;
+  Host* last_host_ = nullptr;  // That was found last; null or one of them.
   IntrusiveList<Slot, &Slot::in_pool> dialling_;
   IntrusiveList<Slot, &Slot::in_pool> active_;
   IndexedHeap<Slot, Expiry> by_expiry_;

@@ -17,11 +17,12 @@
 namespace ferry::detail {
 
 /// Checks all that can be checked before anything is sent, and finds out where to send it.
+/// @param url where to.
 /// @param is_first it is the call's first request: the client's own query is not in it yet.
-inline Result<Url> prepare(const ClientCore& client, Request& request, const Timeouts& timeouts,
-                           bool is_first = true) {
+inline std::optional<Error> prepare(const ClientCore& client, Request& request,
+                                    const Timeouts& timeouts, Url& url, bool is_first = true) {
   if (timeouts != client.options.timeouts) {  // Which were checked when it was made.
-    if (auto error = check(timeouts)) return *error;
+    if (auto error = check(timeouts)) return error;
   }
   if (!request.method().is_valid()) {
     std::string what = in_quotes(request.method().token());
@@ -29,27 +30,27 @@ inline Result<Url> prepare(const ClientCore& client, Request& request, const Tim
     return Error(Errc::invalid_method, std::move(what));
   }
   static const Request::Pairs none;
-  Result<Url> url = request.take_target(client.base, is_first ? client.options.query : none,
-                                        client.pool->host_to_ascii());
-  if (!url) return url;
-  const bool secure = url->scheme() == "https";
+  if (auto error = request.take_target(client.base, is_first ? client.options.query : none,
+                                       client.pool->host_to_ascii(), url))
+    return error;
+  const bool secure = url.scheme() == "https";
   if (secure && !client.pool->has_tls()) {
-    return Error(Errc::tls_unavailable,
-                 std::string(url->origin()) +
-                     " needs options.tls = ferry::tls::context(), of ferry/tls.hpp");
+    return Error(
+        Errc::tls_unavailable,
+        std::string(url.origin()) + " needs options.tls = ferry::tls::context(), of ferry/tls.hpp");
   }
-  if (!secure && url->scheme() != "http" && url->scheme() != unix_scheme)
-    return Error(Errc::unsupported_scheme, in_quotes(url->scheme()) +
-                                               " is neither http nor https (" +
-                                               std::string(url->origin()) + ")");
-  if (is_first && !url->userinfo().empty() && !request.auth() && !client.options.auth &&
+  if (!secure && url.scheme() != "http" && url.scheme() != unix_scheme)
+    return Error(
+        Errc::unsupported_scheme,
+        in_quotes(url.scheme()) + " is neither http nor https (" + std::string(url.origin()) + ")");
+  if (is_first && !url.userinfo().empty() && !request.auth() && !client.options.auth &&
       !request.headers().contains("Authorization") &&
       !client.options.headers.contains("Authorization")) {
-    const auto basic = basic_from_userinfo(url->userinfo());
+    const auto basic = basic_from_userinfo(url.userinfo());
     if (!basic) return basic.error();
     request.header("Authorization", *basic);
   }
-  return url;
+  return std::nullopt;
 }
 
 /// Checks a request's body, and brings it to its beginning.

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include <ferry/detail/asio.hpp>
+#include <ferry/detail/spares.hpp>
 
 namespace ferry::detail {
 
@@ -26,8 +26,7 @@ class ReadBuffer {
   /// Where the next bytes go. A read that filled the buffer makes it larger.
   asio::mutable_buffer room() {
     if (!bytes_) {
-      bytes_ = spares().get();
-      if (!bytes_) bytes_ = std::make_unique_for_overwrite<char[]>(usual_size);
+      bytes_ = Spares<usual_size>::take();
       size_ = usual_size;
     }
     const bool was_filled = end_ == size_;
@@ -51,7 +50,7 @@ class ReadBuffer {
 
   /// Nothing is read for a while. What was handed out ends; nothing may be unread.
   void put_aside() noexcept {
-    if (size_ == usual_size) spares().put(std::move(bytes_));
+    if (size_ == usual_size) Spares<usual_size>::put(std::move(bytes_));
     bytes_.reset();
     begin_ = end_ = size_ = 0;
   }
@@ -59,28 +58,6 @@ class ReadBuffer {
  private:
   static constexpr std::size_t usual_size = 8 * 1024;
   static constexpr std::size_t largest_read = 64 * 1024;
-
-  /// A thread's buffers that nobody uses.
-  class Spares {
-   public:
-    ~Spares() { gone = true; }
-    std::unique_ptr<char[]> get() noexcept {
-      return gone || count_ == 0 ? nullptr : std::move(buffers_[--count_]);
-    }
-    void put(std::unique_ptr<char[]> buffer) noexcept {
-      if (!gone && count_ < buffers_.size()) buffers_[count_++] = std::move(buffer);
-    }
-
-   private:
-    /// Clients may outlive it: those that are global do.
-    static inline constinit thread_local bool gone = false;
-    std::array<std::unique_ptr<char[]>, 8> buffers_;
-    std::size_t count_ = 0;
-  };
-  static Spares& spares() noexcept {
-    thread_local Spares mine;
-    return mine;
-  }
 
   std::unique_ptr<char[]> bytes_;
   std::size_t size_ = 0;

@@ -25,7 +25,7 @@ inline asio::awaitable<std::optional<Error>> get_ready(Call& call) {
       watch.leave();
       if (watch.ended()) failure = watch.error();
       if (clean && !failure)
-        give_back(lease, nullptr, trip.answer(), Clock::now());
+        give_back(lease, nullptr, Clock::now());
       else
         lease.discard(CloseReason::unread);
     }
@@ -132,19 +132,18 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call> owned) {
 }
 
 /// Sends a request.
-/// @param held the connection to use, and to give back; it is not replaced if it turns out to be
-/// stale.
+/// @param held, what as for `Call`.
 /// @tparam Answer `Response` to throw errors, `Result<Response>` to return them, `ResponseStream`
 /// to leave the body to be read, `Upgraded` to let another protocol take the connection over.
-template <class Answer>
-asio::awaitable<Answer> send(std::shared_ptr<const ClientCore> client, Request request,
-                             const RequestOptions& options,
-                             std::shared_ptr<HeldConnection> held = nullptr) {
+template <class Answer, class... What>
+asio::awaitable<Answer> send(std::shared_ptr<const ClientCore> client,
+                             const RequestOptions& options, std::shared_ptr<HeldConnection> held,
+                             What&&... what) {
   constexpr auto wants = std::same_as<Answer, ResponseStream> ? Wants::a_stream
                          : std::same_as<Answer, Upgraded>     ? Wants::an_upgrade
                                                               : Wants::all_of_it;
-  return carry_out<Answer>(std::make_unique<Call>(std::move(client), std::move(request), options,
-                                                  wants, std::move(held)));
+  return carry_out<Answer>(std::make_unique<Call>(std::move(client), options, wants,
+                                                  std::move(held), std::forward<What>(what)...));
 }
 
 // clang-format off

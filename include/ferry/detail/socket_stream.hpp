@@ -52,7 +52,9 @@ class SocketStream : public Stream {
   }
   std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
                              std::error_code& error) noexcept override {
-    return socket_.write_some(buffers, error);
+    // One buffer takes a simpler system call than several.
+    return buffers.size() == 1 ? socket_.write_some(buffers.front(), error)
+                               : socket_.write_some(buffers, error);
   }
 
   Look look() noexcept override {

@@ -55,7 +55,6 @@ struct Trip {
     asked = Asked();
     proxy_asked = Asked();
     retry_reason = {};
-    refused = ResponseMessage();
     history.push_back(std::move(response));
   }
 
@@ -73,16 +72,10 @@ struct Trip {
     retry_reason = "the server asked for credentials";
   }
 
-  /// The last answer, on whose connection a body may still be.
-  const ResponseMessage& answer() const noexcept {
-    return refused.status > 0 || history.empty() ? refused : state_of(history.back()).message;
-  }
-
   PoolCore& pool;
   Duration delay{};                  ///< Before the next request.
   PoolCore::Slot* unread = nullptr;  ///< A connection with a body that nobody wants.
   std::vector<Response> history;
-  ResponseMessage refused;  ///< An answer after which the request is made again.
   std::string_view retry_reason;
   int redirects = 0;
   int retries = 0;

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace ferry::detail {
+
+/// Bytes that are appended, many small pieces one behind the other: cheaper than to a
+/// `std::string`, whose memory is filled with zeros and whose functions are calls. A value.
+class ByteBuffer {
+ public:
+  ByteBuffer() = default;
+  ByteBuffer(const ByteBuffer& other) { append(other.view()); }
+  ByteBuffer(ByteBuffer&& other) noexcept
+      : bytes_(std::move(other.bytes_)),
+        size_(std::exchange(other.size_, 0)),
+        capacity_(std::exchange(other.capacity_, 0)) {}
+  ByteBuffer& operator=(const ByteBuffer& other) { return *this = ByteBuffer(other); }
+  ByteBuffer& operator=(ByteBuffer&& other) noexcept {
+    bytes_ = std::move(other.bytes_);
+    size_ = std::exchange(other.size_, 0);
+    capacity_ = std::exchange(other.capacity_, 0);
+    return *this;
+  }
+
+  std::string_view view() const noexcept { return {bytes_.get(), size_}; }
+  char* data() noexcept { return bytes_.get(); }
+  const char* data() const noexcept { return bytes_.get(); }
+  std::size_t size() const noexcept { return size_; }
+  std::size_t capacity() const noexcept { return capacity_; }
+
+  /// Forgets the bytes, not the memory.
+  void clear() noexcept { size_ = 0; }
+  void reserve(std::size_t capacity) {
+    if (capacity > capacity_) grow(capacity);
+  }
+
+  /// Makes room behind the bytes, for so many more. @return where they go.
+  char* extend(std::size_t count) {
+    if (count > capacity_ - size_) grow(std::max(2 * capacity_, size_ + count));
+    return bytes_.get() + std::exchange(size_, size_ + count);
+  }
+  ByteBuffer& append(std::string_view piece) {
+    if (!piece.empty()) std::memcpy(extend(piece.size()), piece.data(), piece.size());
+    return *this;
+  }
+
+  /// Puts a piece in the place of `count` bytes.
+  void replace(std::size_t at, std::size_t count, std::string_view piece) {
+    const std::size_t behind = size_ - at - count;
+    if (piece.size() > count) extend(piece.size() - count);
+    char* const place = bytes_.get() + at;
+    std::memmove(place + piece.size(), place + count, behind);
+    if (!piece.empty()) std::memcpy(place, piece.data(), piece.size());
+    size_ = at + piece.size() + behind;
+  }
+
+ private:
+  void grow(std::size_t capacity) {
+    auto larger = std::make_unique_for_overwrite<char[]>(capacity);
+    if (size_ > 0) std::memcpy(larger.get(), bytes_.get(), size_);
+    bytes_ = std::move(larger);
+    capacity_ = capacity;
+  }
+
+  std::unique_ptr<char[]> bytes_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+}  // namespace ferry::detail
