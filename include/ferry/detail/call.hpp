@@ -94,8 +94,7 @@ class Call : public Recycled<Call> {
   const Url& url() const noexcept { return state_->url; }
   const Observer& observer() const noexcept { return client->options.observer; }
 
-  /// The call begins now.
-  void begin() noexcept { begin_ = Clock::now(); }
+  /// When the first request was ready to be sent.
   Clock::time_point begun() const noexcept { return begin_; }
   /// When all of it has to be done.
   Clock::time_point limit() const noexcept { return after(begin_, timeouts.total); }
@@ -104,7 +103,12 @@ class Call : public Recycled<Call> {
   /// sent.
   bool prepare() {
     failure = try_to_prepare();
-    return !failure;
+    if (failure) return false;
+    attempt_ = 0;
+    begin_attempt();
+    if (!trip) begin_ = now_;
+    watch.emplace(pool().deadlines(), client.get(), &client->closed, limit());
+    return true;
   }
 
   /// Asks those who give credentials. @return one who has to be waited for, after which to ask
@@ -180,7 +184,7 @@ class Call : public Recycled<Call> {
       failure = detail::prepare(request.body(), request, body_size_);
     if (failure) return nullptr;
     exchange_.emplace(*this);
-    failure = connection.h1.begin(*exchange_, head(), parser_limits());
+    failure = connection.h1.begin(*exchange_, head(), parser_limits(), now_);
     return failure ? nullptr : &connection.h1;
   }
 
@@ -229,14 +233,11 @@ class Call : public Recycled<Call> {
 
   std::optional<Error> try_to_prepare() {
     const ClientOptions& settings = client->options;
-    attempt_ = 0;
-    begin_attempt();
     if (state_)
       *state_ = ResponseState();
     else
       state_ = std::make_unique<ResponseState>();
     if (trip) state_->connection.retry_reason = trip->retry_reason;
-    watch.emplace(pool().deadlines(), client.get(), &client->closed, limit());
     if (auto error = detail::prepare(*client, request, timeouts, state_->url, !trip)) return error;
     use_.emplace(request.body());
     if (!use_->granted())
@@ -266,7 +267,8 @@ class Call : public Recycled<Call> {
   }
 
   void begin_attempt() {
-    now_ = ++attempt_ == 1 && !trip ? begin_ : Clock::now();
+    ++attempt_;
+    now_ = Clock::now();
     times_ = ExchangeTimes();
     has_connection_ = false;
     failure.reset();

@@ -194,6 +194,10 @@ class Watch {
     entry_.due.store(entry_.total, std::memory_order_relaxed);
   }
 
+  /// The next phase has begun, for as long as what has come already is looked at: within the limits
+  /// of the one before.
+  void reached(Phase phase) noexcept { entry_.phase.store(phase, std::memory_order_relaxed); }
+
   /// Bytes have moved: the phase's limit starts anew.
   void touch() noexcept {
     if (limit_ != no_timeout)

@@ -101,7 +101,7 @@ class H1Connection {
 
   /// Begins an exchange, and writes of the request what the system takes without waiting.
   std::optional<Error> begin(Exchange& exchange, const RequestHead& head,
-                             const ParserLimits& limits) {
+                             const ParserLimits& limits, Clock::time_point now) {
     stage_ = Stage::sending;
     bytes_sent_ = 0;
     fully_sent_ = false;
@@ -124,7 +124,6 @@ class H1Connection {
     else
       add_unsent(asio::buffer(exchange.body.bytes()));
 
-    const auto now = Clock::now();
     if (!exchange.watch.enter(Phase::write, exchange.timeouts.write, stream_.get(), now))
       return exchange.watch.error();
     // The beginning of what comes from a source goes out with the head.
@@ -154,7 +153,7 @@ class H1Connection {
       if (unsent().empty()) continue;
       // The server may answer before it has read all: an interim response is no reason to stop, a
       // final one is.
-      if (read_early()) {
+      if (read_early(exchange.times)) {
         exchange.step = parse(exchange);
         continue;
       }
@@ -199,12 +198,19 @@ class H1Connection {
     }
     if (error) return read_failure(error, exchange.write_error);
     in_.fill(count);
+    exchange.watch.reached(Phase::read);
     ExchangeTimes& times = exchange.times;
-    times.end = Clock::now();
-    if (times.first_byte == Clock::time_point{}) times.first_byte = times.end;
-    if (!exchange.watch.enter(Phase::read, exchange.timeouts.read, times.end))
-      return exchange.watch.error();
-    return take_in(exchange);
+    const bool had_head = times.head != Clock::time_point{};
+    auto failure = take_in(exchange);
+    // To look at the clock is not cheap: what came with the head came when the head did.
+    const bool has_head = times.head != Clock::time_point{};
+    const auto now = has_head && !had_head ? times.head : Clock::now();
+    if (times.first_byte == Clock::time_point{}) times.first_byte = now;
+    times.end = std::max(times.end, now);
+    if (!failure && is_receiving() &&
+        !exchange.watch.enter(Phase::read, exchange.timeouts.read, now))
+      failure = exchange.watch.error();
+    return failure;
   }
 
   /// After an exchange that did not collect: where the rest of the response goes, its body's pieces
@@ -453,7 +459,7 @@ class H1Connection {
   /// Brings more of the body into `unsent_`, if an answer does not come before it.
   asio::awaitable<std::optional<Error>> refill(Exchange& exchange) {
     Watch& watch = exchange.watch;
-    if (bytes_sent_ > 0 && read_early()) {
+    if (bytes_sent_ > 0 && read_early(exchange.times)) {
       exchange.step = parse(exchange);
       co_return std::nullopt;
     }
@@ -464,7 +470,7 @@ class H1Connection {
              Clock::now() < until) {
         const bool waits = co_await stream_->wait_readable(until);
         if (watch.ended()) co_return watch.error();
-        if (read_early())
+        if (read_early(exchange.times))
           exchange.step = parse(exchange);
         else if (!waits)
           break;
@@ -585,18 +591,18 @@ class H1Connection {
 
   /// Takes in, without waiting, what comes before the request is sent. Its end of the stream is no
   /// failure yet: a server may read on.
-  bool read_early() {
+  bool read_early(ExchangeTimes& times) {
     if (early_end_) return false;
     std::error_code error;
     in_.fill(stream_->try_read_some(in_.room(), error));
     early_end_ = error && error != asio::error::would_block;
+    if (!error && times.first_byte == Clock::time_point{}) times.first_byte = Clock::now();
     return !error;
   }
 
   /// Parses what has been read, interim responses too. @return never `interim_done`.
   H1Parser::Step parse(Exchange& exchange) {
     ExchangeTimes& times = exchange.times;
-    if (times.first_byte == Clock::time_point{}) times.first_byte = Clock::now();
     for (;;) {
       const auto [used, step] = parser_.feed(in_.unread());
       in_.take(used);

@@ -195,19 +195,21 @@ class H1Parser {
 
   /// Looks through a whole head as nearly all are: each field is its name, a colon, perhaps a
   /// space, a value, and CR LF. @return false for any other, which needs a closer look.
-  bool takes_at_a_glance(std::string_view text) noexcept {
+  bool takes_at_a_glance(std::string_view head) noexcept {
+    const char* const text = head.data();
     std::size_t end = 0;
     for (std::size_t i = 0; i < fields_.count(); ++i) {
       const FieldTable::Slot field = fields_.slot(i);
+      const std::size_t name_end = field.name + field.name_size;
       if (i > 0 && field.name != end + 2) return false;
       if (text[field.name - 2] != '\r' || text[field.name - 1] != '\n') return false;
-      if (field.value_size == 0 || field.value - field.name - field.name_size > 2) return false;
+      if (field.value_size == 0 || field.value - name_end > 2) return false;
       end = field.value + field.value_size;
       if (is_ows(text[end - 1])) return false;
       if (is_of_interest(field.name_size))
-        note(text.substr(field.name, field.name_size), text.substr(field.value, field.value_size));
+        note({text + field.name, field.name_size}, {text + field.value, field.value_size});
     }
-    return (end == 0 || text.size() == end + 4) && text.ends_with("\r\n\r\n");
+    return (end == 0 || head.size() == end + 4) && head.ends_with("\r\n\r\n");
   }
 
   /// Every LF ends a line together with a CR: what takes a bare one for a line end may see another

@@ -88,7 +88,6 @@ Answer succeed(Call& call) {
 template <class Answer>
 asio::awaitable<Answer> carry_out(std::unique_ptr<Call> owned) {
   Call& call = *owned;
-  call.begin();
   for (auto next = Call::Next::preparation;;) {
     if (next == Call::Next::preparation && !call.prepare()) break;
     while (Authenticator* const asked = call.ask_for_credentials()) {
