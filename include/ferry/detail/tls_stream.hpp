@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <memory>
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <optional>
@@ -12,33 +11,29 @@
 
 #include <asio/ssl/error.hpp>
 
+#include <ferry/detail/tls_wire.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry::detail {
 
 struct OpenSslFree {
   void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
-  void operator()(BIO* bio) const noexcept { BIO_free(bio); }
 };
 
 /// TLS over any stream, spoken by OpenSSL.
 ///
-/// OpenSSL reads and writes one end of a pair of buffers; this moves bytes between the other end
-/// and the stream below. That it is not `asio::ssl::stream` has three reasons: it works over
-/// whatever a `Stream` is, a tunnel or a script included; it can try without waiting, so that a
-/// kept connection costs the same system calls as without TLS; and a look can tell a late ticket
-/// from bytes that nobody asked for.
+/// OpenSSL reads and writes buffers; this moves bytes between them and the stream below. That it is
+/// not `asio::ssl::stream` has three reasons: it works over whatever a `Stream` is, a tunnel or a
+/// script included; it can try without waiting, so that a kept connection costs the same system
+/// calls as without TLS; and a look can tell a late ticket from bytes that nobody asked for.
 class TlsStream final : public Stream {
  public:
   /// @param owner what `ssl` depends on, kept alive.
   TlsStream(std::unique_ptr<Stream> below, std::unique_ptr<SSL, OpenSslFree> ssl,
             std::shared_ptr<const void> owner)
       : below_(std::move(below)), owner_(std::move(owner)), ssl_(std::move(ssl)) {
-    BIO* inner = nullptr;
-    BIO* outer = nullptr;
-    if (!BIO_new_bio_pair(&inner, buffer_size, &outer, buffer_size)) throw std::bad_alloc();
-    wire_.reset(outer);
-    SSL_set_bio(ssl_.get(), inner, inner);
+    BIO* const bio = wire_.make_bio();
+    SSL_set_bio(ssl_.get(), bio, bio);
   }
   ~TlsStream() override {
     close();
@@ -58,12 +53,12 @@ class TlsStream final : public Stream {
         const auto buffer = outgoing();
         const auto moved = co_await below_->write_some(std::span(&buffer, 1), error);
         if (error) break;
-        taken(moved);
+        wire_.went(moved);
       }
       if (failure) error = failure;
       if (error || step == Step::done) co_return;
       if (step == Step::full) continue;
-      const auto got = co_await below_->read_some(room(), error);
+      const auto got = co_await below_->read_some(wire_.in.room(), error);
       if (!arrived(got, error)) co_return;
     }
   }
@@ -79,7 +74,7 @@ class TlsStream final : public Stream {
       std::size_t count = 0;
       const Step step = decrypt(buffer, count, error);
       if (step != Step::starved) co_return count;
-      const auto got = co_await below_->read_some(room(), error);
+      const auto got = co_await below_->read_some(wire_.in.room(), error);
       if (!arrived(got, error)) co_return 0;
     }
   }
@@ -88,8 +83,7 @@ class TlsStream final : public Stream {
       std::size_t count = 0;
       const Step step = decrypt(buffer, count, error);
       if (step != Step::starved) return count;
-      const auto got = below_->try_read_some(room(), error);
-      if (!arrived(got, error)) return 0;
+      if (!try_receive(error)) return 0;
     }
     error = asio::error::would_block;  // Others want their turn.
     return 0;
@@ -107,7 +101,7 @@ class TlsStream final : public Stream {
     if (sealed_ == 0 && (!flush(error) || !encrypt(buffers, error))) return 0;
     const bool flushed = flush(error);
     // There are no fewer encrypted bytes than plain ones.
-    const std::size_t held_back = flushed ? 0 : std::min(sealed_, outgoing_size());
+    const std::size_t held_back = flushed ? 0 : std::min(sealed_, outgoing().size());
     const std::size_t gone = sealed_ - held_back;
     sealed_ = held_back;
     if (gone > 0) error.clear();  // The next call meets it again.
@@ -146,9 +140,8 @@ class TlsStream final : public Stream {
           error);
       if (step == Step::done) return Look::surplus;
       if (step == Step::failed) return Look::closed;
-      const auto got = below_->try_read_some(room(), error);
-      if (error == asio::error::would_block) return Look::quiet;
-      if (!arrived(got, error)) return Look::closed;
+      if (!try_receive(error))
+        return error == asio::error::would_block ? Look::quiet : Look::closed;
     }
     return Look::surplus;  // Nobody has so many tickets to give.
   }
@@ -174,7 +167,7 @@ class TlsStream final : public Stream {
   /// More than the heads, paddings and tags of so much take, also in records of 512 bytes.
   static constexpr std::size_t overhead = 4 * 1024;
   static constexpr int batch = 2;  ///< Records that are encrypted at a time.
-  static constexpr std::size_t buffer_size = batch * (record + overhead);
+  static_assert(TlsWire::capacity >= batch * (record + overhead));
   static constexpr int most_tries = 64;
 
   /// What an operation of OpenSSL's came to: it may want bytes, or room for them.
@@ -189,7 +182,7 @@ class TlsStream final : public Stream {
   /// Nothing has come that OpenSSL has not seen: to be told so by itself costs as much as a record.
   bool is_starved() const noexcept {
     SSL* const ssl = ssl_.get();
-    return SSL_has_pending(ssl) == 0 && BIO_ctrl_pending(SSL_get_rbio(ssl)) == 0 &&
+    return wire_.in.empty() && SSL_has_pending(ssl) == 0 &&
            (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) == 0;
   }
 
@@ -229,38 +222,34 @@ class TlsStream final : public Stream {
                    error);
   }
 
-  /// Where bytes from the stream below go.
-  asio::mutable_buffer room() noexcept {
-    char* data = nullptr;
-    const int size = BIO_nwrite0(wire_.get(), &data);
-    return {data, static_cast<std::size_t>(std::max(size, 0))};
-  }
-  /// They have come. @return false if they have not.
+  /// Bytes have come from the stream below. @return false if they have not.
   bool arrived(std::size_t count, std::error_code& error) noexcept {
-    char* data = nullptr;
-    if (!error) BIO_nwrite(wire_.get(), &data, static_cast<int>(count));
+    if (!error)
+      wire_.in.fill(count);
+    else if (wire_.in.empty())
+      wire_.in.put_aside();
     // The stream below has ended, and the peer had not said that it would (RFC 9112 9.8).
     if (error == asio::error::eof) error = asio::ssl::error::stream_truncated;
     return !error;
   }
+  /// Takes what is there from the stream below. @return false if there is nothing.
+  bool try_receive(std::error_code& error) noexcept {
+    std::size_t count = 0;
+    try {
+      count = below_->try_read_some(wire_.in.room(), error);
+    } catch (const std::bad_alloc&) {
+      error = asio::error::no_memory;
+    }
+    return arrived(count, error);
+  }
 
   /// Encrypted bytes that the stream below has not taken yet.
-  asio::const_buffer outgoing() noexcept {
-    char* data = nullptr;
-    const int size = BIO_nread0(wire_.get(), &data);
-    return {data, static_cast<std::size_t>(std::max(size, 0))};
-  }
-  /// How many they are in all: the buffer goes round.
-  std::size_t outgoing_size() noexcept { return BIO_ctrl_pending(wire_.get()); }
-  void taken(std::size_t count) noexcept {
-    char* data = nullptr;
-    BIO_nread(wire_.get(), &data, static_cast<int>(count));
-  }
+  asio::const_buffer outgoing() const noexcept { return wire_.outgoing(); }
   /// The stream below has taken them, or it has failed: then a rest that it might take later would
   /// make a record whole of which the caller was told that it has not gone.
   bool written(std::size_t count, std::error_code error) noexcept {
     if (!error)
-      taken(count);
+      wire_.went(count);
     else if (error != asio::error::would_block)
       write_failure_ = error;
     return !error;
@@ -301,8 +290,8 @@ class TlsStream final : public Stream {
 
   std::unique_ptr<Stream> below_;
   std::shared_ptr<const void> owner_;
+  TlsWire wire_;  // Outlives its BIO, which OpenSSL owns.
   std::unique_ptr<SSL, OpenSslFree> ssl_;
-  std::unique_ptr<BIO, OpenSslFree> wire_;
   std::size_t sealed_ = 0;   // Plain bytes that were encrypted, and of which no caller knows yet.
   std::error_code failure_;  // Of TLS itself, which then has ended.
   std::error_code write_failure_;  // Of the stream below.
