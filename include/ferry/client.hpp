@@ -45,15 +45,17 @@ class Client {
  public:
   /// A client with a pool of its own, on this executor.
   /// @throws Error `Errc::invalid_option` or `Errc::invalid_url` for options that make no sense.
-  explicit Client(asio::any_io_executor executor, ClientOptions options = ClientOptions()) {
+  template <std::convertible_to<asio::any_io_executor> Executor>
+  explicit Client(Executor executor, ClientOptions options = ClientOptions()) {
     ConnectionPool pool(std::move(executor), pool_options(options));
     make(std::move(pool), std::move(options), false);
   }
 
-  /// A client with a pool of its own, on this context.
+  /// A client with a pool of its own, on this context's executor.
   /// @throws Error as the other constructor.
-  explicit Client(asio::io_context& context, ClientOptions options = ClientOptions())
-      : Client(asio::any_io_executor(context.get_executor()), std::move(options)) {}
+  template <std::derived_from<asio::execution_context> Context>
+  explicit Client(Context& context, ClientOptions options = ClientOptions())
+      : Client(context.get_executor(), std::move(options)) {}
 
   /// A client on a pool that others may use as well.
   /// @throws Error as the other constructors, and `Errc::invalid_option` if the options set what
@@ -63,47 +65,55 @@ class Client {
   }
 
   /// Requests with these methods; `url` may be relative to `ClientOptions::base_url`.
-  asio::awaitable<Response> get(std::string url, const RequestOptions& options = {}) const {
-    return ask(options, Method::get(), std::move(url));
+  template <std::same_as<Response> Answer = Response>
+  asio::awaitable<Answer> get(std::string url, const RequestOptions& options = {}) const {
+    return ask<Answer>(options, Method::get(), std::move(url));
   }
   /// A HEAD.
-  asio::awaitable<Response> head(std::string url, const RequestOptions& options = {}) const {
-    return ask(options, Method::head(), std::move(url));
+  template <std::same_as<Response> Answer = Response>
+  asio::awaitable<Answer> head(std::string url, const RequestOptions& options = {}) const {
+    return ask<Answer>(options, Method::head(), std::move(url));
   }
   /// An OPTIONS.
-  asio::awaitable<Response> options(std::string url, const RequestOptions& options = {}) const {
-    return ask(options, Method::options(), std::move(url));
+  template <std::same_as<Response> Answer = Response>
+  asio::awaitable<Answer> options(std::string url, const RequestOptions& options = {}) const {
+    return ask<Answer>(options, Method::options(), std::move(url));
   }
   /// A POST.
-  asio::awaitable<Response> post(std::string url, Body body = Body(),
-                                 const RequestOptions& options = {}) const {
-    return ask(options, Method::post(), std::move(url), std::move(body));
+  template <std::same_as<Response> Answer = Response>
+  asio::awaitable<Answer> post(std::string url, Body body = Body(),
+                               const RequestOptions& options = {}) const {
+    return ask<Answer>(options, Method::post(), std::move(url), std::move(body));
   }
   /// A PUT.
-  asio::awaitable<Response> put(std::string url, Body body = Body(),
-                                const RequestOptions& options = {}) const {
-    return ask(options, Method::put(), std::move(url), std::move(body));
+  template <std::same_as<Response> Answer = Response>
+  asio::awaitable<Answer> put(std::string url, Body body = Body(),
+                              const RequestOptions& options = {}) const {
+    return ask<Answer>(options, Method::put(), std::move(url), std::move(body));
   }
   /// A PATCH.
-  asio::awaitable<Response> patch(std::string url, Body body = Body(),
-                                  const RequestOptions& options = {}) const {
-    return ask(options, Method::patch(), std::move(url), std::move(body));
+  template <std::same_as<Response> Answer = Response>
+  asio::awaitable<Answer> patch(std::string url, Body body = Body(),
+                                const RequestOptions& options = {}) const {
+    return ask<Answer>(options, Method::patch(), std::move(url), std::move(body));
   }
   /// A DELETE.
-  asio::awaitable<Response> delete_(std::string url, const RequestOptions& options = {}) const {
-    return ask(options, Method::delete_(), std::move(url));
+  template <std::same_as<Response> Answer = Response>
+  asio::awaitable<Answer> delete_(std::string url, const RequestOptions& options = {}) const {
+    return ask<Answer>(options, Method::delete_(), std::move(url));
   }
 
   /// Sends any request.
-  asio::awaitable<Response> send(Request request, const RequestOptions& options = {}) const {
-    return ask(options, std::move(request));
+  template <std::same_as<Response> Answer = Response>
+  asio::awaitable<Answer> send(Request request, const RequestOptions& options = {}) const {
+    return ask<Answer>(options, std::move(request));
   }
 
   /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
   /// throws, and what code of yours does that is no `Error`: an authenticator, a middleware.
   template <std::same_as<Result<Response>> Answer = Result<Response>>
   asio::awaitable<Answer> try_send(Request request, const RequestOptions& options = {}) const {
-    if (has_middleware()) return detail::try_chain(chain(options), std::move(request));
+    if (has_middleware()) return detail::try_chain<Response>(chain(options), std::move(request));
     return detail::send<Answer>(handle_->core, options, nullptr, std::move(request));
   }
 
@@ -179,10 +189,10 @@ class Client {
   };
 
   /// Sends the request that is made of these.
-  template <class... What>
-  asio::awaitable<Response> ask(const RequestOptions& options, What&&... what) const {
+  template <class Answer, class... What>
+  asio::awaitable<Answer> ask(const RequestOptions& options, What&&... what) const {
     if (has_middleware()) return chain(options)(Request(std::forward<What>(what)...));
-    return detail::send<Response>(handle_->core, options, nullptr, std::forward<What>(what)...);
+    return detail::send<Answer>(handle_->core, options, nullptr, std::forward<What>(what)...);
   }
   bool has_middleware() const noexcept { return !handle_->core->options.middleware.empty(); }
   Next chain(const RequestOptions& options) const { return Next(handle_->core, options); }
@@ -235,15 +245,17 @@ static_assert(detail::co_await_safe<Client>);
 namespace detail {
 
 /// A client whose connections carry one request each.
-inline Client one_off_client(asio::any_io_executor executor, ClientOptions options) {
+template <class Client>
+Client one_off_client(const asio::any_io_executor& executor, ClientOptions options) {
   options.limits.max_idle = 0;
-  Client client(std::move(executor), std::move(options));
+  Client client(executor, std::move(options));
   core_of(client).one_off = true;
   return client;
 }
 
 /// That of a context: what calls share that ask for no client of their own. It keeps no connection,
 /// but need not be made for each of them.
+template <class Client>
 class OneOffs final : public asio::execution_context::service {
  public:
   using key_type = OneOffs;
@@ -251,12 +263,12 @@ class OneOffs final : public asio::execution_context::service {
 
   explicit OneOffs(asio::execution_context& context)
       : service(context),
-        client_(one_off_client(static_cast<asio::io_context&>(context).get_executor(), options())) {
-  }
+        client_(one_off_client<Client>(static_cast<asio::io_context&>(context).get_executor(),
+                                       options())) {}
 
   static Client of(const asio::any_io_executor& executor) {
     const auto own = io_context_executor(executor);
-    if (!own) return one_off_client(executor, options());
+    if (!own) return one_off_client<Client>(executor, options());
     asio::execution_context& context = own->context();
     return *asio::use_service<OneOffs>(context).client_;
   }
@@ -278,18 +290,20 @@ class OneOffs final : public asio::execution_context::service {
 ///
 /// What was looked up for one is known to those that follow, `TcpOptions::dns_ttl` long.
 /// @throws Error as `Client`'s verbs. Cancellation, Threads: as `Client`'s verbs.
-inline asio::awaitable<Response> send(Request request, RequestOptions options = {}) {
+template <std::same_as<Response> Answer = Response>
+asio::awaitable<Answer> send(Request request, RequestOptions options = {}) {
   const auto executor = co_await asio::this_coro::executor;
-  const Client client = detail::OneOffs::of(executor);
+  const Client client = detail::OneOffs<Client>::of(executor);
   co_return co_await client.send(std::move(request), options);
 }
 
 /// The same with a client's options: headers, limits, observer and so on.
 /// @throws Error as above, and `Errc::invalid_option`.
-inline asio::awaitable<Response> send(Request request, RequestOptions options,
-                                      ClientOptions client_options) {
+template <std::same_as<Response> Answer = Response>
+asio::awaitable<Answer> send(Request request, RequestOptions options,
+                             ClientOptions client_options) {
   const auto executor = co_await asio::this_coro::executor;
-  const Client client = detail::one_off_client(executor, std::move(client_options));
+  const Client client = detail::one_off_client<Client>(executor, std::move(client_options));
   co_return co_await client.send(std::move(request), options);
 }
 

@@ -3,11 +3,13 @@
 /// @file
 /// `ConnectionPool`: the connections that clients keep, their limits, and what can be seen of them.
 
+#include <concepts>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/dialling_pool.hpp>
 #include <ferry/detail/sender.hpp>
 
 namespace ferry {
@@ -80,9 +82,10 @@ class Lease {
   /// @throws Error as `Client`'s verbs, and `Errc::lease_unusable` for a lease that is in use,
   /// spent or empty, or
   ///   a URL of another origin. Cancellation: terminal; the lease is spent.
-  asio::awaitable<Response> send(Request request, RequestOptions options = {}) const {
-    if (!held_) return refuse();
-    return detail::send<Response>(held_->client, options, held_, std::move(request));
+  template <std::same_as<Response> Answer = Response>
+  asio::awaitable<Answer> send(Request request, const RequestOptions& options = {}) const {
+    if (!held_) return refuse<Answer>();
+    return detail::send<Answer>(held_->client, options, held_, std::move(request));
   }
 
   /// True if it can carry a request now.
@@ -92,9 +95,10 @@ class Lease {
   friend class ConnectionPool;
   explicit Lease(std::shared_ptr<detail::HeldConnection> held) noexcept : held_(std::move(held)) {}
 
-  static asio::awaitable<Response> refuse() {
+  template <class Answer>
+  static asio::awaitable<Answer> refuse() {
     throw Error(Errc::lease_unusable, "it is empty");
-    co_return Response();
+    co_return Answer();
   }
 
   std::shared_ptr<detail::HeldConnection> held_;
@@ -118,19 +122,26 @@ class ConnectionPool {
   /// pool's
   ///   will do as well.
   /// @throws Error `Errc::invalid_option`.
-  explicit ConnectionPool(asio::any_io_executor executor, PoolOptions options = PoolOptions()) {
+  template <std::convertible_to<asio::any_io_executor> Executor>
+  explicit ConnectionPool(Executor executor, PoolOptions options = PoolOptions()) {
     if (auto error = detail::check(options.limits)) throw *error;
     if (auto error = detail::check(static_cast<const ConnectOptions&>(options))) throw *error;
     handle_ = std::make_shared<Handle>(
-        std::make_shared<detail::PoolCore>(std::move(executor), std::move(options)));
+        std::make_shared<detail::SocketPool>(std::move(executor), std::move(options)));
   }
+  /// On a context's executor.
+  /// @throws Error as the other constructor.
+  template <std::derived_from<asio::execution_context> Context>
+  explicit ConnectionPool(Context& context, PoolOptions options = PoolOptions())
+      : ConnectionPool(context.get_executor(), std::move(options)) {}
 
   /// Takes a connection to this origin, kept or new, for oneself.
   /// @param options its time limits go before those of `PoolOptions`; the others are not looked at.
   /// @throws Error as `Client`'s verbs do before anything is sent. Cancellation: gives up the place
   /// in the queue.
-  asio::awaitable<Lease> acquire(Origin origin, RequestOptions options = {}) const {
-    return acquire_from(handle_->core, std::move(origin), options);
+  template <std::same_as<Lease> Answer = Lease>
+  asio::awaitable<Answer> acquire(Origin origin, RequestOptions options = {}) const {
+    return acquire_from<Answer>(handle_->core, std::move(origin), options);
   }
 
   /// Opens connections, side by side, until `count` are idle, so that the first requests need not
@@ -139,19 +150,23 @@ class ConnectionPool {
   /// @throws Error the first failure; what was opened is kept all the same. `Errc::invalid_option`
   /// if the limits do
   ///   not allow so many. Cancellation: what is open by then is kept.
-  asio::awaitable<std::size_t> warm(Origin origin, std::size_t count,
-                                    RequestOptions options = {}) const {
-    return warm_up(handle_->core, std::move(origin), count, options);
+  template <std::same_as<std::size_t> Opened = std::size_t>
+  asio::awaitable<Opened> warm(Origin origin, std::size_t count,
+                               RequestOptions options = {}) const {
+    return warm_up<Opened>(handle_->core, std::move(origin), count, options);
   }
 
   /// Takes no new requests, lets those in flight or waiting finish, and keeps no connection;
   /// returns when the last one is done. Later requests end with `Errc::client_closed`.
   /// Cancellation: stops waiting only.
-  asio::awaitable<void> drain() const { return drained(handle_->core); }
+  template <std::same_as<void> Nothing = void>
+  asio::awaitable<Nothing> drain() const {
+    return drained<Nothing>(handle_->core);
+  }
 
   /// What it holds and has counted.
   PoolStats stats() const {
-    const auto counts = core().inspect([](const auto& state) { return state.counts(); });
+    const auto counts = core().counts();
     const auto totals = core().totals();
     return {counts.active, counts.idle,   counts.dialling, counts.waiting,
             totals.opened, totals.closed, totals.reused,   totals.failed};
@@ -159,18 +174,15 @@ class ConnectionPool {
 
   /// What it holds for each origin that it knows, in no order. It looks at every origin.
   std::vector<OriginStats> origins() const {
-    return core().inspect([](const auto& state) {
-      std::vector<OriginStats> origins;
-      state.for_each_host([&](const auto& host) {
-        const auto counts = state.counts(host);
-        OriginStats& origin = origins.emplace_back(host.key);
-        origin.active = counts.active;
-        origin.idle = counts.idle;
-        origin.connecting = counts.dialling;
-        origin.waiting = counts.waiting;
-      });
-      return origins;
-    });
+    std::vector<OriginStats> origins;
+    for (auto& [key, counts] : core().counts_by_origin()) {
+      OriginStats& origin = origins.emplace_back(std::move(key));
+      origin.active = counts.active;
+      origin.idle = counts.idle;
+      origin.connecting = counts.dialling;
+      origin.waiting = counts.waiting;
+    }
+    return origins;
   }
 
   /// A line for each of `origins()`: "http://localhost:8080: 1 active, 2 idle, 0 waiting". It is
@@ -224,8 +236,9 @@ class ConnectionPool {
     call.client->base = call.url;
     return call;
   }
-  static asio::awaitable<Lease> acquire_from(std::shared_ptr<detail::PoolCore> core, Origin origin,
-                                             RequestOptions options) {
+  template <class Answer>
+  static asio::awaitable<Answer> acquire_from(std::shared_ptr<detail::PoolCore> core, Origin origin,
+                                              RequestOptions options) {
     const Call call = prepare(core, origin, options);
     const auto held = std::make_shared<detail::HeldConnection>(call.client, nullptr);
     detail::PoolCore::Lease lease(*core);
@@ -246,8 +259,9 @@ class ConnectionPool {
     co_return Lease(held);
   }
 
-  static asio::awaitable<std::size_t> warm_up(std::shared_ptr<detail::PoolCore> core, Origin origin,
-                                              std::size_t count, RequestOptions options) {
+  template <class Opened>
+  static asio::awaitable<Opened> warm_up(std::shared_ptr<detail::PoolCore> core, Origin origin,
+                                         std::size_t count, RequestOptions options) {
     const Call call = prepare(core, origin, options);
     const auto total = detail::after(detail::Clock::now(), call.timeouts.total);
     try {
@@ -260,7 +274,8 @@ class ConnectionPool {
     }
   }
 
-  static asio::awaitable<void> drained(std::shared_ptr<detail::PoolCore> core) {
+  template <class Nothing>
+  static asio::awaitable<Nothing> drained(std::shared_ptr<detail::PoolCore> core) {
     co_await core->drain();
   }
 

@@ -3,6 +3,7 @@
 /// @file
 /// `Middleware`: code of yours around `Client::send`, for signing, caching, tracing.
 
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -25,7 +26,8 @@ class Next {
 
   /// Sends a request on. It may be called more than once, or not at all.
   /// @throws Error as `Client`'s verbs. Cancellation: as theirs.
-  asio::awaitable<Response> operator()(Request request) const;
+  template <std::same_as<Response> Answer = Response>
+  asio::awaitable<Answer> operator()(Request request) const;
 
   /// What the call does differently from its client.
   const RequestOptions& options() const noexcept { return options_; }
@@ -51,10 +53,11 @@ class Middleware {
   virtual asio::awaitable<Response> handle(Request request, Next next) const = 0;
 };
 
-inline asio::awaitable<Response> Next::operator()(Request request) const {
+template <std::same_as<Response> Answer>
+asio::awaitable<Answer> Next::operator()(Request request) const {
   const auto& all = client_->options.middleware;
   if (at_ == all.size())
-    return detail::send<Response>(client_, options_, nullptr, std::move(request));
+    return detail::send<Answer>(client_, options_, nullptr, std::move(request));
   return all[at_]->handle(std::move(request), Next(client_, options_, at_ + 1));
 }
 
@@ -73,7 +76,8 @@ class FunctionMiddleware final : public Middleware {
 };
 
 /// What a chain of middleware comes to, with its errors as values.
-inline asio::awaitable<Result<Response>> try_chain(Next next, Request request) {
+template <class Response>
+asio::awaitable<Result<Response>> try_chain(Next next, Request request) {
   std::optional<Error> failure;
   try {
     Response response = co_await next(std::move(request));

@@ -53,11 +53,13 @@ struct OpenBody {
   }
 
   /// The next bytes of the body, as they come over the wire; none at the end.
+  template <class = void>
   asio::awaitable<std::optional<Error>> read_raw(std::string_view& piece) {
     return lease.connection().h1.read_body(piece, message(), watch, read_limit);
   }
 
   /// The next bytes of the body, decoded; none at the end.
+  template <class = void>
   asio::awaitable<std::optional<Error>> read_decoded(std::string_view& piece) {
     decoded.resize(buffer_size);
     for (bool ended = false;;) {
@@ -179,6 +181,7 @@ class ResponseStream {
   /// Its codings are undone as `Response::body` says. The view is valid until the next call.
   /// @throws Error as `Client`'s verbs; the connection is closed then, and every later read throws
   ///   the same. Cancellation: terminal, likewise.
+  template <class = void>
   asio::awaitable<std::optional<std::string_view>> read() {
     if (!body_) co_return std::nullopt;
     detail::OpenBody& body = *body_;
@@ -204,6 +207,7 @@ class ResponseStream {
 
   /// What is left of the body, whole.
   /// @throws Error as `read`; `Errc::body_too_large` where a `Response` would have been too large.
+  template <class = void>
   asio::awaitable<std::string> read_all() {
     std::string all;
     while (const auto piece = co_await read()) {
@@ -222,6 +226,7 @@ class ResponseStream {
   /// @return how many bytes. @throws Error as `read`, and `Errc::file_failed`: what has been
   /// written
   ///   stays there.
+  template <class = void>
   asio::awaitable<std::uint64_t> read_to(std::string path) {
     detail::OutputFile file(std::move(path), detail::OutputFile::Mode::replace);
     std::uint64_t written = 0;

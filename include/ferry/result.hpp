@@ -4,9 +4,9 @@
 /// `Result<T>`: a value or an `Error`, in the words of `std::expected`.
 
 #include <concepts>
+#include <memory>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 #include <ferry/error.hpp>
 
@@ -22,17 +22,45 @@ class [[nodiscard]] Result {
   /// What it holds if nothing failed.
   using value_type = T;
 
-  Result() = default;
+  Result() : value_() {}
   /// Holds this value.
   template <class U = T>
   requires std::constructible_from<T, U&&> &&(!std::same_as<std::remove_cvref_t<U>, Result>)&&(
       !std::same_as<std::remove_cvref_t<U>, Error>)Result(U&& value)
-      : state_(std::in_place_index<0>, std::forward<U>(value)) {}
+      : value_(std::forward<U>(value)) {}
   /// Holds this error.
-  Result(Error error) noexcept : state_(std::in_place_index<1>, std::move(error)) {}
+  Result(Error error) noexcept : error_(std::move(error)), has_value_(false) {}
+
+  Result(const Result& other) requires std::copy_constructible<T> : has_value_(other.has_value_) {
+    if (has_value_)
+      std::construct_at(std::addressof(value_), other.value_);
+    else
+      std::construct_at(std::addressof(error_), other.error_);
+  }
+  Result(Result&& other) noexcept : has_value_(other.has_value_) {
+    static_assert(std::is_nothrow_move_constructible_v<T>, "else it could be left with nothing");
+    if (has_value_)
+      std::construct_at(std::addressof(value_), std::move(other.value_));
+    else
+      std::construct_at(std::addressof(error_), std::move(other.error_));
+  }
+  Result& operator=(const Result& other) requires std::copy_constructible<T> {
+    return *this = Result(other);
+  }
+  Result& operator=(Result&& other) noexcept {
+    if (this == &other) return *this;
+    std::destroy_at(this);
+    return *std::construct_at(this, std::move(other));
+  }
+  ~Result() {
+    if (has_value_)
+      std::destroy_at(std::addressof(value_));
+    else
+      std::destroy_at(std::addressof(error_));
+  }
 
   /// True if it holds a value.
-  bool has_value() const noexcept { return state_.index() == 0; }
+  bool has_value() const noexcept { return has_value_; }
   /// True if it holds a value.
   explicit operator bool() const noexcept { return has_value(); }
 
@@ -53,25 +81,30 @@ class [[nodiscard]] Result {
   }
 
   /// The error. The behaviour is undefined if it holds a value.
-  const Error& error() const noexcept { return *std::get_if<1>(&state_); }
+  const Error& error() const noexcept { return error_; }
 
   /// The value. The behaviour is undefined if it holds an error.
-  T& operator*() & noexcept { return *std::get_if<0>(&state_); }
+  T& operator*() & noexcept { return value_; }
   /// The value. The behaviour is undefined if it holds an error.
-  const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
+  const T& operator*() const& noexcept { return value_; }
   /// The value, to be moved from. The behaviour is undefined if it holds an error.
-  T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+  T&& operator*() && noexcept { return std::move(value_); }
   /// The value's members. The behaviour is undefined if it holds an error.
-  T* operator->() noexcept { return std::get_if<0>(&state_); }
+  T* operator->() noexcept { return std::addressof(value_); }
   /// The value's members. The behaviour is undefined if it holds an error.
-  const T* operator->() const noexcept { return std::get_if<0>(&state_); }
+  const T* operator->() const noexcept { return std::addressof(value_); }
 
  private:
   void throw_if_error() const {
     if (!has_value()) throw error();
   }
 
-  std::variant<T, Error> state_;
+  // A `std::variant` would do as well, and take the compiler several times as long.
+  union {
+    T value_;
+    Error error_;
+  };
+  bool has_value_ = true;
 };
 
 static_assert(detail::co_await_safe<Result<int>>);

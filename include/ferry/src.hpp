@@ -7,7 +7,7 @@
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #error "ferry/src.hpp is for programs that are compiled with FERRY_SEPARATE_COMPILATION defined"
-#elif defined(FERRY_HAS_DEFINITIONS)
+#elif defined(FERRY_EXTERN)
 #error "ferry/src.hpp has to be included before anything else of ferry's"
 #endif
 

@@ -41,8 +41,9 @@ inline Result<bool> authorize_now(Authenticator& auth, const AuthContext& contex
 }
 
 /// Asks for credentials that have to be waited for.
-inline asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
-                                                       std::string& authorization) {
+template <class = void>
+asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
+                                                std::string& authorization) {
   std::optional<Error> failure;
   try {
     auto value = co_await auth.authorize(context);

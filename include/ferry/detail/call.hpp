@@ -45,7 +45,8 @@ enum class Wants { all_of_it, a_stream, an_upgrade };
 /// challenges or retries lead to others, each in one attempt or two.
 ///
 /// Its functions are the steps, in their order; none of them waits.
-class Call : public Recycled<Call> {
+template <class = void>
+class Call : public Recycled<Call<void>> {
  public:
   /// What comes behind an attempt.
   enum class Next {

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <utility>
-#include <variant>
 
 #include <ferry/detail/asio.hpp>
 #include <ferry/detail/indexed_heap.hpp>
@@ -25,15 +26,11 @@ inline Clock::time_point after(Clock::time_point now, Duration limit) noexcept {
   return limit > Clock::time_point::max() - now ? Clock::time_point::max() : now + limit;
 }
 
-class Deadlines : public std::enable_shared_from_this<Deadlines> {
+class Deadlines {
  public:
-  explicit Deadlines(const asio::any_io_executor& executor)
-      : executor_(io_context_executor(executor)) {
-    if (executor_)
-      timer_.emplace<UncountedTimer>(*executor_);
-    else
-      timer_.emplace<asio::steady_timer>(executor);
-  }
+  Deadlines() = default;
+  Deadlines(const Deadlines&) = delete;
+  Deadlines& operator=(const Deadlines&) = delete;
 
   /// Ends all watches of this owner as `closed`. Its flag, if it has one, must be set already: a
   /// watch that is entered later looks at it.
@@ -50,58 +47,14 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
     entries_.for_each([](Entry& entry) { end(entry, Verdict::closed); });
   }
 
- private:
-  friend class Watch;
-  enum class Verdict : std::uint8_t { none, phase_timeout, total_timeout, closed };
+ protected:
+  ~Deadlines() = default;
 
-  struct Entry {
-    const void* owner = nullptr;
-    Abortable* target = nullptr;         // Guarded by the mutex.
-    std::atomic<Clock::time_point> due;  // May be moved to a later time without the mutex.
-    std::atomic<Phase> phase{Phase::prepare};
-    std::atomic<Verdict> verdict{Verdict::none};
-    Clock::time_point total = Clock::time_point::max();
-    std::size_t heap_index = static_cast<std::size_t>(-1);
-  };
-  /// A context counts a pending wait as work. The library's own timer must not keep `run()` from
-  /// returning when no request is in flight, so that count is taken back while the wait is pending.
-  /// Where it cannot be (executors of other contexts), the wait is cancelled with the last watch.
-  using UncountedTimer =
-      asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, asio::io_context::executor_type>;
-
-  static void end(Entry& entry, Verdict verdict) noexcept {
-    if (entry.verdict.load(std::memory_order_relaxed) != Verdict::none) return;
-    entry.verdict.store(verdict, std::memory_order_release);
-    if (entry.target) entry.target->abort();
-  }
-
-  void arm_if_needed() {
-    if (entries_.empty() || entries_.top_key() >= armed_) return;
-    armed_ = entries_.top_key();
-    try {
-      wait(++number_);
-    } catch (...) {
-      armed_ = Clock::time_point::max();  // No memory for it: the next watch tries again.
-      throw;
-    }
-  }
-
-  void wait(std::uint64_t number) {
-    if (auto* timer = std::get_if<UncountedTimer>(&timer_)) {
-      timer->expires_at(armed_);  // Cancels an earlier wait: its handler finds an old number.
-      timer->async_wait([weak = weak_from_this(), number, executor = *executor_](std::error_code) {
-        executor.on_work_started();
-        if (const auto self = weak.lock()) self->on_timer(number);
-      });
-      executor_->on_work_finished();
-    } else {
-      auto& counted = std::get<asio::steady_timer>(timer_);
-      counted.expires_at(armed_);
-      counted.async_wait([weak = weak_from_this(), number](std::error_code) {
-        if (const auto self = weak.lock()) self->on_timer(number);
-      });
-    }
-  }
+  /// Calls `on_timer(number)` at this time; an earlier wait is over. Called under the lock.
+  virtual void wait(Clock::time_point until, std::uint64_t number) = 0;
+  /// Nothing is waited for any more, and a wait would keep the program running: ends it, under the
+  /// lock. @return false if there is no need to.
+  virtual bool end_wait() noexcept = 0;
 
   void on_timer(std::uint64_t number) noexcept {
     const std::lock_guard lock(mutex_);
@@ -123,14 +76,81 @@ class Deadlines : public std::enable_shared_from_this<Deadlines> {
     }
   }
 
-  std::optional<asio::io_context::executor_type> executor_;
+ private:
+  friend class Watch;
+  enum class Verdict : std::uint8_t { none, phase_timeout, total_timeout, closed };
+
+  struct Entry {
+    const void* owner = nullptr;
+    Abortable* target = nullptr;         // Guarded by the mutex.
+    std::atomic<Clock::time_point> due;  // May be moved to a later time without the mutex.
+    std::atomic<Phase> phase{Phase::prepare};
+    std::atomic<Verdict> verdict{Verdict::none};
+    Clock::time_point total = Clock::time_point::max();
+    std::size_t heap_index = static_cast<std::size_t>(-1);
+  };
+  static void end(Entry& entry, Verdict verdict) noexcept {
+    if (entry.verdict.load(std::memory_order_relaxed) != Verdict::none) return;
+    entry.verdict.store(verdict, std::memory_order_release);
+    if (entry.target) entry.target->abort();
+  }
+
+  void arm_if_needed() {
+    if (entries_.empty() || entries_.top_key() >= armed_) return;
+    armed_ = entries_.top_key();
+    try {
+      wait(armed_, ++number_);
+    } catch (...) {
+      armed_ = Clock::time_point::max();  // No memory for it: the next watch tries again.
+      throw;
+    }
+  }
+
   std::mutex mutex_;
-  std::variant<std::monostate, UncountedTimer, asio::steady_timer> timer_;
   Clock::time_point armed_ = Clock::time_point::max();
   std::uint64_t number_ = 0;
   bool closed_ = false;
   /// By when to look at them, which is never later than they are due.
   IndexedHeap<Entry, Clock::time_point> entries_;
+};
+
+/// Those of an executor.
+///
+/// A context counts a pending wait as work. The library's own timer must not keep `run()` from
+/// returning when no request is in flight, so that count is taken back while the wait is pending.
+/// Where it cannot be (executors of other contexts), the wait is ended with the last watch.
+template <class SteadyTimer>
+class TimedDeadlines final : public Deadlines,
+                             public std::enable_shared_from_this<TimedDeadlines<SteadyTimer>> {
+ public:
+  explicit TimedDeadlines(const asio::any_io_executor& executor)
+      : uncounted_(io_context_executor(executor)),
+        timer_(uncounted_ ? asio::any_io_executor(*uncounted_) : executor) {}
+
+ private:
+  void wait(Clock::time_point until, std::uint64_t number) override {
+    timer_.expires_at(until);  // Cancels an earlier wait: its handler finds an old number.
+    const auto fired = [weak = this->weak_from_this(), number](std::error_code) {
+      if (const auto self = weak.lock()) self->on_timer(number);
+    };
+    if (!uncounted_) return timer_.async_wait(fired);
+    timer_.async_wait([executor = *uncounted_, fired](std::error_code error) {
+      executor.on_work_started();
+      fired(error);
+    });
+    uncounted_->on_work_finished();
+  }
+  bool end_wait() noexcept override {
+    if (uncounted_) return false;
+    try {
+      timer_.cancel();
+    } catch (...) {  // It throws only by its signature.
+    }
+    return true;
+  }
+
+  const std::optional<asio::io_context::executor_type> uncounted_;
+  SteadyTimer timer_;
 };
 
 /// Watches over one request or one dial, from its first `enter` to its end.
@@ -218,14 +238,10 @@ class Watch {
     entry_.target = nullptr;
     if (!deadlines_.entries_.contains(entry_)) return;
     deadlines_.entries_.remove(entry_);
-    if (deadlines_.entries_.empty() && !deadlines_.executor_ &&
-        deadlines_.armed_ != Clock::time_point::max()) {
+    if (deadlines_.entries_.empty() && deadlines_.armed_ != Clock::time_point::max() &&
+        deadlines_.end_wait()) {
       deadlines_.armed_ = Clock::time_point::max();
       ++deadlines_.number_;
-      try {
-        std::get<asio::steady_timer>(deadlines_.timer_).cancel();
-      } catch (...) {  // cancel() throws only by its signature.
-      }
     }
   }
 

@@ -22,7 +22,8 @@ using Addresses = std::vector<asio::ip::address>;
 /// A look-up cannot be interrupted. Who has waited long enough leaves; it then goes on alone, and
 /// its answer serves the next.
 /// Threads: safe to use by any number at once.
-class DnsCache : public std::enable_shared_from_this<DnsCache> {
+template <class Tcp>
+class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
  public:
   explicit DnsCache(const TcpOptions& options)
       : hosts_(options.hosts), resolver_(options.resolver), ttl_(options.dns_ttl) {}
@@ -102,7 +103,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache> {
     std::vector<std::shared_ptr<Wakeup>> waiters;
     Result<Addresses> result;
     bool done = false;
-    std::optional<asio::ip::tcp::resolver> system;
+    std::optional<typename Tcp::resolver> system;
   };
   /// A look-up ends, also one that is destroyed with its context.
   struct Ending {
@@ -120,7 +121,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache> {
 
   void begin(const asio::any_io_executor& executor, const std::string& host,
              const std::shared_ptr<Lookup>& lookup) {
-    auto ending = std::make_shared<Ending>(shared_from_this(), host, lookup);
+    auto ending = std::make_shared<Ending>(this->shared_from_this(), host, lookup);
     if (resolver_) {
       asio::co_spawn(executor, ask(resolver_, std::move(ending)), asio::detached);
       return;

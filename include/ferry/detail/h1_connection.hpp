@@ -137,6 +137,7 @@ class H1Connection {
 
   /// Writes the rest of the request, waiting for the system, for the body's source or for the
   /// server's leave. A final response that comes meanwhile ends it.
+  template <class = void>
   asio::awaitable<std::optional<Error>> go_on_sending(Exchange& exchange) {
     if (!exchange.times.begun()) {
       if (auto failure = co_await refill(exchange)) co_return failure;
@@ -222,6 +223,7 @@ class H1Connection {
   /// @param piece gets them; it is valid until the next call, and empty at the end.
   /// @param limit without a byte coming.
   /// @return the failure, or nothing.
+  template <class = void>
   asio::awaitable<std::optional<Error>> read_body(std::string_view& piece, ResponseMessage& message,
                                                   Watch& watch, Duration limit) {
     piece = {};
@@ -254,6 +256,7 @@ class H1Connection {
 
   /// Reads what was left of a body that nobody wants, up to as much as a new connection might cost.
   /// @return true if that has left the connection clean.
+  template <class = void>
   asio::awaitable<bool> skip_body(Watch& watch, Duration limit) {
     // Waiting for it would be worth nothing then: a server that is slow with it is no obstacle.
     if (body_left_ > max_drained || parser_.framing() == Framing::until_close) co_return false;
@@ -457,6 +460,7 @@ class H1Connection {
   }
 
   /// Brings more of the body into `unsent_`, if an answer does not come before it.
+  template <class = void>
   asio::awaitable<std::optional<Error>> refill(Exchange& exchange) {
     Watch& watch = exchange.watch;
     if (bytes_sent_ > 0 && read_early(exchange.times)) {
@@ -487,6 +491,7 @@ class H1Connection {
 
   /// Brings the next piece of a source into `unsent_`, as a chunk if its size is not known
   /// (RFC 9112 7.1).
+  template <class = void>
   asio::awaitable<std::optional<Error>> read_source(Exchange& exchange) {
     BodySource& source = *exchange.body.source();
     const auto size = exchange.body_size;

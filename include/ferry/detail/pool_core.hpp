@@ -11,9 +11,7 @@
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_connection.hpp>
 #include <ferry/detail/pool_state.hpp>
-#include <ferry/detail/separate.hpp>
-#include <ferry/detail/socket_connector.hpp>
-#include <ferry/detail/tunnel.hpp>
+#include <ferry/detail/proxy_rule.hpp>
 #include <ferry/detail/wakeup.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
@@ -92,33 +90,23 @@ struct PoolTotals {
   std::uint64_t failed = 0;
 };
 
-/// The pool: `PoolState` behind one short mutex, and the I/O that its decisions ask for.
+/// What clients, calls and leases know of a pool.
 ///
-/// Nothing is called under the mutex but `PoolState`, watches and nothing of the user's. Whoever
-/// changes the state carries out what that decided, on its own thread, after unlocking.
-class PoolCore : public std::enable_shared_from_this<PoolCore> {
+/// What it is made of, nobody has to wait for who does not make one.
+/// Threads: safe to use by any number at once.
+class PoolCore {
  public:
   using Waiter = std::shared_ptr<PoolWaiter>;
   using State = PoolState<std::unique_ptr<PooledConnection>, Waiter>;
   using Slot = State::Slot;
 
-  PoolCore(asio::any_io_executor executor, PoolOptions options)
-      : executor_(std::move(executor)),
-        options_(std::move(options)),
-        deadlines_(std::make_shared<Deadlines>(executor_)),
-        dns_(std::make_shared<DnsCache>(options_.tcp)),
-        state_(options_.limits) {
-    if (!options_.connector) options_.connector = sockets();
-    auto rule = ProxyRule::make(options_.proxy);
-    if (!rule) throw rule.error();
-    if (rule->needs_tls() && !options_.tls)
-      throw Error(Errc::tls_unavailable, "the proxy needs options.tls, of ferry/tls.hpp");
-    proxies_ = std::move(*rule);
-  }
+  PoolCore(const PoolCore&) = delete;
+  PoolCore& operator=(const PoolCore&) = delete;
 
-  const asio::any_io_executor& executor() const noexcept { return executor_; }
   bool has_tls() const noexcept { return options_.tls != nullptr; }
   HostToAscii host_to_ascii() const noexcept { return options_.idna; }
+  const Timeouts& timeouts() const noexcept { return options_.timeouts; }
+  Deadlines& deadlines() noexcept { return *deadlines_; }
   /// The proxy to which requests for this URL are sent as they are (RFC 9112 3.2.2); not one
   /// through which a tunnel leads.
   const Proxy* forwarding_proxy_for(const Url& url) const {
@@ -126,7 +114,6 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
     const bool forwards = proxy && proxy->kind == Proxy::Kind::http && url.scheme() == "http";
     return forwards ? proxy : nullptr;
   }
-  Deadlines& deadlines() noexcept { return *deadlines_; }
 
   /// A connection while a call has it; it is not kept unless that was asked for.
   class Lease {
@@ -157,20 +144,9 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   };
 
   /// A kept connection to this origin that a look has found fit; nothing if there is none.
-  Slot* take_idle(std::string_view origin, Clock::time_point now) {
-    for (;;) {
-      Slot* slot = nullptr;
-      change([&](Decisions& decisions) { slot = state_.take(origin, now, decisions); });
-      if (!slot || is_fit(*slot)) return slot;
-    }
-  }
-
+  virtual Slot* take_idle(std::string_view origin, Clock::time_point now) = 0;
   /// Looks at a kept connection before it is used; closes it if it is not fit.
-  bool is_fit(Slot& slot) {
-    const auto flaw = flaw_of(slot);
-    if (flaw) discard(slot, *flaw);
-    return !flaw;
-  }
+  virtual bool is_fit(Slot& slot) = 0;
 
   /// Gets a fit connection: after waiting, a freed or a new one, whichever comes first.
   ///
@@ -180,523 +156,62 @@ class PoolCore : public std::enable_shared_from_this<PoolCore> {
   /// @param watch the request's; its phase follows what is being waited for.
   /// @return the failure, or nothing.
   /// Cancellation: gives up the place in the queue; a connection that was just granted goes back.
-  asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease,
-                                                const Timeouts& timeouts, Watch& watch,
-                                                const Observer& observer) {
-    const bool fresh = static_cast<bool>(lease);
-    const auto begin = Clock::now();
-    const auto limit = after(begin, timeouts.pool);
-    CloseReason flaw = CloseReason::failed;
-    for (std::uint64_t turn = fresh ? lease.slot().turn : 0;; turn = lease.slot().turn) {
-      QueuePlace place(*this, url, fresh, turn, timeouts, watch);
-      PoolWaiter& waiter = place.waiter();
-      const auto rest =
-          timeouts.pool == no_timeout ? no_timeout : std::max(limit - Clock::now(), Duration());
-      if (!watch.enter(Phase::pool, rest, &waiter)) co_return watch.error();
-      if (!place.enqueue(url.origin(), lease, flaw)) co_return Error(Errc::client_closed);
-      const auto long_waited = begin + long_wait;
-      if (!waiter.fired()) co_await waiter.wait(long_waited);
-      if (!waiter.fired() && Clock::now() >= long_waited) {
-        if (observer) {
-          Event event{Event::Kind::waiting_long};
-          event.origin = url.origin();
-          event.duration = Clock::now() - begin;
-          observe(observer, event);
-        }
-        co_await waiter.wait();
-      }
-      const auto outcome = place.outcome();
-      if (!outcome) co_return outcome.error();
-      lease.take(*outcome);
-      const auto found = lease.slot().kept ? flaw_of(lease.slot()) : std::nullopt;
-      if (!found) co_return std::nullopt;
-      // The server had closed it: that is nobody's fault, and costs nobody their turn.
-      flaw = *found;
-    }
-  }
+  virtual asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease,
+                                                        const Timeouts& timeouts, Watch& watch,
+                                                        const Observer& observer) = 0;
 
   /// Opens connections until this many to the origin are idle, as far as there is room beside those
   /// in use: it waits for none of these, as two who wait for each other's places would for ever.
   /// @param total when all of it has to be done.
   /// @return how many were opened, or the first failure, with its circumstances.
-  asio::awaitable<Result<std::size_t>> warm(const Url& url, std::size_t count,
-                                            const Timeouts& timeouts, Clock::time_point total) {
-    using Opened = Result<std::size_t>;
-    const Limits& limits = options_.limits;
-    const auto most =
-        std::min({limits.max_connections, limits.max_connections_per_host, limits.max_idle});
-    if (count > most) {
-      std::string what = "cannot keep " + std::to_string(count) + " warm: the limits allow " +
-                         std::to_string(most);
-      co_return Opened(Error(Errc::invalid_option, std::move(what)));
-    }
-    std::size_t missing = 0;
-    change([&](Decisions&) {
-      const std::size_t there = state_.counts(url.origin()).idle;
-      missing = std::min(count - std::min(count, there), state_.room(url.origin()));
-    });
-    // Each is a waiter that only a new connection serves; they are dialled side by side.
-    struct Place {
-      Place(PoolCore& pool, const Url& url, const Timeouts& timeouts, Clock::time_point total)
-          : watch(*pool.deadlines_, &pool, nullptr, total),
-            queue(pool, url, true, 0, timeouts, watch) {}
-      Watch watch;
-      QueuePlace queue;
-    };
-    std::deque<Place> places;
-    for (std::size_t i = 0; i < missing; ++i) {
-      Place& place = places.emplace_back(*this, url, timeouts, total);
-      Lease none(*this);
-      if (!place.watch.enter(Phase::pool, timeouts.pool, &place.queue.waiter())) break;
-      if (!place.queue.enqueue(url.origin(), none, CloseReason::failed))
-        co_return Opened(Error(Errc::client_closed));
-    }
-    std::optional<Error> failure;
-    std::size_t opened = 0;
-    for (Place& place : places) {  // They are served in this order.
-      PoolWaiter& waiter = place.queue.waiter();
-      if (!place.watch.ended() && !waiter.fired()) co_await waiter.wait();
-      const auto outcome = place.queue.outcome();
-      if (outcome) {
-        restore(**outcome);
-        ++opened;
-      } else if (!failure) {
-        const Error& error = outcome.error();
-        failure = error.at(phase_of(error, place.watch), std::string(url.origin()), 1, false, 0);
-      }
-    }
-    if (failure) co_return Opened(std::move(*failure));
-    co_return Opened(opened);
-  }
+  virtual asio::awaitable<Result<std::size_t>> warm(const Url& url, std::size_t count,
+                                                    const Timeouts& timeouts,
+                                                    Clock::time_point total) = 0;
 
   /// Keeps nothing and takes no new request from now on; returns when the last one in flight is
   /// done.
-  asio::awaitable<void> drain() {
-    draining_.store(true);
-    const auto quiet = std::make_shared<PoolWaiter>();
-    bool waits = false;
-    change([&](Decisions& decisions) {
-      drainers_.reserve(drainers_.size() + 1);
-      state_.close(false, decisions);
-      waits = !state_.quiet();
-      if (waits) drainers_.push_back(quiet);
-    });
-    if (waits) co_await quiet->wait();
-  }
+  virtual asio::awaitable<void> drain() = 0;
 
   /// Takes a connection back for reuse.
   /// @param hint how long the server means to keep it. @param idle_since its last response.
-  void release(Slot& slot, std::optional<Duration> hint, Clock::time_point idle_since,
-               Clock::time_point now) noexcept {
-    const auto lifetime = after(slot.opened, options_.limits.max_lifetime);
-    auto expires = after(idle_since, hint.value_or(options_.limits.idle_timeout));
-    if (lifetime <= now) return discard(slot, CloseReason::lifetime_expired);
-    if (expires <= now)
-      return discard(slot,
-                     hint == Duration::zero() ? CloseReason::not_kept : CloseReason::idle_expired);
-    expires = std::min(expires, lifetime);
-    change([&](Decisions& decisions) { state_.release(slot, now, expires, decisions); });
-  }
-
+  virtual void release(Slot& slot, std::optional<Duration> hint, Clock::time_point idle_since,
+                       Clock::time_point now) noexcept = 0;
   /// Takes a connection back on which nothing was done: it expires when it would have.
-  void restore(Slot& slot) noexcept {
-    if (slot.expires <= Clock::now()) return discard(slot, CloseReason::idle_expired);
-    change(
-        [&](Decisions& decisions) { state_.release(slot, Clock::now(), slot.expires, decisions); });
-  }
-
+  virtual void restore(Slot& slot) noexcept = 0;
   /// Takes a connection back that must not be used again.
-  void discard(Slot& slot, CloseReason reason) noexcept {
-    change([&](Decisions& decisions) { state_.discard(slot, reason, decisions); });
-  }
+  virtual void discard(Slot& slot, CloseReason reason) noexcept = 0;
 
-  void close_idle() noexcept {
-    change([&](Decisions& decisions) { state_.close_idle(CloseReason::client_closed, decisions); });
-  }
-
+  virtual void close_idle() noexcept = 0;
   /// From now on nothing is kept; with `now_too`, what is in flight fails with
   /// `Errc::client_closed`.
-  void close(bool now_too) noexcept {
-    if (now_too) closed_.store(true);
-    change([&](Decisions& decisions) { state_.close(now_too, decisions); });
-    if (now_too) deadlines_->close_all();
-  }
-  const Timeouts& timeouts() const noexcept { return options_.timeouts; }
+  virtual void close(bool now_too) noexcept = 0;
 
   /// Counts a request on a kept connection.
   void count_reuse() noexcept { reused_.fetch_add(1, std::memory_order_relaxed); }
-  PoolTotals totals() const noexcept {
-    return {opened_.load(), closed_count_.load(), reused_.load(), failed_.load()};
+  virtual PoolTotals totals() const noexcept = 0;
+  /// What it holds of everything, and for each origin that it knows.
+  virtual State::Counts counts() const = 0;
+  virtual std::vector<std::pair<std::string, State::Counts>> counts_by_origin() const = 0;
+
+ protected:
+  PoolCore(PoolOptions options, std::shared_ptr<Deadlines> deadlines)
+      : options_(std::move(options)), deadlines_(std::move(deadlines)) {
+    auto rule = ProxyRule::make(options_.proxy);
+    if (!rule) throw rule.error();
+    if (rule->needs_tls() && !options_.tls)
+      throw Error(Errc::tls_unavailable, "the proxy needs options.tls, of ferry/tls.hpp");
+    proxies_ = std::move(*rule);
   }
-
-  /// Reads the state under the mutex.
-  template <class Function>
-  auto inspect(Function function) const {
-    const std::lock_guard lock(mutex_);
-    return function(state_);
-  }
-
- private:
-  static constexpr std::chrono::seconds long_wait{10};
-
-  /// What a change of the state has decided, chained through the objects themselves: nothing is
-  /// allocated, so that giving a connection back cannot fail. What concerns tickets and slots,
-  /// which may be gone once the lock is, is done at once; the rest when this is destroyed, after
-  /// unlocking.
-  class Decisions {
-   public:
-    /// @param failure what waiters that fail are told.
-    Decisions(PoolCore& pool, std::error_code failure, const Error* error) noexcept
-        : pool_(pool), failure_(failure), error_(error) {}
-    Decisions(const Decisions&) = delete;
-    Decisions& operator=(const Decisions&) = delete;
-    ~Decisions() {
-      if (closing_ || woken_ || dials_) carry_out();
-    }
-
-    void granted(const Waiter& waiter) noexcept {
-      append(woken_end_, waiter, &PoolWaiter::next_woken);
-    }
-    void failed(const Waiter& waiter) noexcept {
-      waiter->failed = failure_;
-      if (error_) waiter->failure = *error_;
-      append(woken_end_, waiter, &PoolWaiter::next_woken);
-    }
-    void dial(Slot& slot, const Waiter& waiter) noexcept {
-      waiter->watch->turn_into(Phase::connect);
-      slot.dialled_for = waiter;
-      *dials_end_ = &slot;
-      dials_end_ = &slot.next_dial;
-    }
-    void closing(std::unique_ptr<PooledConnection> connection, const std::string&,
-                 CloseReason reason) noexcept {
-      connection->close_reason = reason;
-      append(closing_end_, std::move(connection), &PooledConnection::next_closing);
-    }
-    void abandoned(Slot&) noexcept {  // They are all abandoned at once.
-      if (!std::exchange(abandoned_, true)) pool_.deadlines_->close(&pool_.state_);
-    }
-
-   private:
-    void carry_out() noexcept {
-      while (auto connection = std::move(closing_)) {
-        closing_ = std::move(connection->next_closing);
-        pool_.close(std::move(connection));
-      }
-      while (const auto waiter = std::move(woken_)) {
-        woken_ = std::move(waiter->next_woken);
-        waiter->fire();
-      }
-      while (Slot* slot = dials_) {
-        dials_ = slot->next_dial;
-        pool_.start_dial(*slot);
-      }
-    }
-
-    template <class Pointer, class Next>
-    static void append(Pointer*& end, Pointer item, Next next) noexcept {
-      *end = std::move(item);
-      end = &((**end).*next);
-    }
-
-    PoolCore& pool_;
-    const std::error_code failure_;
-    const Error* const error_;
-    Waiter woken_;
-    Waiter* woken_end_ = &woken_;
-    Slot* dials_ = nullptr;
-    Slot** dials_end_ = &dials_;
-    std::unique_ptr<PooledConnection> closing_;
-    std::unique_ptr<PooledConnection>* closing_end_ = &closing_;
-    bool abandoned_ = false;
-  };
+  ~PoolCore() = default;
 
   const Proxy* proxy_for(const Url& url) const {
     return options_.unix_socket.empty() ? proxies_.proxy_for(url) : nullptr;
   }
 
-  /// Looks at a kept connection: why it must not be used again, if so.
-  std::optional<CloseReason> flaw_of(Slot& slot) noexcept {
-    switch (slot.connection->h1.stream().look()) {
-      case Look::closed: return CloseReason::closed_by_peer;
-      case Look::surplus: return CloseReason::surplus_bytes;
-      case Look::quiet: break;
-    }
-    return std::nullopt;
-  }
-
-  /// A place in the queue that is left whatever happens to the coroutine that holds it.
-  class QueuePlace {
-   public:
-    /// @param turn that of an earlier place, to wait on in; 0 for a new one.
-    QueuePlace(PoolCore& pool, const Url& url, bool fresh, std::uint64_t turn,
-               const Timeouts& timeouts, Watch& watch)
-        : pool_(pool),
-          watch_(watch),
-          admitted_(turn > 0),
-          ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
-      PoolWaiter& made = *ticket_.waiter;
-      made.target.host = url.host();
-      made.target.port = url.port();
-      made.target.unix_path =
-          pool.options_.unix_socket.empty() ? url.unix_path() : pool.options_.unix_socket;
-      made.target.secure = url.scheme() == "https";
-      made.proxy = pool.proxy_for(url);
-      made.target.resolve_limit = timeouts.resolve;
-      made.target.connect_limit = timeouts.connect;
-      made.target.tls_limit = timeouts.tls;
-      made.watch = &watch;
-    }
-    QueuePlace(const QueuePlace&) = delete;
-    QueuePlace& operator=(const QueuePlace&) = delete;
-    ~QueuePlace() {
-      if (Slot* slot = leave()) pool_.restore(*slot);
-    }
-
-    PoolWaiter& waiter() noexcept { return *ticket_.waiter; }
-
-    /// Takes the place, and closes what it replaces.
-    /// @return false if the pool takes nobody any more.
-    bool enqueue(std::string_view origin, Lease& replaced, CloseReason reason) {
-      pool_.change([&](Decisions& decisions) {
-        if (pool_.closed_ || (pool_.draining_ && !admitted_)) return;
-        Slot* const dead = replaced ? &replaced.slot() : nullptr;
-        pool_.state_.enqueue(ticket_, origin, Clock::now(), decisions, dead, reason);
-        queued_ = true;
-        replaced.detach();
-      });
-      return queued_;
-    }
-
-    /// What the wait came to. It is read from the pool's own state, never from how the wait ended.
-    Result<Slot*> outcome() {
-      if (Slot* slot = leave()) {
-        if (!watch_.ended()) return slot;
-        pool_.restore(*slot);
-      }
-      if (waiter().failure) return *waiter().failure;
-      if (const std::error_code code = waiter().failed) {
-        if (code.category() == errc_category()) return Error(static_cast<Errc>(code.value()));
-        return Error(Errc::connect_failed, {}, code);
-      }
-      if (watch_.ended()) return watch_.error();
-      return Error(Errc::cancelled);
-    }
-
-   private:
-    Slot* leave() noexcept {
-      watch_.leave();
-      if (!std::exchange(queued_, false)) return nullptr;
-      Slot* slot = nullptr;
-      pool_.change([&](Decisions& decisions) { slot = pool_.state_.leave(ticket_, decisions); });
-      return slot;
-    }
-
-    PoolCore& pool_;
-    Watch& watch_;
-    const bool admitted_;  // Its request was in flight before: draining waits for it.
-    State::Ticket ticket_;
-    bool queued_ = false;
-  };
-
-  /// Ends a dial's place in the state, also when its coroutine is destroyed.
-  struct DialGuard {
-    PoolCore& pool;
-    Slot* slot;
-    std::string origin{};
-    ~DialGuard() {
-      if (slot) fail(make_error_code(Errc::cancelled));
-    }
-    void fail(std::error_code code, const Error* error = nullptr) noexcept {
-      Slot& failed = *std::exchange(slot, nullptr);
-      if (error && pool.options_.observer) {
-        Event event{Event::Kind::connection_failed};
-        event.origin = origin;
-        event.number = failed.number;
-        event.error = error;
-        observe(pool.options_.observer, event);
-      }
-      pool.fail_dial(failed, code, error);
-    }
-  };
-
-  void fail_dial(Slot& slot, std::error_code code, const Error* error = nullptr) noexcept {
-    failed_.fetch_add(1, std::memory_order_relaxed);
-    change([&](Decisions& d) { state_.dial_failed(slot, d); }, code, error);
-  }
-
-  // Behind these two is all that opens connections.
-  void start_dial(Slot& slot) noexcept;
-  std::shared_ptr<Connector> sockets() const;
-
-  static std::error_code out_of_memory() noexcept {
-    return std::make_error_code(std::errc::not_enough_memory);
-  }
-
-  /// Opens a connection: the pool's own task, whoever wanted it.
-  static asio::awaitable<void> dial(std::shared_ptr<PoolCore> self, Slot* slot,
-                                    std::shared_ptr<PoolWaiter> waiter) {
-    PoolCore& pool = *self;
-    DialGuard guard{pool, slot};
-    guard.origin = slot->host->key;
-    const auto number = slot->number;
-    if (pool.options_.observer) {
-      Event event{Event::Kind::connection_opening};
-      event.origin = guard.origin;
-      event.number = number;
-      observe(pool.options_.observer, event);
-    }
-    Watch watch(*pool.deadlines_, &pool.state_, nullptr, Clock::time_point::max());
-    // From here on whoever abandons this dial finds its watch; before, it left a note.
-    watch.enter(Phase::resolve, no_timeout, nullptr);
-    if (pool.inspect([slot](const State&) { return slot->abandoned; })) {
-      watch.finish();
-      guard.fail(make_error_code(Errc::client_closed));
-      co_return;
-    }
-    const Proxy* const proxy = waiter->proxy;
-    // It stays as it is: who waits may be dialled for again.
-    DialContext context(watch, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
-    waiter.reset();
-    Result<std::unique_ptr<Stream>> stream;
-    std::unique_ptr<PooledConnection> connection;
-    try {
-      if (proxy) {
-        auto tunnelled = co_await pool.reach(*proxy, context);
-        stream = std::move(tunnelled);
-      } else {
-        auto connected = co_await pool.options_.connector->connect(context);
-        stream = std::move(connected);
-      }
-      if (stream && context.is_secure()) {
-        auto secured = co_await pool.options_.tls->secure(std::move(*stream), context);
-        stream = std::move(secured);
-      }
-      if (stream)
-        connection = std::make_unique<PooledConnection>(std::move(*stream), std::move(guard.origin),
-                                                        context);
-    } catch (const std::bad_alloc&) {
-      watch.finish();
-      guard.fail(out_of_memory());
-      co_return;
-    } catch (const std::exception& e) {
-      stream = Error(Errc::connect_failed, e.what());
-    }
-    watch.finish();
-    if (!stream) {
-      guard.fail(stream.error().code(), &stream.error());
-      co_return;
-    }
-    pool.opened_.fetch_add(1, std::memory_order_relaxed);
-    if (pool.options_.observer) {
-      Event event{Event::Kind::connection_opened};
-      event.origin = connection->origin;
-      event.number = number;
-      event.connection = connection->facts->id;
-      event.duration = context.resolved_in + context.connected_in + context.secured_in;
-      event.tls = connection->facts->tls ? &*connection->facts->tls : nullptr;
-      observe(pool.options_.observer, event);
-    }
-    const auto now = Clock::now();
-    const Limits& limits = pool.options_.limits;
-    const auto expires = after(now, std::min(limits.idle_timeout, limits.max_lifetime));
-    guard.slot = nullptr;
-    pool.change(
-        [&](Decisions& d) { pool.state_.dialled(*slot, std::move(connection), now, expires, d); });
-  }
-
-  /// A stream through a proxy: to the origin, or to a proxy that forwards what it is sent.
-  asio::awaitable<Result<std::unique_ptr<Stream>>> reach(const Proxy& proxy, DialContext& origin) {
-    using Reached = Result<std::unique_ptr<Stream>>;
-    std::optional<asio::ip::address> address;
-    if (proxy.kind == Proxy::Kind::socks5) {
-      const auto found = co_await dns_->lookup(origin);
-      if (!found) co_return Reached(found.error());
-      address = found->front();
-    }
-    for (Asked asked;;) {
-      DialContext context =
-          origin.to(std::string(proxy.url.host()), proxy.port(), proxy.is_secure());
-      auto stream = co_await options_.connector->connect(context);
-      if (stream && proxy.is_secure()) {
-        auto secured = co_await options_.tls->secure(std::move(*stream), context);
-        stream = std::move(secured);
-      }
-      origin.resolved_in += context.resolved_in;
-      origin.connected_in += context.connected_in + context.secured_in;
-      if (!stream) co_return stream;
-      if (proxy.kind == Proxy::Kind::http && !origin.is_secure()) co_return stream;
-      const auto begin = Clock::now();
-      Tunnel tunnel(**stream, proxy, origin, asked);
-      const LeavePhase leave{origin};
-      if (!origin.enter(Phase::proxy, origin.connect_limit(), **stream))
-        co_return Reached(origin.error());
-      auto error = co_await tunnel.open(address);
-      origin.connected_in += Clock::now() - begin;
-      if (!error) co_return stream;
-      if (origin.ended() || !tunnel.may_try_again()) co_return Reached(std::move(*error));
-    }
-  }
-
-  // ---- changing the state, and doing what that decided ----
-
-  /// Changes the state under the lock, and does what that decided, also if the change is cut short
-  /// by an exception.
-  /// @param failure, error what waiters that fail by it are told.
-  template <class Function>
-  void change(Function function, std::error_code failure = make_error_code(Errc::client_closed),
-              const Error* error = nullptr) {
-    Decisions decisions(*this, failure, error);
-    const std::lock_guard lock(mutex_);
-    function(decisions);
-    if (drainers_.empty() || !state_.quiet()) return;
-    for (const Waiter& drainer : drainers_) decisions.granted(drainer);
-    drainers_.clear();
-  }
-
-  void close(std::unique_ptr<PooledConnection> connection) noexcept {
-    closed_count_.fetch_add(1, std::memory_order_relaxed);
-    const std::string origin = std::move(connection->origin);
-    Event event{Event::Kind::connection_closed};
-    event.origin = origin;
-    event.connection = connection->facts->id;
-    event.reason = connection->close_reason;
-    const auto opened = connection->opened;
-    connection.reset();
-    if (!options_.observer) return;
-    event.duration = Clock::now() - opened;
-    observe(options_.observer, event);
-  }
-
-  const asio::any_io_executor executor_;
   PoolOptions options_;
   const std::shared_ptr<Deadlines> deadlines_;
-  const std::shared_ptr<DnsCache> dns_;
   ProxyRule proxies_;
-  mutable std::mutex mutex_;
-  State state_;
-  std::vector<Waiter> drainers_;  // Guarded by the mutex.
-  std::atomic<bool> closed_{false};
-  std::atomic<bool> draining_{false};
-  std::atomic<std::uint64_t> opened_{0};
-  std::atomic<std::uint64_t> closed_count_{0};
   std::atomic<std::uint64_t> reused_{0};
-  std::atomic<std::uint64_t> failed_{0};
 };
-
-#if FERRY_HAS_DEFINITIONS
-FERRY_DECL void PoolCore::start_dial(Slot& slot) noexcept {
-  try {
-    asio::co_spawn(executor_, dial(shared_from_this(), &slot, std::move(slot.dialled_for)),
-                   asio::detached);
-  } catch (...) {
-    fail_dial(slot, out_of_memory());
-  }
-}
-
-FERRY_DECL std::shared_ptr<Connector> PoolCore::sockets() const {
-  return std::make_shared<SocketConnector>(options_.tcp, dns_);
-}
-#endif
 
 }  // namespace ferry::detail

@@ -7,12 +7,14 @@
 #include <utility>
 
 #include <ferry/detail/call.hpp>
+#include <ferry/detail/separate.hpp>
 
 // The coroutine that carries a call out. What is to be decided, `Call` decides.
 namespace ferry::detail {
 
 /// Finishes what is left of the last exchange, and waits as long as it should.
-inline asio::awaitable<std::optional<Error>> get_ready(Call& call) {
+template <class = void>
+asio::awaitable<std::optional<Error>> get_ready(Call<>& call) {
   Trip& trip = *call.trip;
   Wakeup wakeup;
   Lease lease(call.pool());  // Both outlive the watch, which may abort them.
@@ -71,7 +73,7 @@ Answer fail(Error error) {
 
 /// What a caller of `send` gets for a success.
 template <class Answer>
-Answer succeed(Call& call) {
+Answer succeed(Call<>& call) {
   if constexpr (std::same_as<Answer, ResponseStream>)
     return call.take_stream();
   else if constexpr (std::same_as<Answer, Upgraded>)
@@ -86,10 +88,10 @@ Answer succeed(Call& call) {
 /// answer is waited for: each would be one more frame, to be allocated for every request.
 /// Cancellation: terminal; the connection is closed, a place in the queue given up.
 template <class Answer>
-asio::awaitable<Answer> carry_out(std::unique_ptr<Call> owned) {
-  Call& call = *owned;
-  for (auto next = Call::Next::preparation;;) {
-    if (next == Call::Next::preparation && !call.prepare()) break;
+asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
+  Call<>& call = *owned;
+  for (auto next = Call<>::Next::preparation;;) {
+    if (next == Call<>::Next::preparation && !call.prepare()) break;
     while (Authenticator* const asked = call.ask_for_credentials()) {
       const AuthContext context = call.auth_context();
       auto error = co_await authorize(*asked, context, call.credentials());
@@ -120,9 +122,9 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call> owned) {
       call.failure.emplace(Errc::cancelled);
     }
     next = call.conclude();
-    if (next == Call::Next::answer) co_return succeed<Answer>(call);
-    if (next == Call::Next::failure) break;
-    if (next == Call::Next::preparation) {
+    if (next == Call<>::Next::answer) co_return succeed<Answer>(call);
+    if (next == Call<>::Next::failure) break;
+    if (next == Call<>::Next::preparation) {
       call.failure = co_await get_ready(call);
       if (call.failure) break;
     }
@@ -141,19 +143,17 @@ asio::awaitable<Answer> send(std::shared_ptr<const ClientCore> client,
   constexpr auto wants = std::same_as<Answer, ResponseStream> ? Wants::a_stream
                          : std::same_as<Answer, Upgraded>     ? Wants::an_upgrade
                                                               : Wants::all_of_it;
-  return carry_out<Answer>(std::make_unique<Call>(std::move(client), options, wants,
-                                                  std::move(held), std::forward<What>(what)...));
+  return carry_out<Answer>(std::make_unique<Call<>>(std::move(client), options, wants,
+                                                    std::move(held), std::forward<What>(what)...));
 }
 
-// clang-format off
-#if defined(FERRY_SEPARATE_COMPILATION)
-#define FERRY_SEND(Answer) template asio::awaitable<Answer> carry_out<Answer>(std::unique_ptr<Call>);
-FERRY_EXTERN FERRY_SEND(Response)
-FERRY_EXTERN FERRY_SEND(Result<Response>)
-FERRY_EXTERN FERRY_SEND(ResponseStream)
-FERRY_EXTERN FERRY_SEND(Upgraded)
-#undef FERRY_SEND
+#if defined(FERRY_EXTERN)
+FERRY_EXTERN template asio::awaitable<Response> carry_out<Response>(std::unique_ptr<Call<>>);
+FERRY_EXTERN template asio::awaitable<Result<Response>> carry_out<Result<Response>>(
+    std::unique_ptr<Call<>>);
+FERRY_EXTERN template asio::awaitable<ResponseStream> carry_out<ResponseStream>(
+    std::unique_ptr<Call<>>);
+FERRY_EXTERN template asio::awaitable<Upgraded> carry_out<Upgraded>(std::unique_ptr<Call<>>);
 #endif
-// clang-format on
 
 }  // namespace ferry::detail

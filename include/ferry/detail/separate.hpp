@@ -1,15 +1,11 @@
 #pragma once
 
-// Whether a source file has ferry's definitions: each, as a rule; with FERRY_SEPARATE_COMPILATION,
-// the one that includes ferry/src.hpp, so that the others need not wait for them.
+// With FERRY_SEPARATE_COMPILATION, what is not in the headers' classes is compiled by the one
+// source file that includes ferry/src.hpp: for the others it is `extern`.
 #if !defined(FERRY_SEPARATE_COMPILATION)
-#define FERRY_HAS_DEFINITIONS 1
-#define FERRY_DECL inline
+// Each compiles what it uses.
 #elif defined(FERRY_SOURCE)
-#define FERRY_HAS_DEFINITIONS 1
-#define FERRY_DECL
 #define FERRY_EXTERN
 #else
-#define FERRY_HAS_DEFINITIONS 0
 #define FERRY_EXTERN extern
 #endif

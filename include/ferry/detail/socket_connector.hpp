@@ -8,9 +8,10 @@
 namespace ferry::detail {
 
 /// Opens what the system has sockets for: Unix sockets where one is named, TCP otherwise.
+template <class Tcp, class Local>
 class SocketConnector final : public Connector {
  public:
-  SocketConnector(TcpOptions options, std::shared_ptr<DnsCache> dns)
+  SocketConnector(TcpOptions options, std::shared_ptr<DnsCache<Tcp>> dns)
       : tcp_(std::move(options), std::move(dns)) {}
 
   asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
@@ -19,8 +20,8 @@ class SocketConnector final : public Connector {
   }
 
  private:
-  TcpConnector tcp_;
-  UnixConnector unix_;
+  TcpConnector<Tcp> tcp_;
+  UnixConnector<Local> unix_;
 };
 
 }  // namespace ferry::detail

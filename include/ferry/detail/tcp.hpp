@@ -19,17 +19,18 @@ inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
 }
 
 /// A TCP connection.
-class TcpStream final : public SocketStream<asio::ip::tcp> {
+template <class Tcp>
+class TcpStream final : public SocketStream<Tcp> {
  public:
-  using SocketStream::SocketStream;
+  using SocketStream<Tcp>::SocketStream;
 
   /// Opens the socket and starts to connect. @return true if that has ended, well or with an error.
-  bool start_connect(const asio::ip::tcp::endpoint& remote, const TcpOptions& options,
+  bool start_connect(const typename Tcp::endpoint& remote, const TcpOptions& options,
                      std::error_code& error) {
     remote_ = remote;
-    if (!open(remote.protocol(), error)) return true;
+    if (!this->open(remote.protocol(), error)) return true;
     std::error_code ignored;
-    if (options.no_delay) socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    if (options.no_delay) socket_.set_option(typename Tcp::no_delay(true), ignored);
     if (!set(options, error)) return true;
     // Asked twice: on a near network the handshake is over by now, and the reactor need not be
     // asked.
@@ -63,6 +64,8 @@ class TcpStream final : public SocketStream<asio::ip::tcp> {
   std::string remote_endpoint() const override { return to_string(remote_); }
 
  private:
+  using SocketStream<Tcp>::socket_;
+
   /// What is not asked for costs nothing.
   bool set(const TcpOptions& options, std::error_code& error) {
     if (options.keep_alive) socket_.set_option(asio::socket_base::keep_alive(true), error);
@@ -85,7 +88,7 @@ class TcpStream final : public SocketStream<asio::ip::tcp> {
     return pending;
   }
 
-  asio::ip::tcp::endpoint remote_;
+  typename Tcp::endpoint remote_;
 };
 
 }  // namespace ferry::detail

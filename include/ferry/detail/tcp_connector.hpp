@@ -31,13 +31,14 @@ inline void interleave(Addresses& addresses) {
 }
 
 /// Attempts to connect, of which the first to succeed wins.
-class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRace> {
+template <class Tcp>
+class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRace<Tcp>> {
  public:
   /// Begins another attempt. @return its stream if it has succeeded at once.
-  std::unique_ptr<TcpStream> begin(const asio::any_io_executor& executor,
-                                   const asio::ip::tcp::endpoint& remote,
-                                   const TcpOptions& options) {
-    auto stream = std::make_unique<TcpStream>(executor);
+  std::unique_ptr<TcpStream<Tcp>> begin(const asio::any_io_executor& executor,
+                                        const typename Tcp::endpoint& remote,
+                                        const TcpOptions& options) {
+    auto stream = std::make_unique<TcpStream<Tcp>>(executor);
     std::error_code error;
     if (stream->start_connect(remote, options, error)) {
       if (!error) return stream;
@@ -52,7 +53,7 @@ class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRa
   }
 
   /// Looks at those of which something was heard. @return the winner's stream, if there is one.
-  std::unique_ptr<TcpStream> look() {
+  std::unique_ptr<TcpStream<Tcp>> look() {
     for (Attempt& attempt : attempts_) {
       if (!attempt.stream || !attempt.heard.exchange(false)) continue;
       std::error_code error;
@@ -81,12 +82,12 @@ class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRa
 
  private:
   struct Attempt {
-    std::unique_ptr<TcpStream> stream;
+    std::unique_ptr<TcpStream<Tcp>> stream;
     std::atomic<bool> heard{false};
   };
 
   void listen(Attempt& attempt) {
-    attempt.stream->wait_connect([self = shared_from_this(), &attempt](std::error_code) {
+    attempt.stream->wait_connect([self = this->shared_from_this(), &attempt](std::error_code) {
       attempt.heard = true;
       self->fire();
     });
@@ -102,9 +103,10 @@ class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRa
   bool all_refused_ = true;
 };
 
+template <class Tcp>
 class TcpConnector final : public Connector {
  public:
-  TcpConnector(TcpOptions options, std::shared_ptr<DnsCache> dns)
+  TcpConnector(TcpOptions options, std::shared_ptr<DnsCache<Tcp>> dns)
       : options_(std::move(options)), dns_(std::move(dns)) {}
 
   asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
@@ -121,12 +123,12 @@ class TcpConnector final : public Connector {
     context.resolved_in = resolved - begin;
 
     const auto executor = co_await asio::this_coro::executor;
-    const auto race = std::make_shared<ConnectRace>();
+    const auto race = std::make_shared<ConnectRace<Tcp>>();
     const EndRace guard{*race};
     const LeavePhase leave{context};
     if (!context.enter(Phase::connect, context.connect_limit(), *race))
       co_return Connected(context.error());
-    std::unique_ptr<TcpStream> winner;
+    std::unique_ptr<TcpStream<Tcp>> winner;
     auto next_at = Clock::time_point::min();
     for (std::size_t next = 0;;) {
       race->rearm();
@@ -135,7 +137,7 @@ class TcpConnector final : public Connector {
       if (race->pending() < pending) next_at = Clock::time_point::min();  // One has failed.
       while (!winner && next < addresses.size() &&
              (race->pending() == 0 || next_at <= Clock::now())) {
-        const asio::ip::tcp::endpoint remote(addresses[next++], context.port());
+        const typename Tcp::endpoint remote(addresses[next++], context.port());
         pending = race->pending();
         winner = race->begin(executor, remote, options_);
         // One that fails at once delays nobody.
@@ -152,11 +154,12 @@ class TcpConnector final : public Connector {
 
  private:
   struct EndRace {
-    ConnectRace& race;
+    ConnectRace<Tcp>& race;
     ~EndRace() { race.end(); }
   };
 
-  Error failure(const DialContext& context, std::size_t addresses, const ConnectRace& race) const {
+  Error failure(const DialContext& context, std::size_t addresses,
+                const ConnectRace<Tcp>& race) const {
     dns_->forget(context.host());
     std::string what = context.host() + ":" + std::to_string(context.port());
     if (addresses > 1) what += ", at any of " + std::to_string(addresses) + " addresses";
@@ -165,7 +168,7 @@ class TcpConnector final : public Connector {
   }
 
   const TcpOptions options_;
-  const std::shared_ptr<DnsCache> dns_;
+  const std::shared_ptr<DnsCache<Tcp>> dns_;
 };
 
 }  // namespace ferry::detail

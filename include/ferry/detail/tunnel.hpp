@@ -25,6 +25,7 @@ class Tunnel {
 
   /// @param address the origin's, if the proxy is not to look it up.
   /// @return the failure, or nothing: what is written then goes to the origin.
+  template <class = void>
   asio::awaitable<std::optional<Error>> open(std::optional<asio::ip::address> address) {
     return proxy_.kind == Proxy::Kind::http ? connect() : socks5(address);
   }
@@ -45,6 +46,7 @@ class Tunnel {
     return Error(code, std::string(proxy_.url.origin()) + ": " + std::move(what), cause);
   }
 
+  template <class = void>
   asio::awaitable<std::optional<Error>> connect() {
     const std::string target = origin();
     AuthContext asks{"CONNECT", proxy_.url, target, true};
@@ -98,6 +100,7 @@ class Tunnel {
     }
   }
 
+  template <class = void>
   asio::awaitable<std::optional<Error>> socks5(std::optional<asio::ip::address> address) {
     const bool offers_password = proxy_.has_credentials();
     const std::string methods =
@@ -177,6 +180,7 @@ class Tunnel {
     }
   }
 
+  template <class = void>
   asio::awaitable<std::optional<Error>> write(std::string_view bytes) {
     while (!bytes.empty()) {
       const asio::const_buffer buffer(bytes.data(), bytes.size());
@@ -187,6 +191,7 @@ class Tunnel {
     }
     co_return std::nullopt;
   }
+  template <class = void>
   asio::awaitable<std::optional<Error>> read(asio::mutable_buffer buffer) {
     while (buffer.size() > 0) {
       std::error_code error;

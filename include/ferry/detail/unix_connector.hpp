@@ -10,17 +10,18 @@
 namespace ferry::detail {
 
 /// A connection to a Unix socket.
-class UnixStream final : public SocketStream<asio::local::stream_protocol> {
+template <class Local>
+class UnixStream final : public SocketStream<Local> {
  public:
-  using SocketStream::SocketStream;
+  using SocketStream<Local>::SocketStream;
 
   /// @param path beginning with `@` for an abstract name, which is a zero byte in the system's
   /// eyes.
   void connect(std::string path, std::error_code& error) {
     path_ = path;
     if (path.starts_with('@')) path[0] = '\0';
-    if (!is_open() && !open({}, error)) return;
-    native_connect(socket_, {path}, error);
+    if (!this->is_open() && !this->open({}, error)) return;
+    native_connect(this->socket_, {path}, error);
   }
 
   std::string remote_endpoint() const override { return path_; }
@@ -30,13 +31,14 @@ class UnixStream final : public SocketStream<asio::local::stream_protocol> {
 };
 
 /// Opens connections to Unix sockets.
+template <class Local>
 class UnixConnector final : public Connector {
  public:
   asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
     using Connected = Result<std::unique_ptr<Stream>>;
     const auto begin = Clock::now();
     const auto executor = co_await asio::this_coro::executor;
-    auto stream = std::make_unique<UnixStream>(executor);
+    auto stream = std::make_unique<UnixStream<Local>>(executor);
     Wakeup ended;
     const LeavePhase leave{context};
     if (!context.enter(Phase::connect, context.connect_limit(), ended))

@@ -2,7 +2,7 @@
 
 #include <chrono>
 #include <mutex>
-#include <optional>
+#include <utility>
 
 #include <ferry/detail/asio.hpp>
 #include <ferry/stream.hpp>
@@ -24,10 +24,7 @@ class Wakeup : public Abortable {
   void fire() noexcept {
     const std::lock_guard lock(mutex_);
     fired_ = true;
-    try {
-      if (timer_) timer_->cancel();
-    } catch (...) {  // cancel() throws only by its signature.
-    }
+    if (timer_) timer_->cancel();
   }
   void abort() noexcept override { fire(); }
   /// Takes it back, so that it can be given once more. The waiter's to call, which then looks
@@ -44,39 +41,68 @@ class Wakeup : public Abortable {
 
   /// Returns once it has been given, at `until`, or when the coroutine is cancelled. The caller
   /// decides by its own state what has happened.
+  template <class = void>
   asio::awaitable<void> wait(Clock::time_point until = Clock::time_point::max()) {
     const auto executor = co_await asio::this_coro::executor;
-    {
-      const std::lock_guard lock(mutex_);
-      timer_.emplace(executor, until);
-    }
-    const Reset reset{*this};
+    TimerOf<asio::steady_timer> timer(*this, executor, until);
     std::error_code ignored;
     auto token = asio::redirect_error(asio::use_awaitable, ignored);
-    co_await asio::async_initiate<decltype(token), void(std::error_code)>(Initiate{this}, token);
+    co_await asio::async_initiate<decltype(token), void(std::error_code)>(
+        Initiate<asio::steady_timer>{&timer}, token);
   }
 
  private:
-  struct Reset {
-    Wakeup& self;
-    ~Reset() {  // Under the lock: whoever fires later must not meet a timer of a context that is
-                // gone.
-      const std::lock_guard lock(self.mutex_);
-      self.timer_.reset();
-    }
+  /// The waiter's, while it waits.
+  class Timer {
+   public:
+    virtual void cancel() noexcept = 0;
+
+   protected:
+    ~Timer() = default;
   };
+  template <class SteadyTimer>
+  class TimerOf final : public Timer {
+   public:
+    TimerOf(Wakeup& wakeup, const asio::any_io_executor& executor, Clock::time_point until)
+        : wakeup_(wakeup), timer_(executor, until) {
+      const std::lock_guard lock(wakeup_.mutex_);
+      wakeup_.timer_ = this;
+    }
+    TimerOf(const TimerOf&) = delete;
+    TimerOf& operator=(const TimerOf&) = delete;
+    ~TimerOf() {  // Whoever fires later must not meet a timer of a context that is gone.
+      const std::lock_guard lock(wakeup_.mutex_);
+      wakeup_.timer_ = nullptr;
+    }
+
+    void cancel() noexcept override {
+      try {
+        timer_.cancel();
+      } catch (...) {  // It throws only by its signature.
+      }
+    }
+    template <class Handler>
+    void wait(Handler&& handler) {
+      const std::lock_guard lock(wakeup_.mutex_);
+      if (wakeup_.fired_) timer_.expires_at(Clock::time_point::min());
+      timer_.async_wait(std::forward<Handler>(handler));
+    }
+
+   private:
+    Wakeup& wakeup_;
+    SteadyTimer timer_;
+  };
+  template <class SteadyTimer>
   struct Initiate {
-    Wakeup* self;
+    TimerOf<SteadyTimer>* timer;
     template <class Handler>
     void operator()(Handler&& handler) const {
-      const std::lock_guard lock(self->mutex_);
-      if (self->fired_) self->timer_->expires_at(Clock::time_point::min());
-      self->timer_->async_wait(std::forward<Handler>(handler));
+      timer->wait(std::forward<Handler>(handler));
     }
   };
 
   mutable std::mutex mutex_;
-  std::optional<asio::steady_timer> timer_;
+  Timer* timer_ = nullptr;
   bool fired_ = false;
 };
 
