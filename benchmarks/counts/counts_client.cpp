@@ -38,6 +38,16 @@ asio::awaitable<void> make_requests(const ferry::Client& client, std::string url
   }
 }
 
+/// As above, each in the place of the one before.
+asio::awaitable<void> refresh(const ferry::Client& client, std::string url, long requests,
+                              std::size_t body) {
+  ferry::Response page = co_await client.get(url);
+  for (long i = 1; i < requests; ++i) {
+    page = co_await client.refresh(std::move(page));
+    if (size_of(page) != body) throw std::runtime_error("another body");
+  }
+}
+
 /// As above, of responses that are read piece by piece.
 asio::awaitable<void> read_streams(const ferry::Client& client, std::string url, long requests,
                                    std::size_t body) {
@@ -62,6 +72,7 @@ asio::awaitable<void> run(const std::string& which, const ferry::Client& client,
         [](const ferry::Client& c, const Url& to) { return c.post(to, std::string(1024, 'x')); });
   if (which == "get_once")
     return make([](const ferry::Client&, const Url& to) { return ferry::get(to); });
+  if (which == "refresh") return refresh(client, url, requests, body);
   if (which == "stream") return read_streams(client, url, requests, body);
   return make([](const ferry::Client& c, const Url& to) { return c.get(to); });
 }

@@ -109,6 +109,16 @@ class Client {
     return ask<Answer>(options, std::move(request));
   }
 
+  /// A GET for the URL of a response once more: `page = co_await client.refresh(std::move(page))`.
+  ///
+  /// The new response takes over the memory of the old one, so that what asks for the same thing
+  /// again and again allocates nothing.
+  template <std::same_as<Response> Answer = Response>
+  asio::awaitable<Answer> refresh(Answer page, const RequestOptions& options = {}) const {
+    if (has_middleware()) return get<Answer>(page.url().str(), options);
+    return detail::send_again(handle_->core, options, std::move(page));
+  }
+
   /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
   /// throws, and what code of yours does that is no `Error`: an authenticator, a middleware.
   template <std::same_as<Result<Response>> Answer = Result<Response>>

@@ -94,6 +94,9 @@ struct ResponseState : Recycled<ResponseState> {
   Timings timings;
   ConnectionInfo connection;
   std::vector<Response> history;
+
+  /// Forgets all but the memory.
+  void clear() noexcept;
 };
 
 }  // namespace detail
@@ -171,6 +174,9 @@ class Response {
 
  private:
   friend detail::ResponseState& state_of(Response& response) noexcept { return *response.state_; }
+  friend std::unique_ptr<detail::ResponseState> take_state(Response& response) noexcept {
+    return std::move(response.state_);
+  }
   friend const detail::ResponseState& state_of(const Response& response) noexcept {
     return response.state();
   }
@@ -211,5 +217,13 @@ inline Response& Response::operator=(Response&&) noexcept = default;
 inline Response::Response(const Response& other)
     : state_(other.state_ ? std::make_unique<detail::ResponseState>(*other.state_) : nullptr) {}
 inline Response::~Response() = default;
+
+inline void detail::ResponseState::clear() noexcept {
+  message.clear();
+  elapsed = {};
+  timings = {};
+  connection = {};
+  history.clear();
+}
 
 }  // namespace ferry

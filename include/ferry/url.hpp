@@ -262,7 +262,9 @@ class Url {
   /// What stood before the `@`, as it was written. A secret: `str()` does not have it.
   std::string_view userinfo() const noexcept { return userinfo_; }
   /// The whole URL in normal form, without userinfo. Its query may be confidential.
-  const std::string& str() const noexcept { return text_; }
+  const std::string& str() const& noexcept { return text_; }
+  /// The same, moved out.
+  std::string str() && noexcept { return std::move(text_); }
   /// True if it was default-constructed.
   bool empty() const noexcept { return text_.empty(); }
 

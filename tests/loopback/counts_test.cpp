@@ -31,10 +31,17 @@ TEST_CASE("a reused GET makes at most 5 system calls, the look before reuse amon
   test::check_system_calls(server.url("/a/path"), {}, 5);
 }
 
-TEST_CASE(
-    "a reused GET allocates twice: its URL, the head; and frames of coroutines, not counted here") {
+TEST_CASE("a reused GET allocates twice: its URL, the response's head") {
   const test::Server server(test::delayed());
   test::check_allocations(server.url("/a/path"), {}, 2);
+}
+
+TEST_CASE("a response that is refreshed allocates nothing") {
+  const test::Server server(test::delayed());
+  const auto refresh = [](const ferry::Client& client, const std::string&, ferry::Response& page) {
+    return client.refresh(std::move(page));
+  };
+  test::check_allocations(server.url("/a/path"), {}, 0, refresh);
 }
 
 TEST_CASE("an idle connection takes at most 4 KiB of memory") {

@@ -506,3 +506,35 @@ TEST_CASE("events tell the response's version, and how long calls took and conne
   CHECK(failed > ferry::Duration());
   CHECK(failed_version == "");
 }
+
+TEST_CASE("[55] a response that is refreshed is another one, with nothing of the old") {
+  auto one =
+      script({"HTTP/1.1 200 Fine\r\nX: old\r\nTransfer-Encoding: "
+              "chunked\r\n\r\n3\r\nold\r\n0\r\nT: 1\r\n\r\n",
+              "HTTP/1.1 204 No Content\r\nY: new\r\n\r\n", ok("third")});
+  Scripted s(one);
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    ferry::Response page = co_await s.client->get("http://test/a?b=c");
+    CHECK(page.trailers().get("T") == "1");
+    page = co_await s.client->refresh(std::move(page));
+    CHECK(page.status() == 204);
+    CHECK(page.headers().size() == 1);
+    CHECK(page.headers().get("Y") == "new");
+    CHECK(page.trailers().empty());
+    CHECK(page.body().empty());
+    CHECK(page.url().str() == "http://test/a?b=c");
+    CHECK(page.connection().request_number == 2);
+    page = co_await s.client->refresh(std::move(page));
+    CHECK(page.body() == "third");
+    const auto nothing = co_await s.client->try_send(Request::get(""));
+    CHECK(code_of(nothing) == Errc::invalid_url);
+    bool refused = false;
+    try {
+      co_await s.client->refresh(ferry::Response());
+    } catch (const ferry::Error& error) {
+      refused = error.code() == Errc::invalid_url;
+    }
+    CHECK(refused);
+  });
+  CHECK(s.connections() == 1);
+}

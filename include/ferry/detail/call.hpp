@@ -95,6 +95,9 @@ class Call : public Recycled<Call<void>> {
   const Url& url() const noexcept { return state_->url; }
   const Observer& observer() const noexcept { return client->options.observer; }
 
+  /// The answer takes the place, and the memory, of an earlier one.
+  void answer_into(std::unique_ptr<ResponseState> earlier) noexcept { state_ = std::move(earlier); }
+
   /// When the first request was ready to be sent.
   Clock::time_point begun() const noexcept { return begin_; }
   /// When all of it has to be done.
@@ -235,7 +238,7 @@ class Call : public Recycled<Call<void>> {
   std::optional<Error> try_to_prepare() {
     const ClientOptions& settings = client->options;
     if (state_)
-      *state_ = ResponseState();
+      state_->clear();
     else
       state_ = std::make_unique<ResponseState>();
     if (trip) state_->connection.retry_reason = trip->retry_reason;
@@ -549,7 +552,7 @@ class Call : public Recycled<Call<void>> {
       observe(observer(), event);
     }
     if (is_retry(verdict)) {
-      state_->message = ResponseMessage();
+      state_->message.clear();
       state_->connection = ConnectionInfo();
       state_->connection.retry_reason = to_string(verdict);
       begin_attempt();

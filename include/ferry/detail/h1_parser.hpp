@@ -30,6 +30,15 @@ struct ResponseMessage {
   std::string body;
 
   std::string_view version() const noexcept { return minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1"; }
+  /// Forgets all but the memory.
+  void clear() noexcept {
+    status = 0;
+    minor_version = 1;
+    reason.clear();
+    headers.table().clear();
+    trailers.table().clear();
+    body.clear();
+  }
   bool leads_elsewhere() const noexcept {
     return is_redirect(status) && headers.contains("Location");
   }

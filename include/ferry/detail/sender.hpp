@@ -147,6 +147,18 @@ asio::awaitable<Answer> send(std::shared_ptr<const ClientCore> client,
                                                     std::move(held), std::forward<What>(what)...));
 }
 
+/// Sends a GET for the URL of a response, and takes that over.
+template <class Answer>
+asio::awaitable<Answer> send_again(std::shared_ptr<const ClientCore> client,
+                                   const RequestOptions& options, Answer earlier) {
+  auto state = take_state(earlier);
+  std::string url = state ? std::move(state->url).str() : std::string();
+  auto call = std::make_unique<Call<>>(std::move(client), options, Wants::all_of_it, nullptr,
+                                       Method::get(), std::move(url));
+  call->answer_into(std::move(state));
+  return carry_out<Answer>(std::move(call));
+}
+
 #if defined(FERRY_EXTERN)
 FERRY_EXTERN template asio::awaitable<Response> carry_out<Response>(std::unique_ptr<Call<>>);
 FERRY_EXTERN template asio::awaitable<Result<Response>> carry_out<Result<Response>>(
