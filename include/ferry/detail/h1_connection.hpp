@@ -414,6 +414,8 @@ class H1Connection {
   std::optional<Error> take_in_body(Exchange& exchange) {
     std::string& body = exchange.message.body;
     const auto unread = in_.unread();
+    if (body_left_ > unread.size())
+      body.reserve(static_cast<std::size_t>(std::min(body_left_, first_body_step)));
     body.assign(unread.substr(0, std::min<std::uint64_t>(body_left_, unread.size())));
     in_.take(body.size());
     exchange.filled = body.size();
