@@ -114,9 +114,13 @@ class Response {
            ConnectionInfo connection);
   /// For the library's use.
   explicit Response(std::unique_ptr<detail::ResponseState> state) noexcept;
+  /// Takes all that the other one has.
   Response(Response&&) noexcept;
+  /// Takes all that the other one has.
   Response& operator=(Response&&) noexcept;
+  /// Copies all that the other one has.
   Response(const Response& other);
+  /// Copies all that the other one has.
   Response& operator=(const Response& other) { return *this = Response(other); }
   ~Response();
 

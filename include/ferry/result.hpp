@@ -31,12 +31,14 @@ class [[nodiscard]] Result {
   /// Holds this error.
   Result(Error error) noexcept : error_(std::move(error)), has_value_(false) {}
 
+  /// Copies the value or the error.
   Result(const Result& other) requires std::copy_constructible<T> : has_value_(other.has_value_) {
     if (has_value_)
       std::construct_at(std::addressof(value_), other.value_);
     else
       std::construct_at(std::addressof(error_), other.error_);
   }
+  /// Moves the value or the error.
   Result(Result&& other) noexcept : has_value_(other.has_value_) {
     static_assert(std::is_nothrow_move_constructible_v<T>, "else it could be left with nothing");
     if (has_value_)
@@ -44,9 +46,11 @@ class [[nodiscard]] Result {
     else
       std::construct_at(std::addressof(error_), std::move(other.error_));
   }
+  /// Copies the value or the error.
   Result& operator=(const Result& other) requires std::copy_constructible<T> {
     return *this = Result(other);
   }
+  /// Moves the value or the error.
   Result& operator=(Result&& other) noexcept {
     if (this == &other) return *this;
     std::destroy_at(this);

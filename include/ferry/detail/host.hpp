@@ -14,11 +14,14 @@ namespace ferry::detail {
 constexpr bool is_ipv4(std::string_view text) noexcept {
   std::size_t i = 0;
   for (int octet = 0; octet < 4; ++octet) {
-    if (octet > 0 && (i == text.size() || text[i++] != '.')) return false;
+    if (octet > 0) {
+      if (i == text.size() || text[i] != '.') return false;
+      ++i;
+    }
     if (i == text.size() || !is_digit(text[i])) return false;
-    int value = text[i++] - '0';
+    int value = text[i] - '0';
     const bool may_go_on = value > 0;
-    for (; i < text.size() && is_digit(text[i]); ++i) {
+    for (++i; i < text.size() && is_digit(text[i]); ++i) {
       value = value * 10 + (text[i] - '0');
       if (!may_go_on || value > 255) return false;
     }

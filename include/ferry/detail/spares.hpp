@@ -47,6 +47,10 @@ class Recycled {
   static void operator delete(void* memory) noexcept {
     Spares<sizeof(T)>::put(std::unique_ptr<char[]>(static_cast<char*>(memory)));
   }
+
+ private:
+  friend T;
+  Recycled() = default;
 };
 
 }  // namespace ferry::detail
