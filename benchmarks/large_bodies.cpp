@@ -73,9 +73,9 @@ asio::awaitable<void> serve(tcp::socket socket, std::uint64_t size) {
     std::uint64_t body = 0;
     const bool chunked = head.starts_with("GET /chunked");
     if (chunked) answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    if (head.starts_with("GET /sized"))
-      answer = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n";
-    if (head.starts_with("GET")) body = size;
+    const bool sized = head.starts_with("GET /sized");
+    if (sized) answer = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n";
+    if (chunked || sized) body = size;
     if (head.find("Transfer-Encoding: chunked") != head.npos) {
       co_await skip_chunks(socket, input);
     } else if (const auto field = head.find("Content-Length: "); field != head.npos) {
