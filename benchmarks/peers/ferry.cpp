@@ -20,6 +20,7 @@ class Ferry {
       options.roots.push_back(ferry::tls::Pem::file(task.ca));
       options.resume_sessions = task.resume || !task.fresh;
       options_.tls = ferry::tls::context(options);
+      if (task.fresh) options_.limits.max_idle = 0;  // `ferry::get` knows no such context.
     }
     if (task.concurrency > options_.limits.max_connections)
       options_.limits.max_connections = task.concurrency;
@@ -43,9 +44,7 @@ class Ferry {
     while (unsent_ > 0) {
       --unsent_;
       const auto begin = peer::Clock::now();
-      if (task_.fresh && task_.secure)
-        response = co_await ferry::get(task_.url, {}, options_);
-      else if (task_.fresh)
+      if (task_.fresh && !task_.secure)
         response = co_await ferry::get(task_.url);
       else if (task_.upload)
         response = co_await client_->post(task_.url, upload_);
