@@ -46,8 +46,11 @@ class UnixConnector final : public Connector {
     std::error_code error;
     for (;;) {
       stream->connect(context.unix_path(), error);
-      // Its queue is full, and nothing will say when it no longer is. (Asio calls that no space.)
-      if (error != asio::error::would_block && error != asio::error::no_buffer_space) break;
+      // Its queue is full, and nothing will say when it no longer is. (Asio calls that no
+      // space, or, later than 1.22, in progress; a Unix socket's connecting never is.)
+      if (error != asio::error::would_block && error != asio::error::no_buffer_space &&
+          error != asio::error::in_progress)
+        break;
       co_await ended.wait(Clock::now() + std::chrono::milliseconds(1));
       if (context.ended()) co_return Connected(context.error());
     }
