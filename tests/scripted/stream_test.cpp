@@ -145,6 +145,20 @@ TEST_CASE(
         Errc::truncated_body);
 }
 
+TEST_CASE("[13] behind a write that fails no rest of a body is waited for") {
+  auto failing = script({});
+  failing->readable = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+  failing->write_size = 10;
+  failing->fail_at = 2;
+  failing->failure_lasts = false;
+  Scripted s(failing);
+  std::string all;
+  CHECK(with_stream(s, [&](ResponseStream& stream) { return read_to_end(stream, all); }) ==
+        Errc::truncated_body);
+  CHECK(all == "half");
+  CHECK(s.pool() == none);
+}
+
 TEST_CASE("[32] a stream that fails is not begun anew") {
   auto stale =
       script({ok("one"), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"}, Script::End::eof);

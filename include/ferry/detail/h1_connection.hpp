@@ -231,7 +231,9 @@ class H1Connection {
       if (body_failed_) co_return parser_.error();
       std::error_code error;
       std::size_t received = stream_->try_read_some(in_.room(), error);
-      if (error == asio::error::would_block) {
+      if (error == asio::error::would_block && write_error_) {
+        error = write_error_;  // It will bring no more.
+      } else if (error == asio::error::would_block) {
         if (!watch.enter(Phase::read, limit, stream_.get())) co_return watch.error();
         received = co_await stream_->read_some(in_.room(), error);
       }
@@ -380,7 +382,15 @@ class H1Connection {
                 : exchange.watch.enter(Phase::first_byte, limits.first_byte, times.sent)))
       return watch.error();
     stage_ = Stage::head;
-    return begun ? take_in(exchange) : std::nullopt;
+    auto failure = begun ? take_in(exchange) : std::nullopt;
+    // What a connection that fails has not brought by now, it will not bring.
+    while (exchange.write_error && !failure && is_receiving()) {
+      std::error_code error;
+      const std::size_t count = stream_->try_read_some(room(exchange), error);
+      if (error == asio::error::would_block) error = exchange.write_error;
+      failure = received(exchange, count, error);
+    }
+    return failure;
   }
 
   /// Parses what has been read, up to where more has to be read.
