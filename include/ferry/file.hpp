@@ -3,6 +3,7 @@
 /// @file
 /// `file`: a file as a request's body, read while it is sent.
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -51,9 +52,10 @@ class FileSource final : public BodySource {
   asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
     if (descriptor_ < 0) co_return 0;
     begun_ = true;
+    const auto most = std::min<std::size_t>(buffer.size(), 1 << 30);  // Windows counts in 32 bits.
     ssize_t count = 0;
     do {
-      count = ::read(descriptor_, buffer.data(), buffer.size());
+      count = ::read(descriptor_, buffer.data(), static_cast<unsigned>(most));
     } while (count < 0 && errno == EINTR);
     if (count < 0)
       throw std::system_error(errno, std::system_category(), "reading " + in_quotes(path_));

@@ -324,7 +324,8 @@ class OpenSslContext final : public TlsContext,
   static void on_key(const SSL* ssl, const char* line) noexcept {
     try {
       const std::string text = std::string(line) + '\n';  // In one piece: others may write as well.
-      if (::write(peer_of(ssl).context->keylog_.fd, text.data(), text.size()) < 0) return;
+      const auto size = static_cast<unsigned>(text.size());
+      if (::write(peer_of(ssl).context->keylog_.fd, text.data(), size) < 0) return;
     } catch (const std::bad_alloc&) {
     }
   }

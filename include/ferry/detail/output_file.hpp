@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <ferry/detail/ascii.hpp>
+#include <ferry/detail/file_flags.hpp>
 #include <ferry/error.hpp>
 
 namespace ferry::detail {
@@ -53,7 +54,7 @@ class OutputFile {
     if (mode != Mode::secret) return std::fopen(path_.c_str(), mode == Mode::replace ? "wb" : "ab");
     // Who has the old one open, or has put a link there, does not get to see what is written.
     if (::unlink(path_.c_str()) != 0 && errno != ENOENT) return nullptr;
-    const int descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    const int descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | file_flags, 0600);
     if (descriptor < 0) return nullptr;
     std::FILE* const file = ::fdopen(descriptor, "wb");
     if (!file) ::close(descriptor);
