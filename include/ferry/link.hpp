@@ -124,29 +124,12 @@ class LinkParser {
     if (skip('=')) {
       skip_space();
       if (rest_.starts_with('"'))
-        value = take_quoted();
+        value = take_quoted_string(rest_);
       else
         value = trim_ows(take(rest_.find_first_of(";,")));
     }
     if (name.ends_with('*')) value = decode_ext_value(*value);
     if (!name.empty() && value) link.params.emplace_back(std::move(name), *std::move(value));
-  }
-
-  std::string take_quoted() {
-    std::string value;
-    rest_.remove_prefix(1);
-    while (!rest_.empty()) {
-      char c = rest_.front();
-      rest_.remove_prefix(1);
-      if (c == '"') break;
-      if (c == '\\') {
-        if (rest_.empty()) break;
-        c = rest_.front();
-        rest_.remove_prefix(1);
-      }
-      value += c;
-    }
-    return value;
   }
 
   /// What is before this position, or everything.

@@ -101,26 +101,8 @@ class ChallengeParser {
   std::string take_value() {
     rest_.remove_prefix(1);
     skip_space();
-    if (rest_.starts_with('"')) return take_quoted();
+    if (rest_.starts_with('"')) return take_quoted_string(rest_);
     return std::string(take(std::min(rest_.find_first_of(" \t,"), rest_.size())));
-  }
-
-  /// One that is not closed ends with the field.
-  std::string take_quoted() {
-    std::string value;
-    rest_.remove_prefix(1);
-    while (!rest_.empty()) {
-      char c = rest_.front();
-      rest_.remove_prefix(1);
-      if (c == '"') break;
-      if (c == '\\') {
-        if (rest_.empty()) break;
-        c = rest_.front();
-        rest_.remove_prefix(1);
-      }
-      value += c;
-    }
-    return value;
   }
 
   /// `token68` of RFC 9110 11.2, which has to fill its element; else nothing is taken.
@@ -141,7 +123,7 @@ class ChallengeParser {
   void skip_junk() {
     while (!rest_.empty() && rest_.front() != ',') {
       if (rest_.front() == '"')
-        take_quoted();
+        take_quoted_string(rest_);
       else
         rest_.remove_prefix(1);
     }
