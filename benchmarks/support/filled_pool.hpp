@@ -50,7 +50,7 @@ struct FilledPool {
       }
     }
     Decisions out;
-    for (Pool::Slot* slot : all) pool.release(*slot, now, Pool::Time::max(), out);
+    for (Pool::Slot* slot : all) pool.release(*slot, now, Pool::Time::max(), now, out);
   }
 
   /// Takes a connection to this origin and gives it back.
@@ -58,7 +58,7 @@ struct FilledPool {
     Decisions out;
     now += std::chrono::nanoseconds(1);
     Pool::Slot* slot = pool.take(key, now, out);
-    pool.release(*slot, now, Pool::Time::max(), out);
+    pool.release(*slot, now, Pool::Time::max(), now, out);
   }
 
   Pool pool;
@@ -82,13 +82,13 @@ class QueuedPool {
   ~QueuedPool() {
     Decisions none;
     for (auto& ticket : tickets_) filled_.pool.leave(*ticket, none);
-    filled_.pool.release(*slot_, filled_.now, Pool::Time::max(), none);
+    filled_.pool.release(*slot_, filled_.now, Pool::Time::max(), filled_.now, none);
   }
 
   /// It is given back, the first waiter gets it, and another one comes.
   void serve_one() {
     Decisions out;
-    filled_.pool.release(*slot_, filled_.now, Pool::Time::max(), out);
+    filled_.pool.release(*slot_, filled_.now, Pool::Time::max(), filled_.now, out);
     Pool::Ticket& served = *tickets_[static_cast<std::size_t>(out.served)];
     slot_ = filled_.pool.leave(served, out);
     filled_.pool.enqueue(served, filled_.keys[0], filled_.now, out);

@@ -19,7 +19,7 @@ namespace ferry {
 class Abortable {
  public:
   /// Makes pending and later operations fail. Any thread may call it, at any time in the object's
-  /// life.
+  /// life; locks of ferry's may be held meanwhile, so it must not call into a pool or a client.
   virtual void abort() noexcept = 0;
 
  protected:

@@ -69,6 +69,61 @@ TEST_CASE("[39] a connection that has lived for too long is not kept") {
   CHECK(reasons == std::vector<ferry::CloseReason>(2, ferry::CloseReason::lifetime_expired));
 }
 
+TEST_CASE("a connection that comes back unused has been idle since its last response") {
+  for (const bool used : {false, true}) {
+    CAPTURE(used);
+    Scripted s(script({ok("one"), ok("two"), ok("three")}));
+    REQUIRE(s.get());
+    std::chrono::steady_clock::time_point since;
+    test::run(s.context, [&]() -> asio::awaitable<void> {
+      const ferry::Lease lease = co_await s.client->pool().acquire("http://test");
+      if (used) co_await lease.send(Request::get("/"));
+      since = std::chrono::steady_clock::now();
+      while (std::chrono::steady_clock::now() < since + 2ms) std::this_thread::yield();
+    });
+    CHECK(s.get()->connection().idle_for >= 2ms);
+  }
+}
+
+namespace {
+
+/// Opens one connection; then the server is gone, and says so at once.
+class OneOnly final : public ferry::Connector {
+ public:
+  explicit OneOnly(std::shared_ptr<Script> script) : script_(std::move(script)) {}
+  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
+      ferry::DialContext&) override {
+    using Connected = ferry::Result<std::unique_ptr<ferry::Stream>>;
+    const auto executor = co_await asio::this_coro::executor;
+    if (!script_) co_return Connected(ferry::Error(Errc::connection_refused));
+    co_return Connected(std::make_unique<ferry::testing::ScriptedStream>(
+        executor, std::exchange(script_, nullptr)));
+  }
+
+ private:
+  std::shared_ptr<Script> script_;
+};
+
+}  // namespace
+
+TEST_CASE("dials that fail at once, one behind the other, take no stack") {
+  ClientOptions options;
+  options.limits.max_connections = 1;
+  options.connector = std::make_shared<OneOnly>(
+      script({"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"}));
+  asio::io_context context{1};
+  const ferry::Client client(context, options);
+  int answered = 0, refused = 0;
+  for (int i = 0; i < 20'000; ++i)
+    asio::co_spawn(context, client.try_send(Request::get("http://test/")),
+                   [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                     ++(result ? answered : refused);
+                   });
+  context.run();
+  CHECK(answered == 1);
+  CHECK(refused == 19'999);
+}
+
 TEST_CASE("[37] [60] who gives up as a connection is handed over gives it back unharmed") {
   auto one = script({ok("first"), ok("third")});
   ClientOptions options;

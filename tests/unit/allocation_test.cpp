@@ -271,7 +271,7 @@ TEST_CASE("no memory for a place in the queue: the pool is as it was, and goes o
       carry_out(out);
       if (step % 4 == 3 && !held.empty()) {
         test::PoolDecisions given;
-        pool.release(*held.back(), now, test::Pool::Time::max(), given);
+        pool.release(*held.back(), now, test::Pool::Time::max(), now, given);
         held.pop_back();
         carry_out(given);
       }

@@ -424,7 +424,7 @@ TEST_CASE("[36] [37] a million random events: the pool decides as the model does
             Pool::Slot* slot = *at;
             p.held.erase(at);
             const int id = slot->connection;
-            p.pool.release(*slot, now, expires, p.out);
+            p.pool.release(*slot, now, expires, now, p.out);
             p.model.release(id, now, expires);
           }
           break;

@@ -53,7 +53,7 @@ struct Table {
   }
   void release(Pool::Slot* slot) {
     begin();
-    pool.release(*slot, now, now + idle, out);
+    pool.release(*slot, now, now + idle, now, out);
     note_dials();
   }
   void discard(Pool::Slot* slot) {

@@ -48,7 +48,7 @@ class DiallingPool final : public PoolCore,
       QueuePlace place(*this, url, fresh, turn, timeouts, watch);
       PoolWaiter& waiter = place.waiter();
       const auto rest =
-          timeouts.pool == no_timeout ? no_timeout : std::max(limit - Clock::now(), Duration());
+          timeouts.pool == no_timeout ? no_timeout : std::max(limit - Clock::now(), no_wait);
       if (!watch.enter(Phase::pool, rest, &waiter)) co_return watch.error();
       if (!place.enqueue(url.origin(), lease, flaw)) co_return Error(Errc::client_closed);
       const auto long_waited = begin + long_wait;
@@ -145,13 +145,13 @@ class DiallingPool final : public PoolCore,
       return discard(slot,
                      hint == Duration::zero() ? CloseReason::not_kept : CloseReason::idle_expired);
     expires = std::min(expires, lifetime);
-    change([&](Decisions& decisions) { state_.release(slot, now, expires, decisions); });
+    change([&](Decisions& d) { state_.release(slot, idle_since, expires, now, d); });
   }
 
   void restore(Slot& slot) noexcept override {
-    if (slot.expires <= Clock::now()) return discard(slot, CloseReason::idle_expired);
-    change(
-        [&](Decisions& decisions) { state_.release(slot, Clock::now(), slot.expires, decisions); });
+    const auto now = Clock::now();
+    if (slot.expires <= now) return discard(slot, CloseReason::idle_expired);
+    change([&](Decisions& d) { state_.release(slot, slot.idle_since, slot.expires, now, d); });
   }
 
   void discard(Slot& slot, CloseReason reason) noexcept override {
@@ -185,6 +185,8 @@ class DiallingPool final : public PoolCore,
 
  private:
   static constexpr std::chrono::seconds long_wait{10};
+  /// What is left of a limit that has passed: what is there, or can be dialled, is still taken.
+  static constexpr Duration no_wait = std::chrono::milliseconds(1);
 
   /// What a change of the state has decided, chained through the objects themselves: nothing is
   /// allocated, so that giving a connection back cannot fail. What concerns tickets and slots,
@@ -414,6 +416,8 @@ class DiallingPool final : public PoolCore,
     DiallingPool& pool = *self;
     DialGuard guard{pool, slot};
     guard.origin = slot->host->key;
+    // One that fails at once would begin the next from inside itself, as deep as the queue is long.
+    co_await asio::post(pool.executor_, asio::use_awaitable);
     const auto number = slot->number;
     if (pool.options_.observer) {
       Event event{Event::Kind::connection_opening};

@@ -64,18 +64,18 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     bool is_first = false;
     {
       const std::lock_guard lock(mutex_);
-      auto& pending = pending_[host];
-      is_first = !pending;
-      if (is_first) pending = std::make_shared<Lookup>();
-      lookup = pending;
+      const auto pending = pending_.find(host);
+      is_first = pending == pending_.end();
+      lookup = is_first ? std::make_shared<Lookup>(host) : pending->second;
       lookup->waiters.push_back(waiter);
+      if (is_first) pending_.emplace(host, lookup);
     }
     const auto executor = co_await asio::this_coro::executor;
     if (is_first) {
       try {
         begin(executor, host, lookup);
       } catch (...) {
-        end(host, *lookup, Error(Errc::cancelled));
+        end(host, *lookup, lookup->out_of_memory);
         throw;
       }
     }
@@ -100,7 +100,12 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     Clock::time_point until;
   };
   struct Lookup {
+    explicit Lookup(const std::string& host)
+        : out_of_memory(Errc::host_not_found, host,
+                        std::make_error_code(std::errc::not_enough_memory)) {}
+
     std::vector<std::shared_ptr<Wakeup>> waiters;
+    const Error out_of_memory;  ///< Made in time.
     Result<Addresses> result;
     bool done = false;
     std::optional<typename Tcp::resolver> system;
@@ -117,6 +122,17 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     Ending(const Ending&) = delete;
     Ending& operator=(const Ending&) = delete;
     ~Ending() { cache->end(host, *lookup, std::move(result)); }
+
+    /// @param find says what was found.
+    template <class Function>
+    void finish(Function find) noexcept {
+      try {
+        result = find();
+        if (result && result->empty()) result = Error(Errc::host_not_found, host);
+      } catch (const std::bad_alloc&) {
+        result = lookup->out_of_memory;
+      }
+    }
   };
 
   void begin(const asio::any_io_executor& executor, const std::string& host,
@@ -129,22 +145,24 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     auto& system = lookup->system.emplace(executor);
     system.async_resolve(host, "", asio::ip::resolver_base::flags(),
                          [ending](std::error_code error, const auto& found) {
-                           Addresses addresses;
-                           for (const auto& entry : found)
-                             addresses.push_back(entry.endpoint().address());
-                           if (error)
-                             ending->result = Error(Errc::host_not_found, ending->host, error);
-                           else
-                             ending->result = std::move(addresses);
+                           ending->finish([&]() -> Result<Addresses> {
+                             if (error) return Error(Errc::host_not_found, ending->host, error);
+                             Addresses addresses;
+                             for (const auto& entry : found)
+                               addresses.push_back(entry.endpoint().address());
+                             return addresses;
+                           });
                          });
   }
   static asio::awaitable<void> ask(std::shared_ptr<Resolver> resolver,
                                    std::shared_ptr<Ending> ending) {
     try {
       auto found = co_await resolver->resolve(ending->host);
-      ending->result = std::move(found);
+      ending->finish([&]() -> Result<Addresses> { return std::move(found); });
     } catch (const std::exception& e) {
-      ending->result = Error(Errc::host_not_found, ending->host + ": " + e.what());
+      ending->finish([&]() -> Result<Addresses> {
+        return Error(Errc::host_not_found, ending->host + ": " + e.what());
+      });
     }
   }
 
@@ -152,8 +170,8 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     std::vector<std::shared_ptr<Wakeup>> waiters;
     {
       const std::lock_guard lock(mutex_);
+      if (lookup.done) return;
       pending_.erase(host);
-      if (result && result->empty()) result = Error(Errc::host_not_found, host);
       try {
         if (result && ttl_ > Duration::zero()) keep(host, *result);
       } catch (const std::bad_alloc&) {  // Then it is looked up again.

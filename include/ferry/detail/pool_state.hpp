@@ -193,10 +193,10 @@ class PoolState {
     return std::exchange(ticket.granted, nullptr);
   }
 
-  /// An active connection comes back, fit for reuse until `expires`.
+  /// An active connection comes back, unused since then, and fit for reuse until `expires`.
   template <class Decisions>
-  void release(Slot& slot, Time now, Time expires, Decisions& out) noexcept {
-    slot.idle_since = now;
+  void release(Slot& slot, Time idle_since, Time expires, Time now, Decisions& out) noexcept {
+    slot.idle_since = idle_since;
     slot.expires = expires;
     slot.kept = true;
     expire(now, out);
@@ -454,8 +454,7 @@ class PoolState {
     }
   }
 
-  /// Takes a dial out of the books of dials. If its waiter still waits, that waiter gets the dial
-  /// of the queue's first ticket, which will be served by this one.
+  /// Takes a dial out of the books of dials.
   void end_dial(Slot& slot) noexcept {
     Host& host = *slot.host;
     --host.dials;
