@@ -594,6 +594,64 @@ TEST_CASE("[31] a write that fails once, over TLS: what was kept back is not sen
   }
 }
 
+TEST_CASE("a ticket that comes in parts does not stop what is being sent") {
+  const auto context = server_context();
+  SSL_CTX_set_max_send_fragment(context.get(), 512);
+  SSL_CTX_set_session_ticket_cb(
+      context.get(),
+      [](SSL* ssl, void*) {
+        static const std::string data(1500, 'x');
+        return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), data.data(), data.size());
+      },
+      [](SSL*, SSL_SESSION*, const unsigned char*, std::size_t, SSL_TICKET_STATUS, void*) {
+        return SSL_TICKET_RETURN_IGNORE;
+      },
+      nullptr);
+  auto options = trusting();
+  options.timeouts.expect_continue = 1ms;
+  auto one = script({"", ok("done")});
+  Secured t(one, options, context);
+  std::string held;
+  one->respond = [&, inner = one->respond, turn = 0](Script& s) mutable {
+    ++turn;
+    if (turn <= 2) inner(s);
+    if (turn == 2) {  // The tickets, for which there is no need to wait.
+      held = s.readable.substr(700);
+      s.readable.resize(700);
+    } else if (turn > 3) {  // At the third it is still waited for the server's leave.
+      s.readable += std::exchange(held, {});
+      inner(s);
+    }
+    s.turn_to_answer = turn < 4;
+  };
+  const auto result = t.s.send(
+      Request::post("https://ferry.test/", ferry::Body("hello")).header("Expect", "100-continue"));
+  CHECK(code_of(result) == std::error_code());
+  CHECK(t.peers[0]->received.ends_with("hello"));
+}
+
+TEST_CASE("leave that comes in one piece with something else is seen at once") {
+  auto options = trusting();
+  options.timeouts.expect_continue = 1h;
+  options.timeouts.total = 10s;
+  auto one = script({});
+  Secured t(one, options);
+  one->respond = [&, inner = one->respond, peer = t.peers[0], answered = 0](Script& s) mutable {
+    inner(s);
+    if (peer->received.empty() || answered > 1) return;
+    if (answered++ == 0) {
+      peer->push(s, "HTTP/1.1 103 Early Hints\r\n\r\n");
+      peer->push(s, "HTTP/1.1 100 Continue\r\n\r\n");
+    } else {
+      peer->push(s, ok("done"));
+    }
+  };
+  const auto result = t.s.send(
+      Request::post("https://ferry.test/", ferry::Body("hello")).header("Expect", "100-continue"));
+  CHECK(code_of(result) == std::error_code());
+  CHECK(t.peers[0]->received.ends_with("hello"));
+}
+
 TEST_CASE("[57] an upload over TLS tells of its progress as the bytes go") {
   for (int n = 10; n < 100; n += 10) {
     CAPTURE(n);

@@ -12,6 +12,7 @@
 #include <asio/ssl/error.hpp>
 
 #include <ferry/detail/tls_wire.hpp>
+#include <ferry/detail/wakeup.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry::detail {
@@ -74,6 +75,11 @@ class TlsStream final : public Stream {
       std::size_t count = 0;
       const Step step = decrypt(buffer, count, error);
       if (step != Step::starved) co_return count;
+      if (is_receiving_) {
+        co_await other_has_received();
+        continue;
+      }
+      const Receiving mark(*this);
       const auto got = co_await below_->read_some(wire_.in.room(), error);
       if (!arrived(got, error)) co_return 0;
     }
@@ -113,6 +119,11 @@ class TlsStream final : public Stream {
       const auto count = try_write_some(buffers, error);
       if (error != asio::error::would_block) co_return count;
       const auto buffer = outgoing();
+      if (buffer.size() == 0) {
+        co_await receive_to_write(error);
+        if (error) co_return 0;
+        continue;
+      }
       is_being_written_ = true;
       const auto moved = co_await below_->write_some(std::span(&buffer, 1), error);
       is_being_written_ = false;
@@ -122,7 +133,10 @@ class TlsStream final : public Stream {
   asio::awaitable<std::size_t> write_some_or_wait_readable(std::span<const asio::const_buffer>,
                                                            std::error_code& error) override {
     const auto buffer = outgoing();
-    if (buffer.size() == 0) co_return 0;  // Something has made room since.
+    if (buffer.size() == 0) {  // Unless something has made room since.
+      if (wants_input_) co_await receive_to_write(error);
+      co_return 0;
+    }
     const auto moved = co_await below_->write_some_or_wait_readable(std::span(&buffer, 1), error);
     written(moved, error);
     co_return 0;
@@ -222,12 +236,47 @@ class TlsStream final : public Stream {
                    error);
   }
 
+  /// While it exists, the stream below is being read; then whoever waits for that goes on.
+  class Receiving {
+   public:
+    explicit Receiving(TlsStream& self) noexcept : self_(self) { self_.is_receiving_ = true; }
+    Receiving(const Receiving&) = delete;
+    Receiving& operator=(const Receiving&) = delete;
+    ~Receiving() {
+      self_.is_receiving_ = false;
+      if (self_.other_) self_.other_->fire();
+    }
+
+   private:
+    TlsStream& self_;
+  };
+  /// OpenSSL has the beginning of a message that is no data, a ticket, and writes nothing before it
+  /// has seen the rest.
+  asio::awaitable<void> receive_to_write(std::error_code& error) {
+    error.clear();
+    if (is_receiving_) {
+      co_await other_has_received();
+    } else {
+      const Receiving mark(*this);
+      const auto got = co_await below_->read_some(wire_.in.room(), error);
+      arrived(got, error);
+    }
+  }
+  /// Whoever reads and whoever writes may both want what comes; one of them receives it.
+  asio::awaitable<void> other_has_received() {
+    const auto received = std::make_shared<Wakeup>();
+    other_ = received;
+    co_await received->wait();
+  }
+
   /// Bytes have come from the stream below. @return false if they have not.
   bool arrived(std::size_t count, std::error_code& error) noexcept {
-    if (!error)
+    if (!error) {
+      wants_input_ = false;
       wire_.in.fill(count);
-    else if (wire_.in.empty())
+    } else if (wire_.in.empty()) {
       wire_.in.put_aside();
+    }
     // The stream below has ended, and the peer had not said that it would (RFC 9112 9.8).
     if (error == asio::error::eof) error = asio::ssl::error::stream_truncated;
     return !error;
@@ -278,6 +327,11 @@ class TlsStream final : public Stream {
     for (int i = 0; i < batch && rest.size() > 0; ++i) {
       std::size_t count = std::min(record, rest.size());
       const Step step = outcome(SSL_write_ex(prepared(), rest.data(), count, &count), error);
+      if (step == Step::starved) {
+        wants_input_ = true;
+        error = asio::error::would_block;
+        return i > 0;
+      }
       if (step != Step::done) {
         if (!error) error = failure_ = asio::ssl::error::unexpected_result;
         return false;
@@ -295,6 +349,9 @@ class TlsStream final : public Stream {
   std::size_t sealed_ = 0;   // Plain bytes that were encrypted, and of which no caller knows yet.
   std::error_code failure_;  // Of TLS itself, which then has ended.
   std::error_code write_failure_;  // Of the stream below.
+  bool is_receiving_ = false;
+  std::shared_ptr<Wakeup> other_;  // Who waits for that.
+  bool wants_input_ = false;       // OpenSSL, before it writes anything.
   bool is_being_written_ = false;  // Something outgoing, by a writer that waits while others read.
   bool connected_ = false;
   std::optional<TlsInfo> info_;
