@@ -6,10 +6,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -44,9 +46,9 @@ class BodySource {
 
   /// Puts the next bytes into the buffer, which is not empty.
   /// @return how many, at least one; 0 at the end.
-  /// @throws anything: the request then fails with `Errc::body_source_failed`, which carries the
-  ///   message. Cancellation: as the request's. No time limit interrupts it: one that passes
-  ///   meanwhile ends the request when it returns.
+  /// @throws any `std::exception`: the request then fails with `Errc::body_source_failed`, which
+  ///   carries the message. Cancellation: as the request's. No time limit interrupts it: one that
+  ///   passes meanwhile ends the request when it returns.
   virtual asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) = 0;
 
   /// Fields to be sent behind a body of unknown size, asked after its end: a checksum, say
@@ -69,6 +71,9 @@ class Body {
   /// These bytes; no `Content-Type` unless one is given.
   Body(std::string bytes, std::string content_type = {})
       : bytes_(std::move(bytes)), content_type_(std::move(content_type)), present_(true) {}
+  /// Fields in braces would be taken for the beginning and the end of a text: see `form` and
+  /// `json`.
+  Body(std::initializer_list<std::pair<std::string_view, std::string_view>>) = delete;
   /// This text, zero-terminated.
   Body(const char* text) : Body(std::string(text)) {}
   /// A copy of these bytes.
@@ -127,6 +132,8 @@ static_assert(detail::co_await_safe<Body>);
 /// A body of JSON: `co_await client.post("/users", ferry::json(R"({"name":"Ada"})"))`. The text is
 /// sent as it is; for values see `ferry/nlohmann.hpp`.
 inline Body json(std::string text) { return Body(std::move(text), "application/json"); }
+/// Nor are fields in braces a text.
+Body json(std::initializer_list<std::pair<std::string_view, std::string_view>>) = delete;
 
 namespace detail {
 

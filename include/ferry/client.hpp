@@ -64,6 +64,11 @@ class Client {
     make(std::move(pool), std::move(options), true);
   }
 
+  /// Another handle to the same client. To move one is to copy it: none is ever empty.
+  Client(const Client&) noexcept = default;
+  /// Becomes another handle to the same client.
+  Client& operator=(const Client&) noexcept = default;
+
   /// Requests with these methods; `url` may be relative to `ClientOptions::base_url`.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> get(std::string url, const RequestOptions& options = {}) const {
@@ -112,10 +117,11 @@ class Client {
   /// A GET for the URL of a response once more: `page = co_await client.refresh(std::move(page))`.
   ///
   /// The new response takes over the memory of the old one, so that what asks for the same thing
-  /// again and again allocates nothing.
+  /// again and again allocates nothing. Only the URL is the same: fields and credentials are the
+  /// client's.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> refresh(Answer page, const RequestOptions& options = {}) const {
-    if (has_middleware()) return get<Answer>(page.url().str(), options);
+    if (has_middleware()) return ask<Answer>(options, get_again(page.url().str()));
     return detail::send_again(handle_->core, options, std::move(page));
   }
 
@@ -172,8 +178,9 @@ class Client {
   /// @throws Error as the verbs, and `Errc::invalid_header` for a request without `Upgrade`.
   template <std::same_as<Upgraded> Answer = Upgraded>
   asio::awaitable<Answer> upgrade(Request request, const RequestOptions& options = {}) const {
-    return detail::send<Answer>(handle_->core, options, nullptr,
-                                std::move(request).header("Connection", "Upgrade"));
+    if (!request.headers().has_token("Connection", "Upgrade"))
+      request.add_header("Connection", "Upgrade");
+    return detail::send<Answer>(handle_->core, options, nullptr, std::move(request));
   }
 
   /// Ends this client's requests, in flight and later ones, with `Errc::client_closed`; closes the

@@ -135,6 +135,11 @@ class ConnectionPool {
   explicit ConnectionPool(Context& context, PoolOptions options = PoolOptions())
       : ConnectionPool(context.get_executor(), std::move(options)) {}
 
+  /// Another handle to the same pool. To move one is to copy it: none is ever empty.
+  ConnectionPool(const ConnectionPool&) noexcept = default;
+  /// Becomes another handle to the same pool.
+  ConnectionPool& operator=(const ConnectionPool&) noexcept = default;
+
   /// Takes a connection to this origin, kept or new, for oneself.
   /// @param options its time limits go before those of `PoolOptions`; the others are not looked at.
   /// @throws Error as `Client`'s verbs do before anything is sent. Cancellation: gives up the place

@@ -148,7 +148,8 @@ struct Download {
         result.resumed_from = 0;  // It has become shorter than what is there.
         continue;
       }
-      if (stream.status() < 200 || stream.status() > 299) throw status_error(stream);
+      if (stream.status() < 200 || stream.status() > 299)
+        throw status_error(stream.status(), stream.reason(), stream.url());
       std::optional<std::uint64_t> total;
       if (const auto length = stream.headers().get("Content-Length"))
         total = parse_decimal(*length);
@@ -191,12 +192,6 @@ struct Download {
       part.mark({});  // Nothing that could be gone on with.
       throw Error(Errc::malformed_response, "its body is not as long as its range");
     }
-  }
-
-  static Error status_error(const ResponseStream& stream) {
-    return Error(Errc::http_status, std::to_string(stream.status()) + " for " +
-                                        std::string(stream.url().origin()) +
-                                        std::string(stream.url().path()));
   }
 };
 

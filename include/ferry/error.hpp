@@ -273,12 +273,24 @@ class Error : public std::system_error {
   Phase phase() const noexcept { return details_->phase; }
   /// `scheme://host:port` that the request was for; empty if it did not come that far.
   const std::string& origin() const noexcept { return details_->origin; }
-  /// Which attempt failed, from 1; 0 if none was made.
+  /// The response's status, if that is the error (`Errc::http_status`); else 0.
+  int status() const noexcept { return details_->status; }
+  /// Which attempt of the call failed, from 1, redirects included; 0 if none was made.
   int attempt() const noexcept { return details_->attempt; }
   /// True if the failing attempt used a kept connection.
   bool reused() const noexcept { return details_->reused; }
   /// Bytes of the request that the system had accepted in the failing attempt.
   std::uint64_t bytes_sent() const noexcept { return details_->bytes_sent; }
+
+  /// The error that the status of a response from this origin is.
+  static Error of_status(int status, std::string detail, std::string origin) {
+    Error error(Errc::http_status, std::move(detail));
+    auto details = std::make_shared<Details>(*error.details_);
+    details->status = status;
+    details->origin = std::move(origin);
+    error.details_ = std::move(details);
+    return error;
+  }
 
   /// The same error with its circumstances filled in.
   Error at(Phase phase, std::string origin, int attempt, bool reused,
@@ -304,6 +316,7 @@ class Error : public std::system_error {
     std::string what;
     std::string origin;
     std::error_code cause;
+    int status = 0;
     Phase phase = Phase::prepare;
     int attempt = 0;
     bool reused = false;

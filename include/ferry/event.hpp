@@ -87,7 +87,9 @@ struct Event {
     request_retried,
     /// A redirect is followed. `method`, `target`, `status`, `location`
     redirected,
-    /// The call ends with an error. `attempt`, `error`, `duration` (the call so far)
+    /// The call ends with an error; one that is refused before it begins is not told of. A stream
+    /// that is dropped ends with `Errc::cancelled`. `attempt`, `error`, `duration` (the call so
+    /// far)
     request_failed,
   };
 

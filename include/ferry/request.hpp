@@ -134,7 +134,7 @@ class Request {
   }
 
   /// As `target`, but gives the memory of its own URL away, which is unspecified afterwards.
-  /// @param defaults what comes before its own query.
+  /// @param defaults what comes before its own pairs.
   /// @param to_ascii for hosts that are not ASCII; none refuses them.
   /// @param url becomes the URL that it goes to.
   /// @return the error, or nothing.
@@ -154,7 +154,8 @@ class Request {
       url = std::move(*resolved);
     }
     try {
-      for (const auto& [name, value] : defaults) url.add_query(name, value);
+      if (!is_whole_)
+        for (const auto& [name, value] : defaults) url.add_query(name, value);
       for (const auto& [name, value] : query_) url.add_query(name, value);
     } catch (const Error& error) {
       return error;
@@ -164,6 +165,11 @@ class Request {
 
  private:
   friend struct detail::Trip;
+  friend Request get_again(std::string url) {
+    Request request = Request::get(std::move(url));
+    request.is_whole_ = true;
+    return request;
+  }
 
   bool check(std::string_view name, std::string_view value) {
     if (error_) return false;
@@ -173,6 +179,7 @@ class Request {
 
   Method method_;
   std::string url_;
+  bool is_whole_ = false;  // The URL is that of an earlier request, with all of its query.
   Headers headers_;
   Pairs query_;
   Body body_;
@@ -180,5 +187,7 @@ class Request {
   std::optional<Error> error_;
 };
 static_assert(detail::co_await_safe<Request>);
+/// A GET for the URL of an earlier request; for the library's use.
+Request get_again(std::string url);
 
 }  // namespace ferry

@@ -86,6 +86,14 @@ static_assert(detail::co_await_safe<ConnectionInfo>);
 
 namespace detail {
 
+/// The error that a status is.
+inline Error status_error(int status, std::string_view reason, const Url& url) {
+  std::string what = std::to_string(status);
+  what.append(" ").append(reason.empty() ? reason_phrase(status) : reason).append(" for ");
+  what.append(url.origin()).append(url.path());
+  return Error::of_status(status, std::move(what), std::string(url.origin()));
+}
+
 /// All that a `Response` has: in a place of its own, so that what fills it need not be moved.
 struct ResponseState : Recycled<ResponseState> {
   ResponseMessage message;
@@ -127,13 +135,19 @@ class Response {
   /// The status code (RFC 9110 15), from 200.
   int status() const noexcept { return state().message.status; }
   /// The reason phrase as it was sent; may be empty (RFC 9112 4).
-  const std::string& reason() const noexcept { return state().message.reason; }
+  const std::string& reason() const& noexcept { return state().message.reason; }
+  /// The reason phrase, moved out.
+  std::string reason() && { return state_ ? std::move(state_->message.reason) : std::string(); }
   /// "HTTP/1.1" or "HTTP/1.0".
   std::string_view version() const noexcept { return state().message.version(); }
   /// The fields of its head, in order.
-  const Headers& headers() const noexcept { return state().message.headers; }
+  const Headers& headers() const& noexcept { return state().message.headers; }
+  /// The fields of its head, moved out.
+  Headers headers() && { return state_ ? std::move(state_->message.headers) : Headers(); }
   /// Fields behind a chunked body; never merged into `headers` (RFC 9110 6.5).
-  const Headers& trailers() const noexcept { return state().message.trailers; }
+  const Headers& trailers() const& noexcept { return state().message.trailers; }
+  /// The fields behind its body, moved out.
+  Headers trailers() && { return state_ ? std::move(state_->message.trailers) : Headers(); }
   /// The content, with its transfer coding taken off.
   const std::string& body() const& noexcept { return state().message.body; }
   /// The content, moved out.
@@ -148,21 +162,23 @@ class Response {
     return Text::of(body(), headers().get("Content-Type"));
   }
   /// The URL that answered, in normal form, without userinfo.
-  const Url& url() const noexcept { return state().url; }
+  const Url& url() const& noexcept { return state().url; }
+  /// The URL, moved out.
+  Url url() && { return state_ ? std::move(state_->url) : Url(); }
 
-  /// True for a status below 400.
-  bool ok() const noexcept { return status() < 400; }
+  /// True for a status below 400; not for 0, which is no response's.
+  bool ok() const noexcept { return status() != 0 && status() < 400; }
   /// Returns the response itself if `ok()`.
-  /// @throws Error `Errc::http_status` for a status of 400 or more.
+  /// @throws Error `Errc::http_status` for a status of 400 or more, or 0.
   const Response& raise_for_status() const& {
-    if (!ok()) throw status_error();
+    if (!ok()) throw detail::status_error(status(), state().message.reason, state().url);
     return *this;
   }
   /// Returns the response itself, moved, if `ok()`: `(co_await client.get(url)).raise_for_status()`
   /// is a value, and does not dangle.
   /// @throws Error `Errc::http_status` for a status of 400 or more.
   Response raise_for_status() && {
-    if (!ok()) throw status_error();
+    if (!ok()) throw detail::status_error(status(), state().message.reason, state().url);
     return std::move(*this);
   }
 
@@ -170,11 +186,19 @@ class Response {
   /// not in it, nor is the connection's set-up. What Python's requests documents.
   Duration elapsed() const noexcept { return state().elapsed; }
   /// How long each step took.
-  const Timings& timings() const noexcept { return state().timings; }
+  const Timings& timings() const& noexcept { return state().timings; }
+  /// A copy.
+  Timings timings() && { return state().timings; }
   /// Which connection carried it: new or kept, and why.
-  const ConnectionInfo& connection() const noexcept { return state().connection; }
+  const ConnectionInfo& connection() const& noexcept { return state().connection; }
+  /// A copy.
+  ConnectionInfo connection() && { return state().connection; }
   /// The redirects that led to it, the first one first, without their bodies.
-  const std::vector<Response>& history() const noexcept { return state().history; }
+  const std::vector<Response>& history() const& noexcept { return state().history; }
+  /// The redirects, moved out.
+  std::vector<Response> history() && {
+    return state_ ? std::move(state_->history) : std::vector<Response>();
+  }
 
  private:
   friend detail::ResponseState& state_of(Response& response) noexcept { return *response.state_; }
@@ -191,14 +215,6 @@ class Response {
     return nothing;
   }
 
-  Error status_error() const {
-    std::string what = std::to_string(status());
-    what.append(" ").append(reason().empty() ? reason_phrase(status())
-                                             : std::string_view(reason()));
-    return Error(Errc::http_status,
-                 what + " for " + std::string(url().origin()) + std::string(url().path()));
-  }
-
   std::unique_ptr<detail::ResponseState> state_;
 };
 static_assert(detail::co_await_safe<Response>);
@@ -206,7 +222,9 @@ static_assert(detail::co_await_safe<Response>);
 // Here, where what they are made of is known.
 inline Response::Response() noexcept = default;
 inline Response::Response(std::unique_ptr<detail::ResponseState> state) noexcept
-    : state_(std::move(state)) {}
+    : state_(std::move(state)) {
+  if (state_) drop_userinfo(state_->url);
+}
 inline Response::Response(detail::ResponseMessage message, Url url, Duration elapsed,
                           Timings timings, ConnectionInfo connection)
     : state_(std::make_unique<detail::ResponseState>()) {

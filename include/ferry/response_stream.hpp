@@ -31,6 +31,7 @@ struct OpenBody {
   OpenBody& operator=(const OpenBody&) = delete;
   ~OpenBody() {
     if (!lease) return;
+    tell_of_drop();
     watch.finish();
     if (!watch.ended() && lease.connection().h1.drain())
       give_back(lease, nullptr, Clock::now());
@@ -95,12 +96,7 @@ struct OpenBody {
                        connection.reused, lease.connection().h1.bytes_sent());
     watch.finish();
     lease.discard(CloseReason::failed);
-    if (client->options.observer) {
-      Event event = make_event(Event::Kind::request_failed);
-      event.error = &*failure;
-      event.duration = Clock::now() - begin;
-      observe(client->options.observer, event);
-    }
+    if (client->options.observer) tell_of(*failure);
     return *failure;
   }
 
@@ -122,8 +118,24 @@ struct OpenBody {
   ContentDecoding decoding;
   std::string decoded;
   std::optional<Error> failure;
+  bool is_being_read = false;
 
  private:
+  void tell_of(const Error& error) {
+    Event event = make_event(Event::Kind::request_failed);
+    event.error = &error;
+    event.duration = Clock::now() - begin;
+    observe(client->options.observer, event);
+  }
+  /// Every call ends with an event.
+  void tell_of_drop() noexcept {
+    if (!client->options.observer) return;
+    try {
+      tell_of(Error(Errc::cancelled, "its stream was dropped before its end"));
+    } catch (const std::bad_alloc&) {
+    }
+  }
+
   ResponseMessage& message() noexcept { return state_of(response).message; }
 
   void complete() {
@@ -180,13 +192,17 @@ class ResponseStream {
   ///
   /// Its codings are undone as `Response::body` says. The view is valid until the next call.
   /// @throws Error as `Client`'s verbs; the connection is closed then, and every later read throws
-  ///   the same. Cancellation: terminal, likewise.
+  ///   the same. `Errc::lease_unusable` while another read is in progress, which goes on.
+  ///   Cancellation: terminal, likewise.
   template <class = void>
   asio::awaitable<std::optional<std::string_view>> read() {
     if (!body_) co_return std::nullopt;
     detail::OpenBody& body = *body_;
     if (body.failure) throw *body.failure;
     if (!body.lease) co_return std::nullopt;
+    if (body.is_being_read)
+      throw Error(Errc::lease_unusable, "a read of this stream is in progress already");
+    const Reading reading(body.is_being_read);
     std::string_view piece;
     std::optional<Error> failure;
     try {
@@ -267,6 +283,18 @@ class ResponseStream {
   const std::vector<Response>& history() const noexcept { return response().history(); }
 
  private:
+  /// While it exists, a read is in progress.
+  class Reading {
+   public:
+    explicit Reading(bool& flag) noexcept : flag_(flag) { flag_ = true; }
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+    ~Reading() { flag_ = false; }
+
+   private:
+    bool& flag_;
+  };
+
   const Response& response() const noexcept {
     static const Response none;
     return body_ ? body_->response : none;

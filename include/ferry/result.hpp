@@ -3,6 +3,7 @@
 /// @file
 /// `Result<T>`: a value or an `Error`, in the words of `std::expected`.
 
+#include <cassert>
 #include <concepts>
 #include <memory>
 #include <type_traits>
@@ -84,19 +85,28 @@ class [[nodiscard]] Result {
     return std::move(**this);
   }
 
-  /// The error. The behaviour is undefined if it holds a value.
-  const Error& error() const noexcept { return error_; }
+  /// The error. The behaviour is undefined if it holds a value; asserted, as that of the others is.
+  const Error& error() const noexcept {
+    assert(!has_value_);
+    return error_;
+  }
 
   /// The value. The behaviour is undefined if it holds an error.
-  T& operator*() & noexcept { return value_; }
+  T& operator*() & noexcept { return *operator->(); }
   /// The value. The behaviour is undefined if it holds an error.
-  const T& operator*() const& noexcept { return value_; }
+  const T& operator*() const& noexcept { return *operator->(); }
   /// The value, to be moved from. The behaviour is undefined if it holds an error.
-  T&& operator*() && noexcept { return std::move(value_); }
+  T&& operator*() && noexcept { return std::move(*operator->()); }
   /// The value's members. The behaviour is undefined if it holds an error.
-  T* operator->() noexcept { return std::addressof(value_); }
+  T* operator->() noexcept {
+    assert(has_value_);
+    return std::addressof(value_);
+  }
   /// The value's members. The behaviour is undefined if it holds an error.
-  const T* operator->() const noexcept { return std::addressof(value_); }
+  const T* operator->() const noexcept {
+    assert(has_value_);
+    return std::addressof(value_);
+  }
 
  private:
   void throw_if_error() const {

@@ -28,10 +28,11 @@ class ServerEvents {
   explicit ServerEvents(ResponseStream stream, std::size_t max_size = 1024 * 1024)
       : stream_(std::move(stream)), parser_(max_size) {
     if (stream_.status() != 200)
-      throw Error(Errc::http_status, std::to_string(stream_.status()) + " is no stream of events");
+      throw detail::status_error(stream_.status(), stream_.reason(), stream_.url());
     const auto type = stream_.headers().get("Content-Type").value_or("");
     if (!detail::iequals(detail::trim_ows(type.substr(0, type.find(';'))), "text/event-stream"))
-      throw Error(Errc::malformed_response, "its Content-Type is not text/event-stream");
+      throw Error(Errc::malformed_response,
+                  "its Content-Type is not text/event-stream but " + detail::in_quotes(type));
   }
 
   /// The next event; nothing at the end.

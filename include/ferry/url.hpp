@@ -471,6 +471,8 @@ class Url {
     return {text_.data() + begin, end - begin};
   }
 
+  friend void drop_userinfo(Url& url) noexcept { url.userinfo_.clear(); }
+
   std::string text_;
   std::string userinfo_;
   // Where parts end (scheme, host) or begin (the others, with their marks).

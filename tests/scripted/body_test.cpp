@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -45,6 +46,7 @@ class TestSource final : public ferry::BodySource {
   std::optional<std::uint64_t> size() const override { return declared; }
   asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
     co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+    if (reads_ == 0 && at_first_read) std::exchange(at_first_read, nullptr)();
     if (++reads_ == fail_at && upstream) throw *upstream;
     if (reads_ == fail_at) throw std::runtime_error("the disk is gone");
     const auto count = std::min({piece_, buffer.size(), text_.size() - given_});
@@ -58,6 +60,7 @@ class TestSource final : public ferry::BodySource {
   std::optional<ferry::Error> refusal;
   std::optional<ferry::Error> upstream;
   ferry::Headers behind;
+  std::function<void()> at_first_read;
   std::string grows;  ///< By this, when it is begun for the second time.
   bool rewindable = true;
   int fail_at = 0;
@@ -324,6 +327,28 @@ TEST_CASE("[35] an answer before the source's end ends the sending, and the conn
   CHECK(hasty->written.find("\r\n0\r\n") == std::string::npos);
 }
 
+TEST_CASE("[29] [31] what comes on a kept connection before a source has begun is no answer") {
+  for (const bool closes : {false, true}) {
+    CAPTURE(closes);
+    auto kept = script({ok("one")});
+    Scripted s({kept, script({ok("two")})});
+    REQUIRE(s.get());
+    auto source = std::make_shared<TestSource>("hello");
+    source->at_first_read = [&] {
+      if (closes)
+        kept->idle_look = ferry::Look::closed;
+      else
+        kept->readable = ok("poison");
+    };
+    const auto before = kept->written.size();
+    const auto result = s.send(put(source));
+    CHECK(code_of(result) == std::error_code());
+    CHECK(result->body() == "two");
+    CHECK(kept->written.size() == before);
+    CHECK(kept->closed);
+  }
+}
+
 TEST_CASE("Expect: a client's own is for requests with a body") {
   ferry::ClientOptions options;
   options.headers.add("Expect", "100-continue");
@@ -434,4 +459,40 @@ TEST_CASE("a client's default query and headers, and a request's own") {
   CHECK(peer->written.starts_with("GET /api/users?x=y%20z&key=a%20b&q=c%26d HTTP/1.1\r\n"));
   CHECK(peer->written.find("X-A") == std::string::npos);
   CHECK(peer->written.find("X-B: 3\r\n") != std::string::npos);
+}
+
+TEST_CASE("a default query is in a URL once, however often that is refreshed") {
+  for (const bool middle : {false, true}) {
+    CAPTURE(middle);
+    ferry::ClientOptions options;
+    options.query = {{"key", "1"}};
+    if (middle)
+      options.middleware.push_back(ferry::middleware(
+          [](Request request, ferry::Next next) -> asio::awaitable<ferry::Response> {
+            co_return co_await next(std::move(request));
+          }));
+    auto peer = script({ok("1"), ok("2"), ok("3")});
+    Scripted s(peer, options);
+    test::run(s.context, [&]() -> asio::awaitable<void> {
+      ferry::Response page = co_await s.client->get("http://test/p?x=y");
+      for (int i = 0; i < 2; ++i) {
+        peer->written.clear();
+        page = co_await s.client->refresh(std::move(page));
+        CHECK(peer->written.starts_with("GET /p?x=y&key=1 HTTP/1.1\r\n"));
+      }
+      CHECK(page.body() == "3");
+    });
+  }
+}
+
+namespace {
+template <class T>
+concept made_of_fields = requires {
+  T{{"user", "ada"}};
+};
+}  // namespace
+
+TEST_CASE("fields in braces are no body: they would be the ends of a text") {
+  static_assert(!made_of_fields<Body>);
+  CHECK_FALSE(Body{}.is_present());
 }

@@ -1,6 +1,7 @@
 // What a client makes of responses, and what it refuses.
 
 #include <chrono>
+#include <concepts>
 #include <memory>
 #include <string>
 #include <utility>
@@ -550,4 +551,55 @@ TEST_CASE("[55] a response that is refreshed is another one, with nothing of the
     CHECK(refused);
   });
   CHECK(s.connections() == 1);
+}
+
+TEST_CASE("a client that was moved from is one still") {
+  Scripted s(script({ok("one"), ok("two")}));
+  const ferry::Client other = std::move(*s.client);
+  CHECK(s.get()->body() == "one");
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    CHECK((co_await other.get("http://test/")).connection().reused);
+  });
+}
+
+TEST_CASE("parts of a response that goes away do not dangle") {
+  Scripted s(script({ok("one")}));
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    std::string lengths;
+    for (const auto& [name, value] : (co_await s.client->get("http://me:secret@test/a")).headers())
+      if (name == "Content-Length") lengths += value;
+    CHECK(lengths == "3");
+  });
+  static_assert(std::same_as<decltype(std::declval<ferry::Response>().url()), ferry::Url>);
+  CHECK(ferry::Response().reason().empty());
+  CHECK(ferry::Response().url().empty());
+}
+
+TEST_CASE("what is no response is not ok") {
+  const ferry::Response none;
+  CHECK(none.status() == 0);
+  CHECK_FALSE(none.ok());
+  CHECK_THROWS_AS(none.raise_for_status(), ferry::Error);
+}
+
+TEST_CASE("[47] the URL of a response has no userinfo, whatever was asked for") {
+  Scripted s(script({ok("one")}));
+  const auto response = s.send(Request::get("http://me:secret@test/"));
+  REQUIRE(response);
+  CHECK(response->url().userinfo().empty());
+  CHECK(s.scripts[0]->written.find("\r\nAuthorization: Basic ") != std::string::npos);
+}
+
+TEST_CASE("an error that is a status tells it") {
+  Scripted s(script({"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"}));
+  try {
+    s.get()->raise_for_status();
+    FAIL("it is an error");
+  } catch (const ferry::Error& error) {
+    CHECK(error.code() == Errc::http_status);
+    CHECK(error.status() == 404);
+    CHECK(error.origin() == "http://test");
+    CHECK(std::string(error.what()) ==
+          "the response's status is an error: 404 Not Found for http://test/");
+  }
 }

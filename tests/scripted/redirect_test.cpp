@@ -10,6 +10,8 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include <ferry/cookies.hpp>
+
 #include "support/scripted.hpp"
 
 using namespace std::chrono_literals;
@@ -318,6 +320,19 @@ TEST_CASE("the total time limit spans all hops") {
   const auto result = s.send(Request::get("http://test/"), {.timeout = 20ms});
   CHECK(code_of(result) == Errc::total_timeout);
   CHECK(result.error().attempt() == 3);
+}
+
+TEST_CASE("[48] a client that is told to send no cookies sends none after a redirect either") {
+  const auto jar = std::make_shared<ferry::CookieJar>();
+  ClientOptions options;
+  options.cookies = jar;
+  options.headers.set("Cookie", "");
+  auto there = script({ok("1"), ok("2")});
+  Scripted s({script({redirect("http://b.test/")}), there}, options);
+  jar->take(*ferry::Url::parse("http://b.test/"), ferry::Headers().add("Set-Cookie", "s=1"));
+  REQUIRE(s.get());
+  REQUIRE(s.send(Request::get("http://b.test/")));
+  CHECK(there->written.find("Cookie") == std::string::npos);
 }
 
 TEST_CASE("an event for each hop, and the log names where it leads, without queries") {

@@ -159,6 +159,45 @@ TEST_CASE("[13] behind a write that fails no rest of a body is waited for") {
   CHECK(s.pool() == none);
 }
 
+TEST_CASE("a read while another is in progress is refused, and the other goes on") {
+  Scripted s(script({"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "hello"}));
+  std::string all;
+  CHECK(with_stream(s, [&](ResponseStream& stream) -> asio::awaitable<void> {
+          s.scripts[0]->turn_to_answer = true;
+          std::error_code second;
+          asio::co_spawn(s.context, read_to_end(stream, all), asio::detached);
+          try {
+            co_await stream.read();
+          } catch (const ferry::Error& error) {
+            second = error.code();
+          }
+          CHECK(second == Errc::lease_unusable);
+          const auto executor = co_await asio::this_coro::executor;
+          while (all.empty()) co_await asio::post(executor, asio::use_awaitable);
+        }) == std::error_code());
+  CHECK(all == "hello");
+  CHECK(s.pool() == idle);
+}
+
+TEST_CASE("a stream that is dropped ends its call: an observer hears of it") {
+  for (const bool read : {false, true}) {
+    CAPTURE(read);
+    ferry::ClientOptions options;
+    std::vector<std::string> ends;
+    options.observer = [&](const Event& event) {
+      if (event.kind == Event::Kind::response_received) ends.push_back("received");
+      if (event.kind == Event::Kind::request_failed) ends.push_back(event.error->what());
+    };
+    Scripted s(script({ok("hello")}), options);
+    std::string all;
+    CHECK(with_stream(s, [&](ResponseStream& stream) -> asio::awaitable<void> {
+            if (read) co_await read_to_end(stream, all);
+          }) == std::error_code());
+    REQUIRE(ends.size() == 1);
+    CHECK(ends[0] == (read ? "received" : "cancelled: its stream was dropped before its end"));
+  }
+}
+
 TEST_CASE("[32] a stream that fails is not begun anew") {
   auto stale =
       script({ok("one"), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"}, Script::End::eof);

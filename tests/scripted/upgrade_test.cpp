@@ -94,6 +94,37 @@ TEST_CASE("[23] only an upgrade takes a 101") {
   CHECK(s.pool() == test::none);
 }
 
+TEST_CASE("[23] a 101 that comes before the request is sent is an error") {
+  auto hasty = script({});
+  Scripted s(hasty);
+  std::error_code code;
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    const auto give = [&](std::span<char> room) -> std::size_t {
+      hasty->readable = switching;
+      hasty->writes_block = true;
+      room[0] = 'x';
+      return 1;
+    };
+    try {
+      co_await s.client->upgrade(asking().body(ferry::pull(give, 5)));
+    } catch (const ferry::Error& error) {
+      code = error.code();
+    }
+  });
+  CHECK(code == Errc::unexpected_upgrade);
+  CHECK(s.pool() == test::none);
+}
+
+TEST_CASE("what a request says of its connection stays beside the upgrade") {
+  auto one = script({ok("no")});
+  Scripted s(one);
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    co_await s.client->upgrade(asking().header("Connection", "HTTP2-Settings"));
+  });
+  CHECK(one->written.find("\r\nConnection: HTTP2-Settings\r\n") != std::string::npos);
+  CHECK(one->written.find("\r\nConnection: Upgrade\r\n") != std::string::npos);
+}
+
 TEST_CASE("an upgrade to nothing is refused before anything is sent") {
   auto one = script({switching});
   Scripted s(one);

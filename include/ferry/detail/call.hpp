@@ -242,7 +242,7 @@ class Call : public Recycled<Call<void>> {
     else
       state_ = std::make_unique<ResponseState>();
     if (trip) state_->connection.retry_reason = trip->retry_reason;
-    if (auto error = detail::prepare(*client, request, timeouts, state_->url, !trip)) return error;
+    if (auto error = detail::prepare(*client, request, timeouts, state_->url)) return error;
     use_.emplace(request.body());
     if (!use_->granted())
       return Error(Errc::invalid_body, "its source is being read by another request");
@@ -395,9 +395,8 @@ class Call : public Recycled<Call<void>> {
   }
 
   Next open_stream() {
-    auto slot = lease.detach();
     auto body = std::make_unique<OpenBody>(client, take_response(), limit());
-    body->lease.take(slot);
+    body->lease.take(lease.detach());
     body->begin = begin_;
     body->first_byte = times_.first_byte;
     body->attempt = attempts();
@@ -444,7 +443,8 @@ class Call : public Recycled<Call<void>> {
         observe(observer(), event);
       }
       Trip& onward = set_out();
-      onward.redirect(request, std::move(**next), Response(std::move(state_)));
+      const bool has_no_cookies = given_field(request, client->options, "Cookie") == "";
+      onward.redirect(request, std::move(**next), Response(std::move(state_)), has_no_cookies);
       return true;
     }
     return answers_challenge() || tries_again();
@@ -571,7 +571,7 @@ class Call : public Recycled<Call<void>> {
    public:
     explicit OwnExchange(Call& call)
         : Exchange(call.request.body(), call.body_size_, call.timeouts, *call.watch,
-                   call.state_->message, call.times_, call.collect()),
+                   call.state_->message, call.times_, call.collect(), call.lease.slot().kept),
           call_(call) {}
     void tell(Event::Kind kind) override {
       if (call_.observer()) call_.tell(kind);

@@ -44,13 +44,15 @@ class Exchange {
   /// @param size of the body, as the head says, whatever its source says by now; nothing if it is
   /// not known.
   Exchange(const Body& content, std::optional<std::uint64_t> size, const Timeouts& limits,
-           Watch& over, ResponseMessage& answer, ExchangeTimes& steps, Collect which) noexcept
+           Watch& over, ResponseMessage& answer, ExchangeTimes& steps, Collect which,
+           bool kept) noexcept
       : body(content),
         body_size(size),
         timeouts(limits),
         watch(over),
         message(answer),
         times(steps),
+        is_kept(kept),
         collect(which) {}
 
   /// Hears of what happens: `request_sent`, `interim_received`, `head_received`.
@@ -75,6 +77,7 @@ class Exchange {
   Watch& watch;
   ResponseMessage& message;
   ExchangeTimes& times;
+  const bool is_kept;
   Collect collect;
   Rest rest = Rest::none;
   std::uint64_t given = 0;  // By the source.
@@ -142,6 +145,10 @@ class H1Connection {
     if (!exchange.times.begun()) {
       if (auto failure = co_await refill(exchange)) co_return failure;
       exchange.times.begin = Clock::now();
+      // The source may have taken its time, in which the server can have closed, or have said what
+      // is no answer to this.
+      if (exchange.is_kept && stream_->look() != Look::quiet)
+        co_return Error(Errc::connection_lost);
     }
     while (exchange.step == H1Parser::Step::need_more) {
       const auto rest = unsent();
@@ -402,6 +409,8 @@ class H1Connection {
         return parser_.error();
       }
       if (exchange.step == H1Parser::Step::head_done) {
+        if (exchange.message.status == 101 && !fully_sent_)
+          return Error(Errc::unexpected_upgrade, "before the request was sent");
         if (leaves_body(exchange.collect, exchange.message)) exchange.collect = Collect::none;
         if (parser_.framing() == Framing::length) {
           body_left_ = parser_.body_size();
@@ -484,12 +493,15 @@ class H1Connection {
       const auto until = after(Clock::now(), exchange.timeouts.expect_continue);
       while (!continued_ && exchange.step == H1Parser::Step::need_more && !early_end_ &&
              Clock::now() < until) {
-        const bool waits = co_await stream_->wait_readable(until);
-        if (watch.ended()) co_return watch.error();
-        if (read_early(exchange.times))
+        // More may have come than what was waited for, and be in the stream's own hands already.
+        if (read_early(exchange.times)) {
           exchange.step = parse(exchange);
-        else if (!waits)
-          break;
+          continue;
+        }
+        if (early_end_) break;
+        const bool is_readable = co_await stream_->wait_readable(until);
+        if (watch.ended()) co_return watch.error();
+        if (!is_readable) break;
       }
       if (exchange.step != H1Parser::Step::need_more) co_return std::nullopt;
       exchange.rest = exchange.body.source() ? Exchange::Rest::in_source : Exchange::Rest::none;

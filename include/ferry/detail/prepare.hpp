@@ -18,9 +18,8 @@ namespace ferry::detail {
 
 /// Checks all that can be checked before anything is sent, and finds out where to send it.
 /// @param url where to.
-/// @param is_first it is the call's first request: the client's own query is not in it yet.
 inline std::optional<Error> prepare(const ClientCore& client, Request& request,
-                                    const Timeouts& timeouts, Url& url, bool is_first = true) {
+                                    const Timeouts& timeouts, Url& url) {
   if (timeouts != client.options.timeouts) {  // Which were checked when it was made.
     if (auto error = check(timeouts)) return error;
   }
@@ -29,9 +28,8 @@ inline std::optional<Error> prepare(const ClientCore& client, Request& request,
     what += request.method().token() == "CONNECT" ? " is for proxies" : " is not a token";
     return Error(Errc::invalid_method, std::move(what));
   }
-  static const Request::Pairs none;
-  if (auto error = request.take_target(client.base, is_first ? client.options.query : none,
-                                       client.pool->host_to_ascii(), url))
+  if (auto error =
+          request.take_target(client.base, client.options.query, client.pool->host_to_ascii(), url))
     return error;
   const bool secure = url.scheme() == "https";
   if (secure && !client.pool->has_tls()) {
@@ -43,7 +41,7 @@ inline std::optional<Error> prepare(const ClientCore& client, Request& request,
     return Error(
         Errc::unsupported_scheme,
         in_quotes(url.scheme()) + " is neither http nor https (" + std::string(url.origin()) + ")");
-  if (is_first && !url.userinfo().empty() && !request.auth() && !client.options.auth &&
+  if (!url.userinfo().empty() && !request.auth() && !client.options.auth &&
       !request.headers().contains("Authorization") &&
       !client.options.headers.contains("Authorization")) {
     const auto basic = basic_from_userinfo(url.userinfo());
@@ -79,22 +77,6 @@ inline Authenticator* authenticator_of(const Request& request, const ClientOptio
   if (trip && trip->left_origin) return auth->chooses_by_origin() ? auth : nullptr;
   if (request.headers().contains("Authorization")) return nullptr;
   return request.auth() || !settings.headers.contains("Authorization") ? auth : nullptr;
-}
-
-/// What the origin's authenticator is told of a request.
-inline AuthContext auth_context(const Request& request, const Url& url, const Trip* trip) noexcept {
-  AuthContext context{request.method().token(), url, url.target()};
-  if (trip) trip->asked.tell(context);
-  context.redirected = trip && trip->left_origin;
-  return context;
-}
-
-/// What a forwarding proxy's is.
-inline AuthContext proxy_context(const Request& request, const Proxy& proxy,
-                                 std::string_view target, const Trip* trip) noexcept {
-  AuthContext context{request.method().token(), proxy.url, target, true};
-  if (trip) trip->proxy_asked.tell(context);
-  return context;
 }
 
 inline bool can_repeat(const Body& body) { return !body.source() || body.source()->can_rewind(); }

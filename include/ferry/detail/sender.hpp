@@ -154,7 +154,7 @@ asio::awaitable<Answer> send_again(std::shared_ptr<const ClientCore> client,
   auto state = take_state(earlier);
   std::string url = state ? std::move(state->url).str() : std::string();
   auto call = std::make_unique<Call<>>(std::move(client), options, Wants::all_of_it, nullptr,
-                                       Method::get(), std::move(url));
+                                       get_again(std::move(url)));
   call->answer_into(std::move(state));
   return carry_out<Answer>(std::move(call));
 }

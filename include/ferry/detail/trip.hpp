@@ -30,13 +30,14 @@ struct Trip {
 
   /// The next request goes where a redirect leads.
   /// @param response its own; its body, if it has one, is still on the connection.
-  void redirect(Request& request, Redirection to, Response response) {
+  /// @param has_no_cookies none were to be sent.
+  void redirect(Request& request, Redirection to, Response response, bool has_no_cookies) {
     aim(request, to.url);
     if (to.other_origin) {
       // They stay behind for good: who comes back later might have been sent by a stranger.
       // (CVE-2022-27774, CVE-2024-45336) An empty field keeps the client's own from being sent,
       // too.
-      if (request.headers_.get("Cookie") != "") left_own_cookie = true;
+      if (!has_no_cookies) left_own_cookie = true;
       for (const char* name : {"Authorization", "Cookie"}) request.headers_.set(name, "");
       // Nor does another name of the first server, the client's own least of all, mean anything
       // here.
@@ -88,7 +89,8 @@ struct Trip {
  private:
   static void aim(Request& request, const Url& url) {
     request.url_ = url.str();
-    request.query_.clear();  // It is in there.
+    request.is_whole_ = true;
+    request.query_.clear();
   }
 };
 
