@@ -40,7 +40,7 @@ struct Download;
 ///   `awaitable_operators`, on an executor of several threads needs a strand, which is Asio's own
 ///   rule.
 /// Lifetime: when the last handle dies, requests in flight finish and their connections close. The
-///   executor's context must outlive all handles, and be running while requests are in flight.
+///   executor's context must outlive all handles and requests, and be running while there are any.
 class Client {
  public:
   /// A client with a pool of its own, on this executor.
@@ -216,6 +216,8 @@ class Client {
 
   void make(ConnectionPool pool, ClientOptions options, bool shares_pool) {
     if (auto error = detail::check(options.timeouts)) throw *error;
+    if (options.retries.max < 0) throw Error(Errc::invalid_option, "retries.max is negative");
+    if (options.redirects.max < 0) throw Error(Errc::invalid_option, "redirects.max is negative");
     if (auto error = detail::check_framing_fields(options.headers, 0)) throw *error;
     if (auto error = detail::check_field("User-Agent", options.user_agent)) throw *error;
     const ConnectOptions& connect = options;

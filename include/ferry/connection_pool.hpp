@@ -113,8 +113,8 @@ static_assert(detail::co_await_safe<Lease>);
 /// without waiting.
 ///
 /// Lifetime: when the last handle dies, or the last client that holds one, idle connections close,
-/// and those in use close after their request. The executor's context must outlive all handles, and
-/// has to be running for connections to be opened and time limits to be kept.
+/// and those in use close after their request. The executor's context must outlive all handles and
+/// all requests, and has to be running for connections to be opened and time limits to be kept.
 /// Threads: safe to use by any number at once; requests on different executors may share a pool.
 class ConnectionPool {
  public:

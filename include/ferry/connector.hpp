@@ -22,6 +22,7 @@ struct DialTarget {
   std::uint16_t port = 0;
   std::string unix_path;
   bool secure = false;
+  bool is_proxy = false;
   Duration resolve_limit{};
   Duration connect_limit{};
   Duration tls_limit{};
@@ -38,12 +39,13 @@ class DialContext {
   DialContext(detail::Watch& watch, std::shared_ptr<const detail::DialTarget> target) noexcept
       : target_(std::move(target)), watch_(watch) {}
 
-  /// The same dial's way to somewhere else.
-  DialContext to(std::string host, std::uint16_t port, bool secure) const {
+  /// The same dial's way to a proxy.
+  DialContext to_proxy(std::string host, std::uint16_t port, bool secure) const {
     const auto target = std::make_shared<detail::DialTarget>(*target_);
     target->host = std::move(host);
     target->port = port;
     target->secure = secure;
+    target->is_proxy = true;
     return DialContext(watch_, target);
   }
 
@@ -57,6 +59,8 @@ class DialContext {
   const std::string& unix_path() const noexcept { return target_->unix_path; }
   /// True for `https`: the pool will secure the stream.
   bool is_secure() const noexcept { return target_->secure; }
+  /// True if this is not the origin that is dialled, but a proxy on the way to it.
+  bool is_to_proxy() const noexcept { return target_->is_proxy; }
   /// `Timeouts::resolve`
   Duration resolve_limit() const noexcept { return target_->resolve_limit; }
   /// `Timeouts::connect`

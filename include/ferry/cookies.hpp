@@ -5,6 +5,7 @@
 /// std::make_shared<ferry::CookieJar>()`.
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -280,10 +281,12 @@ class CookieJar final : public CookieStore {
   /// @throws Error `Errc::invalid_option` for a file that cannot be read, or a line that is none of
   ///   a cookie; it names the line, and does not show it.
   void load(const std::string& path) {
+    errno = 0;
     std::ifstream file(path, std::ios::binary);
     if (!file)
       throw Error(Errc::invalid_option,
-                  "the cookie file " + detail::in_quotes(path) + " cannot be read");
+                  "the cookie file " + detail::in_quotes(path) + " cannot be read",
+                  std::error_code(errno, std::generic_category()));
     std::vector<Cookie> loaded;
     std::string line;
     for (int number = 1; std::getline(file, line); ++number) {

@@ -4,6 +4,7 @@
 /// HTTPS: `options.tls = ferry::tls::context()`. Of the public headers, only this and
 /// `ferry/digest.hpp` include OpenSSL, which then has to be linked (`ssl` and `crypto`).
 
+#include <cerrno>
 #include <fcntl.h>
 #include <fstream>
 #include <functional>
@@ -50,9 +51,11 @@ class Pem {
   std::string read() const {
     if (path_.empty()) return text_;
     std::ostringstream text;
+    errno = 0;
     text << std::ifstream(path_, std::ios::binary).rdbuf();
     if (!text || text.view().empty())
-      throw Error(Errc::invalid_option, "cannot read " + detail::in_quotes(path_));
+      throw Error(Errc::invalid_option, "cannot read " + detail::in_quotes(path_),
+                  std::error_code(errno, std::generic_category()));
     return text.str();
   }
 
@@ -216,6 +219,9 @@ class OpenSslContext final : public TlsContext,
     use("certificate", options_.certificate, [this](const auto& text, std::error_code& error) {
       context_.use_certificate_chain(text, error);
     });
+    const bool is_encrypted = options_.private_key.read().find("ENCRYPTED") != std::string::npos;
+    if (is_encrypted && options_.password.empty())
+      refuse("private_key", "is encrypted: tls::Options::password is missing");
     use("private_key", options_.private_key, [this](const auto& text, std::error_code& error) {
       context_.use_private_key(text, asio::ssl::context::pem, error);
     });

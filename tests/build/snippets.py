@@ -17,7 +17,8 @@ source = ['#include "support/server.hpp"', '#include "examples/metrics.hpp"', "#
           *(f"#include <ferry/{name}.hpp>" for name in ("auth", "brotli", "cookies", "digest", "download", "file", "form", "gzip", "lines", "link", "multipart", "nlohmann", "sse", "text", "zstd")),
           "#include <filesystem>", "#include <map>",
           "#include <asio/experimental/awaitable_operators.hpp>",
-          "#include <cassert>", "#include <cstdio>", "#include <cstdlib>", "#include <iostream>", "#include <vector>",
+          "#include <asio/signal_set.hpp>", "#include <asio/steady_timer.hpp>",
+          "#include <cassert>", "#include <csignal>", "#include <cstdio>", "#include <cstdlib>", "#include <iostream>", "#include <vector>",
           "using namespace std::chrono_literals;", "static std::string base;"]
 calls = []
 for number, snippet in enumerate(snippets):

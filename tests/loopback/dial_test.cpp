@@ -292,6 +292,16 @@ TEST_CASE("every address refuses: the error says so, and how many there were") {
   CHECK(std::string(result.error().what()).find("any of 2 addresses") != std::string::npos);
 }
 
+TEST_CASE("a proxy that refuses is named as one") {
+  Server server;
+  ClientOptions options;
+  options.proxy.http = "http://127.0.0.2:" + std::to_string(server.port());
+  Dial dial(options);
+  const auto result = dial.get("http://example.test/");
+  REQUIRE_FALSE(result);
+  CHECK(std::string(result.error().what()).find(": the proxy ") != std::string::npos);
+}
+
 TEST_CASE("the options of TCP reach the socket") {
   asio::ip::tcp::endpoint from;
   Server server([&](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {

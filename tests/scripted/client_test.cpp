@@ -603,3 +603,13 @@ TEST_CASE("an error that is a status tells it") {
           "the response's status is an error: 404 Not Found for http://test/");
   }
 }
+
+TEST_CASE("counts that are negative are refused") {
+  asio::io_context context{1};
+  ClientOptions options;
+  options.retries.max = -1;
+  CHECK_THROWS_AS(ferry::Client(context, options), ferry::Error);
+  options = {};
+  options.redirects.max = -1;
+  CHECK_THROWS_AS(ferry::Client(context, options), ferry::Error);
+}

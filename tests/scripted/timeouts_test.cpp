@@ -115,6 +115,19 @@ TEST_CASE("[57] the limits on silence begin anew with each byte that moves") {
   }
 }
 
+TEST_CASE("[57] who will not wait for a place still gets one that is free") {
+  ClientOptions options;
+  options.timeouts.pool = 0ms;
+  options.limits.max_connections = 1;
+  Scripted s(script({ok("one")}), options);
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    const ferry::Lease lease = co_await s.client->pool().acquire("http://test");
+    const auto refused = co_await s.client->try_send(Request::get("http://test/"));
+    CHECK(code_of(refused) == Errc::pool_timeout);
+  });
+  CHECK(s.get()->body() == "one");
+}
+
 TEST_CASE("[57] once a connection is being opened, the limit on waiting for a place is over") {
   auto one = script({ok("one")});
   ClientOptions options;

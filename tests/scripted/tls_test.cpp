@@ -428,8 +428,8 @@ TEST_CASE("options that cannot be used") {
     return false;
   };
   using ferry::tls::Options;
-  CHECK(
-      refused([](Options& o) { o.roots.push_back(Pem::file("/no/such/file")); }, "/no/such/file"));
+  CHECK(refused([](Options& o) { o.roots.push_back(Pem::file("/no/such/file")); },
+                "\"/no/such/file\" (No such file or directory)"));
   CHECK(refused([](Options& o) { o.roots.push_back(Pem::file("/")); }, "\"/\""));
   CHECK(refused([](Options& o) { o.roots.push_back(Pem::text("not PEM")); }, "roots"));
   CHECK(refused([](Options& o) { o.roots.clear(); }, "system_roots"));
@@ -450,6 +450,12 @@ TEST_CASE("options that cannot be used") {
         o.password = "open sesame";
       },
       "private_key"));
+  CHECK(refused(
+      [](Options& o) {
+        o.certificate = Pem::file(certificates::client);
+        o.private_key = Pem::file(certificates::client_encrypted_key);
+      },
+      "password is missing"));
   CHECK(refused([](Options& o) { o.pinned_public_keys = {"sha1//abc"}; }, "sha1//abc"));
   CHECK(refused([](Options& o) { o.keylog_file = "/no/such/folder/keys"; }, "/no/such/folder"));
   bool configured = false;

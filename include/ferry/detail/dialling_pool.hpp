@@ -42,14 +42,15 @@ class DiallingPool final : public PoolCore,
                                                 const Observer& observer) override {
     const bool fresh = static_cast<bool>(lease);
     const auto begin = Clock::now();
-    const auto limit = after(begin, timeouts.pool);
+    auto now = begin;
     CloseReason flaw = CloseReason::failed;
     for (std::uint64_t turn = fresh ? lease.slot().turn : 0;; turn = lease.slot().turn) {
       QueuePlace place(*this, url, fresh, turn, timeouts, watch);
       PoolWaiter& waiter = place.waiter();
-      const auto rest =
-          timeouts.pool == no_timeout ? no_timeout : std::max(limit - Clock::now(), no_wait);
-      if (!watch.enter(Phase::pool, rest, &waiter)) co_return watch.error();
+      const auto rest = timeouts.pool == no_timeout
+                            ? no_timeout
+                            : std::max(timeouts.pool - (now - begin), no_wait);
+      if (!watch.enter(Phase::pool, rest, &waiter, now)) co_return watch.error();
       if (!place.enqueue(url.origin(), lease, flaw)) co_return Error(Errc::client_closed);
       const auto long_waited = begin + long_wait;
       if (!waiter.fired()) co_await waiter.wait(long_waited);
@@ -69,6 +70,7 @@ class DiallingPool final : public PoolCore,
       if (!found) co_return std::nullopt;
       // The server had closed it: that is nobody's fault, and costs nobody their turn.
       flaw = *found;
+      now = Clock::now();
     }
   }
 
@@ -495,7 +497,7 @@ class DiallingPool final : public PoolCore,
     }
     for (Asked asked;;) {
       DialContext context =
-          origin.to(std::string(proxy.url.host()), proxy.port(), proxy.is_secure());
+          origin.to_proxy(std::string(proxy.url.host()), proxy.port(), proxy.is_secure());
       auto stream = co_await options_.connector->connect(context);
       if (stream && proxy.is_secure()) {
         auto secured = co_await options_.tls->secure(std::move(*stream), context);
@@ -538,6 +540,10 @@ DiallingPool<Tcp, Local>::DiallingPool(const asio::any_io_executor& executor, Po
       executor_(executor),
       state_(options_.limits),
       dns_(std::make_shared<DnsCache<Tcp>>(options_.tcp)) {
+  if (!H1Parser::is_strict())
+    throw Error(Errc::invalid_option,
+                "llhttp was built without its strict mode (LLHTTP_STRICT_MODE=1): it would let "
+                "malformed responses pass");
   if (!options_.connector)
     options_.connector = std::make_shared<SocketConnector<Tcp, Local>>(options_.tcp, dns_);
 }

@@ -542,7 +542,9 @@ class H1Connection {
     }
     if (failure) co_return failure;
     exchange.given += count;
-    if (count > room || (size && exchange.given > *size))
+    if (count > room)
+      co_return Error(Errc::body_source_failed, "it returned more than it was given room for");
+    if (size && exchange.given > *size)
       co_return Error(Errc::body_source_failed, "it is longer than it had said");
     if (size && left > 0 && count == 0) {
       std::string what = "it ended after " + std::to_string(exchange.given) + " of ";

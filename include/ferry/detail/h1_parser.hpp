@@ -68,6 +68,20 @@ class H1Parser {
   /// with the next bytes.
   enum class Step { need_more, interim_done, head_done, message_done, failed };
 
+  /// False for an llhttp 8 that was built without its strict mode: it lets pass what has to be
+  /// refused.
+  static bool is_strict() noexcept {
+    static const bool strict = [] {
+      llhttp_settings_t none;
+      llhttp_settings_init(&none);
+      llhttp_t parser;
+      llhttp_init(&parser, HTTP_RESPONSE, &none);
+      constexpr std::string_view lax = "HTTP/1.1 200 OK\r\nA : b\r\n";
+      return llhttp_execute(&parser, lax.data(), lax.size()) != HPE_OK;
+    }();
+    return strict;
+  }
+
   H1Parser() = default;
   H1Parser(const H1Parser&) = delete;  // llhttp holds a pointer to this.
   H1Parser& operator=(const H1Parser&) = delete;

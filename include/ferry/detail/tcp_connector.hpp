@@ -161,7 +161,8 @@ class TcpConnector final : public Connector {
   Error failure(const DialContext& context, std::size_t addresses,
                 const ConnectRace<Tcp>& race) const {
     dns_->forget(context.host());
-    std::string what = context.host() + ":" + std::to_string(context.port());
+    std::string what = context.is_to_proxy() ? "the proxy " : "";
+    what += context.host() + ":" + std::to_string(context.port());
     if (addresses > 1) what += ", at any of " + std::to_string(addresses) + " addresses";
     return Error(race.all_refused() ? Errc::connection_refused : Errc::connect_failed,
                  std::move(what), race.last_error());

@@ -73,7 +73,7 @@ static_assert(detail::co_await_safe<MockResponse>);
 /// sends, one at a time.
 class MockTransport final : public Connector, public std::enable_shared_from_this<MockTransport> {
  public:
-  /// Answers a request; it may throw what a connection would.
+  /// Answers a request; what it throws becomes a 500.
   using Handler = std::function<MockResponse(const MockRequest&)>;
 
   /// A transport that this function answers for.
