@@ -279,9 +279,9 @@ TEST_CASE("a part that is shorter or longer than its range is an error, and noth
 TEST_CASE("a status other than 2xx is an error, and writes no file") {
   const Folder folder;
   Scripted s(script({answer("", "gone", "404 Not Found")}));
-  const auto result = download(s, folder);
-  CHECK(test::code_of(result) == Errc::http_status);
-  CHECK(result.error().status() == 404);
+  const auto gone = download(s, folder);
+  CHECK(test::code_of(gone) == Errc::http_status);
+  CHECK(gone.error().status() == 404);
   CHECK_FALSE(folder.has("file"));
   CHECK_FALSE(folder.has("file.part"));
   Scripted unsuited(script({ok("hello")}));
