@@ -248,7 +248,8 @@ class ConnectionPool {
     const auto held = std::make_shared<detail::HeldConnection>(call.client, nullptr);
     detail::PoolCore::Lease lease(*core);
     detail::Watch watch(core->deadlines(), core.get(), nullptr,
-                        detail::after(detail::Clock::now(), call.timeouts.total));
+                        detail::after(detail::Clock::now(), call.timeouts.total),
+                        call.timeouts.total);
     const Observer no_observer;
     std::optional<Error> failure;
     try {

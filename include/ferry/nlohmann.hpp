@@ -44,10 +44,12 @@ inline nlohmann::json json_of(const Response& response) {
     return nlohmann::json::parse(body);
   } catch (const nlohmann::json::parse_error& error) {
     const auto size = std::to_string(body.size());
+    std::string whence = " (";
+    whence.append(response.url().origin()).append(response.url().path()).append(")");
     if (error.byte > body.size())
-      throw Error(Errc::undecodable_body, "its JSON breaks off after byte " + size);
-    throw Error(Errc::undecodable_body,
-                "it is no JSON from byte " + std::to_string(error.byte) + " of " + size + " on");
+      throw Error(Errc::undecodable_body, "its JSON breaks off after byte " + size + whence);
+    throw Error(Errc::undecodable_body, "it is no JSON from byte " + std::to_string(error.byte) +
+                                            " of " + size + " on" + whence);
   } catch (const nlohmann::json::out_of_range&) {
     throw Error(Errc::undecodable_body, "a number in its JSON is too large");
   }

@@ -22,10 +22,11 @@ namespace detail {
 
 /// A call whose response's body has still to be read.
 struct OpenBody {
-  OpenBody(std::shared_ptr<const ClientCore> c, Response head, Clock::time_point total)
+  OpenBody(std::shared_ptr<const ClientCore> c, Response head, Clock::time_point total,
+           Duration total_limit)
       : client(std::move(c)),
         lease(*client->pool),
-        watch(client->pool->deadlines(), client.get(), &client->closed, total),
+        watch(client->pool->deadlines(), client.get(), &client->closed, total, total_limit),
         response(std::move(head)) {}
   OpenBody(const OpenBody&) = delete;
   OpenBody& operator=(const OpenBody&) = delete;

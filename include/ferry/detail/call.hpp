@@ -111,7 +111,7 @@ class Call : public Recycled<Call<void>> {
     attempt_ = 0;
     begin_attempt();
     if (!trip) begin_ = now_;
-    watch.emplace(pool().deadlines(), client.get(), &client->closed, limit());
+    watch.emplace(pool().deadlines(), client.get(), &client->closed, limit(), timeouts.total);
     return true;
   }
 
@@ -395,7 +395,7 @@ class Call : public Recycled<Call<void>> {
   }
 
   Next open_stream() {
-    auto body = std::make_unique<OpenBody>(client, take_response(), limit());
+    auto body = std::make_unique<OpenBody>(client, take_response(), limit(), timeouts.total);
     body->lease.take(lease.detach());
     body->begin = begin_;
     body->first_byte = times_.first_byte;

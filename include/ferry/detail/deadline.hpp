@@ -158,9 +158,10 @@ class Watch {
  public:
   /// @param owner whose watch this is, for `Deadlines::close`.
   /// @param owner_closed set before that is called.
+  /// @param total by when all has to be done. @param limit how long that is, to be told.
   Watch(Deadlines& deadlines, const void* owner, const std::atomic<bool>* owner_closed,
-        Clock::time_point total)
-      : deadlines_(deadlines), owner_closed_(owner_closed) {
+        Clock::time_point total, Duration limit)
+      : deadlines_(deadlines), owner_closed_(owner_closed), total_(limit) {
     entry_.owner = owner;
     entry_.total = total;
   }
@@ -255,26 +256,26 @@ class Watch {
   Error error() const {
     switch (entry_.verdict.load(std::memory_order_acquire)) {
       case Deadlines::Verdict::closed: return Error(Errc::client_closed);
-      case Deadlines::Verdict::total_timeout: return Error(Errc::total_timeout);
+      case Deadlines::Verdict::total_timeout: return Error(Errc::total_timeout, more_than(total_));
       default: break;
     }
     switch (phase()) {
-      case Phase::pool: return Error(Errc::pool_timeout, after_limit());
-      case Phase::resolve: return Error(Errc::resolve_timeout, after_limit());
-      case Phase::proxy: return Error(Errc::proxy_timeout, after_limit());
-      case Phase::connect: return Error(Errc::connect_timeout, after_limit());
-      case Phase::tls: return Error(Errc::tls_timeout, after_limit());
-      case Phase::write: return Error(Errc::write_timeout, after_limit());
-      case Phase::first_byte: return Error(Errc::first_byte_timeout, after_limit());
-      default: return Error(Errc::read_timeout, after_limit());
+      case Phase::pool: return Error(Errc::pool_timeout, more_than(limit_));
+      case Phase::resolve: return Error(Errc::resolve_timeout, more_than(limit_));
+      case Phase::proxy: return Error(Errc::proxy_timeout, more_than(limit_));
+      case Phase::connect: return Error(Errc::connect_timeout, more_than(limit_));
+      case Phase::tls: return Error(Errc::tls_timeout, more_than(limit_));
+      case Phase::write: return Error(Errc::write_timeout, more_than(limit_));
+      case Phase::first_byte: return Error(Errc::first_byte_timeout, more_than(limit_));
+      default: return Error(Errc::read_timeout, more_than(limit_));
     }
   }
 
  private:
-  std::string after_limit() const {
+  static std::string more_than(Duration limit) {
     char text[48];
     std::snprintf(text, sizeof text, "more than %.6g s",
-                  std::chrono::duration<double>(limit_).count());
+                  std::chrono::duration<double>(limit).count());
     return text;
   }
 
@@ -291,6 +292,7 @@ class Watch {
   const std::atomic<bool>* const owner_closed_;
   Deadlines::Entry entry_;
   Duration limit_ = no_timeout;
+  const Duration total_;
   bool known_ = false;  // Others may know of it: only by the mutex can they be kept from it.
 };
 

@@ -94,7 +94,7 @@ class DiallingPool final : public PoolCore,
     // Each is a waiter that only a new connection serves; they are dialled side by side.
     struct Place {
       Place(DiallingPool& pool, const Url& url, const Timeouts& timeouts, Clock::time_point total)
-          : watch(*pool.deadlines_, &pool, nullptr, total),
+          : watch(*pool.deadlines_, &pool, nullptr, total, timeouts.total),
             queue(pool, url, true, 0, timeouts, watch) {}
       Watch watch;
       QueuePlace queue;
@@ -427,7 +427,7 @@ class DiallingPool final : public PoolCore,
       event.number = number;
       observe(pool.options_.observer, event);
     }
-    Watch watch(*pool.deadlines_, &pool.state_, nullptr, Clock::time_point::max());
+    Watch watch(*pool.deadlines_, &pool.state_, nullptr, Clock::time_point::max(), no_timeout);
     // From here on whoever abandons this dial finds its watch; before, it left a note.
     watch.enter(Phase::resolve, no_timeout, nullptr);
     if (pool.is_abandoned(*slot)) {

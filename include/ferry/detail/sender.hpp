@@ -18,7 +18,8 @@ asio::awaitable<std::optional<Error>> get_ready(Call<>& call) {
   Trip& trip = *call.trip;
   Wakeup wakeup;
   Lease lease(call.pool());  // Both outlive the watch, which may abort them.
-  Watch watch(call.pool().deadlines(), call.client.get(), &call.client->closed, call.limit());
+  Watch watch(call.pool().deadlines(), call.client.get(), &call.client->closed, call.limit(),
+              call.timeouts.total);
   std::optional<Error> failure;
   try {
     if (trip.unread) {
