@@ -64,10 +64,14 @@ class Client {
     make(std::move(pool), std::move(options), true);
   }
 
-  /// Another handle to the same client. To move one is to copy it: none is ever empty.
+  /// Another handle to the same client.
   Client(const Client&) noexcept = default;
   /// Becomes another handle to the same client.
   Client& operator=(const Client&) noexcept = default;
+  /// As copying does: no handle is ever empty.
+  Client(Client&& other) noexcept { *this = std::as_const(other); }
+  /// As copying does.
+  Client& operator=(Client&& other) noexcept { return *this = std::as_const(other); }
 
   /// Requests with these methods; `url` may be relative to `ClientOptions::base_url`.
   template <std::same_as<Response> Answer = Response>

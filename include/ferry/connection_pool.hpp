@@ -135,10 +135,16 @@ class ConnectionPool {
   explicit ConnectionPool(Context& context, PoolOptions options = PoolOptions())
       : ConnectionPool(context.get_executor(), std::move(options)) {}
 
-  /// Another handle to the same pool. To move one is to copy it: none is ever empty.
+  /// Another handle to the same pool.
   ConnectionPool(const ConnectionPool&) noexcept = default;
   /// Becomes another handle to the same pool.
   ConnectionPool& operator=(const ConnectionPool&) noexcept = default;
+  /// As copying does: no handle is ever empty.
+  ConnectionPool(ConnectionPool&& other) noexcept { *this = std::as_const(other); }
+  /// As copying does.
+  ConnectionPool& operator=(ConnectionPool&& other) noexcept {
+    return *this = std::as_const(other);
+  }
 
   /// Takes a connection to this origin, kept or new, for oneself.
   /// @param options its time limits go before those of `PoolOptions`; the others are not looked at.
