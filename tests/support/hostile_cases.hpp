@@ -156,6 +156,7 @@ inline std::vector<HostileCase> hostile_cases() {
   // C. Limits.
   refused(21, ok + "A: " + std::string(70'000, 'x') + "\r\n" + empty, Errc::head_too_large);
   refused(21, "HTTP/1.1 200 " + std::string(9'000, 'x') + "\r\n" + empty, Errc::head_too_large);
+  refused(14, trailed + std::string(70'000, 'x') + "\x01: b\r\n\r\n", Errc::head_too_large);
   std::string fields;
   for (int i = 0; i < 129; ++i) fields += "A: b\r\n";
   refused(21, ok + fields + empty, Errc::head_too_large);

@@ -333,7 +333,7 @@ class H1Parser {
       llhttp_resume(&llhttp_);
       chunk_overhead_ = 0;
       chunk_begun_ = false;
-      in_trailers_ = false;
+      in_trailers_ = at_last_chunk_ = false;
       last_byte_ = '\n';
     }
     return Step::head_done;
@@ -354,7 +354,6 @@ class H1Parser {
       return {data.size(), Step::need_more};
     }
     framing_begin_ = data.data();
-    trailers_begin_ = data.data();
     message_complete_ = false;
     const llhttp_errno_t result = execute(data);
     std::size_t used = data.size();
@@ -363,11 +362,19 @@ class H1Parser {
     // What is wrong first counts: so the framing before an error is looked at before the error.
     const bool good_before = check_chunk_framing(std::max(framing_begin_, data.data() + used));
     if (error_ || !good_before) return {used, Step::failed};
+    if (std::exchange(at_last_chunk_, false)) {
+      offset_ += used;
+      in_trailers_ = true;
+      chunk_overhead_ = 0;  // They have a limit of their own.
+      origin_ = offset_;
+      llhttp_resume(&llhttp_);
+      const auto [more, step] = feed_body(data.substr(used));
+      return {used + more, step};
+    }
     if (result != HPE_OK && !message_complete_) return {used, fail_llhttp()};
-    if (in_trailers_) {
+    if (field_open_ || fields_.count() > 0) {
       tidy_ = false;
-      const auto kept = static_cast<std::size_t>(data.data() + used - trailers_begin_);
-      fields_.append({trailers_begin_, kept});
+      fields_.append(data.substr(0, used));
     }
     offset_ += used;
     if (!message_complete_) return {used, Step::need_more};
@@ -463,9 +470,11 @@ class H1Parser {
     head_complete_ = true;
     return HPE_PAUSED;
   }
+  /// Pauses behind the last size line: trailers are counted from there, whatever comes of them.
   int on_chunk() noexcept {
     chunk_begun_ = true;
-    return 0;
+    at_last_chunk_ = llhttp_.content_length == 0;
+    return at_last_chunk_ ? HPE_PAUSED : HPE_OK;
   }
   int on_message_complete() noexcept {
     message_complete_ = true;
@@ -491,22 +500,12 @@ class H1Parser {
   int on_name(std::string_view piece) {
     in_status_line_ = false;
     if (!field_open_) {
-      if (body_started_ && !in_trailers_ && !begin_trailers(piece.data())) return -1;
       field_open_ = true;
       field_ = FieldTable::Slot();
       field_.name = place_of(piece);
     }
     field_.name_size += static_cast<std::uint32_t>(piece.size());
     return 0;
-  }
-
-  bool begin_trailers(const char* at) {
-    if (!check_chunk_framing(at)) return false;
-    in_trailers_ = true;
-    chunk_overhead_ = 0;  // They have a limit of their own.
-    trailers_begin_ = at;
-    origin_ = offset_ + static_cast<std::uint64_t>(at - chunk_begin_);
-    return true;
   }
 
   int on_value(std::string_view piece) {
@@ -649,13 +648,12 @@ class H1Parser {
   std::exception_ptr thrown_;  // By a callback.
   FramingFields framing_fields_;
   ConnectionFields connection_;
-  FieldTable fields_;                     // Of the head, or the trailers.
-  FieldTable::Slot field_;                // The one that is coming in.
-  std::uint64_t origin_ = 0;              // Where in the message their text begins.
-  const char* trailers_begin_ = nullptr;  // What of the bytes being fed belongs to the trailers.
-  const char* chunk_begin_ = nullptr;     // The bytes being fed.
-  const char* framing_begin_ = nullptr;   // What of them is chunk framing and not looked at yet.
-  std::uint64_t offset_ = 0;              // Of chunk_begin_ in the message.
+  FieldTable fields_;                    // Of the head, or the trailers.
+  FieldTable::Slot field_;               // The one that is coming in.
+  std::uint64_t origin_ = 0;             // Where in the message their text begins.
+  const char* chunk_begin_ = nullptr;    // The bytes being fed.
+  const char* framing_begin_ = nullptr;  // What of them is chunk framing and not looked at yet.
+  std::uint64_t offset_ = 0;             // Of chunk_begin_ in the message.
   std::uint64_t body_size_ = 0;
   std::size_t head_size_ = 0;
   std::size_t interim_size_ = 0;
@@ -676,6 +674,7 @@ class H1Parser {
   bool message_complete_ = false;
   bool chunk_begun_ = false;
   bool in_trailers_ = false;
+  bool at_last_chunk_ = false;
 };
 
 }  // namespace ferry::detail
