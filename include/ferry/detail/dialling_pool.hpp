@@ -413,13 +413,14 @@ class DiallingPool final : public PoolCore,
   void start_dial(Slot& slot) noexcept;
 
   /// Opens a connection: the pool's own task, whoever wanted it.
+  /// @param is_nested it is begun from inside another: one that fails at once begins the next, and
+  ///   that would go as deep as the queue is long.
   static asio::awaitable<void> dial(std::shared_ptr<DiallingPool> self, Slot* slot,
-                                    std::shared_ptr<PoolWaiter> waiter) {
+                                    std::shared_ptr<PoolWaiter> waiter, bool is_nested) {
     DiallingPool& pool = *self;
     DialGuard guard{pool, slot};
     guard.origin = slot->host->key;
-    // One that fails at once would begin the next from inside itself, as deep as the queue is long.
-    co_await asio::post(pool.executor_, asio::use_awaitable);
+    if (is_nested) co_await asio::post(pool.executor_, asio::use_awaitable);
     const auto number = slot->number;
     if (pool.options_.observer) {
       Event event{Event::Kind::connection_opening};
@@ -550,12 +551,16 @@ DiallingPool<Tcp, Local>::DiallingPool(const asio::any_io_executor& executor, Po
 
 template <class Tcp, class Local>
 void DiallingPool<Tcp, Local>::start_dial(Slot& slot) noexcept {
+  static thread_local bool is_starting = false;
+  const bool is_nested = std::exchange(is_starting, true);
   try {
-    asio::co_spawn(executor_, dial(this->shared_from_this(), &slot, std::move(slot.dialled_for)),
+    asio::co_spawn(executor_,
+                   dial(this->shared_from_this(), &slot, std::move(slot.dialled_for), is_nested),
                    asio::detached);
   } catch (...) {
     fail_dial(slot, out_of_memory());
   }
+  is_starting = is_nested;
 }
 
 /// Over the system's sockets.
