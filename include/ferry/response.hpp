@@ -176,7 +176,7 @@ class Response {
   }
   /// Returns the response itself, moved, if `ok()`: `(co_await client.get(url)).raise_for_status()`
   /// is a value, and does not dangle.
-  /// @throws Error `Errc::http_status` for a status of 400 or more.
+  /// @throws Error `Errc::http_status` for a status of 400 or more, or 0.
   Response raise_for_status() && {
     if (!ok()) throw detail::status_error(status(), state().message.reason, state().url);
     return std::move(*this);

@@ -219,10 +219,10 @@ class OpenSslContext final : public TlsContext,
     use("certificate", options_.certificate, [this](const auto& text, std::error_code& error) {
       context_.use_certificate_chain(text, error);
     });
-    const bool is_encrypted = options_.private_key.read().find("ENCRYPTED") != std::string::npos;
-    if (is_encrypted && options_.password.empty())
-      refuse("private_key", "is encrypted: tls::Options::password is missing");
     use("private_key", options_.private_key, [this](const auto& text, std::error_code& error) {
+      const std::string_view pem(static_cast<const char*>(text.data()), text.size());
+      if (options_.password.empty() && pem.find("ENCRYPTED") != pem.npos)
+        refuse("private_key", "is encrypted: tls::Options::password is missing");
       context_.use_private_key(text, asio::ssl::context::pem, error);
     });
     if (SSL_CTX_check_private_key(context_.native_handle()) != 1)
