@@ -70,13 +70,14 @@ class Authenticator {
 
   /// The value of the field, which may have to be waited for: a token that is fetched first, say.
   ///
-  /// It runs in the request, on its executor, and may use a client of its own (not the one it is
-  /// set for: that would ask it again). No time limit of the request's interrupts it: set one
-  /// there.
+  /// It runs on the request's executor, in a strand of its own, and may use a client of its own
+  /// (not the one it is set for: that would ask it again).
   ///
   /// @return the value; empty: the request goes without.
   /// @throws whatever it likes; the request fails with it. No secret belongs into its text.
-  /// Cancellation: as the request's; what several requests wait for must outlive one of them.
+  /// Cancellation: when the total limit passes, the request is cancelled or the client is closed,
+  ///   this coroutine is cancelled (`terminal`) and waited for. One that ignores its cancellation
+  ///   delays the request's end. What several requests wait for must outlive one of them.
   virtual asio::awaitable<std::string> authorize(AuthContext context) {
     auto value = authorize_now(context);
     co_return value ? std::move(*value) : std::string();

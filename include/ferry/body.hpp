@@ -44,11 +44,23 @@ class BodySource {
   /// in chunks then (RFC 9112 7.1).
   virtual std::optional<std::uint64_t> size() const { return std::nullopt; }
 
-  /// Puts the next bytes into the buffer, which is not empty.
+  /// Puts the next bytes into the buffer, which is not empty, if that takes no waiting. It costs no
+  /// coroutine: a source that never waits does everything here.
+  /// @return how many, at least one; 0 at the end; nothing: `read` is asked.
+  /// @throws as `read`.
+  virtual std::optional<std::size_t> read_now(asio::mutable_buffer buffer) {
+    (void)buffer;
+    return std::nullopt;
+  }
+
+  /// Puts the next bytes into the buffer, which is not empty, and may wait for them. It runs on the
+  /// request's executor, in a strand of its own.
   /// @return how many, at least one; 0 at the end.
   /// @throws any `std::exception`: the request then fails with `Errc::body_source_failed`, which
-  ///   carries the message. Cancellation: as the request's. No time limit interrupts it: one that
-  ///   passes meanwhile ends the request when it returns.
+  ///   carries the message.
+  /// Cancellation: when the total limit passes, the request is cancelled or the client is closed,
+  ///   this coroutine is cancelled (`terminal`) and waited for. One that ignores its cancellation
+  ///   delays the request's end.
   virtual asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) = 0;
 
   /// Fields to be sent behind a body of unknown size, asked after its end: a checksum, say
@@ -150,17 +162,28 @@ class PullSource final : public BodySource {
   }
   bool can_rewind() const noexcept override { return !begun_; }
   std::optional<std::uint64_t> size() const override { return size_; }
-  asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
-    begun_ = true;
-    const std::span<char> room(static_cast<char*>(buffer.data()), buffer.size());
-    if constexpr (std::is_convertible_v<std::invoke_result_t<Function&, std::span<char>>,
-                                        std::size_t>)
-      co_return function_(room);
+  std::optional<std::size_t> read_now(asio::mutable_buffer buffer) override {
+    if constexpr (waits)
+      return std::nullopt;
     else
-      co_return co_await function_(room);
+      return call(buffer);
+  }
+  asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
+    if constexpr (waits)
+      co_return co_await call(buffer);
+    else
+      co_return call(buffer);
   }
 
  private:
+  static constexpr bool waits =
+      !std::is_convertible_v<std::invoke_result_t<Function&, std::span<char>>, std::size_t>;
+
+  auto call(asio::mutable_buffer buffer) {
+    begun_ = true;
+    return function_(std::span<char>(static_cast<char*>(buffer.data()), buffer.size()));
+  }
+
   Function function_;
   const std::optional<std::uint64_t> size_;
   bool begun_ = false;

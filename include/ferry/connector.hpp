@@ -16,6 +16,8 @@ namespace ferry {
 
 namespace detail {
 
+class Tunnel;
+
 /// What a dial is for, and what it may take.
 struct DialTarget {
   std::string host;
@@ -85,6 +87,8 @@ class DialContext {
   Duration secured_in{};    ///< To be set: how long the TLS handshake took.
 
  private:
+  friend class detail::Tunnel;
+
   std::shared_ptr<const detail::DialTarget> target_;
   detail::Watch& watch_;
 };

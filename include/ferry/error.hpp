@@ -61,6 +61,7 @@ enum class Errc {
   invalid_redirect,    ///< `Location` leads where it must not, or nowhere.
   too_many_redirects,  ///< More than `Redirects::max`.
   undecodable_body,    ///< The body's content coding or charset is broken, or not known here.
+  unsolicited_response,  ///< Bytes came over a new connection before the request was sent.
 
   // This side failed, while it was going on.
   body_source_failed,  ///< The request's body could not be read, or was not as long as it had said.
@@ -83,7 +84,20 @@ enum class Condition {
 };
 
 /// Where in its life a request was when it failed.
-enum class Phase { prepare, backoff, pool, resolve, connect, proxy, tls, write, first_byte, read };
+enum class Phase {
+  prepare,
+  backoff,
+  pool,
+  resolve,
+  connect,
+  proxy,
+  tls,
+  write,
+  first_byte,
+  read,
+  authorize,    ///< While an `Authenticator` makes the credentials.
+  body_source,  ///< While a `BodySource` brings the next bytes of the request's body.
+};
 
 /// The phase's name, as it stands in messages.
 constexpr std::string_view to_string(Phase phase) noexcept {
@@ -98,6 +112,8 @@ constexpr std::string_view to_string(Phase phase) noexcept {
     case Phase::write: return "sending";
     case Phase::first_byte: return "waiting for the response";
     case Phase::read: return "receiving";
+    case Phase::authorize: return "waiting for credentials";
+    case Phase::body_source: return "waiting for the request's body";
   }
   return "unknown";
 }
@@ -142,6 +158,7 @@ constexpr const char* message_of(Errc code) noexcept {
     case Errc::invalid_redirect: return "the redirect cannot be followed";
     case Errc::too_many_redirects: return "too many redirects";
     case Errc::undecodable_body: return "the response's body cannot be decoded";
+    case Errc::unsolicited_response: return "the server spoke before the request was sent";
     case Errc::body_source_failed: return "the request's body could not be read";
     case Errc::file_failed: return "a file could not be written";
     case Errc::cancelled: return "cancelled";
@@ -216,7 +233,8 @@ class ConditionCategory final : public std::error_category {
       case Errc::invalid_redirect:
       case Errc::too_many_redirects:
       case Errc::undecodable_body:
-      case Errc::unexpected_upgrade: return is(condition, Condition::protocol_error);
+      case Errc::unexpected_upgrade:
+      case Errc::unsolicited_response: return is(condition, Condition::protocol_error);
       case Errc::head_too_large:
       case Errc::body_too_large: return is(condition, Condition::too_large);
       case Errc::body_source_failed:

@@ -49,8 +49,8 @@ class FileSource final : public BodySource {
   bool can_rewind() const noexcept override { return regular_; }
   std::optional<std::uint64_t> size() const override { return size_; }
 
-  asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
-    if (descriptor_ < 0) co_return 0;
+  std::optional<std::size_t> read_now(asio::mutable_buffer buffer) override {
+    if (descriptor_ < 0) return 0;
     begun_ = true;
     const auto most = std::min<std::size_t>(buffer.size(), 1 << 30);  // Windows counts in 32 bits.
     ssize_t count = 0;
@@ -61,7 +61,10 @@ class FileSource final : public BodySource {
       throw std::system_error(errno, std::system_category(), "reading " + in_quotes(path_));
     // Nobody has to wait for the body to go away until the descriptor is free.
     if (count == 0) close();
-    co_return static_cast<std::size_t>(count);
+    return static_cast<std::size_t>(count);
+  }
+  asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
+    co_return *FileSource::read_now(buffer);
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <ferry/detail/line_splitter.hpp>
@@ -31,7 +32,12 @@ class Lines {
       const auto line = splitter_.next();
       if (!line) throw line.error();
       if (*line) co_return *line;
-      const auto piece = co_await stream_.read();
+      std::optional<std::string_view> piece;
+      try {
+        piece = co_await stream_.read();
+      } catch (const std::system_error& e) {
+        detail::throw_cancelled(e, stream_);
+      }
       if (piece)
         splitter_.feed(*piece);
       else

@@ -81,24 +81,31 @@ class ChainSource final : public BodySource {
     return sum;
   }
 
-  asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
+  std::optional<std::size_t> read_now(asio::mutable_buffer buffer) override {
     std::size_t filled = 0;
     while (at_ < places_.size() && filled < buffer.size()) {
       const asio::mutable_buffer room = buffer + filled;
-      BodySource* const source = links_[at_].content.source().get();
+      BodySource* const source = source_here();
       if (!source) {
         filled += copy(room);
         continue;
       }
-      // It may take its time: what is there goes out first.
+      // A source may take its time: what is there already goes out first.
       if (filled > 0) break;
-      const std::size_t count = co_await source->read(room);
-      if (check(count, room.size()))
-        filled = count;
-      else
-        next();
+      const auto count = source->read_now(room);
+      if (!count) return std::nullopt;
+      filled = take(*count, room);
     }
-    co_return filled;
+    return filled;
+  }
+
+  asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
+    for (;;) {
+      if (const auto filled = read_now(buffer)) co_return *filled;
+      // The link's source has to be waited for.
+      const std::size_t count = co_await source_here()->read(buffer);
+      if (take(count, buffer) > 0) co_return count;
+    }
   }
 
  private:
@@ -112,6 +119,16 @@ class ChainSource final : public BodySource {
   Error fail(Error error) {
     places_.clear();
     return error;
+  }
+
+  /// The source of the present link; null if its content is bytes.
+  BodySource* source_here() const noexcept { return links_[at_].content.source().get(); }
+
+  /// Takes what the present link's source has put into the room, or goes on to the next link at the
+  /// source's end. @return how many bytes.
+  std::size_t take(std::size_t count, asio::mutable_buffer room) {
+    if (!check(count, room.size())) next();
+    return count;
   }
 
   std::size_t copy(asio::mutable_buffer room) {

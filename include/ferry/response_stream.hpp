@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <ferry/detail/client_core.hpp>
@@ -18,7 +19,14 @@
 
 namespace ferry {
 
+class ResponseStream;
+
 namespace detail {
+
+/// Asio throws its own error in a coroutine that was cancelled and awaits `ResponseStream::read`,
+/// before that begins: the stream then ends as `read` would have ended it. Called in a handler of
+/// what was thrown, which any other error leaves as it came.
+[[noreturn]] void throw_cancelled(const std::system_error& thrown, ResponseStream& stream);
 
 /// A call whose response's body has still to be read.
 struct OpenBody {
@@ -63,10 +71,18 @@ struct OpenBody {
   /// The next bytes of the body, decoded; none at the end.
   template <class = void>
   asio::awaitable<std::optional<Error>> read_decoded(std::string_view& piece) {
+    H1Connection& h1 = lease.connection().h1;
     decoded.resize(buffer_size);
     for (bool ended = false;;) {
+      // A little of the body may decode to a lot.
+      const auto now = Clock::now();
+      if (!watch.check(now)) co_return watch.error();
+      if (h1.has_used_up_budget(now)) {
+        if (auto error = co_await h1.let_others_run(watch)) co_return error;
+      }
       const auto made = decoding.read(decoded);
       if (!made) co_return made.error();
+      h1.count_work(*made);
       piece = std::string_view(decoded).substr(0, *made);
       if (!piece.empty()) co_return std::nullopt;
       if (ended) co_return decoding.finish();
@@ -227,13 +243,17 @@ class ResponseStream {
   template <class = void>
   asio::awaitable<std::string> read_all() {
     std::string all;
-    while (const auto piece = co_await read()) {
-      if (piece->size() > body_->max_collected - all.size()) {
-        throw body_->failed(Error(Errc::body_too_large, "it is larger than " +
-                                                            std::to_string(body_->max_collected) +
-                                                            " bytes (limits.max_body_size)"));
+    try {
+      while (const auto piece = co_await read()) {
+        if (piece->size() > body_->max_collected - all.size()) {
+          throw body_->failed(Error(Errc::body_too_large, "it is larger than " +
+                                                              std::to_string(body_->max_collected) +
+                                                              " bytes (limits.max_body_size)"));
+        }
+        all += *piece;
       }
-      all += *piece;
+    } catch (const std::system_error& e) {
+      detail::throw_cancelled(e, *this);
     }
     co_return all;
   }
@@ -247,9 +267,13 @@ class ResponseStream {
   asio::awaitable<std::uint64_t> read_to(std::string path) {
     detail::OutputFile file(std::move(path), detail::OutputFile::Mode::replace);
     std::uint64_t written = 0;
-    while (const auto piece = co_await read()) {
-      file.write(*piece);
-      written += piece->size();
+    try {
+      while (const auto piece = co_await read()) {
+        file.write(*piece);
+        written += piece->size();
+      }
+    } catch (const std::system_error& e) {
+      detail::throw_cancelled(e, *this);
     }
     file.close();
     co_return written;
@@ -284,6 +308,8 @@ class ResponseStream {
   const std::vector<Response>& history() const noexcept { return response().history(); }
 
  private:
+  friend void detail::throw_cancelled(const std::system_error& thrown, ResponseStream& stream);
+
   /// While it exists, a read is in progress.
   class Reading {
    public:
@@ -304,5 +330,13 @@ class ResponseStream {
   std::unique_ptr<detail::OpenBody> body_;
 };
 static_assert(detail::co_await_safe<ResponseStream>);
+
+inline void detail::throw_cancelled(const std::system_error& thrown, ResponseStream& stream) {
+  if (thrown.code() != asio::error::operation_aborted) throw;
+  OpenBody* const body = stream.body_.get();
+  if (body && body->failure) throw *body->failure;
+  if (body && body->lease) throw body->failed(Error(Errc::cancelled));
+  throw Error(Errc::cancelled);
+}
 
 }  // namespace ferry

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <ferry/detail/sse_parser.hpp>
@@ -43,7 +45,12 @@ class ServerEvents {
       auto event = parser_.next();
       if (!event) throw event.error();
       if (*event) co_return std::move(*event);
-      const auto piece = co_await stream_.read();
+      std::optional<std::string_view> piece;
+      try {
+        piece = co_await stream_.read();
+      } catch (const std::system_error& e) {
+        detail::throw_cancelled(e, stream_);
+      }
       if (!piece) co_return std::nullopt;
       parser_.feed(*piece);
     }

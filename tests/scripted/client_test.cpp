@@ -98,7 +98,7 @@ TEST_CASE("[13] a close-delimited body that ends in a reset is an error") {
 
 TEST_CASE("[13] nor does an end complete it behind a reset that the writing met") {
   auto torn = script({}, Script::End::eof);
-  torn->readable = "HTTP/1.1 200 OK\r\n\r\nthe first half of";
+  torn->early_response = "HTTP/1.1 200 OK\r\n\r\nthe first half of";
   torn->write_size = 10;
   torn->fail_at = 2;
   torn->failure_lasts = false;
@@ -238,8 +238,9 @@ TEST_CASE("HTTP/1.0 is kept only if it says so") {
 
 TEST_CASE("[35] a response to half a request ends the sending, and the connection") {
   auto early = script({});
-  early->readable = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
+  early->early_response = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
   early->writes_block = true;
+  early->write_size = 100;
   Scripted s(early);
   CHECK(s.send(Request::put("http://test/", ferry::Body(std::string(1000, 'x'))))->status() == 413);
   CHECK(early->written.size() < 1000);
@@ -248,8 +249,9 @@ TEST_CASE("[35] a response to half a request ends the sending, and the connectio
 
 TEST_CASE("[35] such a response may also end with its stream") {
   auto early = script({}, Script::End::eof);
-  early->readable = "HTTP/1.1 413 Content Too Large\r\n\r\ntoo large";
+  early->early_response = "HTTP/1.1 413 Content Too Large\r\n\r\ntoo large";
   early->writes_block = true;
+  early->write_size = 100;
   Scripted s(early);
   const auto result = s.send(Request::put("http://test/", ferry::Body(std::string(1000, 'x'))));
   CHECK(code_of(result) == std::error_code());
@@ -258,7 +260,7 @@ TEST_CASE("[35] such a response may also end with its stream") {
 
 TEST_CASE("an answer is worth more than the write error that follows it") {
   auto early = script({});
-  early->readable = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+  early->early_response = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
   early->write_size = 10;
   early->fail_at = 2;
   early->failure = asio::error::broken_pipe;

@@ -147,7 +147,7 @@ TEST_CASE(
 
 TEST_CASE("[13] behind a write that fails no rest of a body is waited for") {
   auto failing = script({});
-  failing->readable = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+  failing->early_response = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
   failing->write_size = 10;
   failing->fail_at = 2;
   failing->failure_lasts = false;

@@ -176,8 +176,9 @@ TEST_CASE("[56] [57] [60] a silent peer ends in the timeout of its phase") {
   CHECK(timed_out(script({"HTTP/1.1 200 O"}), {.read_timeout = 1ms}).code() == Errc::read_timeout);
   // An interim response came while the request was still being sent, and nothing after it.
   auto interim = script({});
-  interim->readable = "HTTP/1.1 100 Continue\r\n\r\n";
+  interim->early_response = "HTTP/1.1 100 Continue\r\n\r\n";
   interim->writes_block = true;
+  interim->write_size = 10;
   CHECK(timed_out(interim, {.read_timeout = 1ms}).code() == Errc::read_timeout);
   const auto total = timed_out(script({}), {.timeout = 1ms});
   CHECK(total.code() == Errc::total_timeout);

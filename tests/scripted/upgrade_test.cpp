@@ -100,8 +100,9 @@ TEST_CASE("[23] a 101 that comes before the request is sent is an error") {
   std::error_code code;
   test::run(s.context, [&]() -> asio::awaitable<void> {
     const auto give = [&](std::span<char> room) -> std::size_t {
-      hasty->readable = switching;
+      hasty->early_response = switching;
       hasty->writes_block = true;
+      hasty->write_size = 10;
       room[0] = 'x';
       return 1;
     };

@@ -6,6 +6,7 @@
 #include <asio/async_result.hpp>
 #include <asio/awaitable.hpp>
 #include <asio/buffer.hpp>
+#include <asio/cancellation_state.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/error.hpp>
@@ -43,6 +44,12 @@ const Executor* target_of(const asio::any_io_executor& executor) noexcept {
 #else
   return executor.target_type() == typeid(Executor) ? executor.target<Executor>() : nullptr;
 #endif
+}
+
+/// True once the coroutine of this state was cancelled. A `co_await` tells it only where it throws,
+/// which the coroutine's owner may have switched off.
+inline bool is_cancelled(const asio::cancellation_state& state) noexcept {
+  return state.cancelled() != asio::cancellation_type::none;
 }
 
 /// The context's own executor behind a given one, or nothing if it is not an `io_context`'s.

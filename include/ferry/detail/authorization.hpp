@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <ferry/authenticator.hpp>
+#include <ferry/detail/user_coroutine.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/result.hpp>
@@ -40,22 +41,34 @@ inline Result<bool> authorize_now(Authenticator& auth, const AuthContext& contex
   return true;
 }
 
-/// Asks for credentials that have to be waited for.
+/// Awaits the credentials of one that has to be waited for.
+inline asio::awaitable<void> await_credentials(Authenticator& auth, AuthContext context,
+                                               std::string& authorization) {
+  auto value = co_await auth.authorize(context);
+  authorization = std::move(value);
+}
+
+/// Asks for credentials that have to be waited for, within the watch's limits.
+/// @param phase, limit as `run_limited`'s.
 template <class = void>
 asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
-                                                std::string& authorization) {
+                                                std::string& authorization, Watch& watch,
+                                                Phase phase, Duration limit) {
   std::optional<Error> failure;
   try {
-    auto value = co_await auth.authorize(context);
-    authorization = std::move(value);
+    auto asking = await_credentials(auth, context, authorization);
+    co_await run_limited(std::move(asking), watch, phase, limit);
     failure = check_field("Authorization", authorization);
   } catch (const Error& error) {
     failure = error;
   } catch (const std::system_error& e) {
     // Asio throws this at whatever a cancelled coroutine awaits next.
-    if (e.code() != asio::error::operation_aborted) throw;
+    if (e.code() != asio::error::operation_aborted && !watch.ended()) throw;
     failure.emplace(Errc::cancelled);
+  } catch (...) {
+    if (!watch.ended()) throw;
   }
+  if (watch.ended()) co_return watch.error();
   co_return failure;
 }
 

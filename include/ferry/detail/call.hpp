@@ -25,19 +25,6 @@
 // One call, and all that is decided in it; `detail/sender.hpp` waits in its name.
 namespace ferry::detail {
 
-/// Undoes the codings of a collected body.
-inline std::optional<Error> decode(ResponseMessage& message, std::span<const ContentCoding> codings,
-                                   std::uint64_t max_size) {
-  if (message.status == 206) return std::nullopt;  // A part of what was encoded.
-  auto decoding = ContentDecoding::of(message.headers, codings);
-  if (!decoding) return decoding.error();
-  if (!decoding->is_active()) return std::nullopt;
-  auto decoded = decoding->decode_all(message.body, max_size);
-  if (!decoded) return decoded.error();
-  message.body = std::move(*decoded);
-  return std::nullopt;
-}
-
 /// What a caller wants of a response.
 enum class Wants { all_of_it, a_stream, an_upgrade };
 
@@ -51,6 +38,7 @@ class Call : public Recycled<Call<void>> {
   /// What comes behind an attempt.
   enum class Next {
     answer,      ///< Nothing: `take_response` and its like have the answer.
+    decoding,    ///< `go_on_decoding`, after others have run.
     failure,     ///< Nothing: `failure` says why.
     attempt,     ///< The same request once more.
     preparation  ///< Another request, after `get_ready`.
@@ -146,6 +134,7 @@ class Call : public Recycled<Call<void>> {
   /// has to be waited for: `PoolCore::acquire`.
   bool take_connection() {
     queued_since_ = now_;
+    seeks_connection_ = true;
     if (held_) {
       take_held();
       return true;
@@ -186,6 +175,8 @@ class Call : public Recycled<Call<void>> {
       failure.emplace(Errc::cancelled);
     else if (attempt_ > 1 && request.body().source())  // A file may have grown since.
       failure = detail::prepare(request.body(), request, body_size_);
+    // A kept connection was looked at when it was taken.
+    if (!failure && !slot.kept) failure = connection.h1.refuse_early_bytes();
     if (failure) return nullptr;
     exchange_.emplace(*this);
     failure = connection.h1.begin(*exchange_, head(), parser_limits(), now_);
@@ -193,6 +184,46 @@ class Call : public Recycled<Call<void>> {
   }
 
   Exchange& exchange() noexcept { return *exchange_; }
+
+  /// Undoes more of the body's codings. A body that takes long comes here several times, so that
+  /// others may run, and limits and cancellation be looked at, in between.
+  /// @param cancelled the call was, meanwhile.
+  Next go_on_decoding(bool cancelled = false) {
+    if (cancelled) failure.emplace(Errc::cancelled);
+    if (watch->ended()) failure = watch->error();
+    if (failure) return conclude_failure();
+    const auto done =
+        decoding_->coding.read_more(decoding_->body, max_body_size_, WorkBudget::most);
+    if (!done)
+      failure = done.error();
+    else if (*done)
+      failure = decoding_->coding.finish();
+    else if (watch->enter(Phase::read, no_timeout, nullptr))  // The total limit holds on.
+      return Next::decoding;
+    else
+      failure = watch->error();
+    if (failure) return conclude_failure();
+    watch->finish();
+    const auto raw_size = state_->message.body.size();
+    state_->message.body = std::move(decoding_->body);
+    return deliver(raw_size);
+  }
+
+  /// The call has failed before its next attempt has begun.
+  void fail_between(const Error& error, Phase phase) {
+    const auto url = Url::parse(request.url());
+    const std::string origin(url ? url->origin() : std::string_view());
+    failure = error.at(phase, origin, trip->attempts, false, 0);
+    if (!observer()) return;
+    Event event{Event::Kind::request_failed};
+    event.origin = origin;
+    event.method = request.method().token();
+    if (url) event.target = url->target();
+    event.attempt = trip->attempts;
+    event.duration = Clock::now() - begin_;
+    event.error = &*failure;
+    observe(observer(), event);
+  }
 
   /// Decides what comes next, after an attempt.
   Next conclude() { return failure ? conclude_failure() : conclude_success(); }
@@ -229,6 +260,13 @@ class Call : public Recycled<Call<void>> {
     std::string proxy_authorization;
     std::string proxy_target;  ///< What the proxy is asked for.
     int asked = 0;             ///< Of the two.
+  };
+
+  /// A collected body while its codings are undone.
+  struct Decoding {
+    explicit Decoding(ContentDecoding c) noexcept : coding(std::move(c)) {}
+    ContentDecoding coding;
+    std::string body;  ///< What has come of it.
   };
 
   int attempts() const noexcept { return (trip ? trip->attempts : 0) + attempt_; }
@@ -274,7 +312,7 @@ class Call : public Recycled<Call<void>> {
     ++attempt_;
     now_ = Clock::now();
     times_ = ExchangeTimes();
-    has_connection_ = false;
+    seeks_connection_ = has_connection_ = false;
     failure.reset();
     if (credentials_) credentials_->asked = 0;  // Once more: a nonce is counted.
   }
@@ -377,11 +415,30 @@ class Call : public Recycled<Call<void>> {
     } else {
       give_back(lease, held_.get(), times_.end);
     }
-    const auto size = message.body.size();  // As it came.
-    if (decodes_ && !client->options.codings.empty())
-      failure = decode(message, client->options.codings, max_body_size_);
-    if (failure) return conclude_failure();
+    // A 206 has a part of what was encoded.
+    if (decodes_ && !client->options.codings.empty() && message.status != 206)
+      return begin_decoding();
+    return deliver(message.body.size());
+  }
+
+  Next begin_decoding() {
+    ResponseMessage& message = state_->message;
+    auto coding = ContentDecoding::of(message.headers, client->options.codings);
+    if (!coding) {
+      failure = coding.error();
+      return conclude_failure();
+    }
+    if (!coding->is_active()) return deliver(message.body.size());
+    decoding_ = std::make_unique<Decoding>(std::move(*coding));
+    decoding_->coding.feed(message.body);
+    return go_on_decoding();
+  }
+
+  /// The answer is ready. @param size of its body, as it came.
+  Next deliver(std::size_t size) {
     if (observer()) {
+      const ResponseMessage& message = state_->message;
+      const Timings& timings = state_->timings;
       Event done = event(Event::Kind::response_received);
       done.body_size = size;
       done.status = message.status;
@@ -507,7 +564,9 @@ class Call : public Recycled<Call<void>> {
   }
 
   Next conclude_failure() {
-    const Phase phase = has_connection_ ? watch->phase() : phase_of(*failure, *watch);
+    // What fails while credentials are made may be an error of another connection's.
+    const bool waited = seeks_connection_ && !has_connection_;
+    const Phase phase = waited ? phase_of(*failure, *watch) : watch->phase();
     const bool has_begun = lease && has_connection_ && times_.begun();
     const std::uint64_t bytes_sent = has_begun ? lease.connection().h1.bytes_sent() : 0;
     if (lease && failure->code() == Errc::body_too_large && !watch->ended() &&
@@ -530,12 +589,13 @@ class Call : public Recycled<Call<void>> {
     const RetryVerdict verdict = retry_verdict(facts);
     failure = failure->at(phase, std::string(url().origin()), attempts(), reused, bytes_sent);
     watch->leave();
-    const bool tries_again = !is_retry(verdict) && max_retries_ > 0 &&
+    const bool tries_again = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
                              is_transient(failure->code()) && policy_allows(policy) &&
                              take_retry(*client);
     const bool untouched =
         lease && has_connection_ && !times_.begun() && lease.connection().h1.stream().is_open();
-    if (untouched && failure->code() != Errc::client_closed) {
+    if (untouched && failure->code() != Errc::client_closed &&
+        failure->code() != Errc::unsolicited_response) {
       --lease.connection().requests;
       if (held_)
         held_->slot = lease.detach();
@@ -563,6 +623,7 @@ class Call : public Recycled<Call<void>> {
     onward.delay = retry_delay(client->options.retries, onward.retries);
     onward.retry(request, url(), "the failure may be over by now");
     watch->finish();
+    failure.reset();
     return Next::preparation;
   }
 
@@ -613,10 +674,12 @@ class Call : public Recycled<Call<void>> {
   int attempt_ = 0;  // At the present request.
   Clock::time_point now_{};
   Clock::time_point queued_since_{};
-  bool has_connection_ = false;  // Before, the lease may hold one that has failed.
+  bool seeks_connection_ = false;  // Its credentials are there.
+  bool has_connection_ = false;    // Before, the lease may hold one that has failed.
   ExchangeTimes times_;
   std::optional<OwnExchange> exchange_;
 
+  std::unique_ptr<Decoding> decoding_;
   std::unique_ptr<OpenBody> stream_;
   std::unique_ptr<Upgraded> upgraded_;
 };

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -121,24 +122,28 @@ class ContentDecoding {
     }
   }
 
-  /// Appends to `body` all that comes of the piece that was fed.
+  /// Appends to `body` what comes of the piece that was fed, until that is worked off or this many
+  /// bytes were made.
   /// @param limit the size in bytes that `body` may have. It takes up to that, and half of it again
   ///   while it is moved; and never more than twice as much as there are decoded bytes.
-  /// @return nothing, or `Errc::undecodable_body`, or `Errc::body_too_large`.
+  /// @param most how many bytes to make, give or take 16 KiB.
+  /// @return true if the piece is worked off; or `Errc::undecodable_body`, `Errc::body_too_large`.
   /// @throws std::bad_alloc
-  std::optional<Error> read_all(std::string& body, std::uint64_t limit) {
+  Result<bool> read_more(std::string& body, std::uint64_t limit, std::uint64_t most) {
     std::array<char, buffer_size> piece;  // Not filled with zeros, as the body's end would be.
-    for (;;) {
+    for (std::uint64_t all = 0; all < most;) {
       const auto made = read(piece);
       if (!made) return made.error();
-      if (*made == 0) return std::nullopt;
+      if (*made == 0) return true;
       if (body.size() > limit || *made > limit - body.size())
         return Error(Errc::body_too_large,
                      "it is larger than " + std::to_string(limit) +
                          " bytes (limits.max_body_size, or max_body_size of this call)");
       make_room(body, body.size() + *made, limit);
       body.append(piece.data(), *made);
+      all += *made;
     }
+    return false;
   }
 
   /// Tells it that the body has ended. Not before `read` has returned 0.
@@ -150,11 +155,12 @@ class ContentDecoding {
     return std::nullopt;
   }
 
-  /// Decodes a whole body: `feed`, `read_all` and `finish`.
+  /// Decodes a whole body at once: `feed`, `read_more` and `finish`.
   Result<std::string> decode_all(std::string_view raw, std::uint64_t limit) {
     std::string body;
     feed(raw);
-    if (auto error = read_all(body, limit)) return *error;
+    const auto done = read_more(body, limit, std::numeric_limits<std::uint64_t>::max());
+    if (!done) return done.error();
     if (auto error = finish()) return *error;
     return body;
   }

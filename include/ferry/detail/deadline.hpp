@@ -196,7 +196,7 @@ class Watch {
   /// Begins the next phase on the same target.
   bool enter(Phase phase, Duration limit, Clock::time_point now = Clock::now()) {
     const auto due = std::min(after(now, limit), entry_.total);
-    if (due < entry_.due.load(std::memory_order_relaxed))
+    if (due < entry_.due.load(std::memory_order_relaxed) || due <= now)
       return enter(phase, limit, entry_.target, now);
     if (ended()) return false;  // In the phase before.
     limit_ = limit;
@@ -218,6 +218,16 @@ class Watch {
   /// The next phase has begun, for as long as what has come already is looked at: within the limits
   /// of the one before.
   void reached(Phase phase) noexcept { entry_.phase.store(phase, std::memory_order_relaxed); }
+
+  /// Compares the total limit with this time, for as long as no timer has had a chance to.
+  /// @return false if the watch has ended.
+  bool check(Clock::time_point now) noexcept {
+    if (entry_.total <= now) {
+      const std::lock_guard lock(deadlines_.mutex_);
+      Deadlines::end(entry_, Deadlines::Verdict::total_timeout);
+    }
+    return !ended();
+  }
 
   /// Bytes have moved: the phase's limit starts anew.
   void touch() noexcept {

@@ -15,6 +15,8 @@
 #include <ferry/detail/read_buffer.hpp>
 #include <ferry/detail/redirect_rule.hpp>
 #include <ferry/detail/reuse_rule.hpp>
+#include <ferry/detail/user_coroutine.hpp>
+#include <ferry/detail/work_budget.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry::detail {
@@ -91,8 +93,9 @@ class Exchange {
 /// What an exchange decides is in ordinary functions; whoever drives it waits for the stream in
 /// their place, so that a request that need not wait to be written takes no coroutine of its own:
 /// `begin`; while it `is_sending`, `go_on_sending`; while it `is_receiving`, a read into `room`, of
-/// which `received` is told. A failure ends it, and the connection. Threads: one at a time, as the
-/// pool's lock orders it; `abort` at any time.
+/// which `received` is told, or `go_on_receiving` when the work budget is used up. A failure ends
+/// it, and the connection. Threads: one at a time, as the pool's lock orders it; `abort` at any
+/// time.
 class H1Connection {
  public:
   explicit H1Connection(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
@@ -135,6 +138,17 @@ class H1Connection {
     return write_some(exchange) ? std::nullopt : end_sending(exchange);
   }
 
+  /// Looks at a connection that has carried no request yet: what has come all the same is no answer
+  /// to what will be asked (RFC 9112 9.2). @return the failure, or nothing.
+  std::optional<Error> refuse_early_bytes() {
+    if (stream_->look() != Look::surplus) return std::nullopt;
+    std::array<char, 64> bytes;
+    std::error_code error;
+    const std::size_t count = stream_->try_read_some(asio::buffer(bytes), error);
+    std::string what = "it begins with " + in_quotes(std::string_view(bytes.data(), count));
+    return Error(Errc::unsolicited_response, std::move(what));
+  }
+
   /// True while there is something to be written.
   bool is_sending() const noexcept { return stage_ == Stage::sending; }
 
@@ -147,10 +161,21 @@ class H1Connection {
       exchange.times.begin = Clock::now();
       // The source may have taken its time, in which the server can have closed, or have said what
       // is no answer to this.
-      if (exchange.is_kept && stream_->look() != Look::quiet)
+      if (!exchange.is_kept) {
+        if (auto failure = refuse_early_bytes()) co_return failure;
+      } else if (stream_->look() != Look::quiet) {
         co_return Error(Errc::connection_lost);
+      }
     }
     while (exchange.step == H1Parser::Step::need_more) {
+      // A cancelled call sends nothing more, also where its coroutine lets no `co_await` throw.
+      const auto cancellation = co_await asio::this_coro::cancellation_state;
+      if (is_cancelled(cancellation))
+        co_return Error(Errc::cancelled);
+      if (budget_.is_used_up()) {
+        if (auto failure = co_await let_others_run(exchange.watch)) co_return failure;
+        continue;
+      }
       const auto rest = unsent();
       if (rest.empty()) {
         if (exchange.rest == Exchange::Rest::none) break;
@@ -158,7 +183,7 @@ class H1Connection {
         continue;
       }
       if (!write_some(exchange)) break;
-      if (unsent().empty()) continue;
+      if (unsent().empty() || budget_.is_used_up()) continue;
       // The server may answer before it has read all: an interim response is no reason to stop, a
       // final one is.
       if (read_early(exchange.times)) {
@@ -175,6 +200,7 @@ class H1Connection {
         exchange.write_error = error;
         break;
       }
+      budget_.spend_awaited(sent);
       took(sent);
       if (sent > 0 && !unsent().empty()) exchange.watch.touch();
     }
@@ -191,34 +217,36 @@ class H1Connection {
     return asio::buffer(body.data() + exchange.filled, body.size() - exchange.filled);
   }
 
-  /// So many have come there, or none, for this reason.
+  /// An awaited read has brought this many bytes there, or none, for this reason.
   std::optional<Error> received(Exchange& exchange, std::size_t count, std::error_code error) {
-    if (stage_ == Stage::body) {
-      auto failure = took_body(exchange, count, error);
-      return failure ? failure : fill_body(exchange);
-    }
-    if (exchange.watch.ended()) return exchange.watch.error();
-    if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
-    // A reset that the write has met reads as the end of the stream: it ends no body.
-    if (error == asio::error::eof && !exchange.write_error && parser_.finish()) {
-      end_receiving(exchange);
-      return std::nullopt;
-    }
-    if (error) return read_failure(error, exchange.write_error);
-    in_.fill(count);
-    exchange.watch.reached(Phase::read);
-    ExchangeTimes& times = exchange.times;
-    const bool had_head = times.head != Clock::time_point{};
-    auto failure = take_in(exchange);
-    // To look at the clock is not cheap: what came with the head came when the head did.
-    const bool has_head = times.head != Clock::time_point{};
-    const auto now = has_head && !had_head ? times.head : Clock::now();
-    if (times.first_byte == Clock::time_point{}) times.first_byte = now;
-    times.end = std::max(times.end, now);
-    if (!failure && is_receiving() &&
-        !exchange.watch.enter(Phase::read, exchange.timeouts.read, now))
-      failure = exchange.watch.error();
-    return failure;
+    budget_.spend_awaited(count);
+    if (stage_ != Stage::body) return took_bytes(exchange, count, error);
+    auto failure = took_body(exchange, count, error);
+    return failure ? failure : fill_body(exchange);
+  }
+
+  /// True if others have to run before this coroutine takes more of what is there.
+  bool has_used_up_budget() const noexcept { return budget_.is_used_up(); }
+  bool has_used_up_budget(Clock::time_point now) noexcept { return budget_.is_used_up(now); }
+  /// Counts work on so many bytes that the connection's reader does.
+  void count_work(std::size_t bytes) noexcept { budget_.spend(bytes); }
+
+  /// Suspends the coroutine once, and looks at what may have ended the call meanwhile.
+  template <class = void>
+  asio::awaitable<std::optional<Error>> let_others_run(Watch& watch) {
+    co_await budget_.renew();
+    if (!watch.check(Clock::now())) co_return watch.error();
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    if (is_cancelled(cancellation))
+      co_return Error(Errc::cancelled);
+    co_return std::nullopt;
+  }
+
+  /// Lets others run, then takes what is there.
+  template <class = void>
+  asio::awaitable<std::optional<Error>> go_on_receiving(Exchange& exchange) {
+    if (auto failure = co_await let_others_run(exchange.watch)) co_return failure;
+    co_return receive_available(exchange);
   }
 
   /// After an exchange that did not collect: where the rest of the response goes, its body's pieces
@@ -236,13 +264,21 @@ class H1Connection {
     piece = {};
     while (!next_piece(piece, message)) {
       if (body_failed_) co_return parser_.error();
+      const auto now = Clock::now();
+      if (!watch.check(now)) co_return watch.error();
+      if (budget_.is_used_up(now)) {
+        if (auto failure = co_await let_others_run(watch)) co_return failure;
+      }
       std::error_code error;
       std::size_t received = stream_->try_read_some(in_.room(), error);
       if (error == asio::error::would_block && write_error_) {
         error = write_error_;  // It will bring no more.
       } else if (error == asio::error::would_block) {
-        if (!watch.enter(Phase::read, limit, stream_.get())) co_return watch.error();
+        if (!watch.enter(Phase::read, limit, stream_.get(), now)) co_return watch.error();
         received = co_await stream_->read_some(in_.room(), error);
+        budget_.spend_awaited(received);
+      } else {
+        budget_.spend(received);
       }
       if (watch.ended()) co_return watch.error();
       if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
@@ -362,11 +398,13 @@ class H1Connection {
     for (;;) {
       const auto rest = unsent();
       if (rest.empty()) return exchange.rest != Exchange::Rest::none;
+      if (budget_.is_used_up()) return true;
       std::error_code error;
       const std::size_t sent = stream_->try_write_some(rest, error);
       if (error == asio::error::would_block) return true;
       exchange.write_error = error;
       if (error) return false;
+      budget_.spend(sent);
       took(sent);
       if (sent > 0 && !unsent().empty()) exchange.watch.touch();
     }
@@ -390,13 +428,49 @@ class H1Connection {
       return watch.error();
     stage_ = Stage::head;
     auto failure = begun ? take_in(exchange) : std::nullopt;
+    return failure || !exchange.write_error ? failure : receive_available(exchange);
+  }
+
+  /// Takes what can be read without waiting, within the work budget.
+  std::optional<Error> receive_available(Exchange& exchange) {
+    if (!exchange.write_error) return stage_ == Stage::body ? fill_body(exchange) : std::nullopt;
     // What a connection that fails has not brought by now, it will not bring.
-    while (exchange.write_error && !failure && is_receiving()) {
+    std::optional<Error> failure;
+    while (!failure && is_receiving() && !budget_.is_used_up()) {
       std::error_code error;
       const std::size_t count = stream_->try_read_some(room(exchange), error);
+      budget_.spend(count);
       if (error == asio::error::would_block) error = exchange.write_error;
-      failure = received(exchange, count, error);
+      failure = stage_ == Stage::body ? took_body(exchange, count, error)
+                                      : took_bytes(exchange, count, error);
+      if (!failure && stage_ == Stage::body) failure = fill_body(exchange);
     }
+    return failure;
+  }
+
+  /// Takes in what has been read of the head, or of a body whose length the head does not tell.
+  std::optional<Error> took_bytes(Exchange& exchange, std::size_t count, std::error_code error) {
+    if (exchange.watch.ended()) return exchange.watch.error();
+    if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
+    // A reset that the write has met reads as the end of the stream: it ends no body.
+    if (error == asio::error::eof && !exchange.write_error && parser_.finish()) {
+      end_receiving(exchange);
+      return std::nullopt;
+    }
+    if (error) return read_failure(error, exchange.write_error);
+    in_.fill(count);
+    exchange.watch.reached(Phase::read);
+    ExchangeTimes& times = exchange.times;
+    const bool had_head = times.head != Clock::time_point{};
+    auto failure = take_in(exchange);
+    // To look at the clock is not cheap: what came with the head came when the head did.
+    const bool has_head = times.head != Clock::time_point{};
+    const auto now = has_head && !had_head ? times.head : Clock::now();
+    if (times.first_byte == Clock::time_point{}) times.first_byte = now;
+    times.end = std::max(times.end, now);
+    if (!failure && is_receiving() &&
+        !exchange.watch.enter(Phase::read, exchange.timeouts.read, now))
+      failure = exchange.watch.error();
     return failure;
   }
 
@@ -458,12 +532,16 @@ class H1Connection {
     const std::uint64_t size = parser_.body_size();
     while (exchange.filled < size) {
       if (exchange.filled == body.size()) {
+        // Its memory doubles; what of it is filled with zeros at a time is bounded.
         const auto more = std::max<std::uint64_t>(first_body_step, body.size());
-        body.resize(static_cast<std::size_t>(std::min(size, exchange.filled + more)));
+        body.reserve(static_cast<std::size_t>(std::min(size, exchange.filled + more)));
+        body.resize(static_cast<std::size_t>(std::min(size, exchange.filled + first_body_step)));
       }
+      if (budget_.is_used_up()) return std::nullopt;
       std::error_code error;
       const std::size_t count = stream_->try_read_some(room(exchange), error);
       if (error == asio::error::would_block) return std::nullopt;
+      budget_.spend(count);
       if (auto failure = took_body(exchange, count, error)) return failure;
     }
     body_left_ = 0;
@@ -501,6 +579,9 @@ class H1Connection {
         if (early_end_) break;
         const bool is_readable = co_await stream_->wait_readable(until);
         if (watch.ended()) co_return watch.error();
+        const auto cancellation = co_await asio::this_coro::cancellation_state;
+        if (is_cancelled(cancellation))
+          co_return Error(Errc::cancelled);
         if (!is_readable) break;
       }
       if (exchange.step != H1Parser::Step::need_more) co_return std::nullopt;
@@ -509,7 +590,7 @@ class H1Connection {
     } else if (auto failure = co_await read_source(exchange)) {
       co_return watch.ended() ? watch.error() : std::move(*failure);
     }
-    if (!watch.enter(Phase::write, exchange.timeouts.write)) co_return watch.error();
+    if (!watch.enter(Phase::write, exchange.timeouts.write, stream_.get())) co_return watch.error();
     co_return std::nullopt;
   }
 
@@ -527,7 +608,14 @@ class H1Connection {
     std::size_t count = 0;
     Headers trailers;
     try {
-      count = co_await source.read(asio::buffer(piece_.data(), room));
+      const auto buffer = asio::buffer(piece_.data(), room);
+      if (const auto there = source.read_now(buffer)) {
+        count = *there;
+      } else {
+        auto reading = read_into(count, source, buffer);
+        co_await run_limited(std::move(reading), exchange.watch, Phase::body_source);
+      }
+      budget_.spend(0);
       if (count == 0 && !size) trailers = source.trailers();
     } catch (const std::system_error& e) {
       // An `Error` may be that of another connection, which the source reads from: it says nothing
@@ -568,6 +656,11 @@ class H1Connection {
       add_unsent(asio::buffer("\r\n", 2));
     }
     co_return std::nullopt;
+  }
+
+  static asio::awaitable<void> read_into(std::size_t& count, BodySource& source,
+                                         asio::mutable_buffer buffer) {
+    count = co_await source.read(buffer);
   }
 
   /// The last chunk, and the trailers. @return why these must not be, if so.
@@ -625,7 +718,9 @@ class H1Connection {
   bool read_early(ExchangeTimes& times) {
     if (early_end_) return false;
     std::error_code error;
-    in_.fill(stream_->try_read_some(in_.room(), error));
+    const std::size_t count = stream_->try_read_some(in_.room(), error);
+    budget_.spend(count);
+    in_.fill(count);
     early_end_ = error && error != asio::error::would_block;
     if (!error && times.first_byte == Clock::time_point{}) times.first_byte = Clock::now();
     return !error;
@@ -678,6 +773,7 @@ class H1Connection {
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t body_left_ = 0;  // Of a body of known length: not taken yet.
   std::error_code write_error_;
+  WorkBudget budget_;
   Stage stage_ = Stage::idle;
   bool fully_sent_ = false;
   bool early_end_ = false;  // Nothing more can be read, while the request is still being sent.

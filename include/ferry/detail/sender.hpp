@@ -13,53 +13,40 @@
 namespace ferry::detail {
 
 /// Finishes what is left of the last exchange, and waits as long as it should.
+/// @return the failure, which the call knows of then, or nothing.
 template <class = void>
-asio::awaitable<std::optional<Error>> get_ready(Call<>& call) {
+asio::awaitable<void> get_ready(Call<>& call) {
   Trip& trip = *call.trip;
   Wakeup wakeup;
   Lease lease(call.pool());  // Both outlive the watch, which may abort them.
   Watch watch(call.pool().deadlines(), call.client.get(), &call.client->closed, call.limit(),
               call.timeouts.total);
-  std::optional<Error> failure;
+  bool cancelled = false;
   try {
     if (trip.unread) {
       lease.take(std::exchange(trip.unread, nullptr));
       const bool clean = co_await lease.connection().h1.skip_body(watch, call.timeouts.read);
       watch.leave();
-      if (watch.ended()) failure = watch.error();
-      if (clean && !failure)
+      if (clean && !watch.ended())
         give_back(lease, nullptr, Clock::now());
       else
         lease.discard(CloseReason::unread);
     }
-    if (!failure && trip.delay > Duration()) {
+    if (!watch.ended() && trip.delay > Duration()) {
       const auto until = after(Clock::now(), std::exchange(trip.delay, Duration()));
       if (watch.enter(Phase::backoff, no_timeout, &wakeup)) co_await wakeup.wait(until);
-      if (watch.ended())
-        failure = watch.error();
-      else if (Clock::now() < until)
-        failure.emplace(Errc::cancelled);
     }
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    cancelled = is_cancelled(cancellation);
   } catch (const std::system_error& e) {
     // Asio throws this at whatever a cancelled coroutine awaits next.
     if (e.code() != asio::error::operation_aborted) throw;
-    failure.emplace(Errc::cancelled);
+    cancelled = true;
   }
-  if (!failure) co_return std::nullopt;
-  const auto url = Url::parse(call.request.url());
-  const std::string origin(url ? url->origin() : std::string_view());
-  failure = failure->at(watch.phase(), origin, trip.attempts, false, 0);
-  if (const Observer& observer = call.observer()) {
-    Event event{Event::Kind::request_failed};
-    event.origin = origin;
-    event.method = call.request.method().token();
-    if (url) event.target = url->target();
-    event.attempt = trip.attempts;
-    event.duration = Clock::now() - call.begun();
-    event.error = &*failure;
-    observe(observer, event);
-  }
-  co_return failure;
+  if (watch.ended())
+    call.fail_between(watch.error(), watch.phase());
+  else if (cancelled)
+    call.fail_between(Error(Errc::cancelled), watch.phase());
 }
 
 /// What a caller of `send` gets for a failure: the error in a `Result`, or thrown. This is the one
@@ -93,25 +80,32 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
   Call<>& call = *owned;
   for (auto next = Call<>::Next::preparation;;) {
     if (next == Call<>::Next::preparation && !call.prepare()) break;
-    while (Authenticator* const asked = call.ask_for_credentials()) {
-      const AuthContext context = call.auth_context();
-      auto error = co_await authorize(*asked, context, call.credentials());
-      call.has_credentials(std::move(error));
-    }
-    if (call.failure) break;
     try {
-      if (!call.take_connection()) {
+      while (Authenticator* const asked = call.ask_for_credentials()) {
+        const AuthContext context = call.auth_context();
+        auto error = co_await authorize(*asked, context, call.credentials(), *call.watch,
+                                        Phase::authorize, no_timeout);
+        call.has_credentials(std::move(error));
+      }
+      // A call that was cancelled while it waited must not begin; Asio says so only where it waits
+      // again.
+      const auto cancellation = co_await asio::this_coro::cancellation_state;
+      if (is_cancelled(cancellation)) {
+        call.failure.emplace(Errc::cancelled);
+      } else if (!call.failure && !call.take_connection()) {
         auto error = co_await call.pool().acquire(call.url(), call.lease, call.timeouts,
                                                   *call.watch, call.observer());
         call.has_waited(std::move(error));
       }
-      // Who was cancelled while waiting must not begin; Asio says so only where they wait again.
-      const auto cancellation = co_await asio::this_coro::cancellation_state;
-      const bool cancelled = cancellation.cancelled() != asio::cancellation_type::none;
-      H1Connection* const h1 = call.begin_exchange(cancelled);
+      const auto after_waiting = co_await asio::this_coro::cancellation_state;
+      H1Connection* const h1 = call.begin_exchange(is_cancelled(after_waiting));
       while (!call.failure && h1->is_sending())
         call.failure = co_await h1->go_on_sending(call.exchange());
       while (!call.failure && h1->is_receiving()) {
+        if (h1->has_used_up_budget()) {
+          call.failure = co_await h1->go_on_receiving(call.exchange());
+          continue;
+        }
         std::error_code error;
         const auto room = h1->room(call.exchange());
         const std::size_t count = co_await h1->stream().read_some(room, error);
@@ -123,10 +117,26 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
       call.failure.emplace(Errc::cancelled);
     }
     next = call.conclude();
+    while (next == Call<>::Next::decoding) {
+      bool cancelled = true;
+      try {
+        co_await asio::post(asio::use_awaitable);
+        const auto cancellation = co_await asio::this_coro::cancellation_state;
+        cancelled = is_cancelled(cancellation);
+      } catch (const std::system_error& e) {
+        if (e.code() != asio::error::operation_aborted) throw;
+      }
+      next = call.go_on_decoding(cancelled);
+    }
     if (next == Call<>::Next::answer) co_return succeed<Answer>(call);
     if (next == Call<>::Next::failure) break;
     if (next == Call<>::Next::preparation) {
-      call.failure = co_await get_ready(call);
+      try {
+        co_await get_ready(call);
+      } catch (const std::system_error& e) {
+        if (e.code() != asio::error::operation_aborted) throw;
+        call.fail_between(Error(Errc::cancelled), Phase::prepare);
+      }
       if (call.failure) break;
     }
   }

@@ -13,6 +13,7 @@
 
 #include <ferry/detail/tls_wire.hpp>
 #include <ferry/detail/wakeup.hpp>
+#include <ferry/detail/work_budget.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry::detail {
@@ -71,9 +72,11 @@ class TlsStream final : public Stream {
 
   asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
                                          std::error_code& error) override {
+    if (budget_.is_used_up()) co_await budget_.renew();
     for (;;) {
       std::size_t count = 0;
       const Step step = decrypt(buffer, count, error);
+      budget_.spend(count);
       if (step != Step::starved) co_return count;
       if (is_receiving_) {
         co_await other_has_received();
@@ -81,6 +84,7 @@ class TlsStream final : public Stream {
       }
       const Receiving mark(*this);
       const auto got = co_await below_->read_some(wire_.in.room(), error);
+      budget_.spend_awaited(got);
       if (!arrived(got, error)) co_return 0;
     }
   }
@@ -115,8 +119,10 @@ class TlsStream final : public Stream {
   }
   asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
                                           std::error_code& error) override {
+    if (budget_.is_used_up()) co_await budget_.renew();
     for (;;) {
       const auto count = try_write_some(buffers, error);
+      budget_.spend(count);
       if (error != asio::error::would_block) co_return count;
       const auto buffer = outgoing();
       if (buffer.size() == 0) {
@@ -127,6 +133,7 @@ class TlsStream final : public Stream {
       is_being_written_ = true;
       const auto moved = co_await below_->write_some(std::span(&buffer, 1), error);
       is_being_written_ = false;
+      budget_.spend_awaited(moved);
       if (!written(moved, error)) co_return 0;
     }
   }
@@ -346,6 +353,7 @@ class TlsStream final : public Stream {
   std::shared_ptr<const void> owner_;
   TlsWire wire_;  // Outlives its BIO, which OpenSSL owns.
   std::unique_ptr<SSL, OpenSslFree> ssl_;
+  WorkBudget budget_;        // Of awaited operations, which need not wait where data are there.
   std::size_t sealed_ = 0;   // Plain bytes that were encrypted, and of which no caller knows yet.
   std::error_code failure_;  // Of TLS itself, which then has ended.
   std::error_code write_failure_;  // Of the stream below.

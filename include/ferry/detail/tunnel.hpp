@@ -56,7 +56,11 @@ class Tunnel {
       const auto known = authorize_now(*proxy_.auth, asks, credentials);
       if (!known) co_return known.error();
       if (!*known) {
-        if (auto error = co_await authorize(*proxy_.auth, asks, credentials)) co_return error;
+        auto error = co_await authorize(*proxy_.auth, asks, credentials, context_.watch_,
+                                        Phase::proxy, context_.connect_limit());
+        if (error) co_return error;
+        if (!context_.enter(Phase::proxy, context_.connect_limit(), stream_))
+          co_return context_.error();
       }
     }
     std::string text = "CONNECT " + origin() + " HTTP/1.1\r\nHost: " + origin() + "\r\n";

@@ -41,6 +41,9 @@ class Script {
   /// If set, it is called in place of taking the next of `responses`: for a peer whose answer
   /// depends on what was `written`. It appends to `readable`.
   std::function<void(Script&)> respond;
+  /// If set, it becomes readable when the first bytes of a request are written: a response that
+  /// does not wait for the whole request.
+  std::string early_response;
   /// What comes behind the last of them.
   End end = End::eof;
   std::size_t read_size = static_cast<std::size_t>(-1);  ///< No read returns more.
@@ -188,6 +191,7 @@ class ScriptedStream final : public Stream {
       error = asio::error::no_memory;
       return 0;
     }
+    script_->readable += std::exchange(script_->early_response, {});
     script_->turn_to_answer = true;
     return count;
   }
