@@ -620,8 +620,7 @@ class H1Connection {
     } catch (const std::system_error& e) {
       // An `Error` may be that of another connection, which the source reads from: it says nothing
       // of this one, and is no reason to send again.
-      if (e.code() == asio::error::operation_aborted) throw;
-      if (e.code() == Errc::cancelled)
+      if (e.code() == asio::error::operation_aborted || e.code() == Errc::cancelled)
         failure.emplace(Errc::cancelled);
       else
         failure.emplace(Errc::body_source_failed, e.what());
