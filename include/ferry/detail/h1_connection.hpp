@@ -614,9 +614,11 @@ class H1Connection {
       } else {
         auto reading = read_into(count, source, buffer);
         co_await run_limited(std::move(reading), exchange.watch, Phase::body_source);
+        const auto cancellation = co_await asio::this_coro::cancellation_state;
+        if (is_cancelled(cancellation)) failure.emplace(Errc::cancelled);
       }
       budget_.spend(0);
-      if (count == 0 && !size) trailers = source.trailers();
+      if (!failure && count == 0 && !size) trailers = source.trailers();
     } catch (const std::system_error& e) {
       // An `Error` may be that of another connection, which the source reads from: it says nothing
       // of this one, and is no reason to send again.
