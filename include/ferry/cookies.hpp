@@ -74,7 +74,7 @@ class CookieJarOptions {
   /// Without a list no rule can tell them apart: then every cookie goes back to the host alone that
   /// has set it, whatever its `Domain` says, except in `shared_domains`. Called without a lock.
   std::function<bool(std::string_view domain)> is_public_suffix;
-  /// Domains whose hosts share cookies, as somebody who knows them says: with `example.com`, a
+  /// Domains whose hosts share cookies, by the caller's own knowledge: with `example.com`, a
   /// cookie that `www.example.com` sets for `Domain=example.com` goes to `api.example.com`, too.
   ///
   /// The domains below a named one share as well, except for those that `is_public_suffix` is true
@@ -82,7 +82,7 @@ class CookieJarOptions {
   std::vector<std::string> shared_domains;
   std::size_t max_per_domain = 50;  ///< More of one domain push out the one used longest ago.
   std::size_t max_cookies = 3000;   ///< As many altogether.
-  /// What time it is; the system's clock if there is none. Called without a lock.
+  /// The time; the system's clock if there is none. Called without a lock.
   std::function<std::chrono::system_clock::time_point()> now;
 };
 static_assert(detail::co_await_safe<CookieJarOptions>);
@@ -94,7 +94,7 @@ struct SkippedCookieLine {
 };
 static_assert(detail::co_await_safe<SkippedCookieLine>);
 
-/// What `CookieJar::load` has made of a file.
+/// The result of `CookieJar::load`.
 class LoadedCookies {
  public:
   LoadedCookies() {}
@@ -342,7 +342,8 @@ class CookieJar final : public CookieStore {
   }
 
   /// Writes all cookies, those of the session too, to a file that only its owner may read, in one
-  /// step: who reads it meanwhile, and another `save`, see the one file or the other, whole.
+  /// step: a `load` meanwhile reads the old file or the new one, and another `save` does not
+  /// disturb it.
   /// @return how many cookies were left out: those with a tab in them, which the format has no form
   ///   for.
   /// @throws Error `Errc::file_failed`.
@@ -438,7 +439,7 @@ class CookieJar final : public CookieStore {
       cookie.host_only = false;
       return true;
     }
-    // Of a public suffix, the host of that name alone may set one, for itself.
+    // The host that is a public suffix itself may set one, for itself alone.
     if (options_.is_public_suffix) return host == domain;
     cookie.narrowed_from = domain;
     return true;
@@ -478,8 +479,8 @@ class CookieJar final : public CookieStore {
     return false;
   }
 
-  /// A cookie that was narrowed is another one than that of its host alone, as it would be if it
-  /// were shared: servers set the one and delete the other in the same response.
+  /// A cookie that was narrowed does not replace one that its host has set without a domain:
+  /// servers set the one and delete the other in the same response.
   void put(Cookie cookie, Cookie::Time now) {
     Cookies& cookies = domains_[cookie.domain];
     std::uint64_t created = ++counter_;

@@ -36,7 +36,7 @@ class DownloadOptions {
 };
 static_assert(detail::co_await_safe<DownloadOptions>);
 
-/// What a download came to.
+/// The result of a download.
 struct Downloaded {
   std::uint64_t size = 0;          ///< Of the file.
   std::uint64_t resumed_from = 0;  ///< As much of it was there already.
@@ -83,7 +83,7 @@ struct Download {
   }
 
  private:
-  /// What an answer came to.
+  /// The result of one answer.
   enum class Outcome {
     whole,      ///< The file is whole.
     part,       ///< The rest has to be asked for.
@@ -150,7 +150,7 @@ struct Download {
     }
     if (stream.status() < 200 || stream.status() > 299)
       throw status_error(stream.status(), stream.reason(), stream.url());
-    std::optional<std::uint64_t> end, total;  // Of what the answer brings, and of the whole.
+    std::optional<std::uint64_t> end, total;  // Where the answer's bytes end, and the whole.
     if (stream.status() == 206) {
       // Not every server heeds If-Range, or Range.
       const auto range = fitting_range(headers, mark_, result_.size);
@@ -215,7 +215,7 @@ struct Download {
     if (std::exchange(mark_.fruitless, true)) return;
     try {
       part_.set_mark(mark_);
-    } catch (const std::exception&) {  // What the caller is told of is the answer.
+    } catch (const std::exception&) {  // The caller is told of the answer instead.
     }
   }
 
@@ -225,8 +225,8 @@ struct Download {
   PartFile part_;
   const bool takes_ranges_;
   std::optional<Clock::time_point> until_;  ///< When time runs out for all requests together.
-  PartMark mark_;                           ///< Of what `result_` counts.
-  Downloaded result_;                       ///< What is there, and is good.
+  PartMark mark_;                           ///< The mark of the bytes that `result_` counts.
+  Downloaded result_;                       ///< The bytes that are there and fit.
   bool is_fruitless_ = false;               ///< The rest was asked for, and nothing of it has come.
   const char* unfitting_ = "";
 };

@@ -87,7 +87,7 @@ ferry::Result<Downloaded> download(Scripted& s, const Folder& folder,
 const std::string tag = "ETag: \"v1\"\r\n";
 const std::string fingerprint = ferry::detail::fingerprint(ferry::Request::get("http://test/f"));
 
-/// What stands beside a part.
+/// The mark beside a part.
 std::string mark_of(const std::string& validator, const char* total = "12",
                     const char* fruitless = "0") {
   return validator + "\n" + fingerprint + "\n" + total + "\n" + fruitless + "\n";
@@ -418,7 +418,7 @@ TEST_CASE("[71] so is one that nobody has asked for, from the beginning") {
   CHECK(halves.download(folder)->size == 12);
 }
 
-TEST_CASE("[71] whatever comes in the place of the rest, a later call succeeds by itself") {
+TEST_CASE("[71] whatever comes instead of the rest, a later call succeeds by itself") {
   const auto cut = [](std::string text, std::size_t by) {
     return text.substr(0, text.size() - by);
   };
@@ -490,7 +490,7 @@ TEST_CASE("[71] a server that is out of order for a while does not cost the part
     CHECK(folder.content("file.part.validator") == mark_of("\"v1\"", "12", "1"));
     CHECK(range_of(down.requests.at(0)) == 5);
   }
-  // Nor does one that cannot be reached, however often.
+  // A server that cannot be reached does not cost it, either.
   Scripted gone(std::vector<std::shared_ptr<Script>>{});
   for (int i = 0; i < 3; ++i)
     CHECK(test::code_of(download(gone, folder)) == Errc::connection_refused);
@@ -779,7 +779,7 @@ TEST_CASE("[58] [72] a download that is cancelled anywhere ends with Errc::cance
       } catch (const std::exception& other) {
         FAIL_CHECK(std::string(other.what()));
       }
-      // What has come is good for the next time.
+      // The next call goes on with the part.
       const auto done = peer.download(folder);
       REQUIRE(done);
       CHECK(folder.content() == "hello, world");

@@ -221,7 +221,7 @@ TEST_CASE("[74] without a list a cookie goes back to its host alone, and says so
       CHECK(cookie.host_only);
       CHECK(cookie.narrowed_from == (cookie.name == "b" ? "" : domain));
     }
-    // Nor do a file's cookies, whoever wrote it.
+    // A file's cookies are not shared, either.
     const CookieFile file;
     Jar loaded;
     loaded.jar.load(file(std::string(".") + domain + "\tTRUE\t/\tFALSE\t0\td\t4\n"));
@@ -536,7 +536,7 @@ TEST_CASE("a save leaves nothing beside its file, and follows nothing that is th
   };
   Jar jar;
   jar.set("http://a.test/", {"a=1"});
-  // What has the names that it once used.
+  // A folder and a link have the names that it might use.
   fs::create_directory(file.path + ".new");
   const auto precious = file.folder.write("precious", "precious");
   fs::create_symlink(precious, file.path);

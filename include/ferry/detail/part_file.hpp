@@ -101,13 +101,13 @@ class PartFile {
     std::filesystem::remove(part_, ignored);
   }
 
-  /// How much there is of it, in bytes.
+  /// Its size, in bytes.
   std::uint64_t size() const noexcept {
     struct stat facts {};
     return ::fstat(descriptor_.get(), &facts) == 0 ? static_cast<std::uint64_t>(facts.st_size) : 0;
   }
 
-  /// What it is a part of; nothing if that is not known, or is another request's.
+  /// Its mark; nothing if there is none, or it is another request's.
   std::optional<PartMark> mark() const {
     const auto text = read_mark();
     std::string_view rest = text;
@@ -129,7 +129,7 @@ class PartFile {
     return mark;
   }
 
-  /// Says what it is a part of from now on. @throws Error `Errc::file_failed`.
+  /// Replaces its mark. @throws Error `Errc::file_failed`.
   void set_mark(const PartMark& mark) {
     remove_mark();
     if (mark.validator.empty()) return;
@@ -148,7 +148,7 @@ class PartFile {
 
   /// Empties it, for a part of something else. @throws Error `Errc::file_failed`.
   OutputFile begin(const PartMark& mark) {
-    remove_mark();  // First: at no time does it stand beside what it does not fit.
+    remove_mark();  // The old mark goes first: it must not stand beside other bytes.
     if (::ftruncate(descriptor_.get(), 0) != 0) throw_file_error(part_, "cannot be emptied", errno);
     set_mark(mark);
     return writer(SEEK_SET);
@@ -222,7 +222,7 @@ class PartFile {
     lock();
     if (!is_in_place()) return false;
     struct stat facts {};
-    // Some file systems give all files to one user: what was new a moment ago is all right.
+    // A file that was made here is good, even where the system gives all files to one user.
     if (!is_new && (::fstat(descriptor_.get(), &facts) != 0 || !is_own(facts))) {
       if (::unlink(part_.c_str()) == 0) return false;
       throw_file_error(part_, "is no file of this user's alone, and cannot be removed", errno);

@@ -38,7 +38,7 @@ inline std::string strong_validator(const Headers& headers) {
   const auto text = only_field(headers, "Last-Modified");
   const auto modified = http_date(text);
   const auto date = http_date(only_field(headers, "Date"));
-  // One of the same second as the response may have changed once more since (RFC 9110 8.8.2.2).
+  // A file that changed in the second of the response may have changed again since (8.8.2.2).
   const bool is_strong = modified && date && *date - *modified >= std::chrono::seconds(1);
   return is_strong ? std::string(*text) : std::string();
 }
