@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <mutex>
@@ -17,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -54,6 +54,9 @@ class Cookie {
   bool http_only = false;       ///< Not for scripts; kept, and of no meaning here.
   std::string same_site;        ///< As the server wrote it; of no meaning without pages.
   std::optional<Time> expires;  ///< Nothing: at the end of the session.
+  /// The domain that it was to be shared in, if the jar keeps it for its host alone instead: see
+  /// `CookieJarOptions::shared_domains`. Empty otherwise. A file does not hold it.
+  std::string narrowed_from;
 
   friend bool operator==(const Cookie&, const Cookie&) = default;
 };
@@ -64,17 +67,43 @@ class CookieJarOptions {
  public:
   CookieJarOptions() {}
 
-  /// True for a domain that nobody may set cookies for, as anybody can have one below it.
-  /// `ferry::psl::is_public_suffix` of `ferry/psl.hpp` knows them all. Without it a rule stands in
-  /// that is stricter: a domain of one label, and one of two of which the last has two letters and
-  /// the other at most three (`co.uk`, `com.au`, but also `bbc.uk`).
+  /// True for a public suffix: a domain under which anybody can have a name (`co.uk`,
+  /// `github.io`), so that it is never a cookie's domain. `ferry::psl::is_public_suffix` of
+  /// `ferry/psl.hpp` knows them all.
+  ///
+  /// Without a list no rule can tell them apart: then every cookie goes back to the host alone that
+  /// has set it, whatever its `Domain` says, except in `shared_domains`. Called without a lock.
   std::function<bool(std::string_view domain)> is_public_suffix;
+  /// Domains whose hosts share cookies, by the caller's own knowledge: with `example.com`, a
+  /// cookie that `www.example.com` sets for `Domain=example.com` goes to `api.example.com`, too.
+  ///
+  /// The domains below a named one share as well, except for those that `is_public_suffix` is true
+  /// for. ASCII, in any case; `.example.com` is the same as `example.com`.
+  std::vector<std::string> shared_domains;
   std::size_t max_per_domain = 50;  ///< More of one domain push out the one used longest ago.
   std::size_t max_cookies = 3000;   ///< As many altogether.
-  /// What time it is; the system's clock if there is none.
+  /// The time; the system's clock if there is none. Called without a lock.
   std::function<std::chrono::system_clock::time_point()> now;
 };
 static_assert(detail::co_await_safe<CookieJarOptions>);
+
+/// A line of a cookie file that no cookie was made of.
+struct SkippedCookieLine {
+  std::size_t number = 0;   ///< From 1.
+  std::string_view reason;  ///< What is wrong with it; a literal, and nothing of the line.
+};
+static_assert(detail::co_await_safe<SkippedCookieLine>);
+
+/// The result of `CookieJar::load`.
+class LoadedCookies {
+ public:
+  LoadedCookies() {}
+
+  std::size_t taken = 0;                   ///< Cookies that the jar has taken.
+  std::size_t ended = 0;                   ///< Cookies that had ended, and were left out.
+  std::vector<SkippedCookieLine> skipped;  ///< Lines that are no cookies, in their order.
+};
+static_assert(detail::co_await_safe<LoadedCookies>);
 
 namespace detail {
 
@@ -85,11 +114,14 @@ struct KeptCookie {
   std::uint64_t used = 0;     ///< In the order of use.
 };
 
+/// True for a host that is no name.
+inline bool is_address(std::string_view host) { return is_ipv4(host) || is_ipv6(host); }
+
 /// RFC 6265bis 5.1.3. Both lower-case.
 inline bool domain_matches(std::string_view host, std::string_view domain) {
   if (host == domain) return true;
   return host.size() > domain.size() && host.ends_with(domain) &&
-         host[host.size() - domain.size() - 1] == '.' && !is_ipv4(host) && !is_ipv6(host);
+         host[host.size() - domain.size() - 1] == '.' && !is_address(host);
 }
 
 /// RFC 6265bis 5.1.4.
@@ -175,17 +207,23 @@ inline std::optional<SetCookie> parse_set_cookie(std::string_view text, Cookie::
 /// Keeps cookies as RFC 6265bis says: domains, paths, `Secure`, prefixes, ends, and limits.
 ///
 /// A client is not a browser: `SameSite` and `HttpOnly` are kept, and change nothing. Over http,
-/// for localhost too, no `Secure` cookie is set or sent. Threads: safe to use by any number at
-/// once, and by several clients. Lifetime: shared.
+/// for localhost too, no `Secure` cookie is set or sent.
+///
+/// A cookie with a `Domain` is shared by hosts only if the jar can tell that the domain is no
+/// public suffix: give it a list or names (`CookieJarOptions`). Otherwise it goes to its host
+/// alone, and its `narrowed_from` says so.
+///
+/// Threads: safe to use by any number at once, and by several clients; the functions of its options
+/// may use the jar themselves. Lifetime: shared.
 class CookieJar final : public CookieStore {
  public:
   /// An empty jar.
   explicit CookieJar(CookieJarOptions options = CookieJarOptions())
-      : options_(std::move(options)) {}
+      : options_(in_normal_form(std::move(options))) {}
 
   std::string cookies_for(const Url& url) override {
-    const std::lock_guard lock(mutex_);
     const auto now = this->now();
+    const std::lock_guard lock(mutex_);
     std::vector<detail::KeptCookie*> found;
     for_each_domain(url.host(), [&](auto& cookies, bool is_host) {
       for (detail::KeptCookie& kept : cookies)
@@ -212,8 +250,8 @@ class CookieJar final : public CookieStore {
 
   /// All cookies that have not ended, in the order of creation.
   std::vector<Cookie> all() const {
-    const std::lock_guard lock(mutex_);
     const auto now = this->now();
+    const std::lock_guard lock(mutex_);
     std::vector<const detail::KeptCookie*> kept;
     for (const auto& [domain, cookies] : domains_)
       for (const auto& one : cookies)
@@ -228,8 +266,8 @@ class CookieJar final : public CookieStore {
   /// The value of the cookie of this name that a request to this URL would send first; nothing if
   /// it would send none.
   std::optional<std::string> get(const Url& url, std::string_view name) const {
-    const std::lock_guard lock(mutex_);
     const auto now = this->now();
+    const std::lock_guard lock(mutex_);
     const detail::KeptCookie* best = nullptr;
     for_each_domain(url.host(), [&](const auto& cookies, bool is_host) {
       for (const detail::KeptCookie& kept : cookies)
@@ -242,6 +280,9 @@ class CookieJar final : public CookieStore {
   }
 
   /// Puts a cookie in, in the place of one of the same name, domain and path.
+  ///
+  /// One that is not `host_only` is shared in its domain, which the caller names with it; a public
+  /// suffix, by the list that the jar has, is not shared all the same.
   /// @throws Error `Errc::invalid_header` for a name, value, domain or path that could not be sent;
   ///   it does not show the value.
   void set(Cookie cookie) {
@@ -257,8 +298,11 @@ class CookieJar final : public CookieStore {
       throw Error(Errc::invalid_header,
                   "the cookie " + detail::in_quotes(cookie.name) +
                       " has a part that is empty, or has a character that none may have");
+    // Without a list the caller's word is the only one.
+    if (options_.is_public_suffix) keep_to_host_unless_shared(cookie);
+    const auto now = this->now();
     const std::lock_guard lock(mutex_);
-    put(std::move(cookie));
+    put(std::move(cookie), now);
   }
 
   /// Removes all cookies.
@@ -276,47 +320,39 @@ class CookieJar final : public CookieStore {
     domains_.erase(at);
   }
 
-  /// Adds the cookies of a file in the format that Netscape's browser had and curl has; those that
-  /// have ended are left out.
-  /// @throws Error `Errc::invalid_option` for a file that cannot be read, or a line that is none of
-  ///   a cookie; it names the line, and does not show it.
-  void load(const std::string& path) {
-    errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    if (!file)
-      throw Error(Errc::invalid_option,
-                  "the cookie file " + detail::in_quotes(path) + " cannot be read",
-                  std::error_code(errno, std::generic_category()));
-    std::vector<Cookie> loaded;
-    std::string line;
-    for (int number = 1; std::getline(file, line); ++number) {
-      if (line.ends_with('\r')) line.pop_back();
-      constexpr std::string_view http_only = "#HttpOnly_";
-      const bool is_http_only = line.starts_with(http_only);
-      if (is_http_only) line.erase(0, http_only.size());
-      if (line.empty() || line[0] == '#') continue;
-      auto cookie = parse_line(line);
-      if (!cookie)
-        throw Error(Errc::invalid_option, "line " + std::to_string(number) +
-                                              " of the cookie file " + detail::in_quotes(path) +
-                                              " is no cookie");
-      cookie->http_only = is_http_only;
-      loaded.push_back(std::move(*cookie));
-    }
-    const std::lock_guard lock(mutex_);
+  /// Adds the cookies of a file in the format that Netscape's browser had and curl has, except for
+  /// those that have ended. It takes what other programs write, too: an empty end, a byte order
+  /// mark, `true`, white space around fields.
+  ///
+  /// A cookie for a domain is kept for the host of that name alone, as one that a server sets is.
+  /// @return how many were taken, and which lines were not, and why. A line that is no cookie keeps
+  ///   no other from being taken.
+  /// @throws Error `Errc::invalid_option` for a file that cannot be read.
+  LoadedCookies load(const std::string& path) {
+    LoadedCookies result;
+    std::vector<Cookie> loaded = read(path, result.skipped);
     const auto now = this->now();
-    for (Cookie& cookie : loaded)
-      if (!has_ended(cookie, now)) put(std::move(cookie));
+    result.ended =
+        std::erase_if(loaded, [now](const Cookie& cookie) { return has_ended(cookie, now); });
+    result.taken = loaded.size();
+    for (Cookie& cookie : loaded) keep_to_host_unless_shared(cookie);
+    const std::lock_guard lock(mutex_);
+    for (Cookie& cookie : loaded) put(std::move(cookie), now);
+    return result;
   }
 
   /// Writes all cookies, those of the session too, to a file that only its owner may read, in one
-  /// step.
+  /// step: a `load` meanwhile reads the old file or the new one, and another `save` does not
+  /// disturb it.
+  /// @return how many cookies were left out: those with a tab in them, which the format has no form
+  ///   for.
   /// @throws Error `Errc::file_failed`.
-  void save(const std::string& path) const {
-    const std::string unfinished = path + ".new";
-    detail::OutputFile file(unfinished, detail::OutputFile::Mode::secret);
+  std::size_t save(const std::string& path) const {
+    const std::vector<Cookie> cookies = all();
+    std::size_t left_out = 0;
+    detail::ReplacementFile file(path);
     file.write("# Netscape HTTP Cookie File\n");
-    for (const Cookie& cookie : all()) {
+    for (const Cookie& cookie : cookies) {
       std::string line = cookie.http_only ? "#HttpOnly_" : "";
       line.append(cookie.host_only ? "" : ".").append(cookie.domain);
       line.append(cookie.host_only ? "\tFALSE\t" : "\tTRUE\t").append(cookie.path);
@@ -325,14 +361,13 @@ class CookieJar final : public CookieStore {
           cookie.expires ? std::max<std::int64_t>(cookie.expires->time_since_epoch().count(), 1)
                          : 0);
       line.append("\t").append(cookie.name).append("\t").append(cookie.value);
-      // A tab would end the field: such a cookie is not worth the file.
-      if (std::count(line.begin(), line.end(), '\t') == 6) file.write(line + "\n");
+      if (std::count(line.begin(), line.end(), '\t') == 6)
+        file.write(line + "\n");
+      else
+        ++left_out;
     }
-    file.close();
-    std::error_code error;
-    std::filesystem::rename(unfinished, path, error);
-    if (error)
-      throw Error(Errc::file_failed, detail::in_quotes(path) + " cannot be replaced", error);
+    file.finish();
+    return left_out;
   }
 
  private:
@@ -354,7 +389,7 @@ class CookieJar final : public CookieStore {
   /// above it.
   template <class Function>
   void for_each_domain(std::string_view host, Function function) const {
-    const bool is_address = detail::is_ipv4(host) || detail::is_ipv6(host);
+    const bool is_address = detail::is_address(host);
     for (std::string_view domain = host;;) {
       if (const auto at = domains_.find(std::string(domain)); at != domains_.end())
         function(at->second, domain.size() == host.size());
@@ -364,39 +399,70 @@ class CookieJar final : public CookieStore {
     }
   }
 
-  bool is_public_suffix(std::string_view domain) const {
+  static CookieJarOptions in_normal_form(CookieJarOptions options) {
+    for (std::string& domain : options.shared_domains) {
+      domain = detail::lowered(domain.starts_with('.') ? domain.substr(1) : domain);
+      if (domain.ends_with('.')) domain.pop_back();
+    }
+    std::erase(options.shared_domains, std::string());
+    return options;
+  }
+
+  /// True if hosts may share the cookies of a domain. Calls a function of the user's: no lock is
+  /// held meanwhile.
+  bool may_share(std::string_view domain) const {
     // A name of the DNS root's is the same with a dot behind it (CVE-2022-27779).
     if (domain.ends_with('.')) domain.remove_suffix(1);
-    if (options_.is_public_suffix) return options_.is_public_suffix(domain);
-    const auto dot = domain.find('.');
-    if (dot == domain.npos) return true;
-    return domain.size() - dot - 1 == 2 && dot <= 3;
+    const auto& named = options_.shared_domains;
+    if (std::find(named.begin(), named.end(), domain) != named.end()) return true;
+    if (options_.is_public_suffix) return !options_.is_public_suffix(domain);
+    return std::any_of(named.begin(), named.end(), [domain](const std::string& one) {
+      return detail::domain_matches(domain, one);
+    });
+  }
+
+  /// Keeps a cookie with a domain for the host of that name, unless hosts may share it.
+  void keep_to_host_unless_shared(Cookie& cookie) const {
+    if (cookie.host_only || may_share(cookie.domain)) return;
+    cookie.host_only = true;
+    if (!detail::is_address(cookie.domain)) cookie.narrowed_from = cookie.domain;
+  }
+
+  /// Gives a cookie that a host sets its domain. @return false if it must not set it.
+  bool set_domain(Cookie& cookie, std::string_view host, const std::string& domain) const {
+    cookie.domain = host;
+    if (domain.empty()) return true;
+    if (!detail::domain_matches(host, domain)) return false;
+    if (detail::is_address(host)) return true;
+    if (may_share(domain)) {
+      cookie.domain = domain;
+      cookie.host_only = false;
+      return true;
+    }
+    // The host that is a public suffix itself may set one, for itself alone.
+    if (options_.is_public_suffix) return host == domain;
+    cookie.narrowed_from = domain;
+    return true;
   }
 
   /// RFC 6265bis 5.7.
   void take_one(const Url& url, std::string_view text) {
-    const std::lock_guard lock(mutex_);
-    auto set = detail::parse_set_cookie(text, now());
+    const auto now = this->now();
+    auto set = detail::parse_set_cookie(text, now);
     if (!set) return;
     Cookie& cookie = set->cookie;
-    const std::string host(url.host());
     const bool secure_url = url.scheme() == "https";
-    if (!set->domain.empty() && is_public_suffix(set->domain)) {
-      if (set->domain != host) return;
-      set->domain.clear();
-    }
-    cookie.host_only = set->domain.empty();
-    cookie.domain = cookie.host_only ? host : set->domain;
-    if (!detail::domain_matches(host, cookie.domain)) return;
+    if (!set_domain(cookie, url.host(), set->domain)) return;
     cookie.path = set->path.empty() ? detail::default_path(url) : set->path;
     if (cookie.secure && !secure_url) return;
-    if (!cookie.secure && !secure_url && hides_secure_one(cookie)) return;
     const auto& prefixed = cookie.name.empty() ? cookie.value : cookie.name;
     const bool is_secure_prefix = detail::has_prefix(prefixed, "__Secure-");
     const bool is_host_prefix = detail::has_prefix(prefixed, "__Host-");
     if ((is_secure_prefix || is_host_prefix) && (cookie.name.empty() || !cookie.secure)) return;
-    if (is_host_prefix && (!cookie.host_only || set->path != "/")) return;
-    put(std::move(cookie));
+    if (is_host_prefix && (!set->domain.empty() || set->path != "/")) return;
+    const std::lock_guard lock(mutex_);
+    if (!cookie.secure && !secure_url && hides_secure_one(cookie)) return;
+    put(std::move(cookie), now);
   }
 
   /// True if a cookie from http would stand in the place of one that https has set.
@@ -413,13 +479,14 @@ class CookieJar final : public CookieStore {
     return false;
   }
 
-  void put(Cookie cookie) {
-    const auto now = this->now();
+  /// A cookie that was narrowed does not replace one that its host has set without a domain:
+  /// servers set the one and delete the other in the same response.
+  void put(Cookie cookie, Cookie::Time now) {
     Cookies& cookies = domains_[cookie.domain];
     std::uint64_t created = ++counter_;
     const auto same = std::find_if(cookies.begin(), cookies.end(), [&](const auto& kept) {
       return kept.cookie.name == cookie.name && kept.cookie.host_only == cookie.host_only &&
-             kept.cookie.path == cookie.path;
+             kept.cookie.path == cookie.path && kept.cookie.narrowed_from == cookie.narrowed_from;
     });
     if (same != cookies.end()) {
       created = same->created;
@@ -464,8 +531,49 @@ class CookieJar final : public CookieStore {
     if (least->second.empty()) domains_.erase(least);
   }
 
+  /// The cookies of a file, and the lines that are none.
+  static std::vector<Cookie> read(const std::string& path,
+                                  std::vector<SkippedCookieLine>& skipped) {
+    const auto unreadable = [&path](int code) {
+      return Error(Errc::invalid_option,
+                   "the cookie file " + detail::in_quotes(path) + " cannot be read",
+                   std::error_code(code, std::generic_category()));
+    };
+    if (path.find('\0') != path.npos) throw unreadable(EINVAL);  // It would be another file.
+    errno = 0;
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw unreadable(errno);
+    std::vector<Cookie> cookies;
+    std::string line;
+    for (std::size_t number = 1; std::getline(file, line); ++number) {
+      std::string_view text = line;
+      constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+      constexpr std::string_view http_only = "#HttpOnly_";
+      if (number == 1 && text.starts_with(byte_order_mark))
+        text.remove_prefix(byte_order_mark.size());
+      if (text.ends_with('\r')) text.remove_suffix(1);
+      while (text.starts_with(' ')) text.remove_prefix(1);
+      const bool is_http_only = text.starts_with(http_only);
+      if (is_http_only) text.remove_prefix(http_only.size());
+      const auto content = detail::trim_ows(text);
+      if (content.empty() || content[0] == '#') continue;
+      Cookie cookie;
+      cookie.http_only = is_http_only;
+      if (const auto reason = parse_line(text, cookie); !reason.empty())
+        skipped.push_back({number, reason});
+      else
+        cookies.push_back(std::move(cookie));
+    }
+    if (file.bad()) throw unreadable(errno);
+    return cookies;
+  }
+
   /// `domain, subdomains, path, secure, expires, name, value`, with tabs between them.
-  static std::optional<Cookie> parse_line(std::string_view line) {
+  /// @return why it is no cookie; empty if it is one.
+  static std::string_view parse_line(std::string_view line, Cookie& cookie) {
+    if (std::any_of(line.begin(), line.end(),
+                    [](char c) { return c == ';' || (detail::is_control(c) && c != '\t'); }))
+      return "it has a control character or a semicolon";
     std::vector<std::string_view> fields;
     for (;;) {
       const auto tab = std::min(line.find('\t'), line.size());
@@ -473,27 +581,31 @@ class CookieJar final : public CookieStore {
       if (tab == line.size()) break;
       line.remove_prefix(tab + 1);
     }
+    while (fields.size() > 7 && detail::trim_ows(fields.back()).empty()) fields.pop_back();
     if (fields.size() == 6) fields.push_back({});  // Editors cut an empty value off.
-    if (fields.size() != 7) return std::nullopt;
-    const auto is_flag = [](std::string_view text) { return text == "TRUE" || text == "FALSE"; };
-    const auto expires = detail::parse_decimal(fields[4]);
-    Cookie cookie;
+    if (fields.size() != 7) return "it has no seven fields with tabs between them";
+    for (std::size_t i = 0; i < 5; ++i) fields[i] = detail::trim_ows(fields[i]);
+    const auto is_true = [](std::string_view flag) { return detail::iequals(flag, "TRUE"); };
+    const auto is_flag = [&is_true](std::string_view flag) {
+      return is_true(flag) || detail::iequals(flag, "FALSE");
+    };
     cookie.domain = detail::lowered(fields[0].starts_with('.') ? fields[0].substr(1) : fields[0]);
-    cookie.host_only = fields[1] == "FALSE";
+    cookie.host_only = !is_true(fields[1]);
     cookie.path = fields[2];
-    cookie.secure = fields[3] == "TRUE";
+    cookie.secure = is_true(fields[3]);
     cookie.name = fields[5];
     cookie.value = fields[6];
-    for (const std::string_view field : fields)
-      for (const char c : field)
-        if (detail::is_control(c) || c == ';') return std::nullopt;
+    if (cookie.domain.empty()) return "it has no domain";
+    if (!is_flag(fields[1]) || !is_flag(fields[3])) return "a flag is neither TRUE nor FALSE";
+    if (!cookie.path.starts_with('/')) return "its path does not begin with a slash";
+    if (cookie.name.empty() && cookie.value.empty()) return "it has neither name nor value";
+    if (fields[4].empty()) return {};               // So Python writes the end of a session.
     constexpr std::uint64_t latest = 253402300799;  // The end of the year 9999.
-    if (!is_flag(fields[1]) || !is_flag(fields[3]) || !expires || cookie.domain.empty() ||
-        !cookie.path.starts_with('/') || (cookie.name.empty() && cookie.value.empty()))
-      return std::nullopt;
+    const auto expires = detail::parse_decimal(fields[4]);
+    if (!expires) return "its end is no number of seconds";
     if (*expires > 0)
       cookie.expires = Cookie::Time(std::chrono::seconds(std::min(*expires, latest)));
-    return cookie;
+    return {};
   }
 
   const CookieJarOptions options_;

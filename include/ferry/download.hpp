@@ -3,18 +3,18 @@
 /// @file
 /// `client.download()`: a response's body into a file, resumed where an earlier attempt ended.
 
+#include <algorithm>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include <ferry/client.hpp>
-#include <ferry/detail/content_range.hpp>
+#include <ferry/detail/part_file.hpp>
+#include <ferry/detail/resume_rule.hpp>
 
 namespace ferry {
 
@@ -26,14 +26,17 @@ class DownloadOptions {
   /// Called as bytes are written: how many the file has, and how many it will have, if that is
   /// known. What it throws ends the download.
   std::function<void(std::uint64_t size, std::optional<std::uint64_t> total)> progress;
-  /// Go on where an earlier download ended, if the server still has the same (RFC 9110 13.1.5).
+  /// Go on where an earlier download ended, if the server still has the same: the same strong
+  /// validator (an `ETag`, or a `Last-Modified` that is a second older than its response) and the
+  /// same size (RFC 9110 13.1.5, 15.3.7.3). Only a GET goes on.
   bool resume = true;
-  /// Time limits and the like.
+  /// Time limits and the like, of each request that the download takes; `timeout` is for all of
+  /// them together.
   RequestOptions request;
 };
 static_assert(detail::co_await_safe<DownloadOptions>);
 
-/// What a download came to.
+/// The result of a download.
 struct Downloaded {
   std::uint64_t size = 0;          ///< Of the file.
   std::uint64_t resumed_from = 0;  ///< As much of it was there already.
@@ -41,16 +44,6 @@ struct Downloaded {
 static_assert(detail::co_await_safe<Downloaded>);
 
 namespace detail {
-
-/// What can stand in `If-Range`: a strong validator (RFC 9110 8.8, 13.1.5); empty if there is none.
-inline std::string strong_validator(const Headers& headers) {
-  if (const auto tag = headers.get("ETag"))
-    return tag->starts_with('"') ? std::string(*tag) : std::string();
-  const auto modified = headers.get("Last-Modified");
-  const auto date = headers.get("Date");
-  // One of the same second as the response may have changed once more since (8.8.2.2).
-  return modified && date && *modified != *date ? std::string(*modified) : std::string();
-}
 
 /// Tells requests' URLs apart, without what they may hold of secrets.
 inline std::string fingerprint(const Request& request) {
@@ -62,137 +55,180 @@ inline std::string fingerprint(const Request& request) {
   return std::to_string(hash);
 }
 
-/// A file while it is not whole: `path.part`, with what it is a part of in `path.part.validator`:
-/// the validator and, as another URL's may be the same, the fingerprint.
-class PartFile {
- public:
-  PartFile(std::string path, std::string fingerprint)
-      : path_(std::move(path)),
-        part_(path_ + ".part"),
-        mark_(part_ + ".validator"),
-        fingerprint_(std::move(fingerprint)) {
-    if (path_.find('\0') != path_.npos)  // Cut there, it would be another file's.
-      throw Error(Errc::file_failed, in_quotes(path_) + " has a NUL in it");
-  }
-
-  const std::string& path() const noexcept { return part_; }
-
-  std::uint64_t size() const {
-    std::error_code none;
-    const auto size = std::filesystem::file_size(part_, none);
-    return none ? 0 : size;
-  }
-  std::string validator() const {
-    std::ifstream file(mark_, std::ios::binary);
-    std::string validator, of;
-    std::getline(file, validator);
-    std::getline(file, of);
-    return of == fingerprint_ ? validator : std::string();
-  }
-  /// Says what it is a part of from now on; empty: of nothing that could be gone on with.
-  void mark(const std::string& validator) const {
-    std::error_code ignored;
-    std::filesystem::remove(mark_, ignored);
-    if (validator.empty()) return;
-    OutputFile file(mark_, OutputFile::Mode::replace);
-    file.write(validator + "\n" + fingerprint_);
-    file.close();
-  }
-  /// It is whole: takes the place of what had its name before, in one step.
-  void finish() const {
-    std::error_code error;
-    std::filesystem::rename(part_, path_, error);
-    if (error)
-      throw Error(Errc::file_failed, in_quotes(part_) + " cannot be renamed to " + in_quotes(path_),
-                  error);
-    mark({});
-  }
-
- private:
-  std::string path_, part_, mark_, fingerprint_;
-};
-
+/// One download: requests for what is not there yet, until the file is whole.
+///
+/// Where there is a part with a mark, the request is for the rest. An answer that cannot be added
+/// to the part is followed by a request for the whole, once. So is one that brings nothing of the
+/// rest (an error's status, a body that breaks off before its first byte), but only if the last one
+/// before it brought nothing either: a server that cannot serve ranges does not keep the file from
+/// becoming whole, and one that is overloaded for a while does not cost the part. The part is left
+/// alone until a response with the whole begins.
 struct Download {
   using Options = DownloadOptions;
 
   static asio::awaitable<Downloaded> run(Client client, Request request, std::string path,
                                          DownloadOptions options) {
-    const PartFile part(std::move(path), fingerprint(request));
-    // Parts of a coded body could not be put together.
-    request.header("Accept-Encoding", "identity");
-    options.request.decode = false;
-    Downloaded result;
-    std::string validator;
-    if (options.resume) validator = part.validator();
-    if (!validator.empty()) result.resumed_from = part.size();
-    for (;;) {
-      Request attempt = request;
-      if (result.resumed_from > 0) {
-        attempt.header("Range", "bytes=" + std::to_string(result.resumed_from) + "-");
-        attempt.header("If-Range", validator);
-      }
-      ResponseStream stream = co_await client.stream(std::move(attempt), options.request);
-      if ((stream.status() == 206 || stream.status() == 416) && result.resumed_from > 0) {
-        // Not every server heeds If-Range: parts of two things would make a third (RFC
-        // 9110 15.3.7.3).
-        const auto of = strong_validator(stream.headers());
-        if (of.starts_with('"') == validator.starts_with('"') && !of.empty() && of != validator) {
-          result.resumed_from = 0;
-          continue;
-        }
-      }
-      if (stream.status() == 416 && result.resumed_from > 0) {
-        const auto whole = stream.headers().get("Content-Range");
-        result.size = result.resumed_from;
-        if (whole && *whole == "bytes */" + std::to_string(result.size)) break;
-        result.resumed_from = 0;  // It has become shorter than what is there.
-        continue;
-      }
-      if (stream.status() < 200 || stream.status() > 299)
-        throw status_error(stream.status(), stream.reason(), stream.url());
-      std::optional<std::uint64_t> total;
-      if (const auto length = stream.headers().get("Content-Length"))
-        total = parse_decimal(*length);
-      if (stream.status() == 206) {
-        const auto range = parse_content_range(stream.headers().get("Content-Range").value_or(""));
-        if (range && !range->size && result.resumed_from > 0) {
-          result.resumed_from = 0;  // Who knows whether that is the rest.
-          continue;
-        }
-        if (result.resumed_from == 0 || !range || range->first != result.resumed_from ||
-            *range->size != range->last + 1)
-          throw Error(Errc::malformed_response, "206 with another range than was asked for");
-        total = range->last + 1;
-      } else {
-        result.resumed_from = 0;
-      }
-      result.size = result.resumed_from;
-      co_await write(stream, part, result, total, options);
-      break;
+    if (request.headers().contains("Range") || request.headers().contains("If-Range"))
+      throw Error(Errc::invalid_header, "a download sets Range and If-Range itself");
+    Download download(std::move(client), std::move(request), std::move(path), std::move(options));
+    try {
+      co_await download.make_whole();
+    } catch (const std::system_error& error) {
+      // Asio throws this at whatever a cancelled coroutine awaits next.
+      if (error.code() != asio::error::operation_aborted) throw;
+      throw Error(Errc::cancelled);
     }
-    part.finish();
-    co_return result;
+    download.part_.finish();
+    co_return download.result_;
   }
 
  private:
-  static asio::awaitable<void> write(ResponseStream& stream, const PartFile& part,
-                                     Downloaded& result, std::optional<std::uint64_t> total,
-                                     const DownloadOptions& options) {
-    const bool from_start = result.resumed_from == 0;
-    if (from_start) part.mark({});  // What is there is a part of something else.
-    OutputFile file(part.path(), from_start ? OutputFile::Mode::replace : OutputFile::Mode::append);
-    if (from_start) part.mark(strong_validator(stream.headers()));
-    while (const auto piece = co_await stream.read()) {
-      file.write(*piece);
-      result.size += piece->size();
-      if (options.progress) options.progress(result.size, total);
-    }
-    file.close();
-    if (total && result.size != *total) {
-      part.mark({});  // Nothing that could be gone on with.
-      throw Error(Errc::malformed_response, "its body is not as long as its range");
+  /// The result of one answer.
+  enum class Outcome {
+    whole,      ///< The file is whole.
+    part,       ///< The rest has to be asked for.
+    unfitting,  ///< The answer cannot be added to what is there: see `unfitting_`.
+  };
+
+  Download(Client client, Request request, std::string path, DownloadOptions options)
+      : client_(std::move(client)),
+        request_(std::move(request)),
+        options_(std::move(options)),
+        part_(std::move(path), fingerprint(request_)),
+        takes_ranges_(request_.method() == Method::get()) {  // RFC 9110 14.2.
+    // Parts of a coded body could not be put together.
+    request_.header("Accept-Encoding", "identity");
+    options_.request.decode = false;
+    if (options_.request.timeout) until_ = after(Clock::now(), *options_.request.timeout);
+    if (!options_.resume || !takes_ranges_) return;
+    const auto mark = part_.mark();
+    const auto size = part_.size();
+    if (!mark || check_field("If-Range", mark->validator)) return;
+    if (mark->total && size > *mark->total) return;
+    mark_ = *mark;
+    result_.size = result_.resumed_from = size;
+  }
+
+  asio::awaitable<void> make_whole() {
+    for (bool begun_again = false;;) {
+      const bool asks_for_all = result_.size == 0;
+      Outcome outcome = Outcome::unfitting;
+      std::optional<Error> failure;
+      is_fruitless_ = !asks_for_all;
+      try {
+        outcome = co_await take_one();
+      } catch (const Error& error) {
+        if (!is_fruitless_ || !is_of_answer(error)) throw;
+        failure = error;
+      }
+      if (outcome == Outcome::whole) co_return;
+      if (failure && (begun_again || !mark_.fruitless)) {
+        remember_fruitless();
+        throw *failure;
+      }
+      if (outcome == Outcome::unfitting) {
+        if (begun_again || asks_for_all) throw Error(Errc::malformed_response, unfitting_);
+        begun_again = true;
+        result_ = Downloaded();
+      }
+      if (until_) options_.request.timeout = std::max(*until_ - Clock::now(), Duration());
     }
   }
+
+  /// Sends one request, and writes what the answer brings.
+  asio::awaitable<Outcome> take_one() {
+    Request request = request_;
+    if (result_.size > 0) {
+      request.header("Range", "bytes=" + std::to_string(result_.size) + "-");
+      request.header("If-Range", mark_.validator);
+    }
+    ResponseStream stream = co_await client_.stream(std::move(request), options_.request);
+    const Headers& headers = stream.headers();
+    if (stream.status() == 416 && result_.size > 0) {
+      if (says_whole(headers, mark_, result_.size)) co_return Outcome::whole;
+      co_return does_not_fit("416 for the rest of a part");
+    }
+    if (stream.status() < 200 || stream.status() > 299)
+      throw status_error(stream.status(), stream.reason(), stream.url());
+    std::optional<std::uint64_t> end, total;  // Where the answer's bytes end, and the whole.
+    if (stream.status() == 206) {
+      // Not every server heeds If-Range, or Range.
+      const auto range = fitting_range(headers, mark_, result_.size);
+      if (!range) co_return does_not_fit("206 with another range than was asked for");
+      end = range->last + 1;
+      total = range->size;
+    } else {
+      result_ = Downloaded();
+      is_fruitless_ = false;
+      if (const auto length = headers.get("Content-Length")) end = total = parse_decimal(*length);
+    }
+    if (result_.size == 0) {
+      const bool may_go_on = takes_ranges_ && (stream.status() == 200 || stream.status() == 206);
+      mark_ = PartMark();
+      mark_.total = total;
+      if (may_go_on) mark_.validator = strong_validator(headers);
+      if (end != total && mark_.validator.empty())
+        co_return does_not_fit("206 with a part, of which the rest cannot be asked for");
+    }
+    co_return co_await write(stream, end, total);
+  }
+
+  asio::awaitable<Outcome> write(ResponseStream& stream, std::optional<std::uint64_t> end,
+                                 std::optional<std::uint64_t> total) {
+    OutputFile file = result_.size == 0 ? part_.begin(mark_) : part_.go_on();
+    bool is_longer = false;
+    while (const auto piece = co_await stream.read()) {
+      is_longer = end && piece->size() > *end - result_.size;
+      if (is_longer) break;
+      if (std::exchange(is_fruitless_, false) && (mark_.fruitless || !mark_.total)) {
+        mark_.fruitless = false;
+        mark_.total = total;
+        part_.set_mark(mark_);
+      }
+      file.write(*piece);
+      result_.size += piece->size();
+      if (options_.progress) options_.progress(result_.size, total);
+    }
+    file.close();
+    if (is_longer || (end && result_.size != *end)) {
+      part_.remove_mark();  // Nothing that could be gone on with.
+      co_return does_not_fit("its body is not as long as its range");
+    }
+    co_return end == total ? Outcome::whole : Outcome::part;
+  }
+
+  Outcome does_not_fit(const char* why) noexcept {
+    unfitting_ = why;
+    return Outcome::unfitting;
+  }
+
+  /// True for the error that an answer came to, or a connection that was closed instead: it may
+  /// come of the range that was asked for.
+  static bool is_of_answer(const Error& error) noexcept {
+    const auto code = error.code();
+    if (code == Condition::timeout) return error.phase() == Phase::read;
+    return code == Condition::protocol_error || code == Errc::head_too_large ||
+           code == Errc::http_status || code == Errc::connection_lost;
+  }
+
+  void remember_fruitless() noexcept {
+    if (std::exchange(mark_.fruitless, true)) return;
+    try {
+      part_.set_mark(mark_);
+    } catch (const std::exception&) {  // The caller is told of the answer instead.
+    }
+  }
+
+  const Client client_;
+  Request request_;
+  DownloadOptions options_;
+  PartFile part_;
+  const bool takes_ranges_;
+  std::optional<Clock::time_point> until_;  ///< When time runs out for all requests together.
+  PartMark mark_;                           ///< The mark of the bytes that `result_` counts.
+  Downloaded result_;                       ///< The bytes that are there and fit.
+  bool is_fruitless_ = false;               ///< The rest was asked for, and nothing of it has come.
+  const char* unfitting_ = "";
 };
 
 }  // namespace detail

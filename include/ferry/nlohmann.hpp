@@ -5,6 +5,7 @@
 /// public header that includes that library.
 
 #include <concepts>
+#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <type_traits>
@@ -32,6 +33,22 @@ inline Body json(const Value& value) {
   }
 }
 
+namespace detail {
+
+/// Says that a body is no JSON from this byte on, counted from 1; one after its last: that it
+/// breaks off.
+inline std::string no_json_from(std::size_t byte, const Response& response) {
+  const auto size = std::to_string(response.body().size());
+  std::string text =
+      byte > response.body().size()
+          ? "its JSON breaks off after byte " + size
+          : "it is no JSON from byte " + std::to_string(byte) + " of " + size + " on";
+  text.append(" (").append(response.url().origin()).append(response.url().path()).append(")");
+  return text;
+}
+
+}  // namespace detail
+
 /// The body of a response as JSON: whatever its status and `Content-Type` say, as JSON is UTF-8
 /// (RFC 8259 8.1).
 /// @return a value of its own, independent of the response.
@@ -41,15 +58,13 @@ inline nlohmann::json json_of(const Response& response) {
   const std::string& body = response.body();
   if (body.empty()) throw Error(Errc::undecodable_body, "it is empty, which is no JSON");
   try {
-    return nlohmann::json::parse(body);
+    nlohmann::json value = nlohmann::json::parse(body);
+    // JSON has no NUL (RFC 8259 2): the parser takes one for the end, and passes over the rest.
+    if (const auto nul = body.find('\0'); nul != body.npos)
+      throw Error(Errc::undecodable_body, detail::no_json_from(nul + 1, response));
+    return value;
   } catch (const nlohmann::json::parse_error& error) {
-    const auto size = std::to_string(body.size());
-    std::string whence = " (";
-    whence.append(response.url().origin()).append(response.url().path()).append(")");
-    if (error.byte > body.size())
-      throw Error(Errc::undecodable_body, "its JSON breaks off after byte " + size + whence);
-    throw Error(Errc::undecodable_body, "it is no JSON from byte " + std::to_string(error.byte) +
-                                            " of " + size + " on" + whence);
+    throw Error(Errc::undecodable_body, detail::no_json_from(error.byte, response));
   } catch (const nlohmann::json::out_of_range&) {
     throw Error(Errc::undecodable_body, "a number in its JSON is too large");
   }

@@ -14,7 +14,7 @@ snippets = re.findall(r"^```cpp\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 assert len(snippets) >= 5, "the page has lost its snippets"
 
 source = ['#include "support/server.hpp"', '#include "examples/metrics.hpp"', "#include <ferry/ferry.hpp>", "#include <ferry/testing/mock_transport.hpp>", "#include <ferry/testing/scripted_stream.hpp>", "#include <ferry/tls.hpp>", "#include <ferry/async_stream.hpp>",
-          *(f"#include <ferry/{name}.hpp>" for name in ("auth", "brotli", "cookies", "digest", "download", "file", "form", "gzip", "lines", "link", "multipart", "nlohmann", "sse", "text", "zstd")),
+          *(f"#include <ferry/{name}.hpp>" for name in ("auth", "brotli", "cookies", "digest", "download", "file", "form", "gzip", "lines", "link", "multipart", "nlohmann", "psl", "sse", "text", "zstd")),
           "#include <filesystem>", "#include <map>",
           "#include <asio/experimental/awaitable_operators.hpp>",
           "#include <asio/signal_set.hpp>", "#include <asio/steady_timer.hpp>",

@@ -125,6 +125,25 @@ TEST_CASE("what is no JSON is an error, which says where and quotes nothing") {
   }
 }
 
+TEST_CASE("a NUL is no end: nothing that comes after it is lost in silence") {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"{\"a\":1}\0{\"a\":2}"s, "from byte 8 of 15"},
+      {"[1,2]\0"s, "from byte 6 of 6"},
+      {"42\0\0"s, "from byte 3 of 4"},
+      {"\0[1]"s, "from byte 1 of 4"},
+      {"[1\0,2]"s, "from byte 3 of 6"},
+      {"[1,\0"s, "from byte 4 of 4"},
+      {"\"a\0b\""s, "from byte 3 of 5"},
+      {"null \n\0hunter2"s, "from byte 7 of 14"},
+  };
+  for (const auto& [body, part] : cases) {
+    const auto what = error_of(Errc::undecodable_body, [&] { ferry::json_of(response(body)); });
+    CHECK_MESSAGE(contains(what, part), what);
+    error_of(Errc::undecodable_body, [&] { ferry::response_as<nlohmann::json>(response(body)); });
+  }
+  CHECK(ferry::json_of(response("\"a\\u0000b\"")) == "a\0b"s);  // As text it is one.
+}
+
 TEST_CASE("depth costs memory, not the stack") {
   const std::size_t depth = 200'000;
   CHECK(ferry::json_of(response(std::string(depth, '[') + std::string(depth, ']'))).size() == 1);

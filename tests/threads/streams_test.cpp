@@ -13,6 +13,7 @@
 
 #include <ferry/cookies.hpp>
 
+#include "support/folder.hpp"
 #include "support/run.hpp"
 #include "support/server.hpp"
 
@@ -140,4 +141,31 @@ TEST_CASE("[61] sources, redirects, retries and one jar for two clients") {
   for (const Client& client : clients) check_quiet(client);
   CHECK(jar->all().size() <= 7);
   CHECK_FALSE(jar->all().empty());
+}
+
+TEST_CASE("one jar's file, which several threads save while others load it, is always whole") {
+  const test::Folder folder;
+  const std::string path = folder / "cookies";
+  ferry::CookieJar jar;
+  constexpr std::size_t count = 40;
+  for (std::size_t i = 0; i < count; ++i)
+    jar.set(ferry::Cookie("c" + std::to_string(i), std::string(100, 'x'), "a.test"));
+  jar.save(path);
+  std::atomic<int> whole{0};
+  std::vector<std::thread> all;
+  for (int i = 0; i < threads; ++i) {
+    all.emplace_back([&, saves = i % 2 == 0] {
+      for (int n = 0; n < calls / threads; ++n) {
+        if (saves) {
+          whole += jar.save(path) == 0;
+          continue;
+        }
+        ferry::CookieJar other;
+        const auto loaded = other.load(path);
+        whole += loaded.taken == count && loaded.skipped.empty();
+      }
+    });
+  }
+  for (auto& thread : all) thread.join();
+  CHECK(whole == threads * (calls / threads));
 }

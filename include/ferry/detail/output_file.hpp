@@ -3,7 +3,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <filesystem>
 #include <memory>
+#include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -16,17 +19,28 @@
 
 namespace ferry::detail {
 
-/// A file that is written from its beginning, or from its end; every failure is an `Error`.
+/// Throws `Errc::file_failed` for a path, with the system's error as its cause.
+[[noreturn]] inline void throw_file_error(std::string_view path, std::string_view what, int code) {
+  throw Error(Errc::file_failed, in_quotes(path).append(" ").append(what),
+              std::error_code(code, std::generic_category()));
+}
+
+/// A file that is written; every failure is an `Error`.
 class OutputFile {
  public:
   enum class Mode {
-    replace,
-    append,
-    secret,  ///< A new file, in the place of one that was there; nobody but its owner can open it.
+    replace,  ///< The file is made, or emptied.
+    create,   ///< The file is new, and nobody but its owner can open it.
   };
 
-  /// @throws Error `Errc::file_failed`.
+  /// @throws Error `Errc::file_failed`; for `Mode::create` also if there is anything of that name.
   OutputFile(std::string path, Mode mode) : path_(std::move(path)), file_(open(mode)) {
+    if (!file_) fail("cannot be opened");
+  }
+  /// Takes over a descriptor, and writes from where it stands.
+  /// @throws Error `Errc::file_failed`.
+  OutputFile(std::string path, int descriptor)
+      : path_(std::move(path)), file_(open(descriptor, "r+b")) {
     if (!file_) fail("cannot be opened");
   }
 
@@ -51,23 +65,66 @@ class OutputFile {
       errno = EINVAL;
       return nullptr;
     }
-    if (mode != Mode::secret) return std::fopen(path_.c_str(), mode == Mode::replace ? "wb" : "ab");
-    // Who has the old one open, or has put a link there, does not get to see what is written.
-    if (::unlink(path_.c_str()) != 0 && errno != ENOENT) return nullptr;
-    const int descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | file_flags, 0600);
+    if (mode == Mode::replace) return std::fopen(path_.c_str(), "wb");
+    return open(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | file_flags, 0600), "wb");
+  }
+  static std::FILE* open(int descriptor, const char* mode) noexcept {
     if (descriptor < 0) return nullptr;
-    std::FILE* const file = ::fdopen(descriptor, "wb");
+    std::FILE* const file = ::fdopen(descriptor, mode);
     if (!file) ::close(descriptor);
     return file;
   }
 
-  [[noreturn]] void fail(const char* what) const {
-    throw Error(Errc::file_failed, in_quotes(path_) + " " + what,
-                std::error_code(errno, std::generic_category()));
-  }
+  [[noreturn]] void fail(const char* what) const { throw_file_error(path_, what, errno); }
 
   std::string path_;
   std::unique_ptr<std::FILE, Close> file_;
+};
+
+/// A file that takes the place of another in one step, when it is whole. Until then it has a name
+/// that nobody else uses, and only its owner can open it; it goes away if it does not become whole.
+class ReplacementFile {
+ public:
+  /// @throws Error `Errc::file_failed`.
+  explicit ReplacementFile(std::string path)
+      : path_(std::move(path)),
+        unfinished_(path_ + unique_suffix()),
+        file_(std::in_place, unfinished_, OutputFile::Mode::create) {}
+  ReplacementFile(const ReplacementFile&) = delete;
+  ReplacementFile& operator=(const ReplacementFile&) = delete;
+  ~ReplacementFile() {
+    if (finished_) return;
+    file_.reset();  // Windows removes no file that is open.
+    std::error_code ignored;
+    std::filesystem::remove(unfinished_, ignored);
+  }
+
+  /// @throws Error `Errc::file_failed`.
+  void write(std::string_view bytes) { file_->write(bytes); }
+
+  /// The file is whole: it takes the other's place. @throws Error `Errc::file_failed`.
+  void finish() {
+    file_->close();
+    std::error_code error;
+    std::filesystem::rename(unfinished_, path_, error);
+    if (error) throw Error(Errc::file_failed, in_quotes(path_) + " cannot be replaced", error);
+    finished_ = true;
+  }
+
+ private:
+  /// A name's end that other processes, threads and hosts do not come to use as well.
+  static std::string unique_suffix() {
+    std::random_device random;
+    char suffix[24];
+    std::snprintf(suffix, sizeof suffix, ".%08x%08x.new", static_cast<unsigned>(random()),
+                  static_cast<unsigned>(random()));
+    return suffix;
+  }
+
+  const std::string path_;
+  const std::string unfinished_;
+  std::optional<OutputFile> file_;
+  bool finished_ = false;
 };
 
 }  // namespace ferry::detail
