@@ -1,4 +1,5 @@
 #include <csignal>
+#include <future>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -713,3 +714,37 @@ TEST_CASE("[63] only an io_context's executor is taken for one") {
   CHECK(io_context_executor(asio::make_strand(context)));
   CHECK(io_context_executor(asio::make_strand(asio::any_io_executor(context.get_executor()))));
 }
+
+#if ASIO_VERSION >= 103700
+TEST_CASE("[13] an end that comes with the last data is seen, whatever Asio's reactor is told") {
+  for (const char* framing : {"", "Transfer-Encoding: chunked\r\n"}) {
+    CAPTURE(std::string(framing));
+    std::promise<void> closed;
+    Server server([&](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+      co_await peer->read_request();
+      co_await peer->write("HTTP/1.1 200 OK\r\n" + std::string(framing) + "\r\n5\r\nhel");
+      peer->finish();
+      closed.set_value();
+    });
+    asio::io_context context(asio::config_from_string("reactor.reset_edge_on_partial_read=1"));
+    bool sent = false;
+    ferry::ClientOptions options;
+    options.observer = [&](const ferry::Event& event) {
+      if (event.kind == ferry::Event::Kind::request_sent) sent = true;
+    };
+    const ferry::Client client(context, options);
+    ferry::Result<ferry::Response> result;
+    asio::co_spawn(
+        context, client.try_send(ferry::Request::get(server.url())),
+        [&](std::exception_ptr, ferry::Result<ferry::Response> r) { result = std::move(r); });
+    while (!sent) context.run_one();
+    // Data and end are one event for the client.
+    closed.get_future().wait();
+    context.run();
+    if (*framing)
+      CHECK(test::code_of(result) == ferry::Errc::truncated_body);
+    else
+      CHECK(result->body() == "5\r\nhel");
+  }
+}
+#endif

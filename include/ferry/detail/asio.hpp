@@ -21,6 +21,10 @@
 #include <asio/strand.hpp>
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
+#include <asio/version.hpp>
+#if ASIO_VERSION >= 103700
+#include <asio/config.hpp>
+#endif
 
 #if !defined(ASIO_HAS_CO_AWAIT)
 #error \
@@ -61,6 +65,19 @@ inline std::optional<asio::io_context::executor_type> io_context_executor(
   if (const auto* strand = target_of<asio::strand<asio::any_io_executor>>(executor))
     return io_context_executor(strand->get_inner_executor());
   return std::nullopt;
+}
+
+/// True if the executor's context was told to wait for an event after each short read
+/// (`reactor.reset_edge_on_partial_read`, Asio 1.37 and later). An end of stream that came together
+/// with the last data then brings no further event.
+inline bool waits_after_short_read(const asio::any_io_executor& executor) {
+#if ASIO_VERSION >= 103700
+  return asio::config(asio::query(executor, asio::execution::context))
+             .get("reactor", "reset_edge_on_partial_read", 0) != 0;
+#else
+  (void)executor;
+  return false;
+#endif
 }
 
 /// `connect(2)` on a non-blocking socket, without the system calls that Asio's own makes around it.

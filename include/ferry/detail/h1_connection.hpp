@@ -170,8 +170,7 @@ class H1Connection {
     while (exchange.step == H1Parser::Step::need_more) {
       // A cancelled call sends nothing more, also where its coroutine lets no `co_await` throw.
       const auto cancellation = co_await asio::this_coro::cancellation_state;
-      if (is_cancelled(cancellation))
-        co_return Error(Errc::cancelled);
+      if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
       if (budget_.is_used_up()) {
         if (auto failure = co_await let_others_run(exchange.watch)) co_return failure;
         continue;
@@ -237,8 +236,7 @@ class H1Connection {
     co_await budget_.renew();
     if (!watch.check(Clock::now())) co_return watch.error();
     const auto cancellation = co_await asio::this_coro::cancellation_state;
-    if (is_cancelled(cancellation))
-      co_return Error(Errc::cancelled);
+    if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
     co_return std::nullopt;
   }
 
@@ -580,8 +578,7 @@ class H1Connection {
         const bool is_readable = co_await stream_->wait_readable(until);
         if (watch.ended()) co_return watch.error();
         const auto cancellation = co_await asio::this_coro::cancellation_state;
-        if (is_cancelled(cancellation))
-          co_return Error(Errc::cancelled);
+        if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
         if (!is_readable) break;
       }
       if (exchange.step != H1Parser::Step::need_more) co_return std::nullopt;

@@ -14,11 +14,13 @@ namespace ferry::detail {
 template <class Protocol>
 class SocketStream : public Stream {
  public:
-  explicit SocketStream(const asio::any_io_executor& executor) : socket_(executor) {}
+  explicit SocketStream(const asio::any_io_executor& executor)
+      : socket_(executor), looks_before_waiting_(waits_after_short_read(executor)) {}
   ~SocketStream() override { SocketStream::close(); }
 
   asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
                                          std::error_code& error) override {
+    if (looks_before_waiting_) return look_and_read(buffer, error);
     auto token = asio::redirect_error(asio::use_awaitable, error);
     return socket_.async_read_some(buffer, token);
   }
@@ -102,6 +104,15 @@ class SocketStream : public Stream {
   typename Protocol::socket socket_;
 
  private:
+  /// Reads what is there before it waits for more.
+  asio::awaitable<std::size_t> look_and_read(asio::mutable_buffer buffer, std::error_code& error) {
+    const std::size_t there = try_read_some(buffer, error);
+    if (error != asio::error::would_block) co_return there;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    co_return co_await socket_.async_read_some(buffer, token);
+  }
+
+  const bool looks_before_waiting_;
   mutable std::mutex mutex_;
   bool open_ = false;
 };
