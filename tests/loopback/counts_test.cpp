@@ -31,6 +31,11 @@ TEST_CASE("a reused GET makes at most 5 system calls, the look before reuse amon
   test::check_system_calls(server.url("/a/path"), {}, 5);
 }
 
+TEST_CASE("a GET on a new connection makes at most 14 system calls, a look before it among them") {
+  const test::Server server(test::delayed());
+  test::check_system_calls(server.url("/a/path"), {}, 14, test::get_once);
+}
+
 TEST_CASE("a reused GET allocates twice: its URL, the response's head") {
   const test::Server server(test::delayed());
   test::check_allocations(server.url("/a/path"), {}, 2);

@@ -108,6 +108,68 @@ TEST_CASE("[13] nor does an end complete it behind a reset that the writing met"
   CHECK(result.error().cause() == asio::error::connection_reset);
 }
 
+TEST_CASE("[67] bytes that come before the request on a new connection are no answer to it") {
+  for (const bool is_stream : {false, true}) {
+    CAPTURE(is_stream);
+    auto eager = script({ok("wrong")});
+    eager->readable = ok("false") + std::string(40, ' ') + "and more";
+    ClientOptions options;
+    options.retries.max = 3;
+    Scripted s({eager, script({ok("never")})}, options);
+    ferry::Result<ferry::Response> result;
+    if (is_stream) {
+      test::run(s.context, [&]() -> asio::awaitable<void> {
+        try {
+          auto call = s.client->stream("http://test/");
+          co_await std::move(call);
+        } catch (const ferry::Error& error) {
+          result = error;
+        }
+      });
+    } else {
+      result = s.get();
+    }
+    REQUIRE(code_of(result) == Errc::unsolicited_response);
+    const std::string what = result.error().what();
+    CHECK(what.find("HTTP/1.1 200 OK\\x0d\\x0a") != what.npos);
+    CHECK(what.find("and more") == what.npos);
+    CHECK(result.error().code() == ferry::Condition::protocol_error);
+    CHECK(eager->written.empty());
+    CHECK(eager->closed);
+    CHECK(s.connections() == 1);
+    CHECK(s.pool() == none);
+  }
+}
+
+TEST_CASE("[67] also where a source, a leased connection or a tunnel takes its time first") {
+  auto eager = script({});
+  Scripted s(eager);
+  const auto give = [&](std::span<char>) -> std::size_t {
+    eager->readable = "SSH-2.0-server\r\n";
+    return 0;
+  };
+  const auto result = s.send(Request::post("http://test/", ferry::pull(give)));
+  CHECK(code_of(result) == Errc::unsolicited_response);
+  CHECK(eager->written.empty());
+
+  auto leased = script({});
+  Scripted other(leased);
+  test::run(other.context, [&]() -> asio::awaitable<void> {
+    auto acquiring = other.client->pool().acquire("http://test");
+    const ferry::Lease lease = co_await std::move(acquiring);
+    leased->readable = ok("early");
+    std::error_code code;
+    try {
+      auto sending = lease.send(Request::get("/"));
+      co_await std::move(sending);
+    } catch (const ferry::Error& error) {
+      code = error.code();
+    }
+    CHECK(code == Errc::unsolicited_response);
+  });
+  CHECK(leased->written.empty());
+}
+
 TEST_CASE("[28] bytes behind a response end the connection") {
   Scripted s({script({ok("one") + "HTTP/1.1 200 OK\r\n"}), script({ok("two")})});
   CHECK(s.get()->body() == "one");

@@ -220,6 +220,58 @@ TEST_CASE("[37] [58] cancelled at any time, each on its strand") {
   check_quiet(client);
 }
 
+namespace {
+
+/// Waits for as long as it is not told to end, or for a moment.
+class Waiting final : public ferry::Authenticator {
+ public:
+  asio::awaitable<std::string> authorize(ferry::AuthContext) override {
+    const auto executor = co_await asio::this_coro::executor;
+    asio::steady_timer timer(executor, std::chrono::microseconds(count_++ % 400));
+    co_await timer.async_wait(asio::use_awaitable);
+    co_return "Bearer token";
+  }
+
+ private:
+  std::atomic<int> count_{0};
+};
+
+asio::awaitable<std::size_t> give_later(std::span<char> room, std::shared_ptr<int> left) {
+  const auto executor = co_await asio::this_coro::executor;
+  asio::steady_timer timer(executor, std::chrono::microseconds(50 * *left));
+  co_await timer.async_wait(asio::use_awaitable);
+  if ((*left)-- == 0) co_return 0;
+  room[0] = 'x';
+  co_return 1;
+}
+
+}  // namespace
+
+TEST_CASE("[61] [72] limits end authenticators and sources on a raw thread pool") {
+  Server server;
+  asio::thread_pool threads(4);
+  {
+    ClientOptions options = few_connections();
+    options.auth = std::make_shared<Waiting>();
+    Client client(threads.get_executor(), options);
+    Tally tally;
+    for (int i = 0; i < requests; ++i) {
+      const auto left = std::make_shared<int>(3);
+      const auto give = [left](std::span<char> room) { return give_later(room, left); };
+      ferry::RequestOptions limits;
+      limits.timeout = std::chrono::microseconds(i % 5 == 0 ? 1'000'000 : i % 400);
+      asio::co_spawn(threads,
+                     client.try_send(Request::post(server.url(), ferry::pull(give, 3)), limits),
+                     tally.counter());
+    }
+    threads.join();
+    CHECK(tally.total() == requests);
+    CHECK(tally.good > 0);
+    CHECK(tally.good + tally.timeouts == requests);
+    check_quiet(client);
+  }
+}
+
 TEST_CASE("[40] closed while in use: every request completes once") {
   Server server;
   for (int round = 0; round < 10; ++round) {
