@@ -715,6 +715,51 @@ TEST_CASE("[63] only an io_context's executor is taken for one") {
   CHECK(io_context_executor(asio::make_strand(asio::any_io_executor(context.get_executor()))));
 }
 
+namespace {
+
+/// Answers 200 as soon as the head has come, and sends each piece of the body back as it comes.
+asio::awaitable<void> echo(std::shared_ptr<test::Peer> peer) {
+  while (!(co_await peer->read_until("\r\n\r\n")).empty()) {
+    co_await peer->write("HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n");
+    std::string piece(65536, ' ');
+    for (std::size_t left = 8388608; left > 0;) {
+      const std::size_t count =
+          co_await peer->read_piece(asio::buffer(piece, std::min(left, piece.size())));
+      if (count == 0) co_return;
+      left -= count;
+      co_await peer->write(piece.substr(0, count));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("[35] a server that echoes while it reads gets all, and is heard whole") {
+  Server server(echo);
+  std::string text(8388608, ' ');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('a' + i * 31 % 23);
+  asio::io_context context{1};
+  const Client client(context);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    auto sending = client.post(server.url(), ferry::Body(text));
+    const ferry::Response page = co_await std::move(sending);
+    CHECK((page.body() == text));
+    CHECK(page.connection().reused == false);
+    auto give = [left = std::string_view(text)](std::span<char> room) mutable {
+      const auto count = std::min(room.size(), left.size());
+      std::copy_n(left.begin(), count, room.begin());
+      left.remove_prefix(count);
+      return count;
+    };
+    auto streaming = client.stream(Request::post(server.url(), ferry::pull(give, text.size())));
+    ferry::ResponseStream stream = co_await std::move(streaming);
+    auto reading = stream.read_all();
+    const std::string all = co_await std::move(reading);
+    CHECK((all == text));
+    CHECK(stream.connection().reused);
+  });
+}
+
 #if ASIO_VERSION >= 103700
 TEST_CASE("[13] an end that comes with the last data is seen, whatever Asio's reactor is told") {
   for (const char* framing : {"", "Transfer-Encoding: chunked\r\n"}) {

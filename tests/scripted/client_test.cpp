@@ -309,6 +309,94 @@ TEST_CASE("[35] a response to half a request ends the sending, and the connectio
   CHECK(s.pool() == none);
 }
 
+TEST_CASE("[35] beside an early success the body goes on being sent, and the connection is kept") {
+  const std::string chunked =
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+  for (const std::string& answer : {ok("hello"), chunked}) {
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{1000}}) {
+      for (const bool has_source : {false, true}) {
+        CAPTURE(answer);
+        CAPTURE(piece);
+        CAPTURE(has_source);
+        auto early = script({});
+        early->early_response = answer;
+        early->writes_block = true;
+        early->write_size = 100;
+        early->read_size = piece;
+        Scripted s(early);
+        const std::string text(1000, 'x');
+        ferry::Body body(text);
+        if (has_source) {
+          body = ferry::pull(
+              [left = text](std::span<char> room) mutable {
+                const auto count = std::min({room.size(), left.size(), std::size_t{30}});
+                std::copy_n(left.begin(), count, room.begin());
+                left.erase(0, count);
+                return count;
+              },
+              text.size());
+        }
+        const auto result = s.send(Request::put("http://test/", std::move(body)));
+        REQUIRE(result);
+        CHECK(result->body() == "hello");
+        CHECK(early->written.ends_with("\r\n\r\n" + text));
+        CHECK(s.pool() == idle);
+      }
+    }
+  }
+}
+
+TEST_CASE(
+    "[35] an early success that ends the connection, or comes in place of leave, ends the "
+    "sending") {
+  auto closing = script({});
+  closing->early_response = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+  closing->writes_block = true;
+  closing->write_size = 100;
+  Scripted s(closing);
+  CHECK(s.send(Request::put("http://test/", ferry::Body(std::string(1000, 'x'))))->body() == "ok");
+  CHECK(closing->written.size() < 1000);
+  CHECK(s.pool() == none);
+
+  auto hasty = script({ok("no need")});
+  Scripted other(hasty);
+  auto request =
+      Request::put("http://test/", ferry::Body("the body")).header("Expect", "100-continue");
+  CHECK(other.send(std::move(request))->body() == "no need");
+  CHECK(hasty->written.find("the body") == std::string::npos);
+  CHECK(other.pool() == none);
+}
+
+TEST_CASE("[26] [35] what is kept back of an early answer has a limit, also of a stream") {
+  for (const bool is_stream : {false, true}) {
+    CAPTURE(is_stream);
+    auto chatty = script({});
+    chatty->early_response = "HTTP/1.1 200 OK\r\n\r\n" + std::string(200'000, 'x');
+    chatty->writes_block = true;
+    chatty->write_size = 1000;
+    ClientOptions options;
+    options.limits.max_body_size = 100'000;
+    Scripted s(chatty, options);
+    std::error_code code;
+    test::run(s.context, [&]() -> asio::awaitable<void> {
+      try {
+        auto request = Request::put("http://test/", ferry::Body(std::string(100'000, 'x')));
+        if (is_stream) {
+          auto call = s.client->stream(std::move(request));
+          co_await std::move(call);
+        } else {
+          auto call = s.client->send(std::move(request));
+          co_await std::move(call);
+        }
+      } catch (const ferry::Error& error) {
+        code = error.code();
+      }
+    });
+    CHECK(code == Errc::body_too_large);
+    CHECK(s.pool() == none);
+  }
+}
+
 TEST_CASE("[35] such a response may also end with its stream") {
   auto early = script({}, Script::End::eof);
   early->early_response = "HTTP/1.1 413 Content Too Large\r\n\r\ntoo large";

@@ -56,6 +56,17 @@ class Peer {
     buffer_.erase(0, size);
     co_return text;
   }
+  /// Reads what is there, at least a byte; 0 at the end.
+  asio::awaitable<std::size_t> read_piece(asio::mutable_buffer room) {
+    if (!buffer_.empty()) {
+      const auto count = asio::buffer_copy(room, asio::buffer(buffer_));
+      buffer_.erase(0, count);
+      co_return count;
+    }
+    std::error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    co_return co_await socket_.async_read_some(room, token);
+  }
   asio::awaitable<void> write(std::string bytes) {
     std::error_code ignored;
     auto token = asio::redirect_error(asio::use_awaitable, ignored);

@@ -632,7 +632,8 @@ class Call : public Recycled<Call<void>> {
    public:
     explicit OwnExchange(Call& call)
         : Exchange(call.request.body(), call.body_size_, call.timeouts, *call.watch,
-                   call.state_->message, call.times_, call.collect(), call.lease.slot().kept),
+                   call.state_->message, call.times_, call.collect(), call.lease.slot().kept,
+                   call.max_body_size_),
           call_(call) {}
     void tell(Event::Kind kind) override {
       if (call_.observer()) call_.tell(kind);

@@ -46,8 +46,8 @@ class Exchange {
   /// @param size of the body, as the head says, whatever its source says by now; nothing if it is
   /// not known.
   Exchange(const Body& content, std::optional<std::uint64_t> size, const Timeouts& limits,
-           Watch& over, ResponseMessage& answer, ExchangeTimes& steps, Collect which,
-           bool kept) noexcept
+           Watch& over, ResponseMessage& answer, ExchangeTimes& steps, Collect which, bool kept,
+           std::uint64_t most_early) noexcept
       : body(content),
         body_size(size),
         timeouts(limits),
@@ -55,6 +55,7 @@ class Exchange {
         message(answer),
         times(steps),
         is_kept(kept),
+        most_kept_back(most_early),
         collect(which) {}
 
   /// Hears of what happens: `request_sent`, `interim_received`, `head_received`.
@@ -80,12 +81,14 @@ class Exchange {
   ResponseMessage& message;
   ExchangeTimes& times;
   const bool is_kept;
+  const std::uint64_t most_kept_back;  // Of an answer that is not collected, while this is sent.
   Collect collect;
   Rest rest = Rest::none;
   std::uint64_t given = 0;  // By the source.
   std::size_t filled = 0;   // Of the response's body, if that has a known length.
   std::error_code write_error;
   H1Parser::Step step = H1Parser::Step::need_more;
+  bool sends_on = false;  // The answer has begun, and the request's body goes on being sent.
 };
 
 /// One connection that speaks HTTP/1.1 (RFC 9112), an exchange at a time.
@@ -108,7 +111,8 @@ class H1Connection {
   /// Begins an exchange, and writes of the request what the system takes without waiting.
   std::optional<Error> begin(Exchange& exchange, const RequestHead& head,
                              const ParserLimits& limits, Clock::time_point now) {
-    stage_ = Stage::sending;
+    stage_ = Stage::head;
+    sending_ = true;
     bytes_sent_ = 0;
     fully_sent_ = false;
     early_end_ = false;
@@ -150,10 +154,11 @@ class H1Connection {
   }
 
   /// True while there is something to be written.
-  bool is_sending() const noexcept { return stage_ == Stage::sending; }
+  bool is_sending() const noexcept { return sending_; }
 
   /// Writes the rest of the request, waiting for the system, for the body's source or for the
-  /// server's leave. A final response that comes meanwhile ends it.
+  /// server's leave. A final response that comes meanwhile ends it, unless it is a success that
+  /// leaves the connection open: then the body goes on being sent (RFC 9110 7.5).
   template <class = void>
   asio::awaitable<std::optional<Error>> go_on_sending(Exchange& exchange) {
     if (!exchange.times.begun()) {
@@ -167,7 +172,7 @@ class H1Connection {
         co_return Error(Errc::connection_lost);
       }
     }
-    while (exchange.step == H1Parser::Step::need_more) {
+    while (exchange.step == H1Parser::Step::need_more || exchange.sends_on) {
       // A cancelled call sends nothing more, also where its coroutine lets no `co_await` throw.
       const auto cancellation = co_await asio::this_coro::cancellation_state;
       if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
@@ -183,18 +188,16 @@ class H1Connection {
       }
       if (!write_some(exchange)) break;
       if (unsent().empty() || budget_.is_used_up()) continue;
-      // The server may answer before it has read all: an interim response is no reason to stop, a
-      // final one is.
-      if (read_early(exchange.times)) {
-        exchange.step = parse(exchange);
-        continue;
-      }
+      // The server may answer before it has read all.
+      bool has_received = false;
+      if (auto failure = receive_early(exchange, has_received)) co_return failure;
+      if (has_received) continue;
       std::error_code error;
       std::size_t sent = 0;
-      if (early_end_)
-        sent = co_await stream_->write_some(unsent(), error);
-      else
+      if (expects_more(exchange))
         sent = co_await stream_->write_some_or_wait_readable(unsent(), error);
+      else
+        sent = co_await stream_->write_some(unsent(), error);
       if (error && error != asio::error::would_block) {
         exchange.write_error = error;
         break;
@@ -207,7 +210,9 @@ class H1Connection {
   }
 
   /// True while bytes of the response are waited for.
-  bool is_receiving() const noexcept { return stage_ >= Stage::head && stage_ < Stage::done; }
+  bool is_receiving() const noexcept {
+    return !sending_ && (stage_ == Stage::head || stage_ == Stage::body);
+  }
 
   /// Where they go.
   asio::mutable_buffer room(Exchange& exchange) {
@@ -371,7 +376,8 @@ class H1Connection {
   static constexpr std::uint64_t max_drained = 64 * 1024;
   static constexpr std::uint64_t first_body_step = 1024 * 1024;
 
-  enum class Stage { idle, sending, head, body, done };
+  /// How far the response has come.
+  enum class Stage { idle, head, body, done };
 
   std::span<const asio::const_buffer> unsent() const noexcept {
     return {unsent_.data() + sent_, unsent_count_ - sent_};
@@ -421,11 +427,13 @@ class H1Connection {
     if (fully_sent_) exchange.tell(Event::Kind::request_sent);
     const bool begun = times.first_byte != Clock::time_point{};
     const Timeouts& limits = exchange.timeouts;
+    sending_ = false;
+    if (exchange.sends_on) times.end = std::max(times.end, times.sent);
+    if (stage_ == Stage::done) free_request();
     if (!(begun ? exchange.watch.enter(Phase::read, limits.read, times.sent)
                 : exchange.watch.enter(Phase::first_byte, limits.first_byte, times.sent)))
       return watch.error();
-    stage_ = Stage::head;
-    auto failure = begun ? take_in(exchange) : std::nullopt;
+    auto failure = begun && !exchange.sends_on ? take_in(exchange) : std::nullopt;
     return failure || !exchange.write_error ? failure : receive_available(exchange);
   }
 
@@ -457,7 +465,7 @@ class H1Connection {
     }
     if (error) return read_failure(error, exchange.write_error);
     in_.fill(count);
-    exchange.watch.reached(Phase::read);
+    if (!sending_) exchange.watch.reached(Phase::read);
     ExchangeTimes& times = exchange.times;
     const bool had_head = times.head != Clock::time_point{};
     auto failure = take_in(exchange);
@@ -520,7 +528,7 @@ class H1Connection {
     if (error) return body_failure(exchange.filled, parser_.body_size(), error);
     exchange.filled += count;
     exchange.times.end = Clock::now();
-    exchange.watch.enter(Phase::read, exchange.timeouts.read, exchange.times.end);
+    if (!sending_) exchange.watch.enter(Phase::read, exchange.timeouts.read, exchange.times.end);
     return std::nullopt;
   }
 
@@ -552,17 +560,70 @@ class H1Connection {
     write_error_ = exchange.write_error;
     body_done_ = exchange.collect != Collect::none;
     exchange.times.end = std::max(exchange.times.end, exchange.times.head);
+    if (!sending_) free_request();
+  }
+
+  /// The request's bytes are of no more use.
+  void free_request() noexcept {
     if (head_.capacity() > max_kept_head) head_ = ByteBuffer();
     piece_ = std::string();
+  }
+
+  /// True if more of an answer may come while the request is still being sent.
+  bool expects_more(const Exchange& exchange) const noexcept {
+    if (early_end_) return false;
+    if (stage_ != Stage::done) return true;
+    // The answer is left for `read_body`: what comes of it is kept back.
+    return exchange.collect == Collect::none && !body_done_ && parser_.framing() != Framing::none &&
+           (parser_.framing() != Framing::length || body_left_ > in_.unread().size());
+  }
+
+  /// Takes in what has come while the request is still being sent.
+  /// @param has_received set if anything has.
+  std::optional<Error> receive_early(Exchange& exchange, bool& has_received) {
+    if (!exchange.sends_on) {
+      has_received = read_early(exchange.times);
+      if (!has_received) return std::nullopt;
+      exchange.step = parse(exchange);
+      exchange.sends_on = goes_on_sending(exchange);
+      return exchange.sends_on ? take_in(exchange) : std::nullopt;
+    }
+    if (!expects_more(exchange)) return std::nullopt;
+    if (stage_ == Stage::done) {
+      has_received = read_early(exchange.times);
+      if (in_.unread().size() <= exchange.most_kept_back) return std::nullopt;
+      return Error(Errc::body_too_large,
+                   "more than " + std::to_string(exchange.most_kept_back) +
+                       " bytes of it came before the request was sent (limits.max_body_size)");
+    }
+    std::error_code error;
+    const std::size_t count = stream_->try_read_some(room(exchange), error);
+    has_received = error != asio::error::would_block;
+    if (!has_received) return std::nullopt;
+    budget_.spend(count);
+    if (stage_ == Stage::head) return took_bytes(exchange, count, error);
+    auto failure = took_body(exchange, count, error);
+    return failure ? failure : fill_body(exchange);
+  }
+
+  /// True if the request's body goes on being sent beside this answer, whose head is in.
+  bool goes_on_sending(const Exchange& exchange) const noexcept {
+    const ConnectionFields& said = parser_.connection();
+    const int status = exchange.message.status;
+    return (exchange.step == H1Parser::Step::head_done ||
+            exchange.step == H1Parser::Step::message_done) &&
+           status >= 200 && status < 300 && exchange.rest != Exchange::Rest::awaits_leave &&
+           !said.close && (!parser_.is_http_1_0() || said.keep_alive);
   }
 
   /// Brings more of the body into `unsent_`, if an answer does not come before it.
   template <class = void>
   asio::awaitable<std::optional<Error>> refill(Exchange& exchange) {
     Watch& watch = exchange.watch;
-    if (bytes_sent_ > 0 && read_early(exchange.times)) {
-      exchange.step = parse(exchange);
-      co_return std::nullopt;
+    if (bytes_sent_ > 0) {
+      bool has_received = false;
+      if (auto failure = receive_early(exchange, has_received)) co_return failure;
+      if (has_received) co_return std::nullopt;
     }
     watch.turn_into(Phase::write);  // The server is not the one who is waited for, or is by right.
     if (exchange.rest == Exchange::Rest::awaits_leave) {
@@ -773,6 +834,7 @@ class H1Connection {
   std::error_code write_error_;
   WorkBudget budget_;
   Stage stage_ = Stage::idle;
+  bool sending_ = false;
   bool fully_sent_ = false;
   bool early_end_ = false;  // Nothing more can be read, while the request is still being sent.
   bool continued_ = false;  // The server has given leave to send the body.

@@ -33,10 +33,11 @@ class ReadBuffer {
     const std::size_t kept = end_ - begin_;
     if (was_filled || kept == 0) {
       if (was_filled && size_ < kept + largest_read) {
-        auto larger = std::make_unique_for_overwrite<char[]>(kept + largest_read);
+        const std::size_t size = kept + std::max(kept, largest_read);
+        auto larger = std::make_unique_for_overwrite<char[]>(size);
         std::memcpy(larger.get(), bytes_.get() + begin_, kept);
         bytes_ = std::move(larger);
-        size_ = kept + largest_read;
+        size_ = size;
       } else if (kept > 0) {
         std::memmove(bytes_.get(), bytes_.get() + begin_, kept);
       }
