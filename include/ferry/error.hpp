@@ -10,6 +10,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <ferry/detail/co_await_safe.hpp>
 
@@ -271,8 +272,8 @@ inline std::error_condition make_error_condition(Condition condition) noexcept {
 
 /// A failure: its `Errc`, a sentence that says what, where and why, and the circumstances.
 ///
-/// It never holds a query string, userinfo, or the value of a header or body. Copying is cheap and
-/// does not throw.
+/// Its text never shows a query string, userinfo, or the value of a header or body. Copying is
+/// cheap and does not throw.
 class Error : public std::system_error {
  public:
   /// @param code what went wrong.
@@ -291,8 +292,14 @@ class Error : public std::system_error {
   Phase phase() const noexcept { return details_->phase; }
   /// `scheme://host:port` that the request was for; empty if it did not come that far.
   const std::string& origin() const noexcept { return details_->origin; }
-  /// The response's status, if that is the error (`Errc::http_status`); else 0.
+  /// The response's status, if its head had come; else 0. It is the error where the code is
+  /// `Errc::http_status`.
   int status() const noexcept { return details_->status; }
+  /// What had come of a collected response's body when that broke off, at most 64 KiB of it.
+  const std::string& body() const noexcept { return details_->body; }
+  /// The failures of the call's earlier attempts, the first one first, as far as these had sent
+  /// anything: a server may have acted on each.
+  const std::vector<Error>& earlier() const noexcept { return details_->earlier; }
   /// Which attempt of the call failed, from 1, redirects included; 0 if none was made.
   int attempt() const noexcept { return details_->attempt; }
   /// True if the failing attempt used a kept connection.
@@ -319,11 +326,21 @@ class Error : public std::system_error {
     details->attempt = attempt;
     details->reused = reused;
     details->bytes_sent = bytes_sent;
-    details->what = details->summary + " [" + origin + ", " + std::string(to_string(phase));
-    if (attempt > 1) details->what += ", attempt " + std::to_string(attempt);
-    if (reused) details->what += ", kept connection";
-    details->what += "]";
     details->origin = std::move(origin);
+    details->describe();
+    copy.details_ = std::move(details);
+    return copy;
+  }
+
+  /// The same error of a call that knows more: that a response had begun, and how earlier attempts
+  /// had failed.
+  Error with(int status, std::string body, std::vector<Error> earlier) const {
+    Error copy = *this;
+    auto details = std::make_shared<Details>(*details_);
+    details->status = status;
+    details->body = std::move(body);
+    details->earlier = std::move(earlier);
+    details->describe();
     copy.details_ = std::move(details);
     return copy;
   }
@@ -339,6 +356,21 @@ class Error : public std::system_error {
     int attempt = 0;
     bool reused = false;
     std::uint64_t bytes_sent = 0;
+    std::string body;
+    std::vector<Error> earlier;
+
+    /// Writes the circumstances behind the summary.
+    void describe() {
+      what = summary + " [" + origin + ", " + std::string(to_string(phase));
+      if (attempt > 1) what += ", attempt " + std::to_string(attempt);
+      if (reused) what += ", kept connection";
+      if (status > 0) what += ", status " + std::to_string(status);
+      what += "]";
+      for (const Error& error : earlier) {
+        what += "; attempt " + std::to_string(error.attempt()) + " had sent " +
+                std::to_string(error.bytes_sent()) + " bytes: " + error.details_->summary;
+      }
+    }
   };
 
   static std::shared_ptr<const Details> make_details(Errc code, std::string detail,

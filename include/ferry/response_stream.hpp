@@ -109,8 +109,10 @@ struct OpenBody {
   /// The call has failed: nothing more will come.
   Error failed(const Error& error) {
     const auto& connection = response.connection();
-    failure = error.at(Phase::read, std::string(response.url().origin()), attempt,
-                       connection.reused, lease.connection().h1.bytes_sent());
+    failure = error
+                  .at(Phase::read, std::string(response.url().origin()), attempt, connection.reused,
+                      lease.connection().h1.bytes_sent())
+                  .with(response.status(), {}, {});
     watch.finish();
     lease.discard(CloseReason::failed);
     if (client->options.observer) tell_of(*failure);

@@ -765,3 +765,67 @@ TEST_CASE("counts that are negative are refused") {
   options.redirects.max = -1;
   CHECK_THROWS_AS(ferry::Client(context, options), ferry::Error);
 }
+
+TEST_CASE("[75] an error tells of every attempt that may have reached a server") {
+  auto stale = script({ok("one")}, Script::End::eof);
+  Scripted s(stale);
+  CHECK(s.get()->body() == "one");
+  const auto put = [] { return Request::put("http://test/", ferry::Body("the upload")); };
+  const auto result = s.send(put());
+  REQUIRE(code_of(result) == Errc::connection_refused);
+  const ferry::Error& error = result.error();
+  CHECK(error.attempt() == 2);
+  CHECK(error.bytes_sent() == 0);
+  REQUIRE(error.earlier().size() == 1);
+  CHECK(error.earlier()[0].code() == Errc::connection_lost);
+  CHECK(error.earlier()[0].attempt() == 1);
+  CHECK(error.earlier()[0].bytes_sent() > 0);
+  const std::string sent = "; attempt 1 had sent " +
+                           std::to_string(error.earlier()[0].bytes_sent()) +
+                           " bytes: the connection was lost before the response began";
+  CHECK(std::string(error.what()).find(sent) != std::string::npos);
+
+  // Also where the server had answered that it could not.
+  ClientOptions options;
+  options.retries.max = 2;
+  options.retries.first_delay = std::chrono::nanoseconds(1);
+  Scripted busy(script({"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"}),
+                options);
+  const auto refused = busy.send(put());
+  REQUIRE(code_of(refused) == Errc::connection_refused);
+  REQUIRE(refused.error().earlier().size() == 1);
+  CHECK(refused.error().earlier()[0].code() == Errc::http_status);
+  CHECK(refused.error().earlier()[0].bytes_sent() > 0);
+}
+
+TEST_CASE("[75] a body that breaks off: the error has the status, and what had come") {
+  struct Case {
+    const char* head;
+    bool is_upload;
+  };
+  for (const auto& [head, is_upload] :
+       {Case{"HTTP/1.1 400 Bad Request\r\n\r\n", true},
+        Case{"HTTP/1.1 400 Bad Request\r\n\r\n", false},
+        Case{"HTTP/1.1 400 Bad Request\r\nContent-Length: 50\r\n\r\n", true},
+        Case{"HTTP/1.1 400 Bad Request\r\nContent-Length: 50\r\n\r\n", false}}) {
+    CAPTURE(std::string(head));
+    CAPTURE(is_upload);
+    auto torn = script({}, Script::End::reset);
+    torn->early_response = head + std::string("no such thing");
+    if (is_upload) torn->write_size = 10;
+    Scripted s(torn);
+    const auto result =
+        s.send(is_upload ? Request::put("http://test/", ferry::Body(std::string(1000, 'x')))
+                         : Request::get("http://test/"));
+    REQUIRE(code_of(result) == Errc::truncated_body);
+    CHECK(result.error().status() == 400);
+    CHECK(result.error().body() == "no such thing");
+    const std::string what = result.error().what();
+    CHECK(what.find("status 400") != what.npos);
+    CHECK(what.find("no such thing") == what.npos);
+  }
+  Scripted silent(script({}, Script::End::eof));
+  const auto lost = silent.get();
+  CHECK(lost.error().status() == 0);
+  CHECK(lost.error().body().empty());
+}

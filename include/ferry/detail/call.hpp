@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <ferry/cookie_store.hpp>
 #include <ferry/detail/authorization.hpp>
@@ -214,6 +215,7 @@ class Call : public Recycled<Call<void>> {
     const auto url = Url::parse(request.url());
     const std::string origin(url ? url->origin() : std::string_view());
     failure = error.at(phase, origin, trip->attempts, false, 0);
+    if (!earlier_.empty()) failure = failure->with(0, {}, std::move(earlier_));
     if (!observer()) return;
     Event event{Event::Kind::request_failed};
     event.origin = origin;
@@ -539,8 +541,10 @@ class Call : public Recycled<Call<void>> {
     if (asked && *asked > retries.max_delay) return false;  // It had rather not be asked.
     if (!policy_allows(policy_facts(1)) || !take_retry(*client)) return false;
     tell_authenticators();
+    const Error error(Errc::http_status, std::to_string(status));
+    earlier_.push_back(error.at(Phase::read, std::string(url().origin()), attempts(),
+                                state_->connection.reused, lease.connection().h1.bytes_sent()));
     if (observer()) {
-      const Error error(Errc::http_status, std::to_string(status));
       Event event = this->event(Event::Kind::request_retried);
       event.error = &error;
       observe(observer(), event);
@@ -561,6 +565,16 @@ class Call : public Recycled<Call<void>> {
     facts.bytes_sent = bytes_sent;
     facts.body_is_there = can_repeat(request.body());
     return facts;
+  }
+
+  /// Adds to the failure what has come of a response, and how earlier attempts had failed.
+  void add_what_came() {
+    const bool has_head = has_connection_ && times_.head != Clock::time_point{};
+    if (!has_head && earlier_.empty()) return;
+    static constexpr std::size_t most = 64 * 1024;
+    const ResponseMessage& message = state_->message;
+    failure = failure->with(has_head ? message.status : 0,
+                            has_head ? message.body.substr(0, most) : std::string(), earlier_);
   }
 
   Next conclude_failure() {
@@ -588,6 +602,7 @@ class Call : public Recycled<Call<void>> {
     facts.has_idempotency_key = policy.has_idempotency_key;
     const RetryVerdict verdict = retry_verdict(facts);
     failure = failure->at(phase, std::string(url().origin()), attempts(), reused, bytes_sent);
+    add_what_came();
     watch->leave();
     const bool tries_again = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
                              is_transient(failure->code()) && policy_allows(policy) &&
@@ -611,6 +626,7 @@ class Call : public Recycled<Call<void>> {
       event.duration = Clock::now() - begin_;
       observe(observer(), event);
     }
+    if ((is_retry(verdict) || tries_again) && bytes_sent > 0) earlier_.push_back(*failure);
     if (is_retry(verdict)) {
       state_->message.clear();
       state_->connection = ConnectionInfo();
@@ -680,6 +696,7 @@ class Call : public Recycled<Call<void>> {
   ExchangeTimes times_;
   std::optional<OwnExchange> exchange_;
 
+  std::vector<Error> earlier_;  // How attempts have failed that had sent something.
   std::unique_ptr<Decoding> decoding_;
   std::unique_ptr<OpenBody> stream_;
   std::unique_ptr<Upgraded> upgraded_;

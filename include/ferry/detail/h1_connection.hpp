@@ -523,9 +523,17 @@ class H1Connection {
   }
 
   std::optional<Error> took_body(Exchange& exchange, std::size_t count, std::error_code error) {
-    if (exchange.watch.ended()) return exchange.watch.error();
-    if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
-    if (error) return body_failure(exchange.filled, parser_.body_size(), error);
+    std::optional<Error> failure;
+    if (exchange.watch.ended())
+      failure = exchange.watch.error();
+    else if (error == asio::error::operation_aborted)
+      failure.emplace(Errc::cancelled);
+    else if (error)
+      failure = body_failure(exchange.filled, parser_.body_size(), error);
+    if (failure) {
+      exchange.message.body.resize(exchange.filled);  // Only what has come.
+      return failure;
+    }
     exchange.filled += count;
     exchange.times.end = Clock::now();
     if (!sending_) exchange.watch.enter(Phase::read, exchange.timeouts.read, exchange.times.end);
