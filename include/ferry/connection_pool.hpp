@@ -110,7 +110,9 @@ static_assert(detail::co_await_safe<Lease>);
 /// A client makes one of its own unless it is given one; several clients may share it. Reuse is
 /// last in, first out; waiters are served first in, first out, by whichever comes first, a
 /// connection that is given back or a new one. Before a connection is used again it is looked at
-/// without waiting.
+/// without waiting. A connection that is being opened when its request has gone is opened all the
+/// same, and kept; but it is given up as soon as another request needs its place, and when nothing
+/// is in flight.
 ///
 /// Lifetime: when the last handle dies, or the last client that holds one, idle connections close,
 /// and those in use close after their request. The executor's context must outlive all handles and

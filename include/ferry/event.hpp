@@ -66,7 +66,8 @@ struct Event {
     connection_opening,
     /// It succeeded. `number`, `connection`, `duration` (resolving, connecting, securing), `tls`
     connection_opened,
-    /// It failed. `number`, `error`
+    /// It failed; one that was given up as no request needed it, with `Errc::cancelled`. `number`,
+    /// `error`
     connection_failed,
     /// A request got a kept connection. `connection`, `duration` (idle for)
     connection_reused,

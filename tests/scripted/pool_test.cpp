@@ -422,3 +422,91 @@ TEST_CASE("[31] [38] retries that come out of turn: each of their dials is for t
     for (const std::string& host : connector->hosts) CHECK(host == "ferry.test");
   } while (std::next_permutation(write_sizes.begin(), write_sizes.end()));
 }
+
+namespace {
+
+/// Connects at once, but not to the host "silent": there a dial goes on until it is ended, or for
+/// ever.
+class PartlySilent final : public ferry::Connector {
+ public:
+  explicit PartlySilent(bool ends) : ends_(ends) {}
+
+  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
+      ferry::DialContext& context) override {
+    using Connected = ferry::Result<std::unique_ptr<ferry::Stream>>;
+    const auto executor = co_await asio::this_coro::executor;
+    if (context.host() != "silent") {
+      auto answers = script({"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"});
+      if (context.host() == "healthy") answers = script({ok("well"), ok("well")});
+      co_return Connected(std::make_unique<ferry::testing::ScriptedStream>(executor, answers));
+    }
+    ++begun;
+    ferry::detail::Wakeup told;
+    ferry::detail::Wakeup never;
+    const ferry::detail::LeavePhase leave{context};
+    ferry::detail::Wakeup& awaited = ends_ ? told : never;
+    if (context.enter(ferry::Phase::connect, ferry::no_timeout, told)) co_await awaited.wait();
+    ++ended;
+    late = context.error().code();
+    co_return Connected(context.error());
+  }
+
+  int begun = 0;
+  int ended = 0;
+  std::error_code late;
+
+ private:
+  const bool ends_;
+};
+
+}  // namespace
+
+TEST_CASE("[66] dials whose requests have gone give their places up, one for each that is needed") {
+  for (const bool ends : {true, false}) {
+    CAPTURE(ends);
+    const auto connector = std::make_shared<PartlySilent>(ends);
+    ClientOptions options;
+    options.limits.max_connections = 10;
+    options.connector = connector;
+    asio::io_context context{1};
+    const Client client(context, options);
+    bool over = false;
+    const auto body = [&]() -> asio::awaitable<void> {
+      const auto executor = co_await asio::this_coro::executor;
+      auto stream = co_await client.stream(Request::get("http://busy/"));
+      int failed = 0;
+      for (int i = 0; i < 9; ++i)
+        asio::co_spawn(executor, client.try_send(Request::get("http://silent/"), {.timeout = 1ms}),
+                       [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                         CHECK(code_of(result) == Errc::total_timeout);
+                         ++failed;
+                       });
+      while (failed < 9) co_await asio::post(executor, asio::use_awaitable);
+      CHECK(client.pool().stats().connecting == 9);  // The next one might need them.
+      CHECK(connector->ended == 0);
+      // The limit is there only so that a failure is one.
+      const auto healthy =
+          co_await client.try_send(Request::get("http://healthy/"), {.timeout = 10s});
+      REQUIRE(healthy);
+      CHECK(healthy->body() == "well");
+      // One dial has ended, or is still about to; the others were left alone.
+      CHECK(connector->ended == (ends ? 1 : 0));
+      CHECK(client.pool().stats().connecting == 8);
+      CHECK(client.pool().describe().find(
+                "http://silent: 0 active, 0 idle, 8 connecting, 0 wait") != std::string::npos);
+      stream = {};
+      CHECK(client.pool().stats().connecting == 0);  // With nothing in flight all are given up.
+      co_await client.pool().drain();
+      over = true;
+    };
+    asio::co_spawn(context, body(), [](std::exception_ptr e) {
+      if (e) std::rethrow_exception(e);
+    });
+    while (!over) REQUIRE(context.run_one() == 1);
+    CHECK(connector->begun == 9);
+    if (!ends) continue;
+    context.run();
+    CHECK(connector->ended == 9);
+    CHECK(connector->late == Errc::cancelled);
+  }
+}

@@ -78,7 +78,7 @@ class Deadlines {
 
  private:
   friend class Watch;
-  enum class Verdict : std::uint8_t { none, phase_timeout, total_timeout, closed };
+  enum class Verdict : std::uint8_t { none, phase_timeout, total_timeout, closed, given_up };
 
   struct Entry {
     const void* owner = nullptr;
@@ -232,6 +232,12 @@ class Watch {
     entry_.target = nullptr;
   }
 
+  /// Ends what it watches over: nobody needs it any more. Any thread may call it.
+  void give_up() noexcept {
+    const std::lock_guard lock(deadlines_.mutex_);
+    Deadlines::end(entry_, Deadlines::Verdict::given_up);
+  }
+
   /// Ends the watch.
   void finish() noexcept {
     if (!std::exchange(known_, false)) return;
@@ -256,6 +262,7 @@ class Watch {
   Error error() const {
     switch (entry_.verdict.load(std::memory_order_acquire)) {
       case Deadlines::Verdict::closed: return Error(Errc::client_closed);
+      case Deadlines::Verdict::given_up: return Error(Errc::cancelled, "no request needs it");
       case Deadlines::Verdict::total_timeout: return Error(Errc::total_timeout, more_than(total_));
       default: break;
     }

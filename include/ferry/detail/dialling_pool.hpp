@@ -165,9 +165,11 @@ class DiallingPool final : public PoolCore,
   }
 
   void close(bool now_too) noexcept override {
-    if (now_too) closed_.store(true);
+    if (now_too) {
+      closed_.store(true);
+      deadlines_->close_all();
+    }
     change([&](Decisions& decisions) { state_.close(now_too, decisions); });
-    if (now_too) deadlines_->close_all();
   }
 
   PoolTotals totals() const noexcept override {
@@ -219,13 +221,12 @@ class DiallingPool final : public PoolCore,
       *dials_end_ = &slot;
       dials_end_ = &slot.next_dial;
     }
-    void closing(std::unique_ptr<PooledConnection> connection, const std::string&,
-                 CloseReason reason) noexcept {
+    void closing(std::unique_ptr<PooledConnection> connection, CloseReason reason) noexcept {
       connection->close_reason = reason;
       append(closing_end_, std::move(connection), &PooledConnection::next_closing);
     }
-    void abandoned(Slot&) noexcept {  // They are all abandoned at once.
-      if (!std::exchange(abandoned_, true)) pool_.deadlines_->close(&pool_.state_);
+    void abandoned(Slot& slot) noexcept {
+      if (slot.watch) slot.watch->give_up();
     }
 
    private:
@@ -259,7 +260,6 @@ class DiallingPool final : public PoolCore,
     Slot** dials_end_ = &dials_;
     std::unique_ptr<PooledConnection> closing_;
     std::unique_ptr<PooledConnection>* closing_end_ = &closing_;
-    bool abandoned_ = false;
   };
 
   /// Changes the state under the lock, and does what that decided, also if the change is cut short
@@ -380,30 +380,58 @@ class DiallingPool final : public PoolCore,
 
   // ---- dialling ----
 
-  bool is_abandoned(const Slot& slot) const {
-    const std::lock_guard lock(mutex_);
-    return slot.abandoned;
-  }
-
-  /// Ends a dial's place in the state, also when its coroutine is destroyed.
-  struct DialGuard {
-    DiallingPool& pool;
-    Slot* slot;
-    std::string origin{};
+  /// A dial that has begun. It ends the dial's place in the state, also when its coroutine is
+  /// destroyed.
+  class DialGuard {
+   public:
+    DialGuard(DiallingPool& pool, Slot* slot)
+        : watch(*pool.deadlines_, nullptr, nullptr, Clock::time_point::max(), no_timeout),
+          number(slot->number),
+          pool_(pool),
+          slot_(slot) {}
+    DialGuard(const DialGuard&) = delete;
+    DialGuard& operator=(const DialGuard&) = delete;
     ~DialGuard() {
-      if (slot) fail(make_error_code(Errc::cancelled));
+      if (slot_) fail(make_error_code(Errc::cancelled));
+    }
+
+    /// From now on whoever gives this dial up ends its watch. @return false if it was given up
+    /// before.
+    bool begin() {
+      const std::lock_guard lock(pool_.mutex_);
+      if (!slot_->host) return false;
+      origin = slot_->host->key;
+      slot_->watch = &watch;
+      return true;
+    }
+    void succeed(std::unique_ptr<PooledConnection> connection) noexcept {
+      const auto now = Clock::now();
+      const Limits& limits = pool_.options_.limits;
+      const auto expires = after(now, std::min(limits.idle_timeout, limits.max_lifetime));
+      Slot& slot = *std::exchange(slot_, nullptr);
+      pool_.change([&](Decisions& d) {
+        slot.watch = nullptr;
+        pool_.state_.dialled(slot, std::move(connection), now, expires, d);
+      });
     }
     void fail(std::error_code code, const Error* error = nullptr) noexcept {
-      Slot& failed = *std::exchange(slot, nullptr);
-      if (error && pool.options_.observer) {
+      if (error && pool_.options_.observer) {
         Event event{Event::Kind::connection_failed};
         event.origin = origin;
-        event.number = failed.number;
+        event.number = number;
         event.error = error;
-        observe(pool.options_.observer, event);
+        observe(pool_.options_.observer, event);
       }
-      pool.fail_dial(failed, code, error);
+      pool_.fail_dial(*std::exchange(slot_, nullptr), code, error);
     }
+
+    Watch watch;  // The slot knows of it until the dial has ended.
+    const std::uint64_t number;
+    std::string origin;
+
+   private:
+    DiallingPool& pool_;
+    Slot* slot_;
   };
 
   static std::error_code out_of_memory() noexcept {
@@ -418,27 +446,21 @@ class DiallingPool final : public PoolCore,
   static asio::awaitable<void> dial(std::shared_ptr<DiallingPool> self, Slot* slot,
                                     std::shared_ptr<PoolWaiter> waiter, bool is_nested) {
     DiallingPool& pool = *self;
-    DialGuard guard{pool, slot};
-    guard.origin = slot->host->key;
+    DialGuard guard(pool, slot);
     if (is_nested) co_await asio::post(pool.executor_, asio::use_awaitable);
-    const auto number = slot->number;
+    if (!guard.begin()) {
+      guard.fail(make_error_code(Errc::cancelled));
+      co_return;
+    }
     if (pool.options_.observer) {
       Event event{Event::Kind::connection_opening};
       event.origin = guard.origin;
-      event.number = number;
+      event.number = guard.number;
       observe(pool.options_.observer, event);
-    }
-    Watch watch(*pool.deadlines_, &pool.state_, nullptr, Clock::time_point::max(), no_timeout);
-    // From here on whoever abandons this dial finds its watch; before, it left a note.
-    watch.enter(Phase::resolve, no_timeout, nullptr);
-    if (pool.is_abandoned(*slot)) {
-      watch.finish();
-      guard.fail(make_error_code(Errc::client_closed));
-      co_return;
     }
     const Proxy* const proxy = waiter->proxy;
     // It stays as it is: who waits may be dialled for again.
-    DialContext context(watch, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
+    DialContext context(guard.watch, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
     waiter.reset();
     Result<std::unique_ptr<Stream>> stream;
     std::unique_ptr<PooledConnection> connection;
@@ -458,13 +480,13 @@ class DiallingPool final : public PoolCore,
         connection = std::make_unique<PooledConnection>(std::move(*stream), std::move(guard.origin),
                                                         context);
     } catch (const std::bad_alloc&) {
-      watch.finish();
+      guard.watch.finish();
       guard.fail(out_of_memory());
       co_return;
     } catch (const std::exception& e) {
       stream = Error(Errc::connect_failed, e.what());
     }
-    watch.finish();
+    guard.watch.finish();
     if (!stream) {
       guard.fail(stream.error().code(), &stream.error());
       co_return;
@@ -473,18 +495,13 @@ class DiallingPool final : public PoolCore,
     if (pool.options_.observer) {
       Event event{Event::Kind::connection_opened};
       event.origin = connection->origin;
-      event.number = number;
+      event.number = guard.number;
       event.connection = connection->facts->id;
       event.duration = context.resolved_in + context.connected_in + context.secured_in;
       event.tls = connection->facts->tls ? &*connection->facts->tls : nullptr;
       observe(pool.options_.observer, event);
     }
-    const auto now = Clock::now();
-    const Limits& limits = pool.options_.limits;
-    const auto expires = after(now, std::min(limits.idle_timeout, limits.max_lifetime));
-    guard.slot = nullptr;
-    pool.change(
-        [&](Decisions& d) { pool.state_.dialled(*slot, std::move(connection), now, expires, d); });
+    guard.succeed(std::move(connection));
   }
 
   /// A stream through a proxy: to the origin, or to a proxy that forwards what it is sent.
