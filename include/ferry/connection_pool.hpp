@@ -169,8 +169,13 @@ class ConnectionPool {
     return warm_up<Opened>(handle_->core, std::move(origin), count, options);
   }
 
-  /// Takes no new requests, lets those in flight or waiting finish, and keeps no connection;
-  /// returns when the last one is done. Later requests end with `Errc::client_closed`.
+  /// Takes no new calls, lets those in flight or waiting finish, and keeps no connection; returns
+  /// when the last one is done. Later calls end with `Errc::client_closed`.
+  ///
+  /// A call is let finish with all that it has still to send: redirects, answers to challenges,
+  /// retries and the waits before them; a stream, up to its end or its drop. What code of the
+  /// caller's sends meanwhile is a new call: a middleware that calls `next` a second time, an
+  /// authenticator that fetches a token through the same pool, a resumed download.
   /// Cancellation: stops waiting only.
   template <std::same_as<void> Nothing = void>
   asio::awaitable<Nothing> drain() const {
@@ -255,13 +260,15 @@ class ConnectionPool {
     const Call call = prepare(core, origin, options);
     const auto held = std::make_shared<detail::HeldConnection>(call.client, nullptr);
     detail::PoolCore::Lease lease(*core);
+    detail::PoolCore::Admission admission(*core);
     detail::Watch watch(core->deadlines(), core.get(), nullptr,
                         detail::after(detail::Clock::now(), call.timeouts.total),
                         call.timeouts.total);
     const Observer no_observer;
     std::optional<Error> failure;
     try {
-      failure = co_await core->acquire(call.url, lease, call.timeouts, watch, no_observer);
+      failure =
+          co_await core->acquire(call.url, lease, admission, call.timeouts, watch, no_observer);
     } catch (const std::system_error& e) {
       if (e.code() != asio::error::operation_aborted) throw;
       failure.emplace(Errc::cancelled);

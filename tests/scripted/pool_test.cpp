@@ -11,6 +11,8 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include <ferry/authenticator.hpp>
+
 #include "support/scripted.hpp"
 
 using namespace std::chrono_literals;
@@ -174,6 +176,132 @@ TEST_CASE("[31] draining waits for a request that is sent once more") {
   REQUIRE(second);
   CHECK(second->body() == "two");
   CHECK(code_of(s.get()) == Errc::client_closed);
+}
+
+namespace {
+
+/// Asks for a token, twice if the first one is refused, and waits each time.
+class TwoTokens final : public ferry::Authenticator {
+ public:
+  asio::awaitable<std::string> authorize(ferry::AuthContext context) override {
+    co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+    co_return "Bearer " + std::to_string(context.challenges);
+  }
+  bool challenged(const ferry::AuthContext&) override { return true; }
+};
+
+/// A call during whose first exchange, or dial, draining begins.
+struct DrainedCall {
+  DrainedCall() {
+    options.retries.max = 2;
+    options.retries.first_delay = 1ms;
+    options.auth = std::make_shared<TwoTokens>();
+  }
+
+  /// @param first what the first exchange is answered with; empty: nothing, the connection is lost.
+  void run(const std::string& first, bool is_first_refused = false) {
+    const auto one = script({});
+    one->end = Script::End::eof;
+    one->read_size = 16;  // So draining has begun when the head is in.
+    one->respond = [&, one](Script& script) {
+      if (!drain_begun) {
+        begin_drain();
+        script.readable = first;
+      } else {
+        last_hop(script);
+      }
+    };
+    const auto two = script({});
+    two->respond = [&](Script& script) { last_hop(script); };
+    options.connector = std::make_shared<ScriptedConnector>(
+        [=, this](int number) -> ferry::Result<std::shared_ptr<Script>> {
+          if (number > 1) return two;
+          if (!is_first_refused) return one;
+          begin_drain();
+          return ferry::Error(Errc::connection_refused);
+        });
+    client.emplace(context, options);
+    call();
+    context.run();
+    CHECK(drain_begun);
+    CHECK(body == "done");
+    CHECK(drained);
+    CHECK(late == Errc::client_closed);
+  }
+
+  virtual void call() {
+    asio::co_spawn(context, client->try_send(Request::get("http://test/")),
+                   [this](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                     CHECK_FALSE(drained);
+                     CHECK(code_of(result) == std::error_code());
+                     if (result) body = result->body();
+                   });
+  }
+  virtual ~DrainedCall() = default;
+
+  void begin_drain() {
+    drain_begun = true;
+    asio::co_spawn(context, client->pool().drain(), [this](std::exception_ptr) { drained = true; });
+  }
+  void last_hop(Script& script) {
+    CHECK_FALSE(drained);
+    script.readable = ok("done");
+    asio::co_spawn(context, client->try_send(Request::get("http://test/")),
+                   [this](std::exception_ptr, const ferry::Result<ferry::Response>& result) {
+                     late = code_of(result);
+                   });
+  }
+
+  asio::io_context context{1};
+  ClientOptions options;
+  std::optional<Client> client;
+  bool drain_begun = false;
+  bool drained = false;
+  std::string body;
+  std::error_code late;  // Of a call that begins while the pool is draining.
+};
+
+/// Likewise a stream, which is read to its end.
+struct DrainedStream final : DrainedCall {
+  void call() override {
+    asio::co_spawn(context, read(), [](std::exception_ptr e) {
+      if (e) std::rethrow_exception(e);
+    });
+  }
+  asio::awaitable<void> read() {
+    auto stream = co_await client->stream(Request::get("http://test/"));
+    co_await asio::post(context, asio::use_awaitable);
+    CHECK_FALSE(drained);
+    body = co_await stream.read_all();
+  }
+};
+
+const std::string elsewhere = "HTTP/1.1 302 Found\r\nLocation: http://other/\r\n";
+const std::string empty_body = "Content-Length: 0\r\n\r\n";
+
+}  // namespace
+
+TEST_CASE("draining lets a call finish: what it has still to send is no new request") {
+  SUBCASE("a redirect") { DrainedCall().run(elsewhere + empty_body); }
+  SUBCASE("a redirect whose body is skipped") {
+    DrainedCall().run(elsewhere + "Content-Length: 5\r\n\r\nmoved");
+  }
+  SUBCASE("a redirect on the same connection") {
+    DrainedCall().run("HTTP/1.1 302 Found\r\nLocation: /other\r\n" + empty_body);
+  }
+  SUBCASE("a redirect after which the connection is closed") {
+    DrainedCall().run(elsewhere + "Connection: close\r\n" + empty_body);
+  }
+  SUBCASE("a challenge") {
+    DrainedCall().run("HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer\r\n" + empty_body);
+  }
+  SUBCASE("an answer after which it is sent again, some time later") {
+    DrainedCall().run("HTTP/1.1 503 Busy\r\nConnection: close\r\n" + empty_body);
+  }
+  SUBCASE("a lost connection, after which it is sent again") { DrainedCall().run(""); }
+  SUBCASE("a refused connection, after which it is sent again") { DrainedCall().run("", true); }
+  SUBCASE("a stream that is redirected") { DrainedStream().run(elsewhere + empty_body); }
+  SUBCASE("a stream whose connection is refused") { DrainedStream().run("", true); }
 }
 
 TEST_CASE("[31] [37] at the limit of its host a retry gets its new connection") {

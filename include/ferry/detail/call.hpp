@@ -65,6 +65,7 @@ class Call : public Recycled<Call<void>> {
       : client(std::move(c)),
         request(std::forward<What>(what)...),
         timeouts(merged(client->options.timeouts, options)),
+        admission(*client->pool),
         lease(*client->pool),
         held_(std::move(h)),
         redirects_(client->options.redirects),
@@ -86,10 +87,11 @@ class Call : public Recycled<Call<void>> {
   const std::shared_ptr<const ClientCore> client;
   Request request;  ///< The present one.
   const Timeouts timeouts;
-  Lease lease;                   ///< Outlives the watch, which may abort its stream.
-  std::optional<Watch> watch;    ///< Over the present request.
-  std::unique_ptr<Trip> trip;    ///< Once there has been another request before.
-  std::optional<Error> failure;  ///< Of the present attempt; in the end, of the call.
+  PoolCore::Admission admission;  ///< Outlives the lease: between two connections it has this one.
+  Lease lease;                    ///< Outlives the watch, which may abort its stream.
+  std::optional<Watch> watch;     ///< Over the present request.
+  std::unique_ptr<Trip> trip;     ///< Once there has been another request before.
+  std::optional<Error> failure;   ///< Of the present attempt; in the end, of the call.
 
   PoolCore& pool() const noexcept { return *client->pool; }
   const Url& url() const noexcept { return state_->url; }
@@ -422,6 +424,7 @@ class Call : public Recycled<Call<void>> {
   /// What is known between two requests; it gets the connection, from which the answer's body may
   /// still have to be taken.
   Trip& set_out() {
+    admission.keep();
     if (!trip) trip = std::make_unique<Trip>(pool());
     trip->attempts += attempt_;
     if (lease) trip->unread = lease.detach();
@@ -533,6 +536,7 @@ class Call : public Recycled<Call<void>> {
     const bool tries_again = !is_retry(verdict) && max_retries_ > 0 &&
                              is_transient(failure->code()) && policy_allows(policy) &&
                              take_retry(*client);
+    if (tries_again) admission.keep();  // Before its connection goes.
     const bool untouched =
         lease && has_connection_ && !times_.begun() && lease.connection().h1.stream().is_open();
     if (untouched && failure->code() != Errc::client_closed) {

@@ -37,10 +37,14 @@ class DiallingPool final : public PoolCore,
     return !flaw;
   }
 
-  asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease,
+  asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease, Admission& admission,
                                                 const Timeouts& timeouts, Watch& watch,
                                                 const Observer& observer) override {
     const bool fresh = static_cast<bool>(lease);
+    if (fresh)
+      admission.keep();
+    else if (!admission.ask())
+      co_return Error(Errc::client_closed);
     const auto begin = Clock::now();
     auto now = begin;
     CloseReason flaw = CloseReason::failed;
@@ -99,6 +103,8 @@ class DiallingPool final : public PoolCore,
       Watch watch;
       QueuePlace queue;
     };
+    Admission admission(*this);
+    if (!admission.ask()) co_return Opened(Error(Errc::client_closed));
     std::deque<Place> places;
     for (std::size_t i = 0; i < missing; ++i) {
       Place& place = places.emplace_back(*this, url, timeouts, total);
@@ -132,7 +138,7 @@ class DiallingPool final : public PoolCore,
     change([&](Decisions& decisions) {
       drainers_.reserve(drainers_.size() + 1);
       state_.close(false, decisions);
-      waits = !state_.quiet();
+      waits = !is_drained();
       if (waits) drainers_.push_back(quiet);
     });
     if (waits) co_await quiet->wait();
@@ -271,9 +277,14 @@ class DiallingPool final : public PoolCore,
     Decisions decisions(*this, failure, error);
     const std::lock_guard lock(mutex_);
     function(decisions);
-    if (drainers_.empty() || !state_.quiet()) return;
+    if (drainers_.empty() || !is_drained()) return;
     for (const Waiter& drainer : drainers_) decisions.granted(drainer);
     drainers_.clear();
+  }
+
+  bool is_drained() const noexcept { return state_.quiet() && admitted_ == 0; }
+  void look_whether_drained() noexcept override {
+    change([](Decisions&) {});
   }
 
   void fail_dial(Slot& slot, std::error_code code, const Error* error = nullptr) noexcept {
@@ -297,10 +308,7 @@ class DiallingPool final : public PoolCore,
     /// @param turn that of an earlier place, to wait on in; 0 for a new one.
     QueuePlace(DiallingPool& pool, const Url& url, bool fresh, std::uint64_t turn,
                const Timeouts& timeouts, Watch& watch)
-        : pool_(pool),
-          watch_(watch),
-          admitted_(turn > 0),
-          ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
+        : pool_(pool), watch_(watch), ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
       PoolWaiter& made = *ticket_.waiter;
       made.target.host = url.host();
       made.target.port = url.port();
@@ -325,7 +333,7 @@ class DiallingPool final : public PoolCore,
     /// @return false if the pool takes nobody any more.
     bool enqueue(std::string_view origin, Lease& replaced, CloseReason reason) {
       pool_.change([&](Decisions& decisions) {
-        if (pool_.closed_ || (pool_.draining_ && !admitted_)) return;
+        if (pool_.closed_) return;
         Slot* const dead = replaced ? &replaced.slot() : nullptr;
         pool_.state_.enqueue(ticket_, origin, Clock::now(), decisions, dead, reason);
         queued_ = true;
@@ -359,7 +367,6 @@ class DiallingPool final : public PoolCore,
 
     DiallingPool& pool_;
     Watch& watch_;
-    const bool admitted_;  // Its request was in flight before: draining waits for it.
     State::Ticket ticket_;
     bool queued_ = false;
   };
@@ -542,7 +549,6 @@ class DiallingPool final : public PoolCore,
   State state_;                   // Guarded by the mutex.
   std::vector<Waiter> drainers_;  // Likewise.
   std::atomic<bool> closed_{false};
-  std::atomic<bool> draining_{false};
   std::atomic<std::uint64_t> opened_{0};
   std::atomic<std::uint64_t> closed_count_{0};
   std::atomic<std::uint64_t> failed_{0};

@@ -101,8 +101,8 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
     if (call.failure) break;
     try {
       if (!call.take_connection()) {
-        auto error = co_await call.pool().acquire(call.url(), call.lease, call.timeouts,
-                                                  *call.watch, call.observer());
+        auto error = co_await call.pool().acquire(call.url(), call.lease, call.admission,
+                                                  call.timeouts, *call.watch, call.observer());
         call.has_waited(std::move(error));
       }
       // Who was cancelled while waiting must not begin; Asio says so only where they wait again.
