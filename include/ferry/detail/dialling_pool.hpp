@@ -19,6 +19,7 @@ namespace ferry::detail {
 /// changes the state carries out what that decided, on its own thread, after unlocking.
 template <class Tcp, class Local>
 class DiallingPool final : public PoolCore,
+                           public Alarm,
                            public std::enable_shared_from_this<DiallingPool<Tcp, Local>> {
  public:
   DiallingPool(const asio::any_io_executor& executor, PoolOptions options);
@@ -178,6 +179,15 @@ class DiallingPool final : public PoolCore,
     change([&](Decisions& decisions) { state_.close(now_too, decisions); });
   }
 
+  /// Idle connections have idled for too long: they are closed though nothing else happens here, so
+  /// that none that its server has closed stays half open.
+  void ring() noexcept override {
+    change([&](Decisions& decisions) {
+      rings_at_ = Clock::time_point::max();
+      state_.expire(Clock::now(), decisions);
+    });
+  }
+
   PoolTotals totals() const noexcept override {
     return {opened_.load(), closed_count_.load(), reused_.load(), failed_.load()};
   }
@@ -277,9 +287,19 @@ class DiallingPool final : public PoolCore,
     Decisions decisions(*this, failure, error);
     const std::lock_guard lock(mutex_);
     function(decisions);
+    set_alarm();
     if (drainers_.empty() || !is_drained()) return;
     for (const Waiter& drainer : drainers_) decisions.granted(drainer);
     drainers_.clear();
+  }
+
+  /// Sees to it that idle connections are closed in time. An alarm that rings too early is left to
+  /// ring, and set anew then: in the steady state the timer is set once in `idle_timeout`, not with
+  /// every request.
+  void set_alarm() noexcept {
+    const auto next = state_.next_expiry();
+    if (next >= rings_at_ || !can_wait_) return;
+    if (deadlines_->ring_at(next, this->weak_from_this())) rings_at_ = next;
   }
 
   bool is_drained() const noexcept { return state_.quiet() && admitted_ == 0; }
@@ -546,8 +566,10 @@ class DiallingPool final : public PoolCore,
 
   const asio::any_io_executor executor_;
   mutable std::mutex mutex_;
-  State state_;                   // Guarded by the mutex.
-  std::vector<Waiter> drainers_;  // Likewise.
+  State state_;                                            // Guarded by the mutex.
+  std::vector<Waiter> drainers_;                           // Likewise.
+  Clock::time_point rings_at_ = Clock::time_point::max();  // Likewise: the alarm, if it is set.
+  const bool can_wait_;  // An alarm does not keep the program running.
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> opened_{0};
   std::atomic<std::uint64_t> closed_count_{0};
@@ -563,6 +585,7 @@ DiallingPool<Tcp, Local>::DiallingPool(const asio::any_io_executor& executor, Po
     : PoolCore(std::move(options), std::make_shared<TimedDeadlines<asio::steady_timer>>(executor)),
       executor_(executor),
       state_(options_.limits),
+      can_wait_(deadlines_->waits_uncounted()),
       dns_(std::make_shared<DnsCache<Tcp>>(options_.tcp)) {
   if (!H1Parser::is_strict())
     throw Error(Errc::invalid_option,

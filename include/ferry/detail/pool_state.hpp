@@ -267,6 +267,23 @@ class PoolState {
     abandon_if_quiet(out);
   }
 
+  /// Closes what has idled for too long. Every event that has a time does so first.
+  template <class Decisions>
+  void expire(Time now, Decisions& out) noexcept {
+    bool freed = false;
+    while (!by_expiry_.empty() && by_expiry_.top_key().first <= now) {
+      Slot& slot = by_expiry_.top();
+      const bool lifetime = now - slot.opened >= limits_.max_lifetime;
+      close(slot, lifetime ? CloseReason::lifetime_expired : CloseReason::idle_expired, out);
+      freed = true;
+    }
+    if (freed) pump(out);
+  }
+  /// When the next idle connection will have idled for too long; the end of time if none will.
+  Time next_expiry() const noexcept {
+    return by_expiry_.empty() ? Time::max() : by_expiry_.top_key().first;
+  }
+
   /// Closes what is idle.
   template <class Decisions>
   void close_idle(CloseReason reason, Decisions& out) noexcept {
@@ -530,18 +547,6 @@ class PoolState {
     delete &slot;
     update_hungry(host);
     forget_if_empty(host);
-  }
-
-  template <class Decisions>
-  void expire(Time now, Decisions& out) noexcept {
-    bool freed = false;
-    while (!by_expiry_.empty() && by_expiry_.top_key().first <= now) {
-      Slot& slot = by_expiry_.top();
-      const bool lifetime = now - slot.opened >= limits_.max_lifetime;
-      close(slot, lifetime ? CloseReason::lifetime_expired : CloseReason::idle_expired, out);
-      freed = true;
-    }
-    if (freed) pump(out);
   }
 
   /// With nothing in flight nobody would be served by the dials under way, and they would keep the
