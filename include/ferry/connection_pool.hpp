@@ -118,6 +118,9 @@ static_assert(detail::co_await_safe<Lease>);
 /// and those in use close after their request. The executor's context must outlive all handles and
 /// all requests, and has to be running for connections to be opened and time limits to be kept.
 /// Threads: safe to use by any number at once; requests on different executors may share a pool.
+/// Processes: a child of fork(2) opens its own connections; what idles is dropped there, and a
+/// lease, a stream or a request in flight fails there, without a word to the server. The context
+/// has to be told of the fork, while no other thread uses it (Asio's `notify_fork`).
 class ConnectionPool {
  public:
   /// @param executor connections are opened, and time limits kept, on it; a strand or a thread

@@ -307,9 +307,9 @@ class Call : public Recycled<Call<void>> {
       std::string what = lease ? "it is for " + lease.slot().host->key : "it is in use, or spent";
       if (lease) held_->slot = lease.detach();
       failure.emplace(Errc::lease_unusable, std::move(what));
-    } else if (lease.slot().kept && !pool().is_fit(lease.slot())) {
+    } else if (!pool().is_fit(lease.slot())) {
       lease.detach();
-      failure.emplace(Errc::connection_lost, "the server has closed the leased connection");
+      failure.emplace(Errc::connection_lost, "the leased connection was closed");
     }
   }
 

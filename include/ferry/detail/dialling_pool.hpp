@@ -71,7 +71,7 @@ class DiallingPool final : public PoolCore,
       const auto outcome = place.outcome();
       if (!outcome) co_return outcome.error();
       lease.take(*outcome);
-      const auto found = lease.slot().kept ? flaw_of(lease.slot()) : std::nullopt;
+      const auto found = flaw_of(lease.slot());
       if (!found) co_return std::nullopt;
       // The server had closed it: that is nobody's fault, and costs nobody their turn.
       flaw = *found;
@@ -286,11 +286,18 @@ class DiallingPool final : public PoolCore,
               const Error* error = nullptr) {
     Decisions decisions(*this, failure, error);
     const std::lock_guard lock(mutex_);
+    if (!process_.is_current()) leave_to_parent(decisions);
     function(decisions);
     set_alarm();
     if (drainers_.empty() || !is_drained()) return;
     for (const Waiter& drainer : drainers_) decisions.granted(drainer);
     drainers_.clear();
+  }
+
+  /// This is a child process now, and what idles its parent's.
+  void leave_to_parent(Decisions& decisions) noexcept {
+    process_ = ProcessMark();
+    state_.close_idle(CloseReason::inherited, decisions);
   }
 
   /// Sees to it that idle connections are closed in time. An alarm that rings too early is left to
@@ -312,8 +319,10 @@ class DiallingPool final : public PoolCore,
     change([&](Decisions& d) { state_.dial_failed(slot, d); }, code, error);
   }
 
-  /// Looks at a kept connection: why it must not be used again, if so.
+  /// Looks at a connection: why it must not be used, if so.
   std::optional<CloseReason> flaw_of(Slot& slot) noexcept {
+    if (!slot.connection->process.is_current()) return CloseReason::inherited;
+    if (!slot.kept) return std::nullopt;
     switch (slot.connection->h1.stream().look()) {
       case Look::closed: return CloseReason::closed_by_peer;
       case Look::surplus: return CloseReason::surplus_bytes;
@@ -569,6 +578,7 @@ class DiallingPool final : public PoolCore,
   State state_;                                            // Guarded by the mutex.
   std::vector<Waiter> drainers_;                           // Likewise.
   Clock::time_point rings_at_ = Clock::time_point::max();  // Likewise: the alarm, if it is set.
+  ProcessMark process_;                                    // Likewise.
   const bool can_wait_;  // An alarm does not keep the program running.
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> opened_{0};

@@ -11,6 +11,7 @@
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_connection.hpp>
 #include <ferry/detail/pool_state.hpp>
+#include <ferry/detail/process.hpp>
 #include <ferry/detail/proxy_rule.hpp>
 #include <ferry/detail/wakeup.hpp>
 #include <ferry/event.hpp>
@@ -46,6 +47,7 @@ struct PooledConnection {
   Duration connected_in;
   Duration secured_in;
   const Clock::time_point opened = Clock::now();
+  const ProcessMark process;
 
   // While it is on its way to be closed.
   CloseReason close_reason{};
@@ -180,7 +182,7 @@ class PoolCore {
 
   /// A kept connection to this origin that a look has found fit; nothing if there is none.
   virtual Slot* take_idle(std::string_view origin, Clock::time_point now) = 0;
-  /// Looks at a kept connection before it is used; closes it if it is not fit.
+  /// Looks at a connection before it is used, if it was kept; closes it if it is not fit.
   virtual bool is_fit(Slot& slot) = 0;
 
   /// Gets a fit connection: after waiting, a freed or a new one, whichever comes first.
