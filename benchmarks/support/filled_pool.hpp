@@ -21,7 +21,7 @@ struct Decisions {
   void granted(int waiter) { served = waiter; }
   void failed(int) {}
   void dial(Pool::Slot& slot, int) { dialling = &slot; }
-  void closing(int, const std::string&, ferry::CloseReason) {}
+  void closing(int, ferry::CloseReason) {}
   void abandoned(Pool::Slot&) {}
 
   int served = -1;

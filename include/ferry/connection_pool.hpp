@@ -110,12 +110,17 @@ static_assert(detail::co_await_safe<Lease>);
 /// A client makes one of its own unless it is given one; several clients may share it. Reuse is
 /// last in, first out; waiters are served first in, first out, by whichever comes first, a
 /// connection that is given back or a new one. Before a connection is used again it is looked at
-/// without waiting.
+/// without waiting. A connection that is being opened when its request has gone is opened all the
+/// same, and kept; but it is given up as soon as another request needs its place, and when nothing
+/// is in flight.
 ///
 /// Lifetime: when the last handle dies, or the last client that holds one, idle connections close,
 /// and those in use close after their request. The executor's context must outlive all handles and
 /// all requests, and has to be running for connections to be opened and time limits to be kept.
 /// Threads: safe to use by any number at once; requests on different executors may share a pool.
+/// Processes: a child of fork(2) opens its own connections; what idles is dropped there, and a
+/// lease, a stream or a request in flight fails there, without a word to the server. The context
+/// has to be told of the fork, while no other thread uses it (Asio's `notify_fork`).
 class ConnectionPool {
  public:
   /// @param executor connections are opened, and time limits kept, on it; a strand or a thread
@@ -167,8 +172,13 @@ class ConnectionPool {
     return warm_up<Opened>(handle_->core, std::move(origin), count, options);
   }
 
-  /// Takes no new requests, lets those in flight or waiting finish, and keeps no connection;
-  /// returns when the last one is done. Later requests end with `Errc::client_closed`.
+  /// Takes no new calls, lets those in flight or waiting finish, and keeps no connection; returns
+  /// when the last one is done. Later calls end with `Errc::client_closed`.
+  ///
+  /// A call is let finish with all that it has still to send: redirects, answers to challenges,
+  /// retries and the waits before them; a stream, up to its end or its drop. What code of the
+  /// caller's sends meanwhile is a new call: a middleware that calls `next` a second time, an
+  /// authenticator that fetches a token through the same pool, a resumed download.
   /// Cancellation: stops waiting only.
   template <std::same_as<void> Nothing = void>
   asio::awaitable<Nothing> drain() const {
@@ -253,13 +263,15 @@ class ConnectionPool {
     const Call call = prepare(core, origin, options);
     const auto held = std::make_shared<detail::HeldConnection>(call.client, nullptr);
     detail::PoolCore::Lease lease(*core);
+    detail::PoolCore::Admission admission(*core);
     detail::Watch watch(core->deadlines(), core.get(), nullptr,
                         detail::after(detail::Clock::now(), call.timeouts.total),
                         call.timeouts.total);
     const Observer no_observer;
     std::optional<Error> failure;
     try {
-      failure = co_await core->acquire(call.url, lease, call.timeouts, watch, no_observer);
+      failure =
+          co_await core->acquire(call.url, lease, admission, call.timeouts, watch, no_observer);
     } catch (const std::system_error& e) {
       if (e.code() != asio::error::operation_aborted) throw;
       failure.emplace(Errc::cancelled);

@@ -103,7 +103,8 @@ class Connector {
   /// Opens a stream to `context.unix_path()`, or to `context.host()` and `context.port()`, on the
   /// pool's executor. `context` outlives the call.
   ///
-  /// Cancellation: the pool ends a dial through `context`; it never cancels the coroutine.
+  /// Cancellation: the pool ends a dial through `context`; it never cancels the coroutine. A dial
+  /// that the pool has given up keeps no place, however long it goes on; what it opens is closed.
   virtual asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) = 0;
 };
 

@@ -35,6 +35,7 @@ enum class CloseReason {
   client_closed,     ///< The client or the pool was closed, or its last handle died.
   unread,            ///< A response's stream was dropped before its end.
   upgraded,          ///< Another protocol has taken it over; it is not the pool's any more.
+  inherited,         ///< This is a child process, and the connection its parent's.
 };
 
 /// The reason's name, as it stands in logs.
@@ -51,6 +52,7 @@ constexpr std::string_view to_string(CloseReason reason) noexcept {
     case CloseReason::client_closed: return "client closed";
     case CloseReason::unread: return "its response was not read to the end";
     case CloseReason::upgraded: return "taken over by another protocol";
+    case CloseReason::inherited: return "the parent process's";
   }
   return "unknown";
 }
@@ -66,7 +68,8 @@ struct Event {
     connection_opening,
     /// It succeeded. `number`, `connection`, `duration` (resolving, connecting, securing), `tls`
     connection_opened,
-    /// It failed. `number`, `error`
+    /// It failed; one that was given up as no request needed it, with `Errc::cancelled`. `number`,
+    /// `error`
     connection_failed,
     /// A request got a kept connection. `connection`, `duration` (idle for)
     connection_reused,

@@ -24,7 +24,8 @@ class Next {
        std::size_t at = 0)
       : client_(std::move(client)), options_(options), at_(at) {}
 
-  /// Sends a request on. It may be called more than once, or not at all.
+  /// Sends a request on. It may be called more than once, or not at all. For a pool that is
+  /// draining each time is a new call.
   /// @throws Error as `Client`'s verbs. Cancellation: as theirs.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> operator()(Request request) const;

@@ -68,7 +68,9 @@ struct Limits {
   std::size_t max_connections_per_host = no_limit;  ///< Open or being opened to one origin. Not 0.
   std::size_t max_idle = no_limit;  ///< Kept for reuse, over all hosts; 0 keeps none.
   /// A kept connection is not used after this; where the server says how long it keeps it
-  /// (`Keep-Alive: timeout=N`), N - 1 seconds stand instead, at most 10 minutes.
+  /// (`Keep-Alive: timeout=N`), N - 1 seconds stand instead, at most 10 minutes. It is closed then,
+  /// without another request, if the pool's executor is an `io_context`'s or a strand's of one, and
+  /// that context runs; elsewhere when next a connection is taken or given back.
   Duration idle_timeout = std::chrono::seconds(4);
   Duration max_lifetime = no_timeout;  ///< A connection is not used again after this.
   /// Bytes of a response's head, the interim (1xx) heads before it included; trailers have as much.

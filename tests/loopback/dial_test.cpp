@@ -218,6 +218,36 @@ TEST_CASE("[57] [60] a resolver that never answers: who waits for it is released
   CHECK(resolver->lookups == 1);  // It goes on alone, until the context ends.
 }
 
+TEST_CASE("[66] a dial that is stuck in a resolver gives its place up to whoever needs it") {
+  Server busy;
+  Server healthy;
+  const auto resolver = std::make_shared<CountingResolver>();
+  resolver->never = true;
+  ClientOptions options;
+  options.tcp.resolver = resolver;
+  options.timeouts.resolve = ferry::no_timeout;
+  options.limits.max_connections = 2;
+  asio::io_context context{1};
+  const Client client(context, options);
+  bool over = false;
+  const auto body = [&]() -> asio::awaitable<void> {
+    const auto stream = co_await client.stream(Request::get(busy.url()));
+    const auto stuck =
+        co_await client.try_send(Request::get("http://ferry.test/"), {.timeout = 1ms});
+    CHECK(code_of(stuck) == Errc::total_timeout);
+    CHECK(client.pool().stats().connecting == 1);
+    // The limit is there only so that a failure is one.
+    const auto response = co_await client.try_send(Request::get(healthy.url()), {.timeout = 10s});
+    CHECK(response);
+    CHECK(client.pool().stats().connecting == 0);
+    over = true;
+  };
+  asio::co_spawn(context, body(), [](std::exception_ptr e) {
+    if (e) std::rethrow_exception(e);
+  });
+  while (!over) REQUIRE(context.run_one() == 1);
+}
+
 TEST_CASE("[40] a context that is destroyed amid a look-up leaks nothing") {
   for (int steps = 0; steps < 10; ++steps) {
     const auto resolver = std::make_shared<CountingResolver>();

@@ -1,7 +1,10 @@
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <asio/bind_cancellation_slot.hpp>
@@ -312,4 +315,116 @@ TEST_CASE("[38] 10,000 coroutines on 8 connections, in order of arrival, some ca
     while (server.live() > 0) std::this_thread::yield();
     CHECK(open_descriptors() == descriptors);
   }
+}
+
+namespace {
+
+/// Runs until a connection of this client is closed, with a context that something else keeps
+/// running. @return why it was closed; nothing if it was not.
+std::optional<ferry::CloseReason> reason_when_idle(const std::string& url,
+                                                   std::function<void()> when_idle) {
+  asio::io_context context{1};
+  auto work = asio::make_work_guard(context);
+  std::optional<ferry::CloseReason> reason;
+  ClientOptions options;
+  options.limits.idle_timeout = 20ms;
+  options.observer = [&](const ferry::Event& event) {
+    if (event.kind != ferry::Event::Kind::connection_closed) return;
+    reason = event.reason;
+    work.reset();
+  };
+  const Client client(context, options);
+  asio::co_spawn(context, client.get(url), [&](std::exception_ptr e, const ferry::Response&) {
+    CHECK_FALSE(e);
+    when_idle();
+  });
+  context.run_for(10s);  // The limit is there only so that a failure is one.
+  if (reason) CHECK(client.pool().stats().idle == 0);
+  return reason;
+}
+
+}  // namespace
+
+TEST_CASE("[39] an idle connection is closed in time, though nothing else happens in the pool") {
+  SUBCASE("one that its server keeps") {
+    Server server;
+    CHECK(reason_when_idle(server.url(), [] {}) == ferry::CloseReason::idle_expired);
+    while (server.live() > 0) std::this_thread::yield();
+  }
+  SUBCASE("one that its server has closed") {
+    Server server([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+      const auto request = co_await peer->read_request();
+      co_await peer->write(test::response("done"));
+    });
+    const auto before = open_descriptors();
+    const auto when_idle = [&] {
+      while (server.live() > 0) std::this_thread::yield();
+    };
+    CHECK(reason_when_idle(server.url(), when_idle) == ferry::CloseReason::idle_expired);
+    CHECK(open_descriptors() == before);
+  }
+}
+
+TEST_CASE("[39] one idle connection after the other is closed in its time") {
+  Server server;
+  asio::io_context context{1};
+  auto work = asio::make_work_guard(context);
+  std::vector<std::uint64_t> closed;
+  PoolOptions options;
+  options.limits.idle_timeout = 10ms;
+  options.observer = [&](const ferry::Event& event) {
+    if (event.kind != ferry::Event::Kind::connection_closed) return;
+    CHECK(event.reason == ferry::CloseReason::idle_expired);
+    closed.push_back(event.connection);
+    if (closed.size() == 3) work.reset();
+  };
+  const ConnectionPool pool(context, options);
+  const Client client(pool);
+  asio::co_spawn(context, pool.warm(server.url(), 3), asio::detached);
+  context.run_for(10s);
+  CHECK(closed.size() == 3);
+}
+
+TEST_CASE("[63] run() and join() return with connections that idle, whose time has not come") {
+  Server server;
+  ClientOptions options;
+  options.limits.idle_timeout = 1h;
+  options.timeouts.total = 2h;
+  asio::io_context context{1};
+  Client client(context, options);
+  for (int i = 0; i < 2; ++i) {
+    test::run(context, [&]() -> asio::awaitable<void> { co_await client.get(server.url()); });
+    CHECK(client.pool().stats().idle == 1);
+  }
+  client = Client(asio::make_strand(context), options);
+  test::run(context, [&]() -> asio::awaitable<void> { co_await client.get(server.url()); });
+  CHECK(client.pool().stats().idle == 1);
+
+  asio::thread_pool threads(1);
+  const Client other(threads, options);
+  asio::co_spawn(threads, other.get(server.url()), asio::detached);
+  threads.join();
+  CHECK(other.pool().stats().idle == 1);
+}
+
+TEST_CASE("[40] the last handle dies before its idle connection's time has come") {
+  Server server;
+  asio::io_context context{1};
+  auto work = asio::make_work_guard(context);
+  ClientOptions options;
+  options.limits.idle_timeout = 5ms;
+  std::optional<Client> client(std::in_place, context, options);
+  bool later = false;
+  options.observer = [&](const ferry::Event& event) {
+    later = later || event.kind == ferry::Event::Kind::connection_closed;
+    if (later) work.reset();
+  };
+  const Client other(context, options);  // Its connection's time comes after the first one's.
+  asio::co_spawn(context, client->get(server.url()),
+                 [&](std::exception_ptr, const ferry::Response&) {
+                   client.reset();
+                   asio::co_spawn(context, other.get(server.url()), asio::detached);
+                 });
+  context.run_for(10s);
+  CHECK(later);
 }

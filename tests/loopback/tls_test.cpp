@@ -1,9 +1,11 @@
 // TLS over real sockets.
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <string>
 
+#include "support/fork.hpp"
 #include "support/hostile_server.hpp"
 #include "support/run.hpp"
 #include "support/server.hpp"
@@ -169,4 +171,33 @@ TEST_CASE("an http URL for a port that speaks TLS, on a real socket") {
         (code_of(result) == Errc::malformed_response || code_of(result) == Errc::connection_lost));
   });
   CHECK(client.pool().stats().idle == 0);
+}
+
+TEST_CASE("[76] a child leaves its parent's TLS connections alone") {
+  Server server;
+  const TlsFront front(server.port());
+  asio::io_context context{1};
+  std::optional<Client> client(std::in_place, context, test::trusting());
+  const auto request_number = [&] {
+    std::uint64_t number = 0;
+    asio::co_spawn(context, client->get(front.url()),
+                   [&](std::exception_ptr, const ferry::Response& response) {
+                     number = response.connection().request_number;
+                   });
+    context.restart();
+    context.run();
+    return number;
+  };
+  REQUIRE(request_number() == 1);
+  CHECK(test::child_says(context, [&] {
+    if (request_number() != 1) return false;
+    client.reset();
+    return true;
+  }));
+  CHECK(test::child_says(context, [&] {
+    client.reset();  // Without having noticed it before.
+    return true;
+  }));
+  CHECK(request_number() == 2);
+  CHECK(server.accepted() == 2);
 }

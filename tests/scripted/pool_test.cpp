@@ -11,6 +11,8 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include <ferry/authenticator.hpp>
+
 #include "support/scripted.hpp"
 
 using namespace std::chrono_literals;
@@ -174,6 +176,132 @@ TEST_CASE("[31] draining waits for a request that is sent once more") {
   REQUIRE(second);
   CHECK(second->body() == "two");
   CHECK(code_of(s.get()) == Errc::client_closed);
+}
+
+namespace {
+
+/// Asks for a token, twice if the first one is refused, and waits each time.
+class TwoTokens final : public ferry::Authenticator {
+ public:
+  asio::awaitable<std::string> authorize(ferry::AuthContext context) override {
+    co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+    co_return "Bearer " + std::to_string(context.challenges);
+  }
+  bool challenged(const ferry::AuthContext&) override { return true; }
+};
+
+/// A call during whose first exchange, or dial, draining begins.
+struct DrainedCall {
+  DrainedCall() {
+    options.retries.max = 2;
+    options.retries.first_delay = 1ms;
+    options.auth = std::make_shared<TwoTokens>();
+  }
+
+  /// @param first what the first exchange is answered with; empty: nothing, the connection is lost.
+  void run(const std::string& first, bool is_first_refused = false) {
+    const auto one = script({});
+    one->end = Script::End::eof;
+    one->read_size = 16;  // So draining has begun when the head is in.
+    one->respond = [&, one](Script& script) {
+      if (!drain_begun) {
+        begin_drain();
+        script.readable = first;
+      } else {
+        last_hop(script);
+      }
+    };
+    const auto two = script({});
+    two->respond = [&](Script& script) { last_hop(script); };
+    options.connector = std::make_shared<ScriptedConnector>(
+        [=, this](int number) -> ferry::Result<std::shared_ptr<Script>> {
+          if (number > 1) return two;
+          if (!is_first_refused) return one;
+          begin_drain();
+          return ferry::Error(Errc::connection_refused);
+        });
+    client.emplace(context, options);
+    call();
+    context.run();
+    CHECK(drain_begun);
+    CHECK(body == "done");
+    CHECK(drained);
+    CHECK(late == Errc::client_closed);
+  }
+
+  virtual void call() {
+    asio::co_spawn(context, client->try_send(Request::get("http://test/")),
+                   [this](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                     CHECK_FALSE(drained);
+                     CHECK(code_of(result) == std::error_code());
+                     if (result) body = result->body();
+                   });
+  }
+  virtual ~DrainedCall() = default;
+
+  void begin_drain() {
+    drain_begun = true;
+    asio::co_spawn(context, client->pool().drain(), [this](std::exception_ptr) { drained = true; });
+  }
+  void last_hop(Script& script) {
+    CHECK_FALSE(drained);
+    script.readable = ok("done");
+    asio::co_spawn(context, client->try_send(Request::get("http://test/")),
+                   [this](std::exception_ptr, const ferry::Result<ferry::Response>& result) {
+                     late = code_of(result);
+                   });
+  }
+
+  asio::io_context context{1};
+  ClientOptions options;
+  std::optional<Client> client;
+  bool drain_begun = false;
+  bool drained = false;
+  std::string body;
+  std::error_code late;  // Of a call that begins while the pool is draining.
+};
+
+/// Likewise a stream, which is read to its end.
+struct DrainedStream final : DrainedCall {
+  void call() override {
+    asio::co_spawn(context, read(), [](std::exception_ptr e) {
+      if (e) std::rethrow_exception(e);
+    });
+  }
+  asio::awaitable<void> read() {
+    auto stream = co_await client->stream(Request::get("http://test/"));
+    co_await asio::post(context, asio::use_awaitable);
+    CHECK_FALSE(drained);
+    body = co_await stream.read_all();
+  }
+};
+
+const std::string elsewhere = "HTTP/1.1 302 Found\r\nLocation: http://other/\r\n";
+const std::string empty_body = "Content-Length: 0\r\n\r\n";
+
+}  // namespace
+
+TEST_CASE("draining lets a call finish: what it has still to send is no new request") {
+  SUBCASE("a redirect") { DrainedCall().run(elsewhere + empty_body); }
+  SUBCASE("a redirect whose body is skipped") {
+    DrainedCall().run(elsewhere + "Content-Length: 5\r\n\r\nmoved");
+  }
+  SUBCASE("a redirect on the same connection") {
+    DrainedCall().run("HTTP/1.1 302 Found\r\nLocation: /other\r\n" + empty_body);
+  }
+  SUBCASE("a redirect after which the connection is closed") {
+    DrainedCall().run(elsewhere + "Connection: close\r\n" + empty_body);
+  }
+  SUBCASE("a challenge") {
+    DrainedCall().run("HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer\r\n" + empty_body);
+  }
+  SUBCASE("an answer after which it is sent again, some time later") {
+    DrainedCall().run("HTTP/1.1 503 Busy\r\nConnection: close\r\n" + empty_body);
+  }
+  SUBCASE("a lost connection, after which it is sent again") { DrainedCall().run(""); }
+  SUBCASE("a refused connection, after which it is sent again") { DrainedCall().run("", true); }
+  SUBCASE("a stream that is redirected") { DrainedStream().run(elsewhere + empty_body); }
+  SUBCASE("a stream whose connection is refused") { DrainedStream().run("", true); }
 }
 
 TEST_CASE("[31] [37] at the limit of its host a retry gets its new connection") {
@@ -421,4 +549,92 @@ TEST_CASE("[31] [38] retries that come out of turn: each of their dials is for t
     CHECK(connector->hosts.size() >= 6);
     for (const std::string& host : connector->hosts) CHECK(host == "ferry.test");
   } while (std::next_permutation(write_sizes.begin(), write_sizes.end()));
+}
+
+namespace {
+
+/// Connects at once, but not to the host "silent": there a dial goes on until it is ended, or for
+/// ever.
+class PartlySilent final : public ferry::Connector {
+ public:
+  explicit PartlySilent(bool ends) : ends_(ends) {}
+
+  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
+      ferry::DialContext& context) override {
+    using Connected = ferry::Result<std::unique_ptr<ferry::Stream>>;
+    const auto executor = co_await asio::this_coro::executor;
+    if (context.host() != "silent") {
+      auto answers = script({"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"});
+      if (context.host() == "healthy") answers = script({ok("well"), ok("well")});
+      co_return Connected(std::make_unique<ferry::testing::ScriptedStream>(executor, answers));
+    }
+    ++begun;
+    ferry::detail::Wakeup told;
+    ferry::detail::Wakeup never;
+    const ferry::detail::LeavePhase leave{context};
+    ferry::detail::Wakeup& awaited = ends_ ? told : never;
+    if (context.enter(ferry::Phase::connect, ferry::no_timeout, told)) co_await awaited.wait();
+    ++ended;
+    late = context.error().code();
+    co_return Connected(context.error());
+  }
+
+  int begun = 0;
+  int ended = 0;
+  std::error_code late;
+
+ private:
+  const bool ends_;
+};
+
+}  // namespace
+
+TEST_CASE("[66] dials whose requests have gone give their places up, one for each that is needed") {
+  for (const bool ends : {true, false}) {
+    CAPTURE(ends);
+    const auto connector = std::make_shared<PartlySilent>(ends);
+    ClientOptions options;
+    options.limits.max_connections = 10;
+    options.connector = connector;
+    asio::io_context context{1};
+    const Client client(context, options);
+    bool over = false;
+    const auto body = [&]() -> asio::awaitable<void> {
+      const auto executor = co_await asio::this_coro::executor;
+      auto stream = co_await client.stream(Request::get("http://busy/"));
+      int failed = 0;
+      for (int i = 0; i < 9; ++i)
+        asio::co_spawn(executor, client.try_send(Request::get("http://silent/"), {.timeout = 1ms}),
+                       [&](std::exception_ptr, ferry::Result<ferry::Response> result) {
+                         CHECK(code_of(result) == Errc::total_timeout);
+                         ++failed;
+                       });
+      while (failed < 9) co_await asio::post(executor, asio::use_awaitable);
+      CHECK(client.pool().stats().connecting == 9);  // The next one might need them.
+      CHECK(connector->ended == 0);
+      // The limit is there only so that a failure is one.
+      const auto healthy =
+          co_await client.try_send(Request::get("http://healthy/"), {.timeout = 10s});
+      REQUIRE(healthy);
+      CHECK(healthy->body() == "well");
+      // One dial has ended, or is still about to; the others were left alone.
+      CHECK(connector->ended == (ends ? 1 : 0));
+      CHECK(client.pool().stats().connecting == 8);
+      CHECK(client.pool().describe().find(
+                "http://silent: 0 active, 0 idle, 8 connecting, 0 wait") != std::string::npos);
+      stream = {};
+      CHECK(client.pool().stats().connecting == 0);  // With nothing in flight all are given up.
+      co_await client.pool().drain();
+      over = true;
+    };
+    asio::co_spawn(context, body(), [](std::exception_ptr e) {
+      if (e) std::rethrow_exception(e);
+    });
+    while (!over) REQUIRE(context.run_one() == 1);
+    CHECK(connector->begun == 9);
+    if (!ends) continue;
+    context.run();
+    CHECK(connector->ended == 9);
+    CHECK(connector->late == Errc::cancelled);
+  }
 }

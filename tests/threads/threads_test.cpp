@@ -469,3 +469,90 @@ TEST_CASE("[61] two waits on one socket that end before both have begun, on two 
     CHECK(ended == 1);
   }
 }
+
+TEST_CASE("[66] dials that are given up while they begin, succeed and fail") {
+  Server server;
+  asio::io_context context;
+  ClientOptions options;
+  options.limits.max_connections = 3;
+  options.tcp.resolver = std::make_shared<AnyName>();
+  options.tcp.dns_ttl = ferry::Duration::zero();
+  const Client client(context, options);
+  const auto url = [&](int i) {
+    const std::string name = (i % 3 == 0 ? "dead" : "host") + std::to_string(i % 8);
+    return "http://" + name + ":" + std::to_string(server.port()) + "/";
+  };
+  Tally tally;
+  for (int i = 0; i < 4 * requests; ++i) {
+    const auto limit = std::chrono::microseconds(i % 7 == 0 ? 1'000'000 : i % 5 * 100);
+    asio::co_spawn(asio::make_strand(context),
+                   client.try_send(Request::get(url(i)), {.timeout = limit}), tally.counter());
+    if (i % 20 == 19) {  // A few at a time, so that the pool is quiet now and then.
+      context.restart();
+      run_on(context, 4);
+    }
+  }
+  CHECK(tally.total() == 4 * requests);
+  check_quiet(client);
+}
+
+TEST_CASE(
+    "[39] [61] idle connections are closed in time while others take them and give them back") {
+  Server server;
+  asio::io_context context;
+  ClientOptions options = few_connections();
+  options.limits.idle_timeout = 200us;
+  std::atomic<int> closed{0};
+  options.observer = [&](const ferry::Event& event) {
+    if (event.kind == ferry::Event::Kind::connection_closed) ++closed;
+  };
+  Tally tally;
+  {
+    const Client client(context, options);
+    const auto work = asio::make_work_guard(context);
+    std::vector<std::thread> all;
+    for (int i = 0; i < 4; ++i) all.emplace_back([&] { context.run(); });
+    for (int i = 0; i < requests; ++i) {
+      asio::co_spawn(asio::make_strand(context), client.try_send(Request::get(server.url())),
+                     tally.counter());
+      while (tally.total() + 4 <= i) std::this_thread::yield();
+    }
+    while (tally.total() < requests || client.pool().stats().idle > 0) std::this_thread::yield();
+    context.stop();
+    for (auto& thread : all) thread.join();
+    check_quiet(client);
+  }
+  CHECK(tally.good == requests);
+  CHECK(closed > 0);
+}
+
+TEST_CASE("[61] draining while calls of other threads are redirected") {
+  Server server([](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
+    for (;;) {
+      const std::string request = co_await peer->read_request();
+      if (request.empty()) co_return;
+      if (request.starts_with("GET /first "))
+        co_await peer->write("HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n");
+      else
+        co_await peer->write(test::response("done"));
+    }
+  });
+  for (int round = 0; round < 40; ++round) {
+    asio::io_context context;
+    const Client client(context, few_connections());
+    Tally tally;
+    std::atomic<bool> drained{false};
+    for (int i = 0; i < 20; ++i)
+      asio::co_spawn(asio::make_strand(context),
+                     client.try_send(Request::get(server.url("/first"))), tally.counter());
+    asio::co_spawn(asio::make_strand(context), client.pool().drain(), [&](std::exception_ptr e) {
+      CHECK_FALSE(e);
+      drained = true;
+    });
+    run_on(context, 4);
+    CHECK(drained);
+    CHECK(tally.good + tally.closed == 20);
+    const auto stats = client.pool().stats();
+    CHECK(stats.active + stats.idle + stats.waiting + stats.connecting == 0);
+  }
+}

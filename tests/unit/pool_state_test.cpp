@@ -42,12 +42,14 @@ struct Table {
   void dialled(Pool::Slot* slot) {
     begin();
     std::erase(dials, slot);
+    std::erase(given_up, slot);
     pool.dialled(*slot, ++connections, now, now + idle, out);
     note_dials();
   }
   void dial_failed(Pool::Slot* slot) {
     begin();
     std::erase(dials, slot);
+    std::erase(given_up, slot);
     pool.dial_failed(*slot, out);
     note_dials();
   }
@@ -86,6 +88,10 @@ struct Table {
   void begin() { out = {}; }
   void note_dials() {
     for (const auto& [slot, waiter] : out.dials) dials.push_back(slot);
+    for (Pool::Slot* slot : out.abandonments) {
+      std::erase(dials, slot);
+      given_up.push_back(slot);
+    }
   }
 
   Pool pool;
@@ -94,6 +100,7 @@ struct Table {
   std::chrono::nanoseconds idle = 4s;
   int connections = 0;
   std::deque<Pool::Slot*> dials;
+  std::deque<Pool::Slot*> given_up;  // Dials that have not ended yet.
   std::vector<std::unique_ptr<Pool::Ticket>> tickets;
 };
 
@@ -286,14 +293,148 @@ TEST_CASE("[31] a retry is served by a new connection only") {
 TEST_CASE("[63] dials that nobody waits for end when nothing is in flight") {
   Table t;
   auto& a = t.wait("k");
+  Pool::Slot* const dial = t.dials.front();
   t.leave(a);
-  CHECK(t.out.abandonments == std::vector<Pool::Slot*>{t.dials.front()});
+  CHECK(t.out.abandonments == std::vector<Pool::Slot*>{dial});
+  CHECK(t.counts() == "0 active 0 idle 0 dialling 0 waiting");
+  CHECK(t.pool.quiet());
   auto& b = t.wait("k");  // It does not count on a dial that has been told to end.
   CHECK(t.out.dials.size() == 1);
-  t.dial_failed(t.dials.front());
+  t.dial_failed(dial);
   CHECK(t.out.failures.empty());
   t.dialled();
   CHECK(t.out.grants == std::vector<int>{b.waiter});
+}
+
+namespace {
+
+/// `count` dials to "silent", whose waiters have gone, while a request is in flight to "busy".
+struct Silence {
+  explicit Silence(Limits limits, int count) : t(limits) {
+    active = t.open("busy");
+    for (int i = 0; i < count; ++i) t.wait("silent");
+    for (int i = 0; i < count; ++i) t.leave(*t.tickets[static_cast<std::size_t>(i) + 1]);
+    spares = t.dials;
+  }
+
+  Table t;
+  Pool::Slot* active = nullptr;
+  std::deque<Pool::Slot*> spares;
+};
+
+}  // namespace
+
+TEST_CASE("[66] the place of a dial that nobody needs is free for whoever needs it") {
+  SUBCASE("one place is needed: the dial that has been spare for longest is given up, alone") {
+    Silence s(at_most(10), 9);
+    Table& t = s.t;
+    CHECK(t.counts() == "1 active 0 idle 9 dialling 0 waiting");
+    auto& waiter = t.wait("healthy");
+    CHECK(t.out.abandonments == std::vector<Pool::Slot*>{s.spares.front()});
+    REQUIRE(t.out.dials.size() == 1);
+    CHECK(t.counts() == "1 active 0 idle 9 dialling 1 waiting");  // It counts no more, and goes on.
+    t.dialled(t.out.dials.front().first);
+    CHECK(t.out.grants == std::vector<int>{waiter.waiter});
+    // The others were left to finish.
+    t.dialled(s.spares[1]);
+    CHECK(t.counts() == "2 active 1 idle 7 dialling 0 waiting");
+  }
+  SUBCASE("it becomes spare while others wait for a place") {
+    Table t(at_most(1));
+    auto& gone = t.wait("silent");
+    auto& waiter = t.wait("healthy");
+    Pool::Slot* const dial = t.dials.front();
+    CHECK(t.out.dials.empty());
+    t.leave(gone);
+    CHECK(t.out.abandonments == std::vector<Pool::Slot*>{dial});
+    REQUIRE(t.out.dials.size() == 1);
+    t.dialled(t.out.dials.front().first);
+    CHECK(t.out.grants == std::vector<int>{waiter.waiter});
+  }
+  SUBCASE("it becomes spare because its waiter was served otherwise") {
+    Table t(at_most(2));
+    Pool::Slot* const slot = t.open("a");
+    t.wait("a");
+    t.wait("b");
+    CHECK(t.out.dials.empty());
+    t.release(slot);
+    CHECK(t.out.grants.size() == 1);
+    CHECK(t.out.abandonments.size() == 1);
+    REQUIRE(t.out.dials.size() == 1);
+    CHECK(t.out.dials.front().first->host->key == "b");
+    CHECK(t.counts() == "1 active 0 idle 1 dialling 1 waiting");
+  }
+  SUBCASE("before an idle connection is closed, which is known to work") {
+    Silence s(at_most(3), 1);
+    Table& t = s.t;
+    auto& kept = t.wait("kept");
+    t.dialled(t.dials.back());
+    t.release(t.leave(kept));
+    t.wait("healthy");
+    CHECK(t.closed().empty());
+    CHECK(t.out.abandonments.size() == 1);
+    t.wait("another");
+    CHECK(t.closed() == "2 made room for another;");
+  }
+  SUBCASE("a waiter of its own key takes it over") {
+    Silence s(at_most(2), 1);
+    Table& t = s.t;
+    auto& waiter = t.wait("silent");
+    CHECK(t.out.abandonments.empty());
+    CHECK(t.out.dials.empty());
+    t.dialled(s.spares.front());
+    CHECK(t.out.grants == std::vector<int>{waiter.waiter});
+  }
+  SUBCASE("at the key's limit, too") {
+    Table t(at_most(8, 1));
+    t.open("busy");
+    t.leave(t.wait("silent"));
+    auto& waiter = t.wait("silent");
+    t.dialled();
+    CHECK(t.out.grants == std::vector<int>{waiter.waiter});
+  }
+}
+
+TEST_CASE("[37] [66] a dial that was given up ends, well or not, and changes nothing any more") {
+  Silence s(at_most(2), 1);
+  Table& t = s.t;
+  auto& waiter = t.wait("healthy");
+  Pool::Slot* const dial = t.dials.back();
+  const std::string counts = t.counts();
+  SUBCASE("it succeeds: what it has opened is closed") {
+    t.dialled(s.spares.front());
+    CHECK(t.closed() == "2 made room for another;");
+  }
+  SUBCASE("it fails") {
+    t.dial_failed(s.spares.front());
+    CHECK(t.out.failures.empty());
+  }
+  SUBCASE("it never ends") {}
+  CHECK(t.counts() == counts);
+  t.dialled(dial);
+  CHECK(t.out.grants == std::vector<int>{waiter.waiter});
+}
+
+TEST_CASE("[37] who has taken a spare dial over dials anew when that fails") {
+  Silence s(at_most(10), 1);
+  Table& t = s.t;
+  auto& waiter = t.wait("silent");
+  CHECK(t.out.dials.empty());
+  t.dial_failed(s.spares.front());
+  CHECK(t.out.failures.empty());
+  REQUIRE(t.out.dials.size() == 1);
+  t.dial_failed(t.dials.front());
+  CHECK(t.out.failures == std::vector<int>{waiter.waiter});
+}
+
+TEST_CASE("[66] spare dials leave room for connections that are opened ahead") {
+  Silence s(at_most(10, 9), 9);
+  Table& t = s.t;
+  CHECK(t.pool.room("healthy") == 9);
+  CHECK(t.pool.room("silent") == 9);
+  for (int i = 0; i < 2; ++i) t.wait("silent", true);
+  CHECK(t.pool.room("healthy") == 7);
+  CHECK(t.pool.room("silent") == 7);
 }
 
 TEST_CASE("[38] keys that share a connection do not take it from each other with every request") {
@@ -415,13 +556,25 @@ TEST_CASE("[37] [38] whatever happens, the limits hold, queues are fair and noth
       const auto counts = t.pool.counts();
       REQUIRE(counts.active == held.size());
       REQUIRE(counts.dialling == t.dials.size());
+      if (!t.given_up.empty() && random() % 4 == 0) {  // It ends when it likes.
+        Pool::Slot* const dial = t.given_up.front();
+        if (random() % 2 == 0)
+          t.dialled(dial);
+        else
+          t.dial_failed(dial);
+        REQUIRE(t.out.grants.empty());
+        REQUIRE(t.out.dials.empty());
+      }
       REQUIRE(counts.active + counts.idle + counts.dialling <= total);
       std::size_t waiting = 0;
       for (const auto& [k, queue] : queues) waiting += queue.size();
       REQUIRE(counts.waiting == waiting);
       t.pool.for_each_host([&](const Pool::Host& host) { REQUIRE(host.slots <= per_host); });
       // Nobody waits while there is a place for them.
-      if (counts.active + counts.idle + counts.dialling < total || counts.idle > 0) {
+      bool has_spares = false;
+      t.pool.for_each_host(
+          [&](const Pool::Host& host) { has_spares = has_spares || !host.spare_dials.empty(); });
+      if (counts.active + counts.idle + counts.dialling < total || counts.idle > 0 || has_spares) {
         t.pool.for_each_host([&](const Pool::Host& host) {
           if (host.slots < per_host)
             REQUIRE(host.dials >= std::min(host.queue.size(), host.dials + 1));
@@ -536,14 +689,14 @@ TEST_CASE(
         "0200", "0100 closed: its exchange failed", "1000 closed: idle for too long",
         "1000 closed: client closed", "1000 closed: client closed", "1000 closed: client closed"}},
       {"dialling",
-       {"0011", "0022 dial 1", "0022 dial 1", "0010 abandoned 1", "1000 granted 1", "0000 failed 1",
-        "-", "-", "0011", "0011", "0011", "0010 failed 1 abandoned 1"}},
+       {"0011", "0022 dial 1", "0022 dial 1", "0000 abandoned 1", "1000 granted 1", "0000 failed 1",
+        "-", "-", "0011", "0011", "0011", "0000 failed 1 abandoned 1"}},
       {"busy, dialling",
        {"1011", "1012", "1012", "1010", "2000 granted 1", "1000 failed 1", "-", "-", "1011", "1011",
-        "1011", "1010 failed 1 abandoned 1"}},
+        "1011", "1000 failed 1 abandoned 1"}},
       {"busy, spare dial",
-       {"1010", "1011", "1011", "-", "1100", "1000", "-", "-", "1010", "1010", "1010",
-        "1010 abandoned 1"}},
+       {"1010", "1011", "1011 dial 1 abandoned 1", "-", "1100", "1000", "-", "-", "1010", "1010",
+        "1010", "1000 abandoned 1"}},
       {"busy, active: full",
        {"2001", "2002", "2002", "2000", "-", "-", "2000 granted 1",
         "1011 dial 1 closed: its exchange failed", "2001", "2001", "2001", "2000 failed 1"}},

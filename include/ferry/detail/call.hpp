@@ -54,6 +54,7 @@ class Call : public Recycled<Call<void>> {
       : client(std::move(c)),
         request(std::forward<What>(what)...),
         timeouts(merged(client->options.timeouts, options)),
+        admission(*client->pool),
         lease(*client->pool),
         held_(std::move(h)),
         redirects_(client->options.redirects),
@@ -75,10 +76,11 @@ class Call : public Recycled<Call<void>> {
   const std::shared_ptr<const ClientCore> client;
   Request request;  ///< The present one.
   const Timeouts timeouts;
-  Lease lease;                   ///< Outlives the watch, which may abort its stream.
-  std::optional<Watch> watch;    ///< Over the present request.
-  std::unique_ptr<Trip> trip;    ///< Once there has been another request before.
-  std::optional<Error> failure;  ///< Of the present attempt; in the end, of the call.
+  PoolCore::Admission admission;  ///< Outlives the lease: between two connections it has this one.
+  Lease lease;                    ///< Outlives the watch, which may abort its stream.
+  std::optional<Watch> watch;     ///< Over the present request.
+  std::unique_ptr<Trip> trip;     ///< Once there has been another request before.
+  std::optional<Error> failure;   ///< Of the present attempt; in the end, of the call.
 
   PoolCore& pool() const noexcept { return *client->pool; }
   const Url& url() const noexcept { return state_->url; }
@@ -345,9 +347,9 @@ class Call : public Recycled<Call<void>> {
       std::string what = lease ? "it is for " + lease.slot().host->key : "it is in use, or spent";
       if (lease) held_->slot = lease.detach();
       failure.emplace(Errc::lease_unusable, std::move(what));
-    } else if (lease.slot().kept && !pool().is_fit(lease.slot())) {
+    } else if (!pool().is_fit(lease.slot())) {
       lease.detach();
-      failure.emplace(Errc::connection_lost, "the server has closed the leased connection");
+      failure.emplace(Errc::connection_lost, "the leased connection was closed");
     }
   }
 
@@ -481,6 +483,7 @@ class Call : public Recycled<Call<void>> {
   /// What is known between two requests; it gets the connection, from which the answer's body may
   /// still have to be taken.
   Trip& set_out() {
+    admission.keep();
     if (!trip) trip = std::make_unique<Trip>(pool());
     trip->attempts += attempt_;
     if (lease) trip->unread = lease.detach();
@@ -607,6 +610,7 @@ class Call : public Recycled<Call<void>> {
     const bool tries_again = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
                              is_transient(failure->code()) && policy_allows(policy) &&
                              take_retry(*client);
+    if (tries_again) admission.keep();  // Before its connection goes.
     const bool untouched =
         lease && has_connection_ && !times_.begun() && lease.connection().h1.stream().is_open();
     if (untouched && failure->code() != Errc::client_closed &&

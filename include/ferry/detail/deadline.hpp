@@ -18,13 +18,24 @@
 // Time limits without a timer per request. Every request and every dial in flight has a `Watch`;
 // all watches of a pool share one timer, which is armed only when a watch is due before it would
 // fire. When a watch is due, what it watches over is aborted; that it was a timeout, and in which
-// phase, stands in the watch, never in an I/O error.
+// phase, stands in the watch, never in an I/O error. The same timer rings one alarm, the pool's,
+// for what has to be done when no request is in flight.
 namespace ferry::detail {
 
 /// `now + limit`, without overflow.
 inline Clock::time_point after(Clock::time_point now, Duration limit) noexcept {
   return limit > Clock::time_point::max() - now ? Clock::time_point::max() : now + limit;
 }
+
+/// Something that is to be done when a time has come.
+class Alarm {
+ public:
+  /// The time has come. No lock of ferry's is held.
+  virtual void ring() noexcept = 0;
+
+ protected:
+  ~Alarm() = default;
+};
 
 class Deadlines {
  public:
@@ -47,6 +58,23 @@ class Deadlines {
     entries_.for_each([](Entry& entry) { end(entry, Verdict::closed); });
   }
 
+  /// True if a wait does not keep the program running: only then can an alarm be set.
+  virtual bool waits_uncounted() const noexcept = 0;
+  /// Rings an alarm at this time or soon after it, once, if it still exists then; an earlier alarm
+  /// is off. @return false if there is no memory for it.
+  bool ring_at(Clock::time_point time, std::weak_ptr<Alarm> alarm) noexcept {
+    const std::lock_guard lock(mutex_);
+    alarm_ = std::move(alarm);
+    alarm_time_ = time;
+    try {
+      arm_if_needed();
+    } catch (...) {
+      alarm_time_ = Clock::time_point::max();
+      return false;
+    }
+    return true;
+  }
+
  protected:
   ~Deadlines() = default;
 
@@ -57,28 +85,36 @@ class Deadlines {
   virtual bool end_wait() noexcept = 0;
 
   void on_timer(std::uint64_t number) noexcept {
-    const std::lock_guard lock(mutex_);
-    if (number != number_) return;
-    armed_ = Clock::time_point::max();
-    const auto now = Clock::now();
-    while (!entries_.empty() && entries_.top_key() <= now) {
-      Entry& entry = entries_.top();
-      auto due = entry.due.load(std::memory_order_relaxed);
-      if (due <= now) {
-        end(entry, due >= entry.total ? Verdict::total_timeout : Verdict::phase_timeout);
-        due = Clock::time_point::max();
+    std::shared_ptr<Alarm> alarm;
+    {
+      const std::lock_guard lock(mutex_);
+      if (number != number_) return;
+      armed_ = Clock::time_point::max();
+      const auto now = Clock::now();
+      while (!entries_.empty() && entries_.top_key() <= now) {
+        Entry& entry = entries_.top();
+        auto due = entry.due.load(std::memory_order_relaxed);
+        if (due <= now) {
+          end(entry, due >= entry.total ? Verdict::total_timeout : Verdict::phase_timeout);
+          due = Clock::time_point::max();
+        }
+        entries_.update(entry, due);
       }
-      entries_.update(entry, due);
+      if (alarm_time_ <= now) {
+        alarm_time_ = Clock::time_point::max();
+        alarm = alarm_.lock();
+      }
+      try {
+        arm_if_needed();
+      } catch (...) {  // The next watch arms it.
+      }
     }
-    try {
-      arm_if_needed();
-    } catch (...) {  // The next watch arms it.
-    }
+    if (alarm) alarm->ring();
   }
 
  private:
   friend class Watch;
-  enum class Verdict : std::uint8_t { none, phase_timeout, total_timeout, closed };
+  enum class Verdict : std::uint8_t { none, phase_timeout, total_timeout, closed, given_up };
 
   struct Entry {
     const void* owner = nullptr;
@@ -96,8 +132,9 @@ class Deadlines {
   }
 
   void arm_if_needed() {
-    if (entries_.empty() || entries_.top_key() >= armed_) return;
-    armed_ = entries_.top_key();
+    const auto next = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
+    if (next >= armed_) return;
+    armed_ = next;
     try {
       wait(armed_, ++number_);
     } catch (...) {
@@ -112,6 +149,8 @@ class Deadlines {
   bool closed_ = false;
   /// By when to look at them, which is never later than they are due.
   IndexedHeap<Entry, Clock::time_point> entries_;
+  Clock::time_point alarm_time_ = Clock::time_point::max();
+  std::weak_ptr<Alarm> alarm_;
 };
 
 /// Those of an executor.
@@ -126,6 +165,8 @@ class TimedDeadlines final : public Deadlines,
   explicit TimedDeadlines(const asio::any_io_executor& executor)
       : uncounted_(io_context_executor(executor)),
         timer_(uncounted_ ? asio::any_io_executor(*uncounted_) : executor) {}
+
+  bool waits_uncounted() const noexcept override { return uncounted_.has_value(); }
 
  private:
   void wait(Clock::time_point until, std::uint64_t number) override {
@@ -242,6 +283,12 @@ class Watch {
     entry_.target = nullptr;
   }
 
+  /// Ends what it watches over: nobody needs it any more. Any thread may call it.
+  void give_up() noexcept {
+    const std::lock_guard lock(deadlines_.mutex_);
+    Deadlines::end(entry_, Deadlines::Verdict::given_up);
+  }
+
   /// Ends the watch.
   void finish() noexcept {
     if (!std::exchange(known_, false)) return;
@@ -266,6 +313,7 @@ class Watch {
   Error error() const {
     switch (entry_.verdict.load(std::memory_order_acquire)) {
       case Deadlines::Verdict::closed: return Error(Errc::client_closed);
+      case Deadlines::Verdict::given_up: return Error(Errc::cancelled, "no request needs it");
       case Deadlines::Verdict::total_timeout: return Error(Errc::total_timeout, more_than(total_));
       default: break;
     }

@@ -19,6 +19,7 @@ namespace ferry::detail {
 /// changes the state carries out what that decided, on its own thread, after unlocking.
 template <class Tcp, class Local>
 class DiallingPool final : public PoolCore,
+                           public Alarm,
                            public std::enable_shared_from_this<DiallingPool<Tcp, Local>> {
  public:
   DiallingPool(const asio::any_io_executor& executor, PoolOptions options);
@@ -37,10 +38,14 @@ class DiallingPool final : public PoolCore,
     return !flaw;
   }
 
-  asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease,
+  asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease, Admission& admission,
                                                 const Timeouts& timeouts, Watch& watch,
                                                 const Observer& observer) override {
     const bool fresh = static_cast<bool>(lease);
+    if (fresh)
+      admission.keep();
+    else if (!admission.ask())
+      co_return Error(Errc::client_closed);
     const auto begin = Clock::now();
     auto now = begin;
     CloseReason flaw = CloseReason::failed;
@@ -66,7 +71,7 @@ class DiallingPool final : public PoolCore,
       const auto outcome = place.outcome();
       if (!outcome) co_return outcome.error();
       lease.take(*outcome);
-      const auto found = lease.slot().kept ? flaw_of(lease.slot()) : std::nullopt;
+      const auto found = flaw_of(lease.slot());
       if (!found) co_return std::nullopt;
       // The server had closed it: that is nobody's fault, and costs nobody their turn.
       flaw = *found;
@@ -99,6 +104,8 @@ class DiallingPool final : public PoolCore,
       Watch watch;
       QueuePlace queue;
     };
+    Admission admission(*this);
+    if (!admission.ask()) co_return Opened(Error(Errc::client_closed));
     std::deque<Place> places;
     for (std::size_t i = 0; i < missing; ++i) {
       Place& place = places.emplace_back(*this, url, timeouts, total);
@@ -132,7 +139,7 @@ class DiallingPool final : public PoolCore,
     change([&](Decisions& decisions) {
       drainers_.reserve(drainers_.size() + 1);
       state_.close(false, decisions);
-      waits = !state_.quiet();
+      waits = !is_drained();
       if (waits) drainers_.push_back(quiet);
     });
     if (waits) co_await quiet->wait();
@@ -165,9 +172,20 @@ class DiallingPool final : public PoolCore,
   }
 
   void close(bool now_too) noexcept override {
-    if (now_too) closed_.store(true);
+    if (now_too) {
+      closed_.store(true);
+      deadlines_->close_all();
+    }
     change([&](Decisions& decisions) { state_.close(now_too, decisions); });
-    if (now_too) deadlines_->close_all();
+  }
+
+  /// Idle connections have idled for too long: they are closed though nothing else happens here, so
+  /// that none that its server has closed stays half open.
+  void ring() noexcept override {
+    change([&](Decisions& decisions) {
+      rings_at_ = Clock::time_point::max();
+      state_.expire(Clock::now(), decisions);
+    });
   }
 
   PoolTotals totals() const noexcept override {
@@ -219,13 +237,12 @@ class DiallingPool final : public PoolCore,
       *dials_end_ = &slot;
       dials_end_ = &slot.next_dial;
     }
-    void closing(std::unique_ptr<PooledConnection> connection, const std::string&,
-                 CloseReason reason) noexcept {
+    void closing(std::unique_ptr<PooledConnection> connection, CloseReason reason) noexcept {
       connection->close_reason = reason;
       append(closing_end_, std::move(connection), &PooledConnection::next_closing);
     }
-    void abandoned(Slot&) noexcept {  // They are all abandoned at once.
-      if (!std::exchange(abandoned_, true)) pool_.deadlines_->close(&pool_.state_);
+    void abandoned(Slot& slot) noexcept {
+      if (slot.watch) slot.watch->give_up();
     }
 
    private:
@@ -259,7 +276,6 @@ class DiallingPool final : public PoolCore,
     Slot** dials_end_ = &dials_;
     std::unique_ptr<PooledConnection> closing_;
     std::unique_ptr<PooledConnection>* closing_end_ = &closing_;
-    bool abandoned_ = false;
   };
 
   /// Changes the state under the lock, and does what that decided, also if the change is cut short
@@ -270,10 +286,32 @@ class DiallingPool final : public PoolCore,
               const Error* error = nullptr) {
     Decisions decisions(*this, failure, error);
     const std::lock_guard lock(mutex_);
+    if (!process_.is_current()) leave_to_parent(decisions);
     function(decisions);
-    if (drainers_.empty() || !state_.quiet()) return;
+    set_alarm();
+    if (drainers_.empty() || !is_drained()) return;
     for (const Waiter& drainer : drainers_) decisions.granted(drainer);
     drainers_.clear();
+  }
+
+  /// This is a child process now, and what idles its parent's.
+  void leave_to_parent(Decisions& decisions) noexcept {
+    process_ = ProcessMark();
+    state_.close_idle(CloseReason::inherited, decisions);
+  }
+
+  /// Sees to it that idle connections are closed in time. An alarm that rings too early is left to
+  /// ring, and set anew then: in the steady state the timer is set once in `idle_timeout`, not with
+  /// every request.
+  void set_alarm() noexcept {
+    const auto next = state_.next_expiry();
+    if (next >= rings_at_ || !can_wait_) return;
+    if (deadlines_->ring_at(next, this->weak_from_this())) rings_at_ = next;
+  }
+
+  bool is_drained() const noexcept { return state_.quiet() && admitted_ == 0; }
+  void look_whether_drained() noexcept override {
+    change([](Decisions&) {});
   }
 
   void fail_dial(Slot& slot, std::error_code code, const Error* error = nullptr) noexcept {
@@ -281,8 +319,10 @@ class DiallingPool final : public PoolCore,
     change([&](Decisions& d) { state_.dial_failed(slot, d); }, code, error);
   }
 
-  /// Looks at a kept connection: why it must not be used again, if so.
+  /// Looks at a connection: why it must not be used, if so.
   std::optional<CloseReason> flaw_of(Slot& slot) noexcept {
+    if (!slot.connection->process.is_current()) return CloseReason::inherited;
+    if (!slot.kept) return std::nullopt;
     switch (slot.connection->h1.stream().look()) {
       case Look::closed: return CloseReason::closed_by_peer;
       case Look::surplus: return CloseReason::surplus_bytes;
@@ -297,10 +337,7 @@ class DiallingPool final : public PoolCore,
     /// @param turn that of an earlier place, to wait on in; 0 for a new one.
     QueuePlace(DiallingPool& pool, const Url& url, bool fresh, std::uint64_t turn,
                const Timeouts& timeouts, Watch& watch)
-        : pool_(pool),
-          watch_(watch),
-          admitted_(turn > 0),
-          ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
+        : pool_(pool), watch_(watch), ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
       PoolWaiter& made = *ticket_.waiter;
       made.target.host = url.host();
       made.target.port = url.port();
@@ -325,7 +362,7 @@ class DiallingPool final : public PoolCore,
     /// @return false if the pool takes nobody any more.
     bool enqueue(std::string_view origin, Lease& replaced, CloseReason reason) {
       pool_.change([&](Decisions& decisions) {
-        if (pool_.closed_ || (pool_.draining_ && !admitted_)) return;
+        if (pool_.closed_) return;
         Slot* const dead = replaced ? &replaced.slot() : nullptr;
         pool_.state_.enqueue(ticket_, origin, Clock::now(), decisions, dead, reason);
         queued_ = true;
@@ -359,7 +396,6 @@ class DiallingPool final : public PoolCore,
 
     DiallingPool& pool_;
     Watch& watch_;
-    const bool admitted_;  // Its request was in flight before: draining waits for it.
     State::Ticket ticket_;
     bool queued_ = false;
   };
@@ -380,30 +416,58 @@ class DiallingPool final : public PoolCore,
 
   // ---- dialling ----
 
-  bool is_abandoned(const Slot& slot) const {
-    const std::lock_guard lock(mutex_);
-    return slot.abandoned;
-  }
-
-  /// Ends a dial's place in the state, also when its coroutine is destroyed.
-  struct DialGuard {
-    DiallingPool& pool;
-    Slot* slot;
-    std::string origin{};
+  /// A dial that has begun. It ends the dial's place in the state, also when its coroutine is
+  /// destroyed.
+  class DialGuard {
+   public:
+    DialGuard(DiallingPool& pool, Slot* slot)
+        : watch(*pool.deadlines_, nullptr, nullptr, Clock::time_point::max(), no_timeout),
+          number(slot->number),
+          pool_(pool),
+          slot_(slot) {}
+    DialGuard(const DialGuard&) = delete;
+    DialGuard& operator=(const DialGuard&) = delete;
     ~DialGuard() {
-      if (slot) fail(make_error_code(Errc::cancelled));
+      if (slot_) fail(make_error_code(Errc::cancelled));
+    }
+
+    /// From now on whoever gives this dial up ends its watch. @return false if it was given up
+    /// before.
+    bool begin() {
+      const std::lock_guard lock(pool_.mutex_);
+      if (!slot_->host) return false;
+      origin = slot_->host->key;
+      slot_->watch = &watch;
+      return true;
+    }
+    void succeed(std::unique_ptr<PooledConnection> connection) noexcept {
+      const auto now = Clock::now();
+      const Limits& limits = pool_.options_.limits;
+      const auto expires = after(now, std::min(limits.idle_timeout, limits.max_lifetime));
+      Slot& slot = *std::exchange(slot_, nullptr);
+      pool_.change([&](Decisions& d) {
+        slot.watch = nullptr;
+        pool_.state_.dialled(slot, std::move(connection), now, expires, d);
+      });
     }
     void fail(std::error_code code, const Error* error = nullptr) noexcept {
-      Slot& failed = *std::exchange(slot, nullptr);
-      if (error && pool.options_.observer) {
+      if (error && pool_.options_.observer) {
         Event event{Event::Kind::connection_failed};
         event.origin = origin;
-        event.number = failed.number;
+        event.number = number;
         event.error = error;
-        observe(pool.options_.observer, event);
+        observe(pool_.options_.observer, event);
       }
-      pool.fail_dial(failed, code, error);
+      pool_.fail_dial(*std::exchange(slot_, nullptr), code, error);
     }
+
+    Watch watch;  // The slot knows of it until the dial has ended.
+    const std::uint64_t number;
+    std::string origin;
+
+   private:
+    DiallingPool& pool_;
+    Slot* slot_;
   };
 
   static std::error_code out_of_memory() noexcept {
@@ -418,27 +482,21 @@ class DiallingPool final : public PoolCore,
   static asio::awaitable<void> dial(std::shared_ptr<DiallingPool> self, Slot* slot,
                                     std::shared_ptr<PoolWaiter> waiter, bool is_nested) {
     DiallingPool& pool = *self;
-    DialGuard guard{pool, slot};
-    guard.origin = slot->host->key;
+    DialGuard guard(pool, slot);
     if (is_nested) co_await asio::post(pool.executor_, asio::use_awaitable);
-    const auto number = slot->number;
+    if (!guard.begin()) {
+      guard.fail(make_error_code(Errc::cancelled));
+      co_return;
+    }
     if (pool.options_.observer) {
       Event event{Event::Kind::connection_opening};
       event.origin = guard.origin;
-      event.number = number;
+      event.number = guard.number;
       observe(pool.options_.observer, event);
-    }
-    Watch watch(*pool.deadlines_, &pool.state_, nullptr, Clock::time_point::max(), no_timeout);
-    // From here on whoever abandons this dial finds its watch; before, it left a note.
-    watch.enter(Phase::resolve, no_timeout, nullptr);
-    if (pool.is_abandoned(*slot)) {
-      watch.finish();
-      guard.fail(make_error_code(Errc::client_closed));
-      co_return;
     }
     const Proxy* const proxy = waiter->proxy;
     // It stays as it is: who waits may be dialled for again.
-    DialContext context(watch, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
+    DialContext context(guard.watch, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
     waiter.reset();
     Result<std::unique_ptr<Stream>> stream;
     std::unique_ptr<PooledConnection> connection;
@@ -458,13 +516,13 @@ class DiallingPool final : public PoolCore,
         connection = std::make_unique<PooledConnection>(std::move(*stream), std::move(guard.origin),
                                                         context);
     } catch (const std::bad_alloc&) {
-      watch.finish();
+      guard.watch.finish();
       guard.fail(out_of_memory());
       co_return;
     } catch (const std::exception& e) {
       stream = Error(Errc::connect_failed, e.what());
     }
-    watch.finish();
+    guard.watch.finish();
     if (!stream) {
       guard.fail(stream.error().code(), &stream.error());
       co_return;
@@ -473,18 +531,13 @@ class DiallingPool final : public PoolCore,
     if (pool.options_.observer) {
       Event event{Event::Kind::connection_opened};
       event.origin = connection->origin;
-      event.number = number;
+      event.number = guard.number;
       event.connection = connection->facts->id;
       event.duration = context.resolved_in + context.connected_in + context.secured_in;
       event.tls = connection->facts->tls ? &*connection->facts->tls : nullptr;
       observe(pool.options_.observer, event);
     }
-    const auto now = Clock::now();
-    const Limits& limits = pool.options_.limits;
-    const auto expires = after(now, std::min(limits.idle_timeout, limits.max_lifetime));
-    guard.slot = nullptr;
-    pool.change(
-        [&](Decisions& d) { pool.state_.dialled(*slot, std::move(connection), now, expires, d); });
+    guard.succeed(std::move(connection));
   }
 
   /// A stream through a proxy: to the origin, or to a proxy that forwards what it is sent.
@@ -522,10 +575,12 @@ class DiallingPool final : public PoolCore,
 
   const asio::any_io_executor executor_;
   mutable std::mutex mutex_;
-  State state_;                   // Guarded by the mutex.
-  std::vector<Waiter> drainers_;  // Likewise.
+  State state_;                                            // Guarded by the mutex.
+  std::vector<Waiter> drainers_;                           // Likewise.
+  Clock::time_point rings_at_ = Clock::time_point::max();  // Likewise: the alarm, if it is set.
+  ProcessMark process_;                                    // Likewise.
+  const bool can_wait_;  // An alarm does not keep the program running.
   std::atomic<bool> closed_{false};
-  std::atomic<bool> draining_{false};
   std::atomic<std::uint64_t> opened_{0};
   std::atomic<std::uint64_t> closed_count_{0};
   std::atomic<std::uint64_t> failed_{0};
@@ -540,6 +595,7 @@ DiallingPool<Tcp, Local>::DiallingPool(const asio::any_io_executor& executor, Po
     : PoolCore(std::move(options), std::make_shared<TimedDeadlines<asio::steady_timer>>(executor)),
       executor_(executor),
       state_(options_.limits),
+      can_wait_(deadlines_->waits_uncounted()),
       dns_(std::make_shared<DnsCache<Tcp>>(options_.tcp)) {
   if (!H1Parser::is_strict())
     throw Error(Errc::invalid_option,

@@ -11,6 +11,7 @@
 #include <ferry/detail/deadline.hpp>
 #include <ferry/detail/h1_connection.hpp>
 #include <ferry/detail/pool_state.hpp>
+#include <ferry/detail/process.hpp>
 #include <ferry/detail/proxy_rule.hpp>
 #include <ferry/detail/wakeup.hpp>
 #include <ferry/event.hpp>
@@ -46,6 +47,7 @@ struct PooledConnection {
   Duration connected_in;
   Duration secured_in;
   const Clock::time_point opened = Clock::now();
+  const ProcessMark process;
 
   // While it is on its way to be closed.
   CloseReason close_reason{};
@@ -143,9 +145,44 @@ class PoolCore {
     Slot* slot_ = nullptr;
   };
 
+  /// A call's leave to use the pool, up to the call's end: draining waits for it, and refuses it
+  /// nothing that it has still to send. A call that has got a kept connection at once takes it only
+  /// when it needs another one; until then its connection is what draining waits for.
+  class Admission {
+   public:
+    explicit Admission(PoolCore& pool) noexcept : pool_(pool) {}
+    Admission(const Admission&) = delete;
+    Admission& operator=(const Admission&) = delete;
+    ~Admission() {
+      if (taken_) give_back();
+    }
+
+    /// @return false if it is refused: the pool is draining, and this call has nothing yet.
+    bool ask() noexcept {
+      if (taken_) return true;
+      keep();
+      if (!pool_.draining_) return true;
+      give_back();
+      return false;
+    }
+    /// For a call that has a connection, and may need another one after it.
+    void keep() noexcept {
+      if (!std::exchange(taken_, true)) ++pool_.admitted_;
+    }
+
+   private:
+    void give_back() noexcept {
+      taken_ = false;
+      if (--pool_.admitted_ == 0 && pool_.draining_) pool_.look_whether_drained();
+    }
+
+    PoolCore& pool_;
+    bool taken_ = false;
+  };
+
   /// A kept connection to this origin that a look has found fit; nothing if there is none.
   virtual Slot* take_idle(std::string_view origin, Clock::time_point now) = 0;
-  /// Looks at a kept connection before it is used; closes it if it is not fit.
+  /// Looks at a connection before it is used, if it was kept; closes it if it is not fit.
   virtual bool is_fit(Slot& slot) = 0;
 
   /// Gets a fit connection: after waiting, a freed or a new one, whichever comes first.
@@ -153,10 +190,12 @@ class PoolCore {
   /// @param lease gets it. If it holds one that has failed, only a new one replaces that, which is
   /// closed when the place in the queue is taken: so that all the while one is in flight. Its turn
   /// is kept.
+  /// @param admission the call's.
   /// @param watch the request's; its phase follows what is being waited for.
   /// @return the failure, or nothing.
   /// Cancellation: gives up the place in the queue; a connection that was just granted goes back.
   virtual asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease,
+                                                        Admission& admission,
                                                         const Timeouts& timeouts, Watch& watch,
                                                         const Observer& observer) = 0;
 
@@ -168,8 +207,8 @@ class PoolCore {
                                                     const Timeouts& timeouts,
                                                     Clock::time_point total) = 0;
 
-  /// Keeps nothing and takes no new request from now on; returns when the last one in flight is
-  /// done.
+  /// Keeps nothing and takes no new call from now on; returns when the last one in flight is done,
+  /// with all that it has still to send.
   virtual asio::awaitable<void> drain() = 0;
 
   /// Takes a connection back for reuse.
@@ -208,10 +247,17 @@ class PoolCore {
     return options_.unix_socket.empty() ? proxies_.proxy_for(url) : nullptr;
   }
 
+  /// The last call that was admitted has ended, and the pool is draining.
+  virtual void look_whether_drained() noexcept = 0;
+
   PoolOptions options_;
   const std::shared_ptr<Deadlines> deadlines_;
   ProxyRule proxies_;
   std::atomic<std::uint64_t> reused_{0};
+  // In this order: whoever is admitted counts itself before it looks whether the pool is draining,
+  // and whoever drains says so before it looks who was admitted.
+  std::atomic<bool> draining_{false};
+  std::atomic<std::size_t> admitted_{0};
 };
 
 }  // namespace ferry::detail

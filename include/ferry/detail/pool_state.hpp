@@ -17,6 +17,8 @@
 
 namespace ferry::detail {
 
+class Watch;
+
 /// The decisions of a connection pool, without I/O, time, threads or callbacks.
 ///
 /// It takes events, with the time as an argument, and answers with what is to be done: hand this
@@ -32,14 +34,19 @@ namespace ferry::detail {
 ///   was served otherwise serves the next one, or becomes idle.
 /// - Each ticket causes at most one dial; so a server that cannot be reached is not dialled in a
 /// loop.
+/// - A dial that no ticket counts on is spare. It goes on while its place is free, and is given up
+/// as soon as any key's waiter needs that: before an idle connection is closed for it, as that is
+/// known to work, and a spare dial may be one that will never end. The one that has been spare for
+/// longest goes first. A dial that is given up counts no more from that moment on; its slot is kept
+/// for whoever carries it out, until they report its end.
 /// - Only `enqueue` allocates, and it fails without a trace: whatever an event may come to later
 ///   has its memory by then, so giving a connection back or giving up a wait cannot fail.
 ///
 /// What is to be done goes to the event's `out`, outside the lock to be carried out. Its functions
 /// must not throw: `granted(waiter)`, its ticket holds a connection now; `failed(waiter)`, its
 /// ticket is out of the queue, with nothing; `dial(slot, waiter)`, begin this on behalf of that;
-/// `closing(connection, key, reason)`, close this; `abandoned(slot)`, a dial that nobody needs: end
-/// it early.
+/// `closing(connection, reason)`, close this; `abandoned(slot)`, a dial that is given up: end it
+/// early. Its end is still to be reported.
 ///
 /// The tickets that have a dial are always the first ones of their queue: dials are given out in
 /// order, and every way of leaving passes the leaver's dial on to the first ticket without one.
@@ -51,9 +58,9 @@ class PoolState {
   struct Ticket;
 
   struct Slot {
-    enum class State { dialling, active, idle };
+    enum class State { dialling, active, idle, given_up };
     Connection connection{};
-    Host* host = nullptr;
+    Host* host = nullptr;  ///< Null once it is given up.
     State state = State::dialling;
     bool kept = false;  ///< It has been idle, or has carried a request: it may have gone stale.
     std::uint64_t number = 0;  ///< How many were opened to this key, this one included.
@@ -62,15 +69,16 @@ class PoolState {
     Time idle_since{};
     Time expires{};
     Ticket* starter = nullptr;  ///< Of a dial: the ticket that counts on it; none if it is spare.
-    bool abandoned = false;     ///< Of a dial: it has been told to end, and serves nobody any more.
 
-    ListLinks<Slot> in_pool;  // Among all that are dialling, or all that are active.
+    ListLinks<Slot> in_pool;  // Among all that are in the same state; spare dials by themselves.
     ListLinks<Slot> in_host;  // The key's idle connections, or its spare dials.
     std::size_t heap_index = static_cast<std::size_t>(-1);
 
-    // For whoever carries decisions out: on whose behalf it is dialled, and the next such slot.
+    // For whoever carries decisions out: on whose behalf it is dialled, the next such slot, and the
+    // time limits of a dial that has begun.
     Waiter dialled_for{};
     Slot* next_dial = nullptr;
+    Watch* watch = nullptr;
   };
 
   struct Ticket {
@@ -115,7 +123,7 @@ class PoolState {
   PoolState& operator=(const PoolState&) = delete;
   ~PoolState() {
     by_expiry_.for_each([](Slot& slot) { delete &slot; });
-    for (auto* list : {&dialling_, &active_}) {
+    for (auto* list : {&dialling_, &spares_, &given_up_, &active_}) {
       while (Slot* slot = list->front()) {
         list->remove(*slot);
         delete slot;
@@ -152,8 +160,7 @@ class PoolState {
       return;
     }
     Host* found = find(key);
-    const bool has_spare = found && !found->spare_dials.empty();
-    if (!has_spare) ticket.place = std::make_unique<Slot>();
+    ticket.place = std::make_unique<Slot>();
     by_expiry_.reserve(total_ + waiting_ + 1);
     hungry_.reserve(hosts_.size() + 1);
     if (!found) found = &hosts_.try_emplace(std::string(key), key).first->second;
@@ -188,6 +195,7 @@ class PoolState {
       dequeue(ticket);
       update_hungry(host);
       forget_if_empty(host);
+      pump(out);  // Its dial may have become spare, and another key may be waiting for the place.
       abandon_if_quiet(out);
     }
     return std::exchange(ticket.granted, nullptr);
@@ -212,9 +220,14 @@ class PoolState {
     abandon_if_quiet(out);
   }
 
-  /// A dial has succeeded.
+  /// A dial has succeeded. The connection of one that was given up is closed.
   template <class Decisions>
   void dialled(Slot& slot, Connection connection, Time now, Time expires, Decisions& out) noexcept {
+    if (slot.state == Slot::State::given_up) {
+      out.closing(std::move(connection), CloseReason::evicted);
+      forget(slot);
+      return;
+    }
     slot.connection = std::move(connection);
     slot.opened = slot.idle_since = now;
     slot.expires = expires;
@@ -229,6 +242,10 @@ class PoolState {
   /// that has only inherited it gets a dial of its own.
   template <class Decisions>
   void dial_failed(Slot& slot, Decisions& out) noexcept {
+    if (slot.state == Slot::State::given_up) {
+      forget(slot);
+      return;
+    }
     Ticket* starter = slot.starter;
     end_dial(slot);
     Host& host = *slot.host;
@@ -248,6 +265,23 @@ class PoolState {
     forget_if_empty(host);
     pump(out);
     abandon_if_quiet(out);
+  }
+
+  /// Closes what has idled for too long. Every event that has a time does so first.
+  template <class Decisions>
+  void expire(Time now, Decisions& out) noexcept {
+    bool freed = false;
+    while (!by_expiry_.empty() && by_expiry_.top_key().first <= now) {
+      Slot& slot = by_expiry_.top();
+      const bool lifetime = now - slot.opened >= limits_.max_lifetime;
+      close(slot, lifetime ? CloseReason::lifetime_expired : CloseReason::idle_expired, out);
+      freed = true;
+    }
+    if (freed) pump(out);
+  }
+  /// When the next idle connection will have idled for too long; the end of time if none will.
+  Time next_expiry() const noexcept {
+    return by_expiry_.empty() ? Time::max() : by_expiry_.top_key().first;
   }
 
   /// Closes what is idle.
@@ -271,14 +305,14 @@ class PoolState {
       }
       update_hungry(host);
     }
-    abandon_dials(out);
+    give_up_dials(out);
   }
   bool closed() const noexcept { return closed_; }
-  /// True if no request has a connection or waits for one, and none is being opened.
-  bool quiet() const noexcept { return active_.empty() && dialling_.empty() && waiting_ == 0; }
+  /// True if no request has a connection or waits for one; then no dial is under way, either.
+  bool quiet() const noexcept { return active_.empty() && waiting_ == 0; }
 
   Counts counts() const noexcept {
-    return {active_.size(), by_expiry_.size(), dialling_.size(), waiting_};
+    return {active_.size(), by_expiry_.size(), dialling_.size() + spares_.size(), waiting_};
   }
   Counts counts(std::string_view key) const {
     const auto found = hosts_.find(key);
@@ -289,14 +323,16 @@ class PoolState {
             host.queue.size()};
   }
   /// How many connections could be opened to this key now, beside those in use and its own idle
-  /// ones.
+  /// ones; spare dials make room, or become such connections.
   std::size_t room(std::string_view key) const {
-    const Counts own = counts(key);
-    const std::size_t taken = total_ - by_expiry_.size() + own.idle;
+    const auto found = hosts_.find(key);
+    const Counts own = found == hosts_.end() ? Counts() : counts(found->second);
+    const std::size_t spares = found == hosts_.end() ? 0 : found->second.spare_dials.size();
+    const std::size_t taken = total_ - by_expiry_.size() - spares_.size() + own.idle;
     return std::min(
         limits_.max_connections - std::min(limits_.max_connections, taken),
-        limits_.max_connections_per_host -
-            std::min(limits_.max_connections_per_host, own.active + own.idle + own.dialling));
+        limits_.max_connections_per_host - std::min(limits_.max_connections_per_host,
+                                                    own.active + own.idle + own.dialling - spares));
   }
   template <class Function>
   void for_each_host(Function function) const {
@@ -342,6 +378,7 @@ class PoolState {
       ticket->granted = &slot;
       out.granted(ticket->waiter);
       update_hungry(host);
+      pump(out);  // Its dial may have become spare.
       return;
     }
     // A waiter that it will not do for would wait for ever: at the key's limit nobody dials.
@@ -378,12 +415,17 @@ class PoolState {
   }
 
   /// Starts dials while there are waiters without one and places for them, longest waiting first.
+  /// Spare dials make room, then idle connections.
   template <class Decisions>
   void pump(Decisions& out) noexcept {
     while (!hungry_.empty()) {
       if (total_ >= limits_.max_connections) {
-        if (by_expiry_.empty()) return;
-        close(by_expiry_.top(), CloseReason::evicted, out);
+        if (!spares_.empty())
+          give_up(*spares_.front(), out);
+        else if (!by_expiry_.empty())
+          close(by_expiry_.top(), CloseReason::evicted, out);
+        else
+          return;
       }
       Host& host = hungry_.top();
       Ticket& ticket = *host.first_without_dial;
@@ -416,7 +458,8 @@ class PoolState {
   void find_dial(Ticket& ticket) noexcept {
     Host& host = *ticket.host;
     if (Slot* const spare = host.spare_dials.front()) {
-      host.spare_dials.remove(*spare);
+      remove_spare(*spare);
+      dialling_.push_back(*spare);
       bind(ticket, *spare);
       return;
     }
@@ -450,16 +493,24 @@ class PoolState {
       bind(*next, dial);
       host.first_without_dial = host.queue.next(*next);
     } else {
+      dialling_.remove(dial);
+      spares_.push_back(dial);
       host.spare_dials.push_back(dial);
     }
   }
 
+  void remove_spare(Slot& dial) noexcept {
+    spares_.remove(dial);
+    dial.host->spare_dials.remove(dial);
+  }
+
   /// Takes a dial out of the books of dials.
   void end_dial(Slot& slot) noexcept {
-    Host& host = *slot.host;
-    --host.dials;
-    dialling_.remove(slot);
-    if (!slot.starter && !slot.abandoned) host.spare_dials.remove(slot);
+    --slot.host->dials;
+    if (slot.starter)
+      dialling_.remove(slot);
+    else
+      remove_spare(slot);
   }
 
   void make_active(Slot& slot) noexcept {
@@ -486,7 +537,7 @@ class PoolState {
   template <class Decisions>
   void close(Slot& slot, CloseReason reason, Decisions& out) noexcept {
     Host& host = *slot.host;
-    out.closing(std::move(slot.connection), host.key, reason);
+    out.closing(std::move(slot.connection), reason);
     if (slot.state == Slot::State::idle)
       remove_idle(slot);
     else
@@ -498,32 +549,35 @@ class PoolState {
     forget_if_empty(host);
   }
 
-  template <class Decisions>
-  void expire(Time now, Decisions& out) noexcept {
-    bool freed = false;
-    while (!by_expiry_.empty() && by_expiry_.top_key().first <= now) {
-      Slot& slot = by_expiry_.top();
-      const bool lifetime = now - slot.opened >= limits_.max_lifetime;
-      close(slot, lifetime ? CloseReason::lifetime_expired : CloseReason::idle_expired, out);
-      freed = true;
-    }
-    if (freed) pump(out);
-  }
-
   /// With nothing in flight nobody would be served by the dials under way, and they would keep the
   /// program running: they end.
   template <class Decisions>
   void abandon_if_quiet(Decisions& out) noexcept {
-    if (active_.empty() && waiting_ == 0) abandon_dials(out);
+    if (quiet()) give_up_dials(out);
   }
+  /// Gives all dials up. No ticket counts on any.
   template <class Decisions>
-  void abandon_dials(Decisions& out) noexcept {
-    for (Slot* slot = dialling_.front(); slot; slot = dialling_.next(*slot)) {
-      if (slot->abandoned) continue;
-      slot->abandoned = true;
-      slot->host->spare_dials.remove(*slot);
-      out.abandoned(*slot);
-    }
+  void give_up_dials(Decisions& out) noexcept {
+    while (!spares_.empty()) give_up(*spares_.front(), out);
+  }
+  /// Gives a spare dial up: its place is free, whenever it ends.
+  template <class Decisions>
+  void give_up(Slot& dial, Decisions& out) noexcept {
+    Host& host = *dial.host;
+    end_dial(dial);
+    dial.state = Slot::State::given_up;
+    dial.host = nullptr;
+    given_up_.push_back(dial);
+    --host.slots;
+    --total_;
+    out.abandoned(dial);
+    update_hungry(host);
+    forget_if_empty(host);
+  }
+  /// A dial that was given up has ended.
+  void forget(Slot& slot) noexcept {
+    given_up_.remove(slot);
+    delete &slot;
   }
 
   /// Keeps `hungry_` what it is: the keys with waiters that a new dial would serve.
@@ -547,8 +601,10 @@ class PoolState {
 
   Limits limits_;
   std::unordered_map<std::string, Host, KeyHash, std::equal_to<>> hosts_;
-  Host* last_host_ = nullptr;  // That was found last; null or one of them.
-  IntrusiveList<Slot, &Slot::in_pool> dialling_;
+  Host* last_host_ = nullptr;                     // That was found last; null or one of them.
+  IntrusiveList<Slot, &Slot::in_pool> dialling_;  // That a ticket counts on.
+  IntrusiveList<Slot, &Slot::in_pool> spares_;    // Other dials, spare for longest first.
+  IntrusiveList<Slot, &Slot::in_pool> given_up_;  // That count no more, and have not ended yet.
   IntrusiveList<Slot, &Slot::in_pool> active_;
   IndexedHeap<Slot, Expiry> by_expiry_;
   IndexedHeap<Host, std::uint64_t> hungry_;  // By how long their first waiter without a dial waits.

@@ -93,8 +93,8 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
       if (is_cancelled(cancellation)) {
         call.failure.emplace(Errc::cancelled);
       } else if (!call.failure && !call.take_connection()) {
-        auto error = co_await call.pool().acquire(call.url(), call.lease, call.timeouts,
-                                                  *call.watch, call.observer());
+        auto error = co_await call.pool().acquire(call.url(), call.lease, call.admission,
+                                                  call.timeouts, *call.watch, call.observer());
         call.has_waited(std::move(error));
       }
       const auto after_waiting = co_await asio::this_coro::cancellation_state;

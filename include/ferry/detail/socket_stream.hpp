@@ -2,8 +2,11 @@
 
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include <ferry/detail/asio.hpp>
+#include <ferry/detail/open_sockets.hpp>
+#include <ferry/detail/process.hpp>
 #include <ferry/detail/wait_ready.hpp>
 #include <ferry/detail/wakeup.hpp>
 #include <ferry/stream.hpp>
@@ -11,31 +14,41 @@
 namespace ferry::detail {
 
 /// The bytes of a socket, of whichever kind; how it is connected is for those who derive from it.
+///
+/// In a child process the connection stays its parent's: there the copy of the descriptor is
+/// closed, which the parent does not notice, every operation fails, and none reads, writes or shuts
+/// down.
 template <class Protocol>
-class SocketStream : public Stream {
+class SocketStream : public Stream, private OpenSocket {
  public:
   explicit SocketStream(const asio::any_io_executor& executor)
-      : socket_(executor), looks_before_waiting_(waits_after_short_read(executor)) {}
+      : socket_(executor),
+        open_sockets_(OpenSockets::of(executor)),
+        looks_before_waiting_(waits_after_short_read(executor)) {}
   ~SocketStream() override { SocketStream::close(); }
 
   asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
                                          std::error_code& error) override {
+    close_if_inherited();
     if (looks_before_waiting_) return look_and_read(buffer, error);
     auto token = asio::redirect_error(asio::use_awaitable, error);
     return socket_.async_read_some(buffer, token);
   }
   asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
                                           std::error_code& error) override {
+    close_if_inherited();
     auto token = asio::redirect_error(asio::use_awaitable, error);
     return socket_.async_write_some(buffers, token);
   }
   /// It only waits, for whichever comes first: then the caller tries again.
   asio::awaitable<std::size_t> write_some_or_wait_readable(std::span<const asio::const_buffer>,
                                                            std::error_code& error) override {
+    close_if_inherited();
     co_await wait_ready(socket_, error);
     co_return 0;
   }
   asio::awaitable<bool> wait_readable(Clock::time_point until) override {
+    close_if_inherited();
     const auto wakeup = std::make_shared<Wakeup>();
     struct Cancel {
       typename Protocol::socket& socket;
@@ -50,16 +63,19 @@ class SocketStream : public Stream {
     co_return true;
   }
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
+    close_if_inherited();
     return socket_.read_some(buffer, error);
   }
   std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
                              std::error_code& error) noexcept override {
+    close_if_inherited();
     // One buffer takes a simpler system call than several.
     return buffers.size() == 1 ? socket_.write_some(buffers.front(), error)
                                : socket_.write_some(buffers, error);
   }
 
   Look look() noexcept override {
+    close_if_inherited();
     char byte;
     std::error_code error;
     socket_.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
@@ -70,6 +86,7 @@ class SocketStream : public Stream {
   void close() noexcept override {
     const std::lock_guard lock(mutex_);
     open_ = false;
+    if (std::exchange(known_, false)) open_sockets_.remove(*this);
     std::error_code ignored;
     socket_.close(ignored);
   }
@@ -81,13 +98,14 @@ class SocketStream : public Stream {
     const std::lock_guard lock(mutex_);
     if (!open_) return;
     open_ = false;
+    if (!process_.is_current()) return;
     std::error_code ignored;
     socket_.shutdown(asio::socket_base::shutdown_both, ignored);
   }
 
   bool is_open() const noexcept override {
     const std::lock_guard lock(mutex_);
-    return open_;
+    return open_ && process_.is_current();
   }
 
  protected:
@@ -97,6 +115,9 @@ class SocketStream : public Stream {
       const std::lock_guard lock(mutex_);
       if (socket_.open(protocol, error)) return false;
       open_ = true;
+      process_ = ProcessMark();
+      open_sockets_.add(*this);
+      known_ = true;
     }
     return !socket_.non_blocking(true, error);
   }
@@ -112,9 +133,17 @@ class SocketStream : public Stream {
     co_return co_await socket_.async_read_some(buffer, token);
   }
 
+  void leave_to_parent() noexcept override { SocketStream::close(); }
+  void close_if_inherited() noexcept {
+    if (!process_.is_current()) SocketStream::close();
+  }
+
+  OpenSockets& open_sockets_;
   const bool looks_before_waiting_;
   mutable std::mutex mutex_;
   bool open_ = false;
+  bool known_ = false;   // To the context's `OpenSockets`.
+  ProcessMark process_;  // In which it was opened.
 };
 
 }  // namespace ferry::detail

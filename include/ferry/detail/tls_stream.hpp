@@ -11,6 +11,7 @@
 
 #include <asio/ssl/error.hpp>
 
+#include <ferry/detail/process.hpp>
 #include <ferry/detail/tls_wire.hpp>
 #include <ferry/detail/wakeup.hpp>
 #include <ferry/detail/work_budget.hpp>
@@ -169,7 +170,8 @@ class TlsStream final : public Stream {
 
   void close() noexcept override {
     // Half of a proper end, without waiting for the other half (RFC 8446 6.1).
-    if (below_->is_open() && connected_ && !failure_ && sealed_ == 0) {
+    // In a child process it is the parent's to end.
+    if (process_.is_current() && below_->is_open() && connected_ && !failure_ && sealed_ == 0) {
       SSL_shutdown(prepared());
       std::error_code ignored;
       flush(ignored);
@@ -363,6 +365,7 @@ class TlsStream final : public Stream {
   bool is_being_written_ = false;  // Something outgoing, by a writer that waits while others read.
   bool connected_ = false;
   std::optional<TlsInfo> info_;
+  ProcessMark process_;
 };
 
 }  // namespace ferry::detail
