@@ -119,6 +119,14 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
   struct Waiter : Wakeup {
     std::shared_ptr<const Answer> answer;  ///< Guarded by the mutex.
   };
+  /// Where a resolver runs, and what ends it there. Only its own coroutine keeps this: nothing of a
+  /// context may outlive that.
+  struct Resolving {
+    explicit Resolving(const asio::any_io_executor& executor) : strand(executor) {}
+
+    const asio::strand<asio::any_io_executor> strand;
+    asio::cancellation_signal cancellation;
+  };
   struct Lookup {
     explicit Lookup(std::string name) : host(std::move(name)) {}
 
@@ -130,10 +138,8 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     std::weak_ptr<BlockingLookup> blocking;  ///< The system's; guarded by the mutex.
     std::uint64_t generation = 0;            ///< Of `LookupThreads`.
 
-    // A resolver's: where it was begun, where it runs, and what ends it there.
-    asio::any_io_executor executor;
-    std::optional<asio::strand<asio::any_io_executor>> strand;
-    asio::cancellation_signal cancellation;
+    asio::any_io_executor executor;      ///< A resolver's; not to be used, but to be compared.
+    std::weak_ptr<Resolving> resolving;  ///< Likewise; guarded by the mutex.
   };
   using UnderWay = std::vector<std::shared_ptr<Lookup>>;
 
@@ -251,10 +257,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
                                       const asio::any_io_executor& executor) const {
     auto lookup = std::make_shared<Lookup>(host);
     lookup->generation = threads_->generation();
-    if (resolver_) {
-      lookup->executor = executor;
-      lookup->strand.emplace(executor);
-    }
+    if (resolver_) lookup->executor = executor;
     return lookup;
   }
 
@@ -283,9 +286,15 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
   }
 
   void ask_resolver(const std::shared_ptr<Lookup>& lookup) {
+    const auto resolving = std::make_shared<Resolving>(lookup->executor);
+    {
+      const std::lock_guard lock(mutex_);
+      lookup->resolving = resolving;
+    }
     auto ending = std::make_shared<Ending>(this->shared_from_this(), lookup);
-    asio::co_spawn(*lookup->strand, ask(resolver_, std::move(ending)),
-                   asio::bind_cancellation_slot(lookup->cancellation.slot(), asio::detached));
+    asio::co_spawn(resolving->strand, ask(resolver_, std::move(ending)),
+                   asio::bind_cancellation_slot(resolving->cancellation.slot(),
+                                                [resolving](std::exception_ptr) {}));
   }
   static asio::awaitable<void> ask(std::shared_ptr<Resolver> resolver,
                                    std::shared_ptr<Ending> ending) {
@@ -306,18 +315,19 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     auto& waiters = lookup->waiters;
     const auto erased = std::erase_if(waiters, [&](auto& w) { return w.get() == &waiter; });
     if (erased == 0 || !waiters.empty()) return;
-    if (here) cancel(lookup, *here);
+    if (here) cancel(*lookup, *here);
     if (abandon(*lookup)) remove(*lookup);
   }
 
   /// Cancels a resolver's look-up, if this executor's context runs it, which is there: another's
   /// may be gone. Nothing runs before this has returned.
-  static void cancel(const std::shared_ptr<Lookup>& lookup,
-                     const asio::any_io_executor& here) noexcept {
-    if (!lookup->strand || here != lookup->executor) return;
+  static void cancel(const Lookup& lookup, const asio::any_io_executor& here) noexcept {
+    if (here != lookup.executor) return;
+    const auto resolving = lookup.resolving.lock();
+    if (!resolving) return;
     try {
-      asio::post(*lookup->strand,
-                 [lookup] { lookup->cancellation.emit(asio::cancellation_type::terminal); });
+      asio::post(resolving->strand,
+                 [resolving] { resolving->cancellation.emit(asio::cancellation_type::terminal); });
     } catch (...) {  // It goes on alone.
     }
   }
@@ -345,7 +355,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
       std::erase_if(entry->second, [&](const auto& other) {
         if (other->waiters.empty()) return false;
         wake(*other, lookup);
-        cancel(other, lookup->executor);
+        cancel(*other, lookup->executor);
         return abandon(*other);
       });
     }
