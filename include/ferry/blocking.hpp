@@ -6,7 +6,6 @@
 #include <exception>
 #include <future>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -22,13 +21,22 @@ namespace ferry::blocking {
 /// connections and options, with a thread and a context of its own.
 ///
 /// Threads: safe to use by any number at once; each waits for its own call only. Not to be called
-/// from the client's own thread, that is from its observer. Lifetime: the last handle's end waits
-/// for the thread; calls of other threads keep it alive.
+///   from the client's own thread, that is from its observer or from a coroutine that `run` runs:
+///   that is `Errc::invalid_option`, as is a call in a child process that was forked off later.
+/// Lifetime: context and thread live as long as what needs them: handles, copies of `async()` and
+/// of
+///   its pool, leases, streams and upgraded connections. These may outlive the last handle, and
+///   work as before. Whatever goes last waits for the thread, so that nothing runs afterwards, the
+///   observer included, and destroys the context; it must not hold a lock that the observer waits
+///   for. Dropped on the client's own thread, it does not wait: the thread destroys the context
+///   when the handler that runs has returned, and the program's end does not wait for that. A
+///   coroutine that somebody spawned on the context without keeping any of these is destroyed with
+///   it. A static one ends in the usual order of statics.
 class Client {
  public:
   /// @throws Error as `ferry::Client`; std::system_error if there can be no thread.
   explicit Client(ClientOptions options = ClientOptions())
-      : core_(std::make_shared<Core>(std::move(options))) {}
+      : core_(std::make_shared<const Core>(std::move(options))) {}
 
   /// Requests with these methods, as `ferry::Client`'s.
   Response get(std::string url, RequestOptions options = {}) const {
@@ -61,64 +69,104 @@ class Client {
 
   /// Sends any request. @throws Error as `ferry::Client`'s verbs.
   Response send(Request request, RequestOptions options = {}) const {
-    return run(core_->client->send(std::move(request), options));
+    return run(core_->client.send(std::move(request), options));
   }
   /// Sends any request; failures come back in the result.
   Result<Response> try_send(Request request, RequestOptions options = {}) const {
-    return run(core_->client->try_send(std::move(request), options));
+    return run(core_->client.try_send(std::move(request), options));
   }
   /// As `ferry::Client::download`; needs `ferry/download.hpp`.
   template <class Download = detail::Download>
   auto download(std::string url, std::string path,
                 typename Download::Options options = typename Download::Options()) const {
-    return run(core_->client->template download<Download>(std::move(url), std::move(path),
-                                                          std::move(options)));
+    return run(core_->client.template download<Download>(std::move(url), std::move(path),
+                                                         std::move(options)));
   }
 
   /// Waits for anything that is done with `async()`: `client.run(read(client.async()))`.
+  /// @throws Error `Errc::invalid_option` on the client's own thread or in a child process; and
+  ///   whatever the coroutine throws.
   template <class T>
   T run(asio::awaitable<T> awaited) const {
     const auto core = core_;
-    if (std::this_thread::get_id() == core->thread.get_id())
+    Loop& loop = *core->loop;
+    if (loop.is_this_thread())
       throw Error(Errc::invalid_option, "a blocking client was called from its own thread");
+    if (loop.is_of_parent())
+      throw Error(Errc::invalid_option, "the thread of a blocking client is the parent process's");
     std::promise<T> result;
     std::promise<void> over;
-    asio::co_spawn(core->context, std::move(awaited), [&](std::exception_ptr e, auto... value) {
+    asio::co_spawn(loop.context, std::move(awaited), [&](std::exception_ptr e, auto... value) {
       if (e)
         result.set_exception(std::move(e));
       else
         result.set_value(std::move(value)...);
       // Only after this has Asio let go of the exception: two threads might end it.
-      asio::post(core->context, [&over] { over.set_value(); });
+      asio::post(loop.context, [&over] { over.set_value(); });
     });
     over.get_future().wait();
     return result.get_future().get();
   }
 
-  /// The client that does the work.
-  const ferry::Client& async() const noexcept { return *core_->client; }
+  /// The client that does the work. Copies of it may outlive this one; they are awaited on any
+  /// executor.
+  const ferry::Client& async() const noexcept { return core_->client; }
 
  private:
-  struct Core {
-    explicit Core(ClientOptions options) {
-      client.emplace(context, std::move(options));
-      thread = std::thread([this] { context.run(); });
+  /// The context and its thread.
+  class Loop {
+   public:
+    /// Starts one. The end of the last copy of the pointer ends it.
+    static std::shared_ptr<Loop> start() {
+      auto loop = std::make_unique<Loop>();
+      loop->thread_ = std::thread(run, loop.get());
+      return std::shared_ptr<Loop>(loop.release(), end);
     }
-    Core(const Core&) = delete;
-    Core& operator=(const Core&) = delete;
-    ~Core() {
-      client.reset();
-      context.stop();
-      thread.join();
-    }
+
+    bool is_this_thread() const noexcept { return std::this_thread::get_id() == thread_.get_id(); }
+    bool is_of_parent() const noexcept { return this_process() != process_; }
 
     asio::io_context context{1};
-    const asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
-    std::optional<ferry::Client> client;
-    std::thread thread;
+
+   private:
+    static void run(Loop* loop) {
+      loop->context.run();
+      if (loop->ends_itself_) delete loop;
+    }
+    static void end(Loop* loop) noexcept {
+      if (loop->is_of_parent()) return;  // There is no thread, and it may have held any lock.
+      loop->context.stop();
+      if (loop->is_this_thread()) {  // It cannot wait for itself.
+        loop->thread_.detach();
+        loop->ends_itself_ = true;
+        return;
+      }
+      loop->thread_.join();
+      delete loop;
+    }
+    static long this_process() noexcept {
+#if defined(_WIN32)
+      return 0;  // There is no fork.
+#else
+      return ::getpid();
+#endif
+    }
+
+    const asio::executor_work_guard<asio::io_context::executor_type> work_{context.get_executor()};
+    const long process_ = this_process();
+    bool ends_itself_ = false;  // Its thread's alone.
+    std::thread thread_;
   };
 
-  std::shared_ptr<Core> core_;
+  struct Core {
+    explicit Core(ClientOptions options)
+        : client(detail::OwnedExecutor{loop->context.get_executor(), loop}, std::move(options)) {}
+
+    const std::shared_ptr<Loop> loop = Loop::start();
+    const ferry::Client client;
+  };
+
+  std::shared_ptr<const Core> core_;
 };
 
 /// Sends one request over a new connection, which is closed after it, in the caller's thread.

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/context_owner.hpp>
 #include <ferry/detail/dialling_pool.hpp>
 #include <ferry/detail/sender.hpp>
 
@@ -131,8 +132,11 @@ class ConnectionPool {
   explicit ConnectionPool(Executor executor, PoolOptions options = PoolOptions()) {
     if (auto error = detail::check(options.limits)) throw *error;
     if (auto error = detail::check(static_cast<const ConnectOptions&>(options))) throw *error;
+    auto owner = detail::owner_of(executor);
+    auto core = std::make_shared<detail::SocketPool>(std::move(executor), std::move(options));
+    core->context_owner = owner;
     handle_ = std::make_shared<Handle>(
-        std::make_shared<detail::SocketPool>(std::move(executor), std::move(options)));
+        detail::keep_with<detail::PoolCore>(std::move(owner), std::move(core)));
   }
   /// On a context's executor.
   /// @throws Error as the other constructor.

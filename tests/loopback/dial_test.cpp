@@ -41,7 +41,8 @@ class CountingResolver final : public ferry::Resolver {
     asked = host;
     const auto executor = co_await asio::this_coro::executor;
     co_await asio::post(executor, asio::use_awaitable);
-    if (never) {
+    if (deaf) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    if (never && (lookups == 1 || !once)) {
       ferry::detail::Wakeup forever;
       co_await forever.wait();
     }
@@ -52,6 +53,8 @@ class CountingResolver final : public ferry::Resolver {
   ferry::Result<Addresses> answer = addresses({"127.0.0.1"});
   bool throws = false;
   bool never = false;
+  bool once = false;  ///< Only the first one never answers.
+  bool deaf = false;  ///< It cannot be cancelled.
   int lookups = 0;
   std::string asked;
 };
@@ -213,9 +216,77 @@ TEST_CASE("[57] [60] a resolver that never answers: who waits for it is released
                      codes.push_back(code_of(result));
                    });
   }
-  while (codes.size() < 2) context.run_one();
+  context.run();  // Nobody waits for its answer any more, so it is cancelled.
   CHECK(codes == std::vector<std::error_code>(2, Errc::resolve_timeout));
-  CHECK(resolver->lookups == 1);  // It goes on alone, until the context ends.
+  CHECK(resolver->lookups == 1);
+}
+
+TEST_CASE("[65] a resolver that never answers once does not make its host unreachable") {
+  Server server;
+  for (const bool deaf : {false, true}) {
+    const auto resolver = std::make_shared<CountingResolver>();
+    resolver->never = resolver->once = true;
+    resolver->deaf = deaf;
+    ClientOptions options;
+    options.tcp.resolver = resolver;
+    asio::io_context context{1};
+    const Client client(context, options);
+    bool done = false;
+    const auto ask = [&]() -> asio::awaitable<void> {
+      auto late = co_await client.try_send(Request::get(url_of(server)), {.resolve_timeout = 5ms});
+      CHECK(code_of(late) == Errc::resolve_timeout);
+      CHECK((co_await client.get(url_of(server))).body() == "/path");
+      client.pool().close_idle();
+      done = true;
+    };
+    asio::co_spawn(context, ask(), asio::detached);
+    if (deaf)
+      while (!done) context.run_one();
+    else
+      context.run();
+    CHECK(done);
+    CHECK(resolver->lookups == 2);
+  }
+}
+
+TEST_CASE("[65] a look-up that somebody still waits for, but which takes too long, is not joined") {
+  Server server;
+  const auto resolver = std::make_shared<CountingResolver>();
+  resolver->never = resolver->once = true;
+  ClientOptions options;
+  options.tcp.resolver = resolver;
+  asio::io_context context{1};
+  const Client client(context, options);
+  std::optional<ferry::Result<ferry::Response>> patient;
+  asio::co_spawn(
+      context,
+      client.try_send(Request::get(url_of(server)), {.resolve_timeout = ferry::no_timeout}),
+      [&](std::exception_ptr, ferry::Result<ferry::Response> r) { patient = std::move(r); });
+  const auto ask = [&]() -> asio::awaitable<void> {
+    auto late = co_await client.try_send(Request::get(url_of(server)), {.resolve_timeout = 2ms});
+    CHECK(code_of(late) == Errc::resolve_timeout);
+    // By now the first look-up has taken longer than this one would wait.
+    bool answered = false;
+    while (!answered) {
+      auto sent = co_await client.try_send(Request::get(url_of(server)), {.resolve_timeout = 2ms});
+      answered = sent.has_value();
+    }
+    CHECK(resolver->lookups >= 2);
+  };
+  asio::co_spawn(context, ask(), asio::detached);
+  while (!patient) context.run_one();
+  client.pool().close_idle();
+  context.run();
+  CHECK((*patient)->body() ==
+        "/path");  // An address that was found is what it was waiting for, too.
+}
+
+TEST_CASE("the system looks a name up") {
+  Server server;
+  ClientOptions options;
+  options.tcp.attempt_delay = ferry::no_timeout;
+  Dial dial(options);
+  CHECK(dial.get(url_of(server, "localhost"))->body() == "/path");
 }
 
 TEST_CASE("[66] a dial that is stuck in a resolver gives its place up to whoever needs it") {

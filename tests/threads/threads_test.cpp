@@ -14,6 +14,7 @@
 #include <ferry/detail/wait_ready.hpp>
 #include <ferry/resolver.hpp>
 
+#include "support/names.hpp"
 #include "support/run.hpp"
 #include "support/server.hpp"
 
@@ -401,6 +402,38 @@ TEST_CASE("[61] look-ups by several threads: shared, kept, forgotten") {
   for (auto& thread : threads) thread.join();
   CHECK(tally.good == 4 * requests / 20);
   CHECK(tally.other == 4 * requests);  // Refused, and so forgotten.
+}
+
+TEST_CASE("[61] [65] the system's look-ups, for several threads, while time limits pass") {
+  Server server;
+  const auto names = std::make_shared<test::Names>();
+  const auto lookup_threads = std::make_shared<ferry::detail::LookupThreads>(3, 8);
+  ferry::TcpOptions tcp;
+  tcp.dns_ttl = ferry::Duration::zero();
+  ClientOptions options;
+  options.connector = names->connector(lookup_threads, tcp);
+  options.limits.max_idle = 0;  // Each request has its own dial.
+  names->block("stuck.test");
+  Tally tally;
+  const auto work = [&] {
+    asio::io_context context{1};
+    const Client client(context, options);
+    for (int i = 0; i < requests; ++i) {
+      const std::string host = i % 10 == 0 ? "stuck" : "name" + std::to_string(i % 4);
+      const std::string url = "http://" + host + ".test:" + std::to_string(server.port()) + "/";
+      ferry::RequestOptions limits;
+      if (i % 10 == 0 || i % 3 == 0) limits.resolve_timeout = std::chrono::microseconds(i % 400);
+      asio::co_spawn(context, client.try_send(Request::get(url), limits), tally.counter());
+    }
+    context.run();
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back(work);
+  for (auto& thread : threads) thread.join();
+  CHECK(tally.total() == 4 * requests);
+  CHECK(tally.good > 0);
+  names->let_go("stuck.test");
+  while (lookup_threads.use_count() > 2) std::this_thread::yield();  // Until they have all ended.
 }
 
 TEST_CASE("[40] a client closed while in use leaves the others of its pool alone") {

@@ -9,6 +9,7 @@
 #include <asio/cancellation_state.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
+#include <asio/detail/signal_blocker.hpp>
 #include <asio/error.hpp>
 #include <asio/execution_context.hpp>
 #include <asio/io_context.hpp>
@@ -22,7 +23,7 @@
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/version.hpp>
-#if ASIO_VERSION >= 103700
+#if ASIO_VERSION >= 103300
 #include <asio/config.hpp>
 #endif
 
@@ -32,10 +33,13 @@
 #endif
 
 #include <cerrno>
+#include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
 #include <typeinfo>
+#include <vector>
 
 namespace ferry::detail {
 
@@ -78,6 +82,44 @@ inline bool waits_after_short_read(const asio::any_io_executor& executor) {
   (void)executor;
   return false;
 #endif
+}
+
+/// True if the context's locks are turned off (`ASIO_CONCURRENCY_HINT_UNSAFE`): no other thread may
+/// touch it, not even to end a wait.
+inline bool is_unlocked(const asio::any_io_executor& executor) {
+  const auto own = io_context_executor(executor);
+  if (!own) return false;
+#if ASIO_VERSION >= 103300
+  return !asio::config(own->context()).get("scheduler", "locking", true);
+#else
+  const auto& context = asio::use_service<asio::detail::io_context_impl>(own->context());
+  return !ASIO_CONCURRENCY_HINT_IS_LOCKING(SCHEDULER, context.concurrency_hint());
+#endif
+}
+
+/// Adds the addresses that the system finds for a host (`getaddrinfo`). It blocks, for as long as
+/// the system likes.
+template <class Tcp>
+std::error_code find_addresses(const std::string& host, std::vector<asio::ip::address>& found) {
+  namespace ops = asio::detail::socket_ops;
+  asio::detail::addrinfo_type wanted{};
+  wanted.ai_family = AF_UNSPEC;
+  wanted.ai_socktype = Tcp::v4().type();
+  wanted.ai_protocol = Tcp::v4().protocol();
+  asio::detail::addrinfo_type* first = nullptr;
+  std::error_code error;
+  ops::getaddrinfo(host.c_str(), nullptr, wanted, &first, error);
+  if (error) return error;
+  const std::unique_ptr<asio::detail::addrinfo_type, decltype(&ops::freeaddrinfo)> all(
+      first, &ops::freeaddrinfo);
+  for (const auto* entry = first; entry; entry = entry->ai_next) {
+    if (entry->ai_family != AF_INET && entry->ai_family != AF_INET6) continue;
+    typename Tcp::endpoint endpoint;
+    endpoint.resize(entry->ai_addrlen);
+    std::memcpy(endpoint.data(), entry->ai_addr, endpoint.size());
+    found.push_back(endpoint.address());
+  }
+  return {};
 }
 
 /// `connect(2)` on a non-blocking socket, without the system calls that Asio's own makes around it.

@@ -14,6 +14,7 @@
 #include <ferry/detail/authorization.hpp>
 #include <ferry/detail/client_core.hpp>
 #include <ferry/detail/content_decoding.hpp>
+#include <ferry/detail/context_owner.hpp>
 #include <ferry/detail/prepare.hpp>
 #include <ferry/detail/retry_rule.hpp>
 #include <ferry/detail/spares.hpp>
@@ -240,6 +241,9 @@ class Call : public Recycled<Call<void>> {
   Upgraded take_upgraded() {
     Upgraded upgraded;
     if (upgraded_) upgraded = std::move(*upgraded_);
+    if (auto owner = pool().context_owner.lock(); owner && upgraded.stream)
+      upgraded.stream =
+          std::make_unique<OwningStream>(std::move(owner), std::move(upgraded.stream));
     upgraded.response = take_response();
     return upgraded;
   }

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <system_error>
+#include <unistd.h>
+#include <vector>
+
+#include <ferry/connection_pool.hpp>
+
+namespace test {
+
+/// Names as a system that blocks sees them: all are at 127.0.0.1, and some take until they are let
+/// go. Threads that block in it may outlive a test, so it is shared.
+class Names : public std::enable_shared_from_this<Names> {
+ public:
+  /// Look-ups of this name block from now on; all of them, or the next one only.
+  void block(const std::string& name, bool once = false) {
+    const std::lock_guard lock(mutex_);
+    blocked_[name] = once;
+  }
+  /// Look-ups of this name go on, those to come do not block.
+  void let_go(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    blocked_.erase(name);
+    waiting_.erase(name);
+    changed_.notify_all();
+  }
+
+  /// Blocks if it is to. Names that begin with "no" do not exist. In a child process none blocks:
+  /// the threads that wait here stayed in the parent.
+  bool find(const std::string& name) {
+    if (::getpid() != process_) return true;
+    std::unique_lock lock(mutex_);
+    ++asked_[name];
+    most_ = std::max(most_, ++inside_);
+    changed_.notify_all();
+    if (const auto blocked = blocked_.find(name); blocked != blocked_.end()) {
+      if (blocked->second) blocked_.erase(blocked);
+      waiting_.insert(name);
+      changed_.wait(lock, [&] { return !waiting_.contains(name); });
+    }
+    --inside_;
+    changed_.notify_all();
+    return !name.starts_with("no");
+  }
+
+  /// Waits until this name was asked for as often as that.
+  void wait_asked(const std::string& name, int times) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return asked_[name] >= times; });
+  }
+  /// Waits until so many look-ups are under way.
+  void wait_inside(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return inside_ == count; });
+  }
+  int asked(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return asked_[name];
+  }
+  int most_at_once() {
+    const std::lock_guard lock(mutex_);
+    return most_;
+  }
+
+  /// A connector that asks here, in these threads.
+  std::shared_ptr<ferry::Connector> connector(std::shared_ptr<ferry::detail::LookupThreads> threads,
+                                              ferry::TcpOptions options = {}) {
+    using Tcp = asio::ip::tcp;
+    const auto find = [self = shared_from_this()](const std::string& name,
+                                                  ferry::detail::Addresses& found) {
+      if (!self->find(name)) return make_error_code(asio::error::host_not_found);
+      found.push_back(asio::ip::address_v4::loopback());
+      return std::error_code();
+    };
+    return std::make_shared<ferry::detail::TcpConnector<Tcp>>(
+        options, std::make_shared<ferry::detail::DnsCache<Tcp>>(options, find, std::move(threads)));
+  }
+
+ private:
+  const pid_t process_ = ::getpid();
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, bool> blocked_;
+  std::set<std::string> waiting_;
+  std::map<std::string, int> asked_;
+  int inside_ = 0;
+  int most_ = 0;
+};
+
+}  // namespace test
