@@ -234,13 +234,7 @@ class Client {
     }
     auto core = std::make_shared<detail::ClientCore>(pool.shared_core());
     if (!options.base_url.empty()) {
-      std::string url = options.base_url;
-      if (connect.idna) {
-        auto ascii = detail::with_ascii_host(std::move(url), connect.idna);
-        if (!ascii) throw ascii.error();
-        url = std::move(*ascii);
-      }
-      auto base = Url::parse(std::move(url));
+      auto base = Url::parse(options.base_url, core->pool->host_to_ascii());
       if (!base) throw base.error();
       core->base = std::move(*base);
     }

@@ -141,15 +141,10 @@ class Request {
   std::optional<Error> take_target(const Url& base, const Pairs& defaults,
                                    detail::HostToAscii to_ascii, Url& url) {
     if (error_) return error_;
-    if (to_ascii) {
-      auto ascii = detail::with_ascii_host(std::move(url_), to_ascii);
-      if (!ascii) return ascii.error();
-      url_ = std::move(*ascii);
-    }
     if (base.empty()) {
-      if (auto error = url.assign(std::move(url_))) return error;
+      if (auto error = url.assign(std::move(url_), to_ascii)) return error;
     } else {
-      auto resolved = base.resolve(url_);
+      auto resolved = base.resolve(url_, to_ascii);
       if (!resolved) return resolved.error();
       url = std::move(*resolved);
     }
