@@ -121,11 +121,18 @@ class Client {
   /// A GET for the URL of a response once more: `page = co_await client.refresh(std::move(page))`.
   ///
   /// The new response takes over the memory of the old one, so that what asks for the same thing
-  /// again and again allocates nothing. Only the URL is the same: fields and credentials are the
-  /// client's.
+  /// again and again allocates nothing. Only the URL is the same, with the user and the password
+  /// that it had: fields and other credentials are the client's. If a redirect had led to it from
+  /// another origin, what stayed behind there stays behind here, too: neither `Authorization` nor
+  /// `Cookie` nor `Host` of the client's is sent, and authenticators are asked as after a redirect.
+  /// So it is for a refresh of the new response. A response that was put together by other code
+  /// counts as one whose URL was asked for.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> refresh(Answer page, const RequestOptions& options = {}) const {
-    if (has_middleware()) return ask<Answer>(options, get_again(page.url().str()));
+    if (has_middleware()) {
+      const detail::ResponseState& state = state_of(std::as_const(page));
+      return ask<Answer>(options, get_again(state.url.str(), state.userinfo, state.left_origin));
+    }
     return detail::send_again(handle_->core, options, std::move(page));
   }
 

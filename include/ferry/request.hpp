@@ -148,6 +148,7 @@ class Request {
       if (!resolved) return resolved.error();
       url = std::move(*resolved);
     }
+    if (!userinfo_.empty()) url.userinfo_ = std::move(userinfo_);
     try {
       if (!is_whole_)
         for (const auto& [name, value] : defaults) url.add_query(name, value);
@@ -160,9 +161,11 @@ class Request {
 
  private:
   friend struct detail::Trip;
-  friend Request get_again(std::string url) {
+  friend Request get_again(std::string url, std::string userinfo, bool left_origin) {
     Request request = Request::get(std::move(url));
     request.is_whole_ = true;
+    request.userinfo_ = std::move(userinfo);
+    request.left_origin_ = left_origin;
     return request;
   }
 
@@ -174,7 +177,9 @@ class Request {
 
   Method method_;
   std::string url_;
-  bool is_whole_ = false;  // The URL is that of an earlier request, with all of its query.
+  bool is_whole_ = false;     // The URL is that of an earlier request, with all of its query.
+  bool left_origin_ = false;  // A redirect of that request led to it, from another origin.
+  std::string userinfo_;      // Of the URL, beside it, so that nobody who looks at it sees this.
   Headers headers_;
   Pairs query_;
   Body body_;
@@ -183,6 +188,8 @@ class Request {
 };
 static_assert(detail::co_await_safe<Request>);
 /// A GET for the URL of an earlier request; for the library's use.
-Request get_again(std::string url);
+/// @param userinfo of that URL.
+/// @param left_origin a redirect led to it from another origin, of which nothing may be sent.
+Request get_again(std::string url, std::string userinfo, bool left_origin);
 
 }  // namespace ferry
