@@ -24,7 +24,7 @@ enum class Errc {
   invalid_header,      ///< A header's name or value cannot be sent.
   invalid_option,      ///< An option has a value that makes no sense.
   invalid_body,        ///< The request's body cannot be sent: no such file, a part's name, say.
-  unsupported_scheme,  ///< Neither `http` nor `https`.
+  unsupported_scheme,  ///< Neither `http` nor `https`; `http+unix` needs `unix_urls`.
   tls_unavailable,     ///< `https` on a client that was not given TLS.
   lease_unusable,      ///< A leased connection that is in use, spent, or for another origin.
 

@@ -283,6 +283,31 @@ TEST_CASE("the user and the password of a URL, or of the base URL, are not lost 
   }
 }
 
+TEST_CASE("[52] a redirect leads to a Unix socket from that socket only") {
+  const std::string socket = "http+unix://%2Frun%2Fx.sock";
+  for (const bool by_base : {false, true}) {
+    CAPTURE(by_base);
+    ClientOptions options;
+    options.unix_urls = !by_base;
+    if (by_base) options.base_url = socket + "/api/";
+    auto own = script({redirect("b"), redirect("/c"), redirect(socket + "/d"), ok("there"),
+                       redirect("http+unix://%2Frun%2Fy.sock/")});
+    auto own_anew = script({redirect("http://out/")});
+    auto out = script({redirect(socket + "/d")});
+    Scripted s({own, own_anew, out}, options);
+    const auto there = s.send(Request::get(socket + "/api/a"));
+    REQUIRE(there);
+    CHECK(there->body() == "there");
+    CHECK(there->url().str() == socket + "/d");
+    CHECK(heads(*own)[1].starts_with("GET /api/b HTTP/1.1\r\n"));
+    CHECK(code_of(s.send(Request::get(socket + "/"))) == Errc::invalid_redirect);
+    // Nor does it lead back there from the network.
+    CHECK(code_of(s.send(Request::get(socket + "/"))) == Errc::invalid_redirect);
+    CHECK(heads(*out).size() == 1);
+    CHECK(s.connections() == 3);
+  }
+}
+
 TEST_CASE("[44] a Host of one's own stays behind, the request's and the client's") {
   for (const bool of_client : {false, true}) {
     ClientOptions options;

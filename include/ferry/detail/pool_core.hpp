@@ -105,6 +105,10 @@ class PoolCore {
 
   bool has_tls() const noexcept { return options_.tls != nullptr; }
   HostToAscii host_to_ascii() const noexcept { return options_.idna; }
+  /// True if URLs may name Unix sockets; where all lead to one socket, none can choose another.
+  bool takes_unix_urls() const noexcept {
+    return options_.unix_urls || !options_.unix_socket.empty();
+  }
   const Timeouts& timeouts() const noexcept { return options_.timeouts; }
   Deadlines& deadlines() noexcept { return *deadlines_; }
   /// The proxy to which requests for this URL are sent as they are (RFC 9112 3.2.2); not one
