@@ -231,6 +231,8 @@ class Client {
     if (options.redirects.max < 0) throw Error(Errc::invalid_option, "redirects.max is negative");
     if (auto error = detail::check_framing_fields(options.headers, 0)) throw *error;
     if (auto error = detail::check_field("User-Agent", options.user_agent)) throw *error;
+    for (const auto& middleware : options.middleware)
+      if (!middleware) throw Error(Errc::invalid_option, "options.middleware has a null pointer");
     const ConnectOptions& connect = options;
     if (shares_pool &&
         (connect != ConnectOptions() || !detail::same_pool_limits(options.limits, Limits()))) {

@@ -99,6 +99,9 @@ class Connector {
   /// Opens a stream to `context.unix_path()`, or to `context.host()` and `context.port()`, on the
   /// pool's executor. `context` outlives the call.
   ///
+  /// @return the stream, or why there is none. A result without a stream, as a default one is,
+  /// fails
+  ///   the dial with `Errc::connect_failed`.
   /// Cancellation: the pool ends a dial through `context`; it never cancels the coroutine.
   virtual asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) = 0;
 };
@@ -113,12 +116,21 @@ class TlsContext {
 
   /// Secures a stream for `context.host()`. `context` outlives the call.
   ///
+  /// @return the stream, or why there is none. A result without a stream, as a default one is,
+  /// fails
+  ///   the dial with `Errc::tls_failed`.
   /// Cancellation: the pool ends a dial through `context`; it never cancels the coroutine.
   virtual asio::awaitable<Result<std::unique_ptr<Stream>>> secure(std::unique_ptr<Stream> stream,
                                                                   DialContext& context) const = 0;
 };
 
 namespace detail {
+
+/// Makes a success without a stream, which a connector or a TLS context of the user's may come to,
+/// a failure.
+inline void require_stream(Result<std::unique_ptr<Stream>>& made, Errc code, const char* maker) {
+  if (made && !*made) made = Error(code, std::string(maker) + " gave no stream, and no error");
+}
 
 /// Leaves a dial's phase before its target goes, however the coroutine ends.
 struct LeavePhase {
