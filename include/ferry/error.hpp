@@ -253,8 +253,8 @@ inline std::error_condition make_error_condition(Condition condition) noexcept {
 
 /// A failure: its `Errc`, a sentence that says what, where and why, and the circumstances.
 ///
-/// It never holds a query string, userinfo, or the value of a header or body. Copying is cheap and
-/// does not throw.
+/// It never holds a query string, a fragment, userinfo, or the value of a header or body. Copying
+/// is cheap and does not throw.
 class Error : public std::system_error {
  public:
   /// @param code what went wrong.

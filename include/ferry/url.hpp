@@ -174,7 +174,8 @@ class Url {
   /// @param to_ascii maps a host that is not ASCII: `ferry::idna::to_ascii` of `ferry/idna.hpp`. It
   ///   is given the host alone, and has to give back a host and nothing else: a mapping that yields
   ///   a delimiter is refused. Without it a host that is not ASCII is.
-  /// @return the URL, or an error that shows neither userinfo nor query: `Errc::invalid_url`.
+  /// @return the URL, or an error that shows neither userinfo nor query nor fragment:
+  ///   `Errc::invalid_url`.
   static Result<Url> parse(std::string text, detail::HostToAscii to_ascii = nullptr) {
     Result<Url> url;
     if (auto error = url->assign(std::move(text), to_ascii)) return *error;
@@ -247,7 +248,8 @@ class Url {
   std::string_view target() const noexcept { return slice(path_, fragment_); }
   /// What stood before the `@`, as it was written. A secret: `str()` does not have it.
   std::string_view userinfo() const noexcept { return userinfo_; }
-  /// The whole URL in normal form, without userinfo. Its query may be confidential.
+  /// The whole URL in normal form, without userinfo. Its query and its fragment may be
+  /// confidential.
   const std::string& str() const& noexcept { return text_; }
   /// The same, moved out.
   std::string str() && noexcept { return std::move(text_); }
@@ -348,8 +350,10 @@ class Url {
     if (text.starts_with(' ') || text.ends_with(' ')) return "it begins or ends with a space";
     const auto control = std::find_if(text.begin(), text.end(), detail::is_control);
     if (control == text.end()) return {};
-    return "it has a control character, " + detail::in_quotes({&*control, 1}) + ", at byte " +
-           std::to_string(control - text.begin());
+    const auto at = static_cast<std::size_t>(control - text.begin());
+    std::string problem = "it has a control character";
+    if (text.find_first_of("?#") > at) problem += ", " + detail::in_quotes({&*control, 1}) + ",";
+    return problem + " at byte " + std::to_string(at);
   }
 
   // Finds the parts of a URL and checks its authority. Returns what is wrong.

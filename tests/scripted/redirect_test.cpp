@@ -3,6 +3,7 @@
 #include <chrono>
 #include <limits>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -305,6 +306,30 @@ TEST_CASE("[52] a redirect leads to a Unix socket from that socket only") {
     CHECK(code_of(s.send(Request::get(socket + "/"))) == Errc::invalid_redirect);
     CHECK(heads(*out).size() == 1);
     CHECK(s.connections() == 3);
+  }
+}
+
+TEST_CASE("[47] neither logs nor errors show a query or a fragment, of Location least of all") {
+  for (const char* location :
+       {"/b?secret=1", "/b#secret", "/b?secret#secret", "http://other/b#secret=1",
+        "http://[::1#secret", "http://a b/?secret", "ftp://a/#secret", "?secret\x01", "#secret",
+        "//me:secret@test/#secret", "http:?secret", "http://test:99999/#secret",
+        "http+unix://%2Fx/?secret"}) {
+    CAPTURE(std::string(location));
+    std::ostringstream log;
+    ClientOptions options;
+    options.observer = ferry::log_to(log, {.verbose = true});
+    const std::string answer = redirect(location);
+    Scripted s(
+        {script({answer, "HTTP/1.1 200\r\n"}), script({"nonsense\r\n\r\n"}), script({answer})},
+        options);
+    for (const char* target : {"http://test/a?secret#secret", "http:/test?secret#secret"}) {
+      const auto result = s.send(Request::get(target));
+      REQUIRE_FALSE(result);
+      CHECK(std::string(result.error().what()).find("secret") == std::string::npos);
+    }
+    CHECK(log.str().find("secret") == std::string::npos);
+    CHECK(log.str().find("Sent GET /a?...") != std::string::npos);
   }
 }
 
