@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include <ferry/detail/h1_connection.hpp>
 #include <ferry/detail/pool_state.hpp>
 #include <ferry/detail/proxy_rule.hpp>
+#include <ferry/detail/visibility.hpp>
 #include <ferry/detail/wakeup.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
@@ -21,6 +23,12 @@
 
 namespace ferry::detail {
 
+/// The number of a new connection, unique in the process.
+FERRY_VISIBLE inline std::uint64_t next_connection_id() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 /// A connection as the pool keeps it.
 struct PooledConnection {
   PooledConnection(std::unique_ptr<Stream> stream, std::string key, const DialContext& dial)
@@ -29,9 +37,8 @@ struct PooledConnection {
         resolved_in(dial.resolved_in),
         connected_in(dial.connected_in),
         secured_in(dial.secured_in) {
-    static std::atomic<std::uint64_t> last_id{0};
     auto made = std::make_shared<ConnectionFacts>();
-    made->id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;
+    made->id = next_connection_id();
     made->local_endpoint = h1.stream().local_endpoint();
     made->remote_endpoint = h1.stream().remote_endpoint();
     made->tls = h1.stream().tls();
