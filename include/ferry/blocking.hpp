@@ -96,7 +96,9 @@ class Client {
   }
 
   /// The client that does the work.
-  const ferry::Client& async() const noexcept { return *core_->client; }
+  const ferry::Client& async() const& noexcept { return *core_->client; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const ferry::Client& async() const&& = delete;
 
  private:
   struct Core {

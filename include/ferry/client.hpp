@@ -205,7 +205,9 @@ class Client {
   }
 
   /// The pool that it uses.
-  const ConnectionPool& pool() const noexcept { return handle_->pool; }
+  const ConnectionPool& pool() const& noexcept { return handle_->pool; }
+  /// The same, of a temporary: by value.
+  ConnectionPool pool() && { return handle_->pool; }
 
  private:
   friend detail::ClientCore& core_of(Client& client) noexcept { return *client.handle_->core; }

@@ -50,13 +50,17 @@ class DialContext {
   }
 
   /// A name or a numeric address, no brackets.
-  const std::string& host() const noexcept { return target_->host; }
+  const std::string& host() const& noexcept { return target_->host; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const std::string& host() const&& = delete;
   /// The port to dial.
   std::uint16_t port() const noexcept { return target_->port; }
   /// The Unix socket to connect to, whatever host and port are; empty for none. One that begins
   /// with
   /// `@` has an abstract name.
-  const std::string& unix_path() const noexcept { return target_->unix_path; }
+  const std::string& unix_path() const& noexcept { return target_->unix_path; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const std::string& unix_path() const&& = delete;
   /// True for `https`: the pool will secure the stream.
   bool is_secure() const noexcept { return target_->secure; }
   /// True if this is not the origin that is dialled, but a proxy on the way to it.

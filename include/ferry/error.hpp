@@ -299,7 +299,9 @@ class FERRY_VISIBLE Error : public std::system_error {
   /// Where in its life the request was.
   Phase phase() const noexcept { return details_->phase; }
   /// `scheme://host:port` that the request was for; empty if it did not come that far.
-  const std::string& origin() const noexcept { return details_->origin; }
+  const std::string& origin() const& noexcept { return details_->origin; }
+  /// The same, of a temporary: by value.
+  std::string origin() && { return details_->origin; }
   /// The response's status, if that is the error (`Errc::http_status`); else 0.
   int status() const noexcept { return details_->status; }
   /// Which attempt of the call failed, from 1, redirects included; 0 if none was made.

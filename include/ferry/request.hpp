@@ -114,15 +114,25 @@ class Request {
   }
 
   /// The method.
-  const Method& method() const noexcept { return method_; }
+  const Method& method() const& noexcept { return method_; }
+  /// The same, of a temporary: by value.
+  Method method() && { return std::move(method_); }
   /// The URL as it was given.
-  const std::string& url() const noexcept { return url_; }
+  const std::string& url() const& noexcept { return url_; }
+  /// The same, of a temporary: by value.
+  std::string url() && { return std::move(url_); }
   /// The fields that were set on it.
-  const Headers& headers() const noexcept { return headers_; }
+  const Headers& headers() const& noexcept { return headers_; }
+  /// The same, of a temporary: by value.
+  Headers headers() && { return std::move(headers_); }
   /// Its content.
-  const Body& body() const noexcept { return body_; }
+  const Body& body() const& noexcept { return body_; }
+  /// The same, of a temporary: by value.
+  Body body() && { return std::move(body_); }
   /// Its own credentials; null if it has none.
-  const std::shared_ptr<Authenticator>& auth() const noexcept { return auth_; }
+  const std::shared_ptr<Authenticator>& auth() const& noexcept { return auth_; }
+  /// The same, of a temporary: by value.
+  std::shared_ptr<Authenticator> auth() && { return std::move(auth_); }
 
   /// The URL that it goes to, its query included.
   /// @param base what a relative one is resolved against; empty if there is none.

@@ -220,12 +220,16 @@ class Url {
   }
 
   /// The scheme, lower-case: `http`.
-  std::string_view scheme() const noexcept { return slice(0, scheme_); }
+  std::string_view scheme() const& noexcept { return slice(0, scheme_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view scheme() const&& = delete;
   /// The host, lower-case; an IPv6 address without its brackets.
-  std::string_view host() const noexcept {
+  std::string_view host() const& noexcept {
     const auto host = slice(scheme_ + 3, host_);
     return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
   }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view host() const&& = delete;
   /// The Unix socket that a URL of the scheme `http+unix` has for its host; empty for any other.
   std::string unix_path() const {
     return scheme() == detail::unix_scheme ? detail::unescaped(host()) : std::string();
@@ -233,21 +237,35 @@ class Url {
   /// The port written in the URL or, without one, the scheme's; 0 if neither is known.
   std::uint16_t port() const noexcept { return port_; }
   /// `host[:port]` as the Host field carries it: with brackets, without a default port or userinfo.
-  std::string_view authority() const noexcept { return slice(scheme_ + 3, path_); }
+  std::string_view authority() const& noexcept { return slice(scheme_ + 3, path_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view authority() const&& = delete;
   /// `scheme://host[:port]`.
-  std::string_view origin() const noexcept { return slice(0, path_); }
+  std::string_view origin() const& noexcept { return slice(0, path_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view origin() const&& = delete;
   /// The path, percent-encoded; it begins with `/`.
-  std::string_view path() const noexcept { return slice(path_, query_); }
+  std::string_view path() const& noexcept { return slice(path_, query_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view path() const&& = delete;
   /// The query, percent-encoded, without its `?`.
-  std::string_view query() const noexcept { return slice(query_ + 1, fragment_); }
+  std::string_view query() const& noexcept { return slice(query_ + 1, fragment_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view query() const&& = delete;
   /// True if there is a `?`, even with nothing behind it.
   bool has_query() const noexcept { return query_ < fragment_; }
   /// The fragment, percent-encoded, without its `#`.
-  std::string_view fragment() const noexcept { return slice(fragment_ + 1, text_.size()); }
+  std::string_view fragment() const& noexcept { return slice(fragment_ + 1, text_.size()); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view fragment() const&& = delete;
   /// `path[?query]`: what a request line carries (origin-form, RFC 9112 3.2.1).
-  std::string_view target() const noexcept { return slice(path_, fragment_); }
+  std::string_view target() const& noexcept { return slice(path_, fragment_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view target() const&& = delete;
   /// What stood before the `@`, as it was written. A secret: `str()` does not have it.
-  std::string_view userinfo() const noexcept { return userinfo_; }
+  std::string_view userinfo() const& noexcept { return userinfo_; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view userinfo() const&& = delete;
   /// The whole URL in normal form, without userinfo. Its query and its fragment may be
   /// confidential.
   const std::string& str() const& noexcept { return text_; }
