@@ -44,9 +44,9 @@ class AsyncStream {
   /// Where its handlers run.
   executor_type get_executor() const noexcept { return executor_; }
   /// Itself.
-  lowest_layer_type& lowest_layer() noexcept { return *this; }
+  lowest_layer_type& lowest_layer() & noexcept { return *this; }
   /// What carries the bytes.
-  Stream& stream() noexcept { return *stream_; }
+  Stream& stream() & noexcept { return *stream_; }
 
   /// Makes pending and later operations fail. Any thread may call it.
   void abort() noexcept { stream_->abort(); }

@@ -110,7 +110,9 @@ class Client {
 
   /// The client that does the work. Copies of it may outlive this one; they are awaited on any
   /// executor.
-  const ferry::Client& async() const noexcept { return core_->client; }
+  const ferry::Client& async() const& noexcept { return core_->client; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const ferry::Client& async() const&& = delete;
 
  private:
   /// The context and its thread.

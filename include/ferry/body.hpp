@@ -101,11 +101,17 @@ class Body {
       : content_type_(std::move(content_type)), source_(std::move(source)), present_(true) {}
 
   /// The bytes; empty for a body with a source.
-  const std::string& bytes() const noexcept { return shared_ ? *shared_ : bytes_; }
+  const std::string& bytes() const& noexcept { return shared_ ? *shared_ : bytes_; }
+  /// The same, of a temporary: by value.
+  std::string bytes() && { return shared_ ? *shared_ : std::move(bytes_); }
   /// What the request will say of it, unless it or the client has a field of that name.
-  const std::string& content_type() const noexcept { return content_type_; }
+  const std::string& content_type() const& noexcept { return content_type_; }
+  /// The same, of a temporary: by value.
+  std::string content_type() && { return std::move(content_type_); }
   /// Where the bytes come from, if they are not in memory.
-  const std::shared_ptr<BodySource>& source() const noexcept { return source_; }
+  const std::shared_ptr<BodySource>& source() const& noexcept { return source_; }
+  /// The same, of a temporary: by value.
+  std::shared_ptr<BodySource> source() && { return std::move(source_); }
   /// False for a request without content; an empty content is one, too.
   bool is_present() const noexcept { return present_; }
 

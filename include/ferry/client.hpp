@@ -121,11 +121,18 @@ class Client {
   /// A GET for the URL of a response once more: `page = co_await client.refresh(std::move(page))`.
   ///
   /// The new response takes over the memory of the old one, so that what asks for the same thing
-  /// again and again allocates nothing. Only the URL is the same: fields and credentials are the
-  /// client's.
+  /// again and again allocates nothing. Only the URL is the same, with the user and the password
+  /// that it had: fields and other credentials are the client's. If a redirect had led to it from
+  /// another origin, what stayed behind there stays behind here, too: neither `Authorization` nor
+  /// `Cookie` nor `Host` of the client's is sent, and authenticators are asked as after a redirect.
+  /// So it is for a refresh of the new response. A response that was put together by other code
+  /// counts as one whose URL was asked for.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> refresh(Answer page, const RequestOptions& options = {}) const {
-    if (has_middleware()) return ask<Answer>(options, get_again(page.url().str()));
+    if (has_middleware()) {
+      const detail::ResponseState& state = state_of(std::as_const(page));
+      return ask<Answer>(options, get_again(state.url.str(), state.userinfo, state.left_origin));
+    }
     return detail::send_again(handle_->core, options, std::move(page));
   }
 
@@ -203,7 +210,9 @@ class Client {
   }
 
   /// The pool that it uses.
-  const ConnectionPool& pool() const noexcept { return handle_->pool; }
+  const ConnectionPool& pool() const& noexcept { return handle_->pool; }
+  /// The same, of a temporary: by value.
+  ConnectionPool pool() && { return handle_->pool; }
 
  private:
   friend detail::ClientCore& core_of(Client& client) noexcept { return *client.handle_->core; }
@@ -229,6 +238,8 @@ class Client {
     if (options.redirects.max < 0) throw Error(Errc::invalid_option, "redirects.max is negative");
     if (auto error = detail::check_framing_fields(options.headers, 0)) throw *error;
     if (auto error = detail::check_field("User-Agent", options.user_agent)) throw *error;
+    for (const auto& middleware : options.middleware)
+      if (!middleware) throw Error(Errc::invalid_option, "options.middleware has a null pointer");
     const ConnectOptions& connect = options;
     if (shares_pool &&
         (connect != ConnectOptions() || !detail::same_pool_limits(options.limits, Limits()))) {
@@ -239,13 +250,7 @@ class Client {
     }
     auto core = std::make_shared<detail::ClientCore>(pool.shared_core());
     if (!options.base_url.empty()) {
-      std::string url = options.base_url;
-      if (connect.idna) {
-        auto ascii = detail::with_ascii_host(std::move(url), connect.idna);
-        if (!ascii) throw ascii.error();
-        url = std::move(*ascii);
-      }
-      auto base = Url::parse(std::move(url));
+      auto base = Url::parse(options.base_url, core->pool->host_to_ascii());
       if (!base) throw base.error();
       core->base = std::move(*base);
     }

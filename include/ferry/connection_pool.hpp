@@ -58,7 +58,9 @@ class Origin {
   Origin(const Url& url) : url_(url.origin()) {}
 
   /// The URL as it was given.
-  const std::string& url() const noexcept { return url_; }
+  const std::string& url() const& noexcept { return url_; }
+  /// The same, of a temporary: by value.
+  std::string url() && { return std::move(url_); }
 
  private:
   std::string url_;

@@ -52,13 +52,17 @@ class DialContext {
   }
 
   /// A name or a numeric address, no brackets.
-  const std::string& host() const noexcept { return target_->host; }
+  const std::string& host() const& noexcept { return target_->host; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const std::string& host() const&& = delete;
   /// The port to dial.
   std::uint16_t port() const noexcept { return target_->port; }
   /// The Unix socket to connect to, whatever host and port are; empty for none. One that begins
   /// with
   /// `@` has an abstract name.
-  const std::string& unix_path() const noexcept { return target_->unix_path; }
+  const std::string& unix_path() const& noexcept { return target_->unix_path; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const std::string& unix_path() const&& = delete;
   /// True for `https`: the pool will secure the stream.
   bool is_secure() const noexcept { return target_->secure; }
   /// True if this is not the origin that is dialled, but a proxy on the way to it.
@@ -103,6 +107,8 @@ class Connector {
   /// Opens a stream to `context.unix_path()`, or to `context.host()` and `context.port()`, on the
   /// pool's executor. `context` outlives the call.
   ///
+  /// @return the stream, or why there is none. A result without a stream, as a default one is,
+  ///   fails the dial with `Errc::connect_failed`.
   /// Cancellation: the pool ends a dial through `context`; it never cancels the coroutine. A dial
   /// that the pool has given up keeps no place, however long it goes on; what it opens is closed.
   virtual asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) = 0;
@@ -118,12 +124,21 @@ class TlsContext {
 
   /// Secures a stream for `context.host()`. `context` outlives the call.
   ///
+  /// @return the stream, or why there is none. A result without a stream, as a default one is,
+  /// fails
+  ///   the dial with `Errc::tls_failed`.
   /// Cancellation: the pool ends a dial through `context`; it never cancels the coroutine.
   virtual asio::awaitable<Result<std::unique_ptr<Stream>>> secure(std::unique_ptr<Stream> stream,
                                                                   DialContext& context) const = 0;
 };
 
 namespace detail {
+
+/// Makes a success without a stream, which a connector or a TLS context of the user's may come to,
+/// a failure.
+inline void require_stream(Result<std::unique_ptr<Stream>>& made, Errc code, const char* maker) {
+  if (made && !*made) made = Error(code, std::string(maker) + " gave no stream, and no error");
+}
 
 /// Leaves a dial's phase before its target goes, however the coroutine ends.
 struct LeavePhase {

@@ -54,7 +54,7 @@ static_assert(detail::co_await_safe<ContentDecoder::Progress>);
 struct ContentCoding {
   std::string_view name;                         ///< As it stands in `Accept-Encoding`: "gzip".
   std::string_view alias;                        ///< Another that servers may use, or empty.
-  std::unique_ptr<ContentDecoder> (*decoder)();  ///< Makes a decoder for one body. Not null.
+  std::unique_ptr<ContentDecoder> (*decoder)();  ///< Makes a decoder for one body. Neither is null.
 
   friend bool operator==(const ContentCoding&, const ContentCoding&) = default;
 };

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <ferry/detail/co_await_safe.hpp>
+#include <ferry/detail/visibility.hpp>
 
 namespace ferry {
 
@@ -25,7 +26,7 @@ enum class Errc {
   invalid_header,      ///< A header's name or value cannot be sent.
   invalid_option,      ///< An option has a value that makes no sense.
   invalid_body,        ///< The request's body cannot be sent: no such file, a part's name, say.
-  unsupported_scheme,  ///< Neither `http` nor `https`.
+  unsupported_scheme,  ///< Neither `http` nor `https`; `http+unix` needs `unix_urls`.
   tls_unavailable,     ///< `https` on a client that was not given TLS.
   lease_unusable,      ///< A leased connection that is in use, spent, or for another origin.
 
@@ -169,10 +170,26 @@ constexpr const char* message_of(Errc code) noexcept {
   return "unknown error";
 }
 
-class ErrcCategory final : public std::error_category {
+/// True for the category of `Errc`, be it another library's own copy.
+///
+/// `std::error_category` compares addresses. A library that is loaded with `RTLD_LOCAL` by a
+/// program that exports no symbols has a category of its own, whatever its visibility is: names
+/// find it.
+bool is_errc_category(const std::error_category& category) noexcept;
+
+class FERRY_VISIBLE ErrcCategory final : public std::error_category {
  public:
-  const char* name() const noexcept override { return "ferry"; }
+  static constexpr std::string_view own_name = "ferry";
+
+  const char* name() const noexcept override { return own_name.data(); }
   std::string message(int value) const override { return message_of(static_cast<Errc>(value)); }
+  bool equivalent(int value, const std::error_condition& condition) const noexcept override {
+    return default_error_condition(value) == condition ||
+           (condition.value() == value && is_errc_category(condition.category()));
+  }
+  bool equivalent(const std::error_code& code, int value) const noexcept override {
+    return code.value() == value && is_errc_category(code.category());
+  }
   std::error_condition default_error_condition(int value) const noexcept override {
     if (static_cast<Errc>(value) == Errc::cancelled)
       return std::make_error_condition(std::errc::operation_canceled);
@@ -180,12 +197,16 @@ class ErrcCategory final : public std::error_category {
   }
 };
 
-inline const std::error_category& errc_category() noexcept {
+FERRY_VISIBLE inline const std::error_category& errc_category() noexcept {
   static const ErrcCategory category;
   return category;
 }
 
-class ConditionCategory final : public std::error_category {
+inline bool is_errc_category(const std::error_category& category) noexcept {
+  return category == errc_category() || category.name() == ErrcCategory::own_name;
+}
+
+class FERRY_VISIBLE ConditionCategory final : public std::error_category {
  public:
   const char* name() const noexcept override { return "ferry.condition"; }
   std::string message(int value) const override {
@@ -199,7 +220,7 @@ class ConditionCategory final : public std::error_category {
     return "unknown condition";
   }
   bool equivalent(const std::error_code& code, int condition) const noexcept override {
-    if (code.category() != errc_category()) return false;
+    if (!is_errc_category(code.category())) return false;
     switch (static_cast<Errc>(code.value())) {
       case Errc::invalid_url:
       case Errc::invalid_method:
@@ -253,7 +274,7 @@ class ConditionCategory final : public std::error_category {
   }
 };
 
-inline const std::error_category& condition_category() noexcept {
+FERRY_VISIBLE inline const std::error_category& condition_category() noexcept {
   static const ConditionCategory category;
   return category;
 }
@@ -270,11 +291,17 @@ inline std::error_condition make_error_condition(Condition condition) noexcept {
   return {static_cast<int>(condition), detail::condition_category()};
 }
 
+/// True for this cause, also if the code comes from a shared library that has a category of its
+/// own, as one that hides its symbols may.
+inline bool operator==(const std::error_code& code, Errc cause) noexcept {
+  return code.value() == static_cast<int>(cause) && detail::is_errc_category(code.category());
+}
+
 /// A failure: its `Errc`, a sentence that says what, where and why, and the circumstances.
 ///
-/// Its text never shows a query string, userinfo, or the value of a header or body. Copying is
-/// cheap and does not throw.
-class Error : public std::system_error {
+/// Its text never shows a query string, a fragment, userinfo, or the value of a header or body.
+/// Copying is cheap and does not throw.
+class FERRY_VISIBLE Error : public std::system_error {
  public:
   /// @param code what went wrong.
   /// @param detail what exactly, where and why; empty if the code says it all.
@@ -291,15 +318,21 @@ class Error : public std::system_error {
   /// Where in its life the request was.
   Phase phase() const noexcept { return details_->phase; }
   /// `scheme://host:port` that the request was for; empty if it did not come that far.
-  const std::string& origin() const noexcept { return details_->origin; }
+  const std::string& origin() const& noexcept { return details_->origin; }
+  /// The same, of a temporary: by value.
+  std::string origin() && { return details_->origin; }
   /// The response's status, if its head had come; else 0. It is the error where the code is
   /// `Errc::http_status`.
   int status() const noexcept { return details_->status; }
   /// What had come of a collected response's body when that broke off, at most 64 KiB of it.
-  const std::string& body() const noexcept { return details_->body; }
+  const std::string& body() const& noexcept { return details_->body; }
+  /// The same, of a temporary: by value.
+  std::string body() && { return details_->body; }
   /// The failures of the call's earlier attempts, the first one first, as far as these had sent
   /// anything: a server may have acted on each.
-  const std::vector<Error>& earlier() const noexcept { return details_->earlier; }
+  const std::vector<Error>& earlier() const& noexcept { return details_->earlier; }
+  /// The same, of a temporary: by value.
+  std::vector<Error> earlier() && { return details_->earlier; }
   /// Which attempt of the call failed, from 1, redirects included; 0 if none was made.
   int attempt() const noexcept { return details_->attempt; }
   /// True if the failing attempt used a kept connection.

@@ -103,8 +103,9 @@ struct Event {
   std::uint64_t number = 0;      ///< Connections opened to this origin so far, this one included.
   /// Of the request.
   std::string_view method{};
-  std::string_view target{};    ///< Path and query; the query may hold secrets.
-  std::string_view location{};  ///< The URL that is next; its query may hold secrets.
+  std::string_view target{};  ///< Path and query; the query may hold secrets.
+  /// The URL that is next; its query and its fragment may hold secrets.
+  std::string_view location{};
   /// Of the response.
   int status = 0;
   std::string_view version{};  ///< "HTTP/1.1" or "HTTP/1.0".
@@ -133,8 +134,10 @@ using Observer = std::function<void(const Event&)>;
 
 /// What `log_to` prints.
 struct LogOptions {
-  bool verbose = false;     ///< All events, not only new connections, responses and failures.
-  bool show_query = false;  ///< Queries as they are; `?...` otherwise.
+  bool verbose = false;  ///< All events, not only new connections, responses and failures.
+  /// Queries and fragments as they are, secrets included (`?token=...`, `#access_token=...`);
+  /// `?...` and `#...` otherwise.
+  bool show_query = false;
 };
 static_assert(detail::co_await_safe<LogOptions>);
 
@@ -238,9 +241,9 @@ class LogPrinter {
   }
 
   std::string shown(std::string_view target) const {
-    const auto query = target.find('?');
-    if (options_.show_query || query == std::string_view::npos) return std::string(target);
-    return std::string(target.substr(0, query)) + "?...";
+    const auto mark = target.find_first_of("?#");
+    if (options_.show_query || mark == std::string_view::npos) return std::string(target);
+    return std::string(target.substr(0, mark + 1)) + "...";
   }
 
   std::ostream& out_;

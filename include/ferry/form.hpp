@@ -39,7 +39,9 @@ class Form {
   Form add(std::string_view name, std::string_view value) && { return std::move(add(name, value)); }
 
   /// The fields as they are sent: `user=ada&next=%2Fa+b`. Valid until it is changed or destroyed.
-  const std::string& str() const noexcept { return text_; }
+  const std::string& str() const& noexcept { return text_; }
+  /// The same, of a temporary: by value.
+  std::string str() && { return std::move(text_); }
 
   /// The body, with its `Content-Type`.
   operator Body() const& { return Body(text_, content_type()); }

@@ -128,19 +128,23 @@ class Headers {
   }
 
   /// The value of the first field of this name, or nothing.
-  std::optional<std::string_view> get(std::string_view name) const noexcept {
+  std::optional<std::string_view> get(std::string_view name) const& noexcept {
     const auto field = find(name);
     if (field == end()) return std::nullopt;
     return (*field).value;
   }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::optional<std::string_view> get(std::string_view name) const&& = delete;
 
   /// The values of all fields of this name, in order.
-  std::vector<std::string_view> get_all(std::string_view name) const {
+  std::vector<std::string_view> get_all(std::string_view name) const& {
     std::vector<std::string_view> values;
     for (const auto [key, value] : *this)
       if (detail::iequals(key, name)) values.push_back(value);
     return values;
   }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::vector<std::string_view> get_all(std::string_view name) const&& = delete;
 
   /// True if there is a field of this name.
   bool contains(std::string_view name) const noexcept { return find(name) != end(); }
@@ -159,16 +163,22 @@ class Headers {
   bool empty() const noexcept { return size() == 0; }
 
   /// The first field.
-  const_iterator begin() const noexcept { return {&table_, 0}; }
+  const_iterator begin() const& noexcept { return {&table_, 0}; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const_iterator begin() const&& = delete;
   /// Behind the last field.
-  const_iterator end() const noexcept { return {&table_, table_.count()}; }
+  const_iterator end() const& noexcept { return {&table_, table_.count()}; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const_iterator end() const&& = delete;
 
   /// The first field of this name, or `end()`.
-  const_iterator find(std::string_view name) const noexcept {
+  const_iterator find(std::string_view name) const& noexcept {
     std::size_t i = 0;
     while (i < table_.count() && !detail::iequals(table_.name(i), name)) ++i;
     return {&table_, i};
   }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const_iterator find(std::string_view name) const&& = delete;
 
  private:
   static void check(std::string_view name, std::string_view value) {

@@ -6,10 +6,12 @@
 
 #include <idn2.h>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 
 #include <ferry/detail/ascii.hpp>
+#include <ferry/detail/host.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 
@@ -18,9 +20,18 @@ namespace ferry::idna {
 /// The ASCII form of a host's name, `xn--bcher-kva.example` for `b\u00FCcher.example` (IDNA2008
 /// with the mapping of UTS #46, non-transitional).
 ///
-/// @param host in UTF-8.
-/// @return the name, or `Errc::invalid_url` for one that may not be registered. Threads: any.
+/// @param host in UTF-8, without a port.
+/// @return the name, which is a host and nothing else; or `Errc::invalid_url` for one that may not
+///   be registered, or whose mapping yields a character that no host may have: a fullwidth colon
+///   is mapped to a colon, say. Threads: any.
 inline Result<std::string> to_ascii(std::string_view host) {
+  const auto refuse = [host](std::string_view why) {
+    return Error(Errc::invalid_url,
+                 "the host " + detail::in_quotes(host) + " is no name: " + std::string(why));
+  };
+  // libidn2 would end at a zero byte, and passes ASCII on as it is.
+  if (const auto problem = detail::unmapped_host_problem(host); !problem.empty())
+    return refuse("it " + std::string(problem));
   struct Free {
     void operator()(char* text) const noexcept { idn2_free(text); }
   };
@@ -30,9 +41,9 @@ inline Result<std::string> to_ascii(std::string_view host) {
       idn2_to_ascii_8z(terminated.c_str(), &text, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
   const std::unique_ptr<char, Free> owned(text);
   if (code == IDN2_MALLOC) throw std::bad_alloc();
-  if (code != IDN2_OK)
-    return Error(Errc::invalid_url,
-                 "the host " + detail::in_quotes(host) + " is no name: " + idn2_strerror(code));
+  if (code != IDN2_OK) return refuse(idn2_strerror(code));
+  if (const auto problem = detail::mapped_host_problem(text); !problem.empty())
+    return refuse("mapped, it " + std::string(problem));
   return std::string(text);
 }
 

@@ -27,7 +27,7 @@ class Lines {
   /// The next line; nothing at the end. The view is valid until the next call.
   /// @throws Error as `ResponseStream::read`, and `Errc::body_too_large` for a line that is too
   /// long. Cancellation: terminal.
-  asio::awaitable<std::optional<std::string_view>> next() {
+  asio::awaitable<std::optional<std::string_view>> next() & {
     while (!ended_) {
       const auto line = splitter_.next();
       if (!line) throw line.error();
@@ -47,8 +47,13 @@ class Lines {
     co_return std::nullopt;
   }
 
+  /// Not of a temporary, with which the line would go: give that a name.
+  asio::awaitable<std::optional<std::string_view>> next() && = delete;
+
   /// The response that they are of.
-  const ResponseStream& response() const noexcept { return stream_; }
+  const ResponseStream& response() const& noexcept { return stream_; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const ResponseStream& response() const&& = delete;
 
  private:
   ResponseStream stream_;

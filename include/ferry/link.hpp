@@ -34,16 +34,20 @@ class Link {
 
   /// The value of the first parameter of this name, in lower case; of its form with a star, if
   /// there is one (RFC 8288 3.4.1). Valid as long as `params` is not changed.
-  std::optional<std::string_view> param(std::string_view name) const {
+  std::optional<std::string_view> param(std::string_view name) const& {
     const auto starred = find(std::string(name) + '*');
     return starred ? starred : find(name);
   }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::optional<std::string_view> param(std::string_view name) const&& = delete;
 
   /// The relation types as they were written, a list with spaces; empty if there are none.
-  std::string_view rel() const noexcept {
+  std::string_view rel() const& noexcept {
     // Those after the first do not count (RFC 8288 3.3).
     return find("rel").value_or(std::string_view());
   }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view rel() const&& = delete;
 
   /// True if this is one of the relation types, in any case: `has_rel("next")`.
   bool has_rel(std::string_view type) const noexcept {

@@ -46,9 +46,11 @@ class Method {
   static Method patch() noexcept { return Method(Known::patch); }
 
   /// The token that goes on the wire.
-  std::string_view token() const noexcept {
+  std::string_view token() const& noexcept {
     return known_ == Known::no ? own_ : tokens[static_cast<std::size_t>(known_)];
   }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view token() const&& = delete;
 
   /// True if it may go on the wire: a token, and not CONNECT, which asks a proxy for a tunnel and
   /// not an origin for a resource.

@@ -31,7 +31,9 @@ class Next {
   asio::awaitable<Answer> operator()(Request request) const;
 
   /// What the call does differently from its client.
-  const RequestOptions& options() const noexcept { return options_; }
+  const RequestOptions& options() const& noexcept { return options_; }
+  /// The same, of a temporary: by value.
+  RequestOptions options() && { return options_; }
 
  private:
   std::shared_ptr<const detail::ClientCore> client_;

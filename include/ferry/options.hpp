@@ -251,9 +251,14 @@ class ConnectOptions {
 
   TcpOptions tcp;      ///< How TCP connections are opened.
   ProxyOptions proxy;  ///< Through which proxies.
-  /// Connect to this Unix socket, whichever host a URL names; `@name` is an abstract one (Linux). A
-  /// URL can also name one by itself: `http+unix://%2Frun%2Fapp.sock/path`.
+  /// Connect to this Unix socket, whichever host a URL names; `@name` is an abstract one (Linux).
   std::string unix_socket;
+  /// Take URLs that name a Unix socket by themselves: `http+unix://%2Frun%2Fapp.sock/path`, the
+  /// host being its percent-encoded path. They go past a proxy. Off, such a URL is an error:
+  /// whoever can choose a URL could reach every socket of this machine. A client's `base_url` that
+  /// names a socket permits that one all the same. Whatever is set, a redirect leads to a socket
+  /// from that socket only.
+  bool unix_urls = false;
   /// Secures connections for `https://`: `ferry::tls::context()` of `ferry/tls.hpp`. Without it
   /// such a URL is an error.
   std::shared_ptr<const TlsContext> tls;
@@ -289,6 +294,7 @@ class ClientOptions : public ConnectOptions {
   ClientOptions() {}
 
   /// Relative URLs are resolved against it (RFC 3986 section 5); empty means that there are none.
+  /// One that names a Unix socket permits URLs of that socket, and of no other: see `unix_urls`.
   std::string base_url;
   /// Sent with every request, unless the request has a field of the same name: if that one's
   /// value is empty, none is sent.

@@ -114,15 +114,25 @@ class Request {
   }
 
   /// The method.
-  const Method& method() const noexcept { return method_; }
+  const Method& method() const& noexcept { return method_; }
+  /// The same, of a temporary: by value.
+  Method method() && { return std::move(method_); }
   /// The URL as it was given.
-  const std::string& url() const noexcept { return url_; }
+  const std::string& url() const& noexcept { return url_; }
+  /// The same, of a temporary: by value.
+  std::string url() && { return std::move(url_); }
   /// The fields that were set on it.
-  const Headers& headers() const noexcept { return headers_; }
+  const Headers& headers() const& noexcept { return headers_; }
+  /// The same, of a temporary: by value.
+  Headers headers() && { return std::move(headers_); }
   /// Its content.
-  const Body& body() const noexcept { return body_; }
+  const Body& body() const& noexcept { return body_; }
+  /// The same, of a temporary: by value.
+  Body body() && { return std::move(body_); }
   /// Its own credentials; null if it has none.
-  const std::shared_ptr<Authenticator>& auth() const noexcept { return auth_; }
+  const std::shared_ptr<Authenticator>& auth() const& noexcept { return auth_; }
+  /// The same, of a temporary: by value.
+  std::shared_ptr<Authenticator> auth() && { return std::move(auth_); }
 
   /// The URL that it goes to, its query included.
   /// @param base what a relative one is resolved against; empty if there is none.
@@ -141,18 +151,14 @@ class Request {
   std::optional<Error> take_target(const Url& base, const Pairs& defaults,
                                    detail::HostToAscii to_ascii, Url& url) {
     if (error_) return error_;
-    if (to_ascii) {
-      auto ascii = detail::with_ascii_host(std::move(url_), to_ascii);
-      if (!ascii) return ascii.error();
-      url_ = std::move(*ascii);
-    }
     if (base.empty()) {
-      if (auto error = url.assign(std::move(url_))) return error;
+      if (auto error = url.assign(std::move(url_), to_ascii)) return error;
     } else {
-      auto resolved = base.resolve(url_);
+      auto resolved = base.resolve(url_, to_ascii);
       if (!resolved) return resolved.error();
       url = std::move(*resolved);
     }
+    if (!userinfo_.empty()) url.userinfo_ = std::move(userinfo_);
     try {
       if (!is_whole_)
         for (const auto& [name, value] : defaults) url.add_query(name, value);
@@ -165,9 +171,11 @@ class Request {
 
  private:
   friend struct detail::Trip;
-  friend Request get_again(std::string url) {
+  friend Request get_again(std::string url, std::string userinfo, bool left_origin) {
     Request request = Request::get(std::move(url));
     request.is_whole_ = true;
+    request.userinfo_ = std::move(userinfo);
+    request.left_origin_ = left_origin;
     return request;
   }
 
@@ -179,7 +187,9 @@ class Request {
 
   Method method_;
   std::string url_;
-  bool is_whole_ = false;  // The URL is that of an earlier request, with all of its query.
+  bool is_whole_ = false;     // The URL is that of an earlier request, with all of its query.
+  bool left_origin_ = false;  // A redirect of that request led to it, from another origin.
+  std::string userinfo_;      // Of the URL, beside it, so that nobody who looks at it sees this.
   Headers headers_;
   Pairs query_;
   Body body_;
@@ -188,6 +198,8 @@ class Request {
 };
 static_assert(detail::co_await_safe<Request>);
 /// A GET for the URL of an earlier request; for the library's use.
-Request get_again(std::string url);
+/// @param userinfo of that URL.
+/// @param left_origin a redirect led to it from another origin, of which nothing may be sent.
+Request get_again(std::string url, std::string userinfo, bool left_origin);
 
 }  // namespace ferry

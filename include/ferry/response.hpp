@@ -68,16 +68,22 @@ class ConnectionInfo {
   /// Its number, unique in the process.
   std::uint64_t id() const noexcept { return facts ? facts->id : 0; }
   /// `address:port` of this end; empty if it has none.
-  std::string_view local_endpoint() const noexcept {
+  std::string_view local_endpoint() const& noexcept {
     return facts ? std::string_view(facts->local_endpoint) : std::string_view();
   }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view local_endpoint() const&& = delete;
   /// `address:port` of the server's end; empty if it has none.
-  std::string_view remote_endpoint() const noexcept {
+  std::string_view remote_endpoint() const& noexcept {
     return facts ? std::string_view(facts->remote_endpoint) : std::string_view();
   }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view remote_endpoint() const&& = delete;
 
   /// What TLS has agreed on; nothing for a connection without TLS. Valid as long as this object.
-  const TlsInfo* tls() const noexcept { return facts && facts->tls ? &*facts->tls : nullptr; }
+  const TlsInfo* tls() const& noexcept { return facts && facts->tls ? &*facts->tls : nullptr; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const TlsInfo* tls() const&& = delete;
 
   /// Shared with the connection; for the library's use.
   std::shared_ptr<const detail::ConnectionFacts> facts;
@@ -102,6 +108,10 @@ struct ResponseState : Recycled<ResponseState> {
   Timings timings;
   ConnectionInfo connection;
   std::vector<Response> history;
+  /// What `Client::refresh` has to know of the way to `url`. A redirect has led away from the
+  /// origin that was asked, whose credentials stay behind for good.
+  bool left_origin = false;
+  std::string userinfo;  ///< Of the URL that was asked, unless its origin was left; never shown.
 
   /// Forgets all but the memory.
   void clear() noexcept;

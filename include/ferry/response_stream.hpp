@@ -214,7 +214,7 @@ class ResponseStream {
   ///   the same. `Errc::lease_unusable` while another read is in progress, which goes on.
   ///   Cancellation: terminal, likewise.
   template <class = void>
-  asio::awaitable<std::optional<std::string_view>> read() {
+  asio::awaitable<std::optional<std::string_view>> read() & {
     if (!body_) co_return std::nullopt;
     detail::OpenBody& body = *body_;
     if (body.failure) throw *body.failure;
@@ -239,6 +239,10 @@ class ResponseStream {
     if (piece.empty()) co_return std::nullopt;
     co_return piece;
   }
+
+  /// Not of a temporary, with which the bytes would go: give that a name.
+  template <class = void>
+  asio::awaitable<std::optional<std::string_view>> read() && = delete;
 
   /// What is left of the body, whole.
   /// @throws Error as `read`; `Errc::body_too_large` where a `Response` would have been too large.
@@ -284,30 +288,50 @@ class ResponseStream {
   /// The status code.
   int status() const noexcept { return response().status(); }
   /// The reason phrase; may be empty.
-  const std::string& reason() const noexcept { return response().reason(); }
+  const std::string& reason() const& noexcept { return response().reason(); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const std::string& reason() const&& = delete;
   /// "HTTP/1.1" or "HTTP/1.0".
   std::string_view version() const noexcept { return response().version(); }
   /// The fields of its head.
-  const Headers& headers() const noexcept { return response().headers(); }
+  const Headers& headers() const& noexcept { return response().headers(); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const Headers& headers() const&& = delete;
   /// Fields behind a chunked body; there are none before its end (RFC 9110 6.5).
-  const Headers& trailers() const noexcept { return response().trailers(); }
+  const Headers& trailers() const& noexcept { return response().trailers(); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const Headers& trailers() const&& = delete;
   /// The URL that answered, in normal form, without userinfo.
-  const Url& url() const noexcept { return response().url(); }
+  const Url& url() const& noexcept { return response().url(); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const Url& url() const&& = delete;
   /// True for a status below 400.
   bool ok() const noexcept { return response().ok(); }
   /// @throws Error `Errc::http_status` for a status of 400 or more.
-  const ResponseStream& raise_for_status() const {
+  const ResponseStream& raise_for_status() const& {
     response().raise_for_status();
     return *this;
+  }
+  /// The stream itself, moved: `auto stream = (co_await client.stream(url)).raise_for_status()`.
+  /// @throws Error `Errc::http_status` for a status of 400 or more.
+  ResponseStream raise_for_status() && {
+    response().raise_for_status();
+    return std::move(*this);
   }
   /// As `Response::elapsed`.
   Duration elapsed() const noexcept { return response().elapsed(); }
   /// How long each step took; `receive` and `total` are final at the body's end.
-  const Timings& timings() const noexcept { return response().timings(); }
+  const Timings& timings() const& noexcept { return response().timings(); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const Timings& timings() const&& = delete;
   /// Which connection carries it.
-  const ConnectionInfo& connection() const noexcept { return response().connection(); }
+  const ConnectionInfo& connection() const& noexcept { return response().connection(); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const ConnectionInfo& connection() const&& = delete;
   /// The redirects that led to it, the first one first, without their bodies.
-  const std::vector<Response>& history() const noexcept { return response().history(); }
+  const std::vector<Response>& history() const& noexcept { return response().history(); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const std::vector<Response>& history() const&& = delete;
 
  private:
   friend void detail::throw_cancelled(const std::system_error& thrown, ResponseStream& stream);

@@ -86,10 +86,12 @@ class [[nodiscard]] Result {
   }
 
   /// The error. The behaviour is undefined if it holds a value; asserted, as that of the others is.
-  const Error& error() const noexcept {
+  const Error& error() const& noexcept {
     assert(!has_value_);
     return error_;
   }
+  /// The same, of a temporary: by value.
+  Error error() && { return std::as_const(*this).error(); }
 
   /// The value. The behaviour is undefined if it holds an error.
   T& operator*() & noexcept { return *operator->(); }

@@ -57,11 +57,15 @@ class ServerEvents {
   }
 
   /// The last id that took effect; empty if there was none.
-  const std::string& last_event_id() const noexcept { return parser_.last_event_id(); }
+  const std::string& last_event_id() const& noexcept { return parser_.last_event_id(); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const std::string& last_event_id() const&& = delete;
   /// How long to wait before connecting anew, if the server has said so.
   std::optional<std::chrono::milliseconds> retry() const noexcept { return parser_.retry(); }
   /// The response that they come in.
-  const ResponseStream& response() const noexcept { return stream_; }
+  const ResponseStream& response() const& noexcept { return stream_; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  const ResponseStream& response() const&& = delete;
 
  private:
   ResponseStream stream_;

@@ -45,7 +45,9 @@ class Pem {
   /// True if there is none.
   bool empty() const noexcept { return path_.empty() && text_.empty(); }
   /// The file, or empty.
-  const std::string& path() const noexcept { return path_; }
+  const std::string& path() const& noexcept { return path_; }
+  /// The same, of a temporary: by value.
+  std::string path() && { return std::move(path_); }
   /// The text.
   /// @throws Error `Errc::invalid_option` for a file that cannot be read.
   std::string read() const {

@@ -142,26 +142,8 @@ inline void append_path(std::string& out, std::string_view path) {
   }
 }
 
-/// A function that finds the ASCII form of a host's name.
+/// A function that finds the ASCII form of a host's name: `ferry::idna::to_ascii`, say.
 using HostToAscii = Result<std::string> (*)(std::string_view host);
-
-/// A URL, or a reference, with the ASCII form of its host in the place of one that is not ASCII.
-inline Result<std::string> with_ascii_host(std::string url, HostToAscii to_ascii) {
-  const auto slashes = url.find("//");
-  if (slashes == url.npos) return url;
-  const auto scheme = scheme_length(url);
-  if (slashes > 0 && (scheme == 0 || scheme + 1 != slashes)) return url;
-  const auto end = std::min(url.find_first_of("/?#", slashes + 2), url.size());
-  const auto at = url.rfind('@', end);
-  const auto begin = at == url.npos || at < slashes ? slashes + 2 : at + 1;
-  const auto host_end = std::min(url.find(':', begin), end);
-  const auto host = std::string_view(url).substr(begin, host_end - begin);
-  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
-  if (std::all_of(host.begin(), host.end(), is_ascii)) return url;
-  auto ascii = to_ascii(host);
-  if (!ascii) return ascii;
-  return url.replace(begin, host_end - begin, *ascii);
-}
 
 }  // namespace detail
 
@@ -189,10 +171,14 @@ class Url {
   /// percent-encoded, not ASCII or a number in disguise, a backslash or a second `@` in the
   /// authority.
   ///
-  /// @return the URL, or an error that shows neither userinfo nor query: `Errc::invalid_url`.
-  static Result<Url> parse(std::string text) {
+  /// @param to_ascii maps a host that is not ASCII: `ferry::idna::to_ascii` of `ferry/idna.hpp`. It
+  ///   is given the host alone, and has to give back a host and nothing else: a mapping that yields
+  ///   a delimiter is refused. Without it a host that is not ASCII is.
+  /// @return the URL, or an error that shows neither userinfo nor query nor fragment:
+  ///   `Errc::invalid_url`.
+  static Result<Url> parse(std::string text, detail::HostToAscii to_ascii = nullptr) {
     Result<Url> url;
-    if (auto error = url->assign(std::move(text))) return *error;
+    if (auto error = url->assign(std::move(text), to_ascii)) return *error;
     return url;
   }
 
@@ -202,13 +188,14 @@ class Url {
   /// The strict algorithm of RFC 3986 5.2. Userinfo is kept by a reference without an authority of
   /// its own; a fragment is not. From an empty URL, the reference has to be absolute.
   ///
+  /// @param to_ascii as for `parse`.
   /// @return the URL, checked like any other, or `Errc::invalid_url`.
-  Result<Url> resolve(std::string_view reference) const {
+  Result<Url> resolve(std::string_view reference, detail::HostToAscii to_ascii = nullptr) const {
     if (auto problem = text_problem(reference); !problem.empty()) return refuse(std::move(problem));
     const auto kept = kept_by(reference);
     std::string text;
     text.reserve(kept + reference.size());
-    auto url = parse(std::move(text.append(text_, 0, kept).append(reference)));
+    auto url = parse(std::move(text.append(text_, 0, kept).append(reference)), to_ascii);
     if (url && kept > scheme_ + 1) url->userinfo_ = userinfo_;
     return url;
   }
@@ -233,12 +220,16 @@ class Url {
   }
 
   /// The scheme, lower-case: `http`.
-  std::string_view scheme() const noexcept { return slice(0, scheme_); }
+  std::string_view scheme() const& noexcept { return slice(0, scheme_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view scheme() const&& = delete;
   /// The host, lower-case; an IPv6 address without its brackets.
-  std::string_view host() const noexcept {
+  std::string_view host() const& noexcept {
     const auto host = slice(scheme_ + 3, host_);
     return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
   }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view host() const&& = delete;
   /// The Unix socket that a URL of the scheme `http+unix` has for its host; empty for any other.
   std::string unix_path() const {
     return scheme() == detail::unix_scheme ? detail::unescaped(host()) : std::string();
@@ -246,22 +237,37 @@ class Url {
   /// The port written in the URL or, without one, the scheme's; 0 if neither is known.
   std::uint16_t port() const noexcept { return port_; }
   /// `host[:port]` as the Host field carries it: with brackets, without a default port or userinfo.
-  std::string_view authority() const noexcept { return slice(scheme_ + 3, path_); }
+  std::string_view authority() const& noexcept { return slice(scheme_ + 3, path_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view authority() const&& = delete;
   /// `scheme://host[:port]`.
-  std::string_view origin() const noexcept { return slice(0, path_); }
+  std::string_view origin() const& noexcept { return slice(0, path_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view origin() const&& = delete;
   /// The path, percent-encoded; it begins with `/`.
-  std::string_view path() const noexcept { return slice(path_, query_); }
+  std::string_view path() const& noexcept { return slice(path_, query_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view path() const&& = delete;
   /// The query, percent-encoded, without its `?`.
-  std::string_view query() const noexcept { return slice(query_ + 1, fragment_); }
+  std::string_view query() const& noexcept { return slice(query_ + 1, fragment_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view query() const&& = delete;
   /// True if there is a `?`, even with nothing behind it.
   bool has_query() const noexcept { return query_ < fragment_; }
   /// The fragment, percent-encoded, without its `#`.
-  std::string_view fragment() const noexcept { return slice(fragment_ + 1, text_.size()); }
+  std::string_view fragment() const& noexcept { return slice(fragment_ + 1, text_.size()); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view fragment() const&& = delete;
   /// `path[?query]`: what a request line carries (origin-form, RFC 9112 3.2.1).
-  std::string_view target() const noexcept { return slice(path_, fragment_); }
+  std::string_view target() const& noexcept { return slice(path_, fragment_); }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view target() const&& = delete;
   /// What stood before the `@`, as it was written. A secret: `str()` does not have it.
-  std::string_view userinfo() const noexcept { return userinfo_; }
-  /// The whole URL in normal form, without userinfo. Its query may be confidential.
+  std::string_view userinfo() const& noexcept { return userinfo_; }
+  /// Not of a temporary, into which it would dangle: give that a name.
+  std::string_view userinfo() const&& = delete;
+  /// The whole URL in normal form, without userinfo. Its query and its fragment may be
+  /// confidential.
   const std::string& str() const& noexcept { return text_; }
   /// The same, moved out.
   std::string str() && noexcept { return std::move(text_); }
@@ -281,12 +287,13 @@ class Url {
     std::string_view scheme, userinfo, host, port_text, path;
     std::string_view rest;      // query and fragment, each with its mark
     std::string normal_port;    // with its colon; empty if it is the default
+    std::string ascii_host;     // that `host` was mapped to, and views then; empty if it was not
     std::uint16_t port = 0;     // 0 if not known
     bool has_userinfo = false;  // even if empty
   };
 
   // As `parse`, into this URL; after an error it is unspecified what that is. Returns the error.
-  std::optional<Error> assign(std::string&& text) {
+  std::optional<Error> assign(std::string&& text, detail::HostToAscii to_ascii) {
     if (takes_at_a_glance(text)) {
       text_ = std::move(text);
       userinfo_.clear();
@@ -294,7 +301,8 @@ class Url {
     }
     if (auto problem = text_problem(text); !problem.empty()) return refuse(std::move(problem));
     Parts parts;
-    if (auto problem = split(text, parts); !problem.empty()) return refuse(std::move(problem));
+    if (auto problem = split(text, to_ascii, parts); !problem.empty())
+      return refuse(std::move(problem));
     scheme_ = static_cast<std::uint32_t>(parts.scheme.size());
     host_ = static_cast<std::uint32_t>(scheme_ + 3 + parts.host.size());
     path_ = static_cast<std::uint32_t>(host_ + parts.normal_port.size());
@@ -360,20 +368,23 @@ class Url {
     if (text.starts_with(' ') || text.ends_with(' ')) return "it begins or ends with a space";
     const auto control = std::find_if(text.begin(), text.end(), detail::is_control);
     if (control == text.end()) return {};
-    return "it has a control character, " + detail::in_quotes({&*control, 1}) + ", at byte " +
-           std::to_string(control - text.begin());
+    const auto at = static_cast<std::size_t>(control - text.begin());
+    std::string problem = "it has a control character";
+    if (text.find_first_of("?#") > at) problem += ", " + detail::in_quotes({&*control, 1}) + ",";
+    return problem + " at byte " + std::to_string(at);
   }
 
   // Finds the parts of a URL and checks its authority. Returns what is wrong.
   //
   // Nothing in front of an `@` is shown, even where the grammar says that it is no userinfo: people
   // do write passwords with a '/' in them. A wrong port is never shown for the same reason.
-  static std::string split(std::string_view text, Parts& parts) {
+  static std::string split(std::string_view text, detail::HostToAscii to_ascii, Parts& parts) {
     if (text.empty()) return "it is empty";
+    const auto is_secret = [&](std::string_view part) {
+      return text.find('@', static_cast<std::size_t>(part.data() - text.data())) != text.npos;
+    };
     const auto shown = [&](std::string what, std::string_view part) {
-      const auto begin = static_cast<std::size_t>(part.data() - text.data());
-      const bool secret = text.find('@', begin) != text.npos;
-      return part.empty() || secret ? what : what + " " + detail::in_quotes(part);
+      return part.empty() || is_secret(part) ? what : what + " " + detail::in_quotes(part);
     };
     parts.scheme = text.substr(0, detail::scheme_length(text));
     if (parts.scheme.empty() || text.substr(parts.scheme.size(), 3) != "://")
@@ -400,19 +411,40 @@ class Url {
     const auto bracket = authority.starts_with('[') ? authority.find(']') : 0;
     parts.host = authority.substr(0, authority.find(':', bracket));
     parts.port_text = authority.substr(parts.host.size());
+    const auto written_host = parts.host;
     const bool is_unix = detail::iequals(parts.scheme, detail::unix_scheme);
-    const auto problem = is_unix ? unix_problem(parts) : detail::host_problem(parts.host);
-    if (!problem.empty()) return shown("the host", parts.host).append(" ").append(problem);
+    const auto problem = is_unix ? std::string(unix_problem(parts))
+                                 : map_host(to_ascii, is_secret(written_host), parts);
+    if (!problem.empty()) return shown("the host", written_host) + " " + problem;
 
     const auto standard = detail::default_port(parts.scheme);
     parts.port = standard;
     if (parts.port_text.size() > 1) {
       const auto port = detail::parse_decimal(parts.port_text.substr(1));
       if (!port || *port == 0 || *port > 65535)
-        return shown("the port after the host", parts.host) + " is not a number from 1 to 65535";
+        return shown("the port after the host", written_host) + " is not a number from 1 to 65535";
       parts.port = static_cast<std::uint16_t>(*port);
     }
     if (parts.port != standard) parts.normal_port = ":" + std::to_string(parts.port);
+    return {};
+  }
+
+  // Gives a host that is not ASCII its ASCII form. Returns what is wrong with the host. The text is
+  // checked before the mapping and the host after it; nothing is read anew.
+  static std::string map_host(detail::HostToAscii to_ascii, bool secret, Parts& parts) {
+    const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+    if (!to_ascii || std::all_of(parts.host.begin(), parts.host.end(), is_ascii))
+      return std::string(detail::host_problem(parts.host));
+    if (const auto problem = detail::unmapped_host_problem(parts.host); !problem.empty())
+      return std::string(problem);
+    auto ascii = to_ascii(parts.host);
+    if (!ascii)  // Its error shows the host.
+      return std::string("has no ASCII form") +
+             (secret ? "" : std::string(": ") + ascii.error().what());
+    if (const auto problem = detail::mapped_host_problem(*ascii); !problem.empty())
+      return std::string(problem) + ", once it is mapped to ASCII";
+    parts.ascii_host = std::move(*ascii);
+    parts.host = parts.ascii_host;
     return {};
   }
 
@@ -429,7 +461,8 @@ class Url {
 
   static bool is_normal(const Parts& parts) noexcept {
     const auto is_upper = [](char c) { return c != detail::to_lower(c); };
-    return !parts.has_userinfo && parts.port_text == parts.normal_port && !parts.path.empty() &&
+    return !parts.has_userinfo && parts.ascii_host.empty() &&
+           parts.port_text == parts.normal_port && !parts.path.empty() &&
            detail::is_plain(parts.path) && detail::is_plain(parts.rest) &&
            !detail::has_dot_segment(parts.path) &&
            std::none_of(parts.scheme.begin(), parts.scheme.end(), is_upper) &&

@@ -126,6 +126,19 @@ TEST_CASE("a host whose addresses are given is not looked up; the request names 
   CHECK(resolver->lookups == 1);
 }
 
+TEST_CASE("a resolver whose success has no address is an error") {
+  const auto resolver = std::make_shared<CountingResolver>();
+  resolver->answer = ferry::Result<Addresses>();
+  ClientOptions options;
+  options.tcp.resolver = resolver;
+  asio::io_context context{1};
+  const Client client(context, options);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    const auto result = co_await client.try_send(Request::get("http://ferry.test/"));
+    CHECK(code_of(result) == Errc::host_not_found);
+  });
+}
+
 TEST_CASE("a resolver of one's own: one look-up for all who ask at once, kept for a while") {
   Server server;
   const auto resolver = std::make_shared<CountingResolver>();

@@ -105,7 +105,9 @@ TEST_CASE("[36] a Unix socket, by URL: each has its own connections, and case ma
   const UnixServer one(folder.socket("Sock"));
   const UnixServer other(folder.socket("sock"));
   asio::io_context context{1};
-  const Client client(context);
+  ClientOptions options;
+  options.unix_urls = true;
+  const Client client(context, options);
   test::run(context, [&]() -> asio::awaitable<void> {
     for (const char* name : {"Sock", "sock", "Sock", "sock"}) {
       const auto response =
@@ -117,6 +119,92 @@ TEST_CASE("[36] a Unix socket, by URL: each has its own connections, and case ma
   CHECK(one.accepted() == 1);
   CHECK(other.accepted() == 1);
   CHECK(client.pool().stats().idle == 2);
+}
+
+namespace {
+
+/// The code that awaiting this ends with; a zero code if it ends well.
+template <class T>
+asio::awaitable<std::error_code> code_after(asio::awaitable<T> awaited) {
+  try {
+    co_await std::move(awaited);
+  } catch (const ferry::Error& error) {
+    co_return error.code();
+  }
+  co_return std::error_code();
+}
+
+}  // namespace
+
+TEST_CASE("a URL that names a Unix socket is refused unless the pool's options permit it") {
+  const Folder folder;
+  const UnixServer server(folder.socket("s"));
+  const std::string url = "http+unix://" + escaped(folder.socket("s"));
+  for (const bool permitted : {false, true}) {
+    CAPTURE(permitted);
+    asio::io_context context{1};
+    ClientOptions options;
+    options.unix_urls = permitted;
+    options.proxy = ferry::ProxyOptions("http://127.0.0.1:1");  // It would be passed by.
+    const Client client(context, options);
+    ferry::PoolOptions pool_options;
+    pool_options.unix_urls = permitted;
+    const ferry::ConnectionPool pool(context, pool_options);
+    const Client on_pool(pool);
+    const std::error_code expected =
+        permitted ? std::error_code() : make_error_code(Errc::unsupported_scheme);
+    test::run(context, [&]() -> asio::awaitable<void> {
+      const auto result = co_await client.try_send(Request::get(url + "/x"));
+      CHECK(code_of(result) == expected);
+      if (!result)
+        CHECK(std::string(result.error().what()).find("options.unix_urls") != std::string::npos);
+      if (!result) CHECK(result.error().code() == ferry::Condition::invalid_request);
+      CHECK(co_await code_after(client.stream(url + "/x")) == expected);
+      CHECK(co_await code_after(on_pool.get(url + "/x")) == expected);
+      CHECK(co_await code_after(pool.acquire(url)) == expected);
+      CHECK(co_await code_after(pool.warm(url, 1)) == expected);
+      CHECK(co_await code_after(ferry::get(url, {}, options)) == expected);
+      if (!permitted) CHECK(co_await code_after(ferry::get(url)) == expected);
+    });
+    if (!permitted) CHECK(server.accepted() == 0);
+    // It is the pool's to say.
+    options = {};
+    options.unix_urls = permitted;
+    if (permitted) CHECK_THROWS_AS(Client(pool, options), ferry::Error);
+  }
+}
+
+TEST_CASE("a base URL that names a Unix socket permits that socket, and no other") {
+  const Folder folder;
+  const UnixServer own(folder.socket("own"));
+  const UnixServer other(folder.socket("other"));
+  asio::io_context context{1};
+  ClientOptions options;
+  options.base_url = "http+unix://" + escaped(folder.socket("own")) + "/api/";
+  const Client client(context, options);
+  options.middleware.push_back(
+      ferry::middleware([](Request request, ferry::Next next) -> asio::awaitable<ferry::Response> {
+        co_return co_await next(std::move(request));
+      }));
+  const Client middle(context, options);
+  test::run(context, [&]() -> asio::awaitable<void> {
+    for (const bool in_the_middle : {false, true}) {
+      const Client& one = in_the_middle ? middle : client;
+      auto page = co_await one.get("users");
+      CHECK(page.body().starts_with("GET /api/users HTTP/1.1\r\nHost: localhost\r\n"));
+      page = co_await one.refresh(std::move(page));
+      CHECK(page.body().starts_with("GET /api/users HTTP/1.1\r\nHost: localhost\r\n"));
+      // The same, written differently.
+      std::string same = options.base_url;
+      same.replace(same.find("%2F"), 3, "%2f");
+      CHECK((co_await one.get(same)).ok());
+      const auto refused =
+          co_await code_after(one.get("http+unix://" + escaped(folder.socket("other")) + "/"));
+      CHECK(refused == Errc::unsupported_scheme);
+      CHECK(co_await code_after(one.get("//%2Fother/")) == Errc::unsupported_scheme);
+    }
+  });
+  CHECK(other.accepted() == 0);
 }
 
 TEST_CASE("many at once: a socket whose queue is full is tried again") {

@@ -386,3 +386,106 @@ TEST_CASE("[37] a connector that throws whatever it likes: its waiter gets an an
   CHECK(stats.failed == 3);
   CHECK(stats.active + stats.idle + stats.connecting + stats.waiting == 0);
 }
+
+namespace {
+
+/// Gives as many streams as it is told, and then a success without one.
+class Sparse final : public ferry::Connector {
+ public:
+  Sparse(std::shared_ptr<Script> script, int streams) : below_(std::move(script)), left_(streams) {}
+  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
+      ferry::DialContext& context) override {
+    if (left_-- > 0) return below_.connect(context);
+    return nothing();
+  }
+  static asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> nothing() {
+    co_return ferry::Result<std::unique_ptr<ferry::Stream>>();
+  }
+
+ private:
+  ScriptedConnector below_;
+  int left_;
+};
+
+/// Likewise, for TLS.
+class SparseTls final : public ferry::TlsContext {
+ public:
+  explicit SparseTls(int streams) : left_(streams) {}
+  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> secure(
+      std::unique_ptr<ferry::Stream> stream, ferry::DialContext&) const override {
+    if (left_-- <= 0) co_return ferry::Result<std::unique_ptr<ferry::Stream>>();
+    co_return ferry::Result<std::unique_ptr<ferry::Stream>>(std::move(stream));
+  }
+
+ private:
+  mutable int left_;
+};
+
+}  // namespace
+
+TEST_CASE("a connector or a TLS context whose success has no stream is an error") {
+  struct Case {
+    const char* what;
+    const char* proxy;
+    const char* url;
+    int streams;
+    int secured;
+    Errc code;
+    ferry::Phase phase;
+  };
+  const Case cases[] = {
+      {"no stream", "", "http://test/", 0, 0, Errc::connect_failed, ferry::Phase::connect},
+      {"none for https", "", "https://test/", 0, 0, Errc::connect_failed, ferry::Phase::connect},
+      {"none that is secure", "", "https://test/", 1, 0, Errc::tls_failed, ferry::Phase::tls},
+      {"none to a proxy", "http://proxy", "http://test/", 0, 0, Errc::connect_failed,
+       ferry::Phase::connect},
+      {"none to a proxy, for a tunnel", "http://proxy", "https://test/", 0, 0, Errc::connect_failed,
+       ferry::Phase::connect},
+      {"none that is secure to a proxy", "https://proxy", "http://test/", 1, 0, Errc::tls_failed,
+       ferry::Phase::tls},
+      {"none that is secure through a tunnel", "https://proxy", "https://test/", 1, 1,
+       Errc::tls_failed, ferry::Phase::tls},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(std::string(c.what));
+    asio::io_context context{1};
+    ClientOptions options;
+    options.connector = std::make_shared<Sparse>(script({"HTTP/1.1 200 Yes\r\n\r\n"}), c.streams);
+    options.tls = std::make_shared<SparseTls>(c.secured);
+    options.proxy = ferry::ProxyOptions(c.proxy);
+    const Client client(context, options);
+    test::run(context, [&]() -> asio::awaitable<void> {
+      const auto result = co_await client.try_send(Request::get(c.url));
+      REQUIRE(code_of(result) == c.code);
+      CHECK(result.error().phase() == c.phase);
+      CHECK(std::string(result.error().what()).find("gave no stream") != std::string::npos);
+      bool failed = false;
+      try {
+        co_await client.pool().warm(c.url, 1);
+      } catch (const ferry::Error& error) {
+        failed = error.code() == ferry::Condition::connection_failed;
+      }
+      CHECK(failed);
+    });
+    CHECK(client.pool().stats().connecting == 0);
+    CHECK(client.pool().stats().active == 0);
+  }
+}
+
+TEST_CASE("other code of the user's that gives nothing is an error, too") {
+  // A script that is none.
+  Scripted s(std::vector<std::shared_ptr<Script>>{nullptr});
+  CHECK(code_of(s.get()) == Errc::connect_failed);
+  // A coding without a decoder.
+  ClientOptions options;
+  options.codings.push_back(
+      {"none", "", []() -> std::unique_ptr<ferry::ContentDecoder> { return nullptr; }});
+  Scripted coded(
+      script({"HTTP/1.1 200 OK\r\nContent-Encoding: none\r\nContent-Length: 1\r\n\r\nx"}), options);
+  CHECK(code_of(coded.get()) == Errc::undecodable_body);
+  // A middleware that is none.
+  options = {};
+  options.middleware.push_back(nullptr);
+  asio::io_context context{1};
+  CHECK_THROWS_AS(Client(context, options), ferry::Error);
+}

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <limits>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include <ferry/auth.hpp>
 #include <ferry/cookies.hpp>
 
 #include "support/scripted.hpp"
@@ -145,6 +147,190 @@ TEST_CASE("[48] [49] [50] [55] credentials stay with their origin, and do not co
   a->responses.push_back(ok("next"));
   REQUIRE(s.send(Request::get("http://test/")));
   CHECK(heads(*a).back().find("Authorization: Bearer client\r\n") != std::string::npos);
+}
+
+namespace {
+
+/// Passes every call on, as one of the user's would.
+std::shared_ptr<const ferry::Middleware> passing_on() {
+  return ferry::middleware(
+      [](Request request, ferry::Next next) -> asio::awaitable<ferry::Response> {
+        CHECK(request.url().find("secret") == std::string::npos);
+        co_return co_await next(std::move(request));
+      });
+}
+
+ferry::Response refresh(Scripted& s, ferry::Response page) {
+  ferry::Response fresh;
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    auto answer = co_await s.client->refresh(std::move(page));
+    fresh = std::move(answer);
+  });
+  return fresh;
+}
+
+const std::string basic = "\r\nAuthorization: Basic bWU6c2VjcmV0\r\n";  // me:secret
+
+}  // namespace
+
+TEST_CASE("[48] [49] [69] what a redirect left behind stays behind in refresh") {
+  for (const bool middle : {false, true}) {
+    CAPTURE(middle);
+    auto a = script({redirect("http://other/"), ok("back at a"), ok("again at a")});
+    auto b = script({ok("at b"), ok("once more"), redirect("http://test/back"), ok("of b")});
+    ClientOptions options;
+    options.headers.add("Authorization", "Bearer client").add("Cookie", "session=1");
+    options.headers.add("Host", "virtual.test").add("X-Own", "kept");
+    options.auth = ferry::bearer("authenticator");
+    if (middle) options.middleware.push_back(passing_on());
+    Scripted s({a, b}, options);
+    auto page = s.send(Request::get("http://test/")).value();
+    CHECK(page.body() == "at b");
+    const ferry::Response hop = page.history().at(0);
+    // Of a copy, of what was moved, and of a refresh.
+    const ferry::Response copy = page;
+    page = refresh(s, std::move(page));
+    CHECK(page.body() == "once more");
+    page = refresh(s, copy);
+    CHECK(page.body() == "back at a");
+    page = refresh(s, page);
+    CHECK(page.body() == "again at a");
+    const auto at_a = heads(*a);
+    const auto at_b = heads(*b);
+    REQUIRE(at_a.size() == 3);
+    REQUIRE(at_b.size() == 3);
+    for (const std::string& head : {at_b[0], at_b[1], at_b[2], at_a[1], at_a[2]}) {
+      CAPTURE(head);
+      CHECK(head.find("Authorization") == std::string::npos);
+      CHECK(head.find("Cookie") == std::string::npos);
+      CHECK(head.find("virtual.test") == std::string::npos);
+      CHECK(head.find("X-Own: kept\r\n") != std::string::npos);
+    }
+    // The hop before was at the origin that was asked: a refresh of that has all of it.
+    a->responses.push_back(ok("the first"));
+    CHECK(refresh(s, hop).body() == "the first");
+    const std::string first = heads(*a).back();
+    CHECK(first.find("Authorization: Bearer client\r\n") != std::string::npos);
+    CHECK(first.find("Cookie: session=1\r\n") != std::string::npos);
+    CHECK(first.find("Host: virtual.test\r\n") != std::string::npos);
+    // Nothing of a response clings to the next one that is made in its memory.
+    a->responses = {ok("fresh"), ok("anew")};
+    page = s.send(Request::get("http://test/")).value();
+    page = refresh(s, std::move(page));
+    CHECK(heads(*a).back().find("Authorization: Bearer client\r\n") != std::string::npos);
+  }
+}
+
+TEST_CASE("[69] a middleware's own credentials stay behind in refresh as in the redirect") {
+  auto a = script({redirect("http://other/")});
+  auto b = script({ok("at b"), ok("once more")});
+  ClientOptions options;
+  options.middleware.push_back(
+      ferry::middleware([](Request request, ferry::Next next) -> asio::awaitable<ferry::Response> {
+        request.header("Authorization", "Bearer middle").auth(ferry::bearer("middle"));
+        co_return co_await next(std::move(request));
+      }));
+  Scripted s({a, b}, options);
+  const auto page = s.send(Request::get("http://test/")).value();
+  CHECK(refresh(s, page).body() == "once more");
+  CHECK(a->written.find("Bearer middle") != std::string::npos);
+  CHECK(b->written.find("middle") == std::string::npos);
+}
+
+TEST_CASE("[48] [69] the jar's cookies for the other origin are sent, and only for those") {
+  auto a = script({redirect("http://other/")});
+  auto b = script({"HTTP/1.1 200 OK\r\nSet-Cookie: b=1\r\nContent-Length: 0\r\n\r\n", ok("")});
+  ClientOptions options;
+  const auto jar = std::make_shared<ferry::CookieJar>();
+  jar->set(ferry::Cookie("a", "1", "test"));
+  options.cookies = jar;
+  options.auth = ferry::only_for("http://other/", ferry::bearer("of-b"));
+  Scripted s({a, b}, options);
+  const auto page = s.send(Request::get("http://test/")).value();
+  refresh(s, page);
+  CHECK(heads(*b).back().find("\r\nCookie: b=1\r\n") != std::string::npos);
+  CHECK(heads(*b).back().find("\r\nAuthorization: Bearer of-b\r\n") != std::string::npos);
+}
+
+TEST_CASE("the user and the password of a URL, or of the base URL, are not lost in refresh") {
+  for (const bool middle : {false, true}) {
+    CAPTURE(middle);
+    ClientOptions options;
+    options.base_url = "http://me:secret@test/";
+    if (middle) options.middleware.push_back(passing_on());
+    auto peer = script({redirect("/b"), ok("b"), ok("b again"), refuse(), ok("b at last")});
+    options.retries.max = 1;
+    options.retries.first_delay = 1ns;
+    Scripted s(peer, options);
+    auto page = s.send(Request::get("/a")).value();
+    page = refresh(s, std::move(page));
+    CHECK(page.url().str() == "http://test/b");
+    CHECK(page.url().userinfo().empty());
+    page = refresh(s, page);
+    CHECK(page.body() == "b at last");
+    for (const std::string& head : heads(*peer)) CHECK(head.find(basic) != std::string::npos);
+
+    Scripted t(script({ok("1"), ok("2"), ok("3")}));
+    page = t.send(Request::get("http://me:secret@test/")).value();
+    for (int i = 0; i < 2; ++i) page = refresh(t, std::move(page));
+    const auto sent = heads(*t.scripts[0]);
+    REQUIRE(sent.size() == 3);
+    for (const std::string& head : sent) CHECK(head.find(basic) != std::string::npos);
+    // Nor do they come up where nobody gave them.
+    t.scripts[0]->responses = {ok("4"), ok("5")};
+    page = t.send(Request::get("http://test/")).value();
+    page = refresh(t, std::move(page));
+    CHECK(heads(*t.scripts[0]).back().find("Authorization") == std::string::npos);
+  }
+}
+
+TEST_CASE("[52] a redirect leads to a Unix socket from that socket only") {
+  const std::string socket = "http+unix://%2Frun%2Fx.sock";
+  for (const bool by_base : {false, true}) {
+    CAPTURE(by_base);
+    ClientOptions options;
+    options.unix_urls = !by_base;
+    if (by_base) options.base_url = socket + "/api/";
+    auto own = script({redirect("b"), redirect("/c"), redirect(socket + "/d"), ok("there"),
+                       redirect("http+unix://%2Frun%2Fy.sock/")});
+    auto own_anew = script({redirect("http://out/")});
+    auto out = script({redirect(socket + "/d")});
+    Scripted s({own, own_anew, out}, options);
+    const auto there = s.send(Request::get(socket + "/api/a"));
+    REQUIRE(there);
+    CHECK(there->body() == "there");
+    CHECK(there->url().str() == socket + "/d");
+    CHECK(heads(*own)[1].starts_with("GET /api/b HTTP/1.1\r\n"));
+    CHECK(code_of(s.send(Request::get(socket + "/"))) == Errc::invalid_redirect);
+    // Nor does it lead back there from the network.
+    CHECK(code_of(s.send(Request::get(socket + "/"))) == Errc::invalid_redirect);
+    CHECK(heads(*out).size() == 1);
+    CHECK(s.connections() == 3);
+  }
+}
+
+TEST_CASE("[47] neither logs nor errors show a query or a fragment, of Location least of all") {
+  for (const char* location :
+       {"/b?secret=1", "/b#secret", "/b?secret#secret", "http://other/b#secret=1",
+        "http://[::1#secret", "http://a b/?secret", "ftp://a/#secret", "?secret\x01", "#secret",
+        "//me:secret@test/#secret", "http:?secret", "http://test:99999/#secret",
+        "http+unix://%2Fx/?secret"}) {
+    CAPTURE(std::string(location));
+    std::ostringstream log;
+    ClientOptions options;
+    options.observer = ferry::log_to(log, {.verbose = true});
+    const std::string answer = redirect(location);
+    Scripted s(
+        {script({answer, "HTTP/1.1 200\r\n"}), script({"nonsense\r\n\r\n"}), script({answer})},
+        options);
+    for (const char* target : {"http://test/a?secret#secret", "http:/test?secret#secret"}) {
+      const auto result = s.send(Request::get(target));
+      REQUIRE_FALSE(result);
+      CHECK(std::string(result.error().what()).find("secret") == std::string::npos);
+    }
+    CHECK(log.str().find("secret") == std::string::npos);
+    CHECK(log.str().find("Sent GET /a?...") != std::string::npos);
+  }
 }
 
 TEST_CASE("[44] a Host of one's own stays behind, the request's and the client's") {

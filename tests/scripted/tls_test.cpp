@@ -1,6 +1,7 @@
 // TLS over scripted streams: the handshake and the exchange, every byte and every failure chosen.
 
 #include <chrono>
+#include <concepts>
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -63,6 +64,9 @@ const std::string chunked =
 const std::string until_close = "HTTP/1.1 200 OK\r\n\r\nhello";
 
 }  // namespace
+
+// What a temporary hands out must not dangle: see views_test.cpp.
+static_assert(std::same_as<decltype(std::declval<ferry::tls::Pem>().path()), std::string>);
 
 TEST_CASE("a request over TLS, and another on the same connection") {
   Secured t(script({ok("one"), ok("two")}));

@@ -400,6 +400,7 @@ asio::awaitable<void> obey(Load& load) {
 ferry::ClientOptions options_of(std::string_view idle_timeout, std::vector<std::string> words) {
   using ferry::tls::Pem;
   ferry::ClientOptions options;
+  options.unix_urls = true;
   if (idle_timeout != "default")
     options.limits.idle_timeout = std::chrono::seconds(std::stoi(std::string(idle_timeout)));
   ferry::tls::Options tls;

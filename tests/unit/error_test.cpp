@@ -86,3 +86,22 @@ TEST_CASE("Result holds a value or an error") {
 
   CHECK(Result<int>().has_value());
 }
+
+TEST_CASE("a code of another library's copy of the category is equal, and of its conditions") {
+  /// As a library that hides its symbols has it: tests/build/plugin.cpp is one.
+  class Copy final : public std::error_category {
+   public:
+    const char* name() const noexcept override { return "ferry"; }
+    std::string message(int) const override { return "of the copy"; }
+  };
+  const Copy copy;
+  const std::error_code code(static_cast<int>(Errc::read_timeout), copy);
+  CHECK(code == Errc::read_timeout);
+  CHECK(Errc::read_timeout == code);
+  CHECK(code != Errc::write_timeout);
+  CHECK(code == Condition::timeout);
+  CHECK(code != Condition::too_large);
+  CHECK(std::error_code(static_cast<int>(Errc::read_timeout), std::generic_category()) !=
+        Errc::read_timeout);
+  CHECK(std::error_code() != Errc::read_timeout);
+}

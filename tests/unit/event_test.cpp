@@ -37,6 +37,27 @@ TEST_CASE("the log speaks in urllib3's words") {
         "http://localhost:8080 \"GET /a?token=hunter2 HTTP/1.1\" 200 9593\n");
 }
 
+TEST_CASE("the log shows nothing behind ? or # unless asked") {
+  struct Case {
+    const char* location;
+    const char* shown;
+  };
+  const Case cases[] = {{"http://b/cb#access_token=secret", "http://b/cb#..."},
+                        {"http://b/cb?code=secret#state=secret", "http://b/cb?..."},
+                        {"http://b/cb#a?b=secret", "http://b/cb#..."},
+                        {"http://b/cb?", "http://b/cb?..."},
+                        {"http://b/cb", "http://b/cb"}};
+  for (const Case& c : cases) {
+    Event event{Event::Kind::redirected};
+    event.origin = "http://a";
+    event.target = "/x";
+    event.location = c.location;
+    CHECK(printed(event) == std::string("Redirecting http://a/x -> ") + c.shown + "\n");
+    CHECK(printed(event, {.show_query = true}) ==
+          std::string("Redirecting http://a/x -> ") + c.location + "\n");
+  }
+}
+
 TEST_CASE("the log has a line for each kind of event") {
   const ferry::Error error(ferry::Errc::connection_refused);
   Event event{};

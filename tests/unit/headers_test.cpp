@@ -118,8 +118,10 @@ TEST_CASE("[34] list tokens are found in any position and line, and only whole")
 
 TEST_CASE("[41] methods") {
   using ferry::Method;
-  CHECK(Method().token() == "GET");
-  CHECK(Method::delete_().token() == "DELETE");
+  const Method get;
+  const Method remove = Method::delete_();
+  CHECK(get.token() == "GET");
+  CHECK(remove.token() == "DELETE");
   CHECK(Method("PURGE").is_valid());
   CHECK(Method("get").is_valid());
   CHECK(Method("get") != Method::get());

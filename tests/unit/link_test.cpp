@@ -72,7 +72,8 @@ TEST_CASE("relation types are a list, in any case, and the first parameter count
   CHECK_FALSE(list[0].has_rel(""));
   CHECK_FALSE(list[0].has_rel("ne"));
   CHECK_FALSE(Link().has_rel("next"));
-  CHECK(Link().rel().empty());
+  const Link none;
+  CHECK(none.rel().empty());
   CHECK_FALSE(links("</a>; rel")[0].has_rel(""));
 }
 

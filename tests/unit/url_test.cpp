@@ -141,8 +141,8 @@ TEST_CASE("normal form") {
 
 TEST_CASE("other schemes are read; their ports are their own") {
   CHECK(url("ftp://h/").port() == 0);
-  CHECK(url("ftp://h:80/").authority() == "h:80");
-  CHECK(url("a+b-c.1://h/").scheme() == "a+b-c.1");
+  CHECK(Url::parse("ftp://h:80/")->authority() == "h:80");
+  CHECK(Url::parse("a+b-c.1://h/")->scheme() == "a+b-c.1");
 }
 
 TEST_CASE("dot segments are removed") {
@@ -229,11 +229,11 @@ TEST_CASE("[46] userinfo tricks are refused") {
   CHECK(contains(refusal("http://a\\b/"), "backslash"));
   CHECK(contains(refusal("http://a@b\\/c"), "backslash"));
   CHECK(contains(refusal("http://a@b@c/"), "more than one \"@\""));
-  CHECK(url("http://b#@evil/").host() == "b");
-  CHECK(url("http://b?@evil/").host() == "b");
-  CHECK(url("http://b/@evil/").host() == "b");
-  CHECK(url("http://evil.com:80@h/").host() == "h");
-  CHECK(url("http://a%40b:c d@h/").userinfo() == "a%40b:c d");
+  CHECK(Url::parse("http://b#@evil/")->host() == "b");
+  CHECK(Url::parse("http://b?@evil/")->host() == "b");
+  CHECK(Url::parse("http://b/@evil/")->host() == "b");
+  CHECK(Url::parse("http://evil.com:80@h/")->host() == "h");
+  CHECK(Url::parse("http://a%40b:c d@h/")->userinfo() == "a%40b:c d");
 }
 
 TEST_CASE("[46] ports") {
@@ -253,7 +253,7 @@ TEST_CASE("[46] IPv6 hosts") {
   for (const char* host :
        {"::", "::1", "1::", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1:2::7:8",
         "::ffff:1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "::1.2.3.4", "64:ff9b::0.0.0.0"})
-    CHECK(url("http://["s + host + "]/").host() == host);
+    CHECK(Url::parse("http://["s + host + "]/")->host() == host);
   for (const char* host : {"",
                            ":",
                            ":::",
@@ -297,7 +297,7 @@ TEST_CASE("[46] IPv6 zones are refused (CVE-2022-27780)") {
 TEST_CASE("[46] hosts that look like IPv4 addresses must be four plain octets") {
   for (const char* host : {"127.0.0.1", "0.0.0.0", "255.255.255.255", "1.2.3.4a", "1.2.3.com",
                            "0xg.example", "1e", "0x.a"})
-    CHECK(url("http://"s + host + "/").host() == host);
+    CHECK(Url::parse("http://"s + host + "/")->host() == host);
   for (const char* host :
        {"127.1", "0x7f.1", "010.0.0.1", "2130706433", "0x7f000001", "0x", "256.0.0.1", "1.2.3.4.5",
         "1.2.3", "127.0.0.1.", "1.2.3.0x4", "1.2.3.04", "a.1", "a.0X1f", "0", "1.2.3.4444"})
@@ -490,10 +490,10 @@ TEST_CASE("a reference is resolved as far as it goes, and checked") {
 TEST_CASE("userinfo stays with its authority") {
   const auto base = url("http://user:pw@h/a");
   for (const char* reference : {"", "/x", "x", "?x", "#x"})
-    CHECK(base.resolve(reference).value().userinfo() == "user:pw");
+    CHECK(base.resolve(reference)->userinfo() == "user:pw");
   for (const char* reference : {"//h/x", "http://h/x", "https://h/x", "//other", "http://other"})
-    CHECK(base.resolve(reference).value().userinfo().empty());
-  CHECK(base.resolve("//me@h").value().userinfo() == "me");
+    CHECK(base.resolve(reference)->userinfo().empty());
+  CHECK(base.resolve("//me@h")->userinfo() == "me");
 }
 
 TEST_CASE("[42] add_query encodes what it is given") {
@@ -566,7 +566,7 @@ TEST_CASE("[42] [46] whatever bytes come, what is accepted is clean and reads ba
       REQUIRE(result->path().starts_with('/'));
       REQUIRE_FALSE(result->host().empty());
       REQUIRE_FALSE(contains(result->authority(), "@"));
-      REQUIRE(result->resolve("").value().target() == result->target());
+      REQUIRE(result->resolve("")->target() == result->target());
     }
   }
   CHECK(accepted > 10000);

@@ -80,7 +80,7 @@ class Call : public Recycled<Call<void>> {
   PoolCore::Admission admission;  ///< Outlives the lease: between two connections it has this one.
   Lease lease;                    ///< Outlives the watch, which may abort its stream.
   std::optional<Watch> watch;     ///< Over the present request.
-  std::unique_ptr<Trip> trip;     ///< Once there has been another request before.
+  std::unique_ptr<Trip> trip;     ///< Once there has been another request, or a redirect, before.
   std::optional<Error> failure;   ///< Of the present attempt; in the end, of the call.
 
   PoolCore& pool() const noexcept { return *client->pool; }
@@ -102,7 +102,7 @@ class Call : public Recycled<Call<void>> {
     if (failure) return false;
     attempt_ = 0;
     begin_attempt();
-    if (!trip) begin_ = now_;
+    if (attempts() == 1) begin_ = now_;
     watch.emplace(pool().deadlines(), client.get(), &client->closed, limit(), timeouts.total);
     return true;
   }
@@ -234,7 +234,13 @@ class Call : public Recycled<Call<void>> {
   Next conclude() { return failure ? conclude_failure() : conclude_success(); }
 
   Response take_response() {
-    if (trip) state_->history = std::move(trip->history);
+    if (trip) {
+      state_->history = std::move(trip->history);
+      trip->mark(*state_);
+    } else {
+      state_->left_origin = false;
+      state_->userinfo = url().userinfo();
+    }
     return Response(std::move(state_));
   }
   ResponseStream take_stream() noexcept { return ResponseStream(std::move(stream_)); }
@@ -289,6 +295,10 @@ class Call : public Recycled<Call<void>> {
       state_ = std::make_unique<ResponseState>();
     if (trip) state_->connection.retry_reason = trip->retry_reason;
     if (auto error = detail::prepare(*client, request, timeouts, state_->url)) return error;
+    if (!trip && Trip::has_left_origin(request)) {
+      trip = std::make_unique<Trip>(pool());
+      trip->leave_origin(request, url(), given_field(request, settings, "Cookie") == "");
+    }
     use_.emplace(request.body());
     if (!use_->granted())
       return Error(Errc::invalid_body, "its source is being read by another request");
@@ -488,7 +498,10 @@ class Call : public Recycled<Call<void>> {
   /// still have to be taken.
   Trip& set_out() {
     admission.keep();
-    if (!trip) trip = std::make_unique<Trip>(pool());
+    if (!trip) {
+      trip = std::make_unique<Trip>(pool());
+      trip->userinfo = url().userinfo();
+    }
     trip->attempts += attempt_;
     if (lease) trip->unread = lease.detach();
     return *trip;

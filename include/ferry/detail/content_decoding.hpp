@@ -76,7 +76,11 @@ class ContentDecoding {
     if (count == 0 || !all_known) return decoding;
     // They stand in the order in which they were applied: the last one is undone first.
     decoding->stages_.reserve(count);
-    while (count-- > 0) decoding->stages_.emplace_back(*applied[count], count > 0);
+    while (count-- > 0) {
+      decoding->stages_.emplace_back(*applied[count], count > 0);
+      if (!decoding->stages_.back().decoder)
+        return undecodable(applied[count]->name, "its function gave no decoder");
+    }
     return decoding;
   }
 

@@ -507,10 +507,12 @@ class DiallingPool final : public PoolCore,
       } else {
         auto connected = co_await pool.options_.connector->connect(context);
         stream = std::move(connected);
+        require_stream(stream, Errc::connect_failed, "the connector");
       }
       if (stream && context.is_secure()) {
         auto secured = co_await pool.options_.tls->secure(std::move(*stream), context);
         stream = std::move(secured);
+        require_stream(stream, Errc::tls_failed, "the TLS context");
       }
       if (stream)
         connection = std::make_unique<PooledConnection>(std::move(*stream), std::move(guard.origin),
@@ -553,9 +555,11 @@ class DiallingPool final : public PoolCore,
       DialContext context =
           origin.to_proxy(std::string(proxy.url.host()), proxy.port(), proxy.is_secure());
       auto stream = co_await options_.connector->connect(context);
+      require_stream(stream, Errc::connect_failed, "the connector");
       if (stream && proxy.is_secure()) {
         auto secured = co_await options_.tls->secure(std::move(*stream), context);
         stream = std::move(secured);
+        require_stream(stream, Errc::tls_failed, "the TLS context");
       }
       origin.resolved_in += context.resolved_in;
       origin.connected_in += context.connected_in + context.secured_in;

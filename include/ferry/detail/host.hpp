@@ -99,6 +99,28 @@ constexpr std::string_view host_problem(std::string_view host) noexcept {
   return {};
 }
 
+/// What is wrong with a host that is to be mapped to ASCII, before that: its ASCII characters have
+/// to be a host's already, so that none of them is lost, or read as a delimiter, on the way.
+constexpr std::string_view unmapped_host_problem(std::string_view host) noexcept {
+  constexpr std::size_t longest = 4 * 255;  // Bytes of as many characters as a host may have.
+  if (host.size() > longest) return "is longer than 1020 bytes";
+  for (char c : host) {
+    if (c == '%') return "is percent-encoded, which programs read in different ways";
+    if (static_cast<unsigned char>(c) < 0x80 && !is_host_char(c))
+      return "has a character that no host may have";
+  }
+  return {};
+}
+
+/// What is wrong with the ASCII form that a host was mapped to; empty if it is a host and nothing
+/// else. The mapping of UTS #46 yields `/`, `:`, `@`, `[` and the like out of characters that look
+/// like them: the forbidden domain code points of the WHATWG's URL standard, all of which are none
+/// of `is_host_char`.
+constexpr std::string_view mapped_host_problem(std::string_view host) noexcept {
+  if (host.starts_with('[')) return "has a character that no host may have";  // No address, either.
+  return host_problem(host);
+}
+
 /// What is wrong with the name of a Unix socket, to be read after it; empty if nothing is.
 constexpr std::string_view unix_path_problem(std::string_view path) noexcept {
   constexpr std::size_t longest = 107;  // Of what `sockaddr_un` has room for.

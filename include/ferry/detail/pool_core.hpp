@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -13,6 +14,7 @@
 #include <ferry/detail/pool_state.hpp>
 #include <ferry/detail/process.hpp>
 #include <ferry/detail/proxy_rule.hpp>
+#include <ferry/detail/visibility.hpp>
 #include <ferry/detail/wakeup.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
@@ -22,6 +24,12 @@
 
 namespace ferry::detail {
 
+/// The number of a new connection, unique in the process.
+FERRY_VISIBLE inline std::uint64_t next_connection_id() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 /// A connection as the pool keeps it.
 struct PooledConnection {
   PooledConnection(std::unique_ptr<Stream> stream, std::string key, const DialContext& dial)
@@ -30,9 +38,8 @@ struct PooledConnection {
         resolved_in(dial.resolved_in),
         connected_in(dial.connected_in),
         secured_in(dial.secured_in) {
-    static std::atomic<std::uint64_t> last_id{0};
     auto made = std::make_shared<ConnectionFacts>();
-    made->id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;
+    made->id = next_connection_id();
     made->local_endpoint = h1.stream().local_endpoint();
     made->remote_endpoint = h1.stream().remote_endpoint();
     made->tls = h1.stream().tls();
@@ -107,6 +114,10 @@ class PoolCore {
 
   bool has_tls() const noexcept { return options_.tls != nullptr; }
   HostToAscii host_to_ascii() const noexcept { return options_.idna; }
+  /// True if URLs may name Unix sockets; where all lead to one socket, none can choose another.
+  bool takes_unix_urls() const noexcept {
+    return options_.unix_urls || !options_.unix_socket.empty();
+  }
   const Timeouts& timeouts() const noexcept { return options_.timeouts; }
   Deadlines& deadlines() noexcept { return *deadlines_; }
   /// The proxy to which requests for this URL are sent as they are (RFC 9112 3.2.2); not one
@@ -239,7 +250,7 @@ class PoolCore {
  protected:
   PoolCore(PoolOptions options, std::shared_ptr<Deadlines> deadlines)
       : options_(std::move(options)), deadlines_(std::move(deadlines)) {
-    auto rule = ProxyRule::make(options_.proxy);
+    auto rule = ProxyRule::make(options_.proxy, options_.idna);
     if (!rule) throw rule.error();
     if (rule->needs_tls() && !options_.tls)
       throw Error(Errc::tls_unavailable, "the proxy needs options.tls, of ferry/tls.hpp");

@@ -37,7 +37,13 @@ inline std::optional<Error> prepare(const ClientCore& client, Request& request,
         Errc::tls_unavailable,
         std::string(url.origin()) + " needs options.tls = ferry::tls::context(), of ferry/tls.hpp");
   }
-  if (!secure && url.scheme() != "http" && url.scheme() != unix_scheme)
+  const bool is_unix = url.scheme() == unix_scheme;
+  if (is_unix && !client.pool->takes_unix_urls() && url.unix_path() != client.base.unix_path())
+    return Error(Errc::unsupported_scheme,
+                 std::string(url.origin()) +
+                     " names a socket of this machine, which needs options.unix_urls, or a "
+                     "base_url that names the same");
+  if (!secure && url.scheme() != "http" && !is_unix)
     return Error(
         Errc::unsupported_scheme,
         in_quotes(url.scheme()) + " is neither http nor https (" + std::string(url.origin()) + ")");

@@ -29,12 +29,13 @@ struct Proxy {
   std::string password;
   std::shared_ptr<Authenticator> auth;  ///< In the place of the two, for `Kind::http`.
 
-  static Result<Proxy> parse(const char* option, const std::string& text) {
+  static Result<Proxy> parse(const char* option, const std::string& text,
+                             HostToAscii to_ascii = nullptr) {
     const auto refuse = [option](std::string why) {
       return Error(Errc::invalid_option, std::string(option) + ": " + std::move(why));
     };
     // A name alone means what it means to curl: a proxy that speaks HTTP.
-    auto url = Url::parse(text.find("://") == text.npos ? "http://" + text : text);
+    auto url = Url::parse(text.find("://") == text.npos ? "http://" + text : text, to_ascii);
     if (!url) return refuse(url.error().what());
     Proxy proxy;
     const auto scheme = url->scheme();
@@ -144,16 +145,16 @@ class ProxyBypass {
 class ProxyRule {
  public:
   ProxyRule() = default;
-  static Result<ProxyRule> make(const ProxyOptions& options) {
+  static Result<ProxyRule> make(const ProxyOptions& options, HostToAscii to_ascii = nullptr) {
     ProxyRule rule;
     if (!options.http.empty()) {
-      auto proxy = Proxy::parse("proxy.http", options.http);
+      auto proxy = Proxy::parse("proxy.http", options.http, to_ascii);
       if (!proxy) return proxy.error();
       rule.http_ = std::move(*proxy);
       rule.http_->auth = options.auth;
     }
     if (!options.https.empty()) {
-      auto proxy = Proxy::parse("proxy.https", options.https);
+      auto proxy = Proxy::parse("proxy.https", options.https, to_ascii);
       if (!proxy) return proxy.error();
       rule.https_ = std::move(*proxy);
       rule.https_->auth = options.auth;

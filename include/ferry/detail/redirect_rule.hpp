@@ -64,12 +64,7 @@ inline Result<std::optional<Redirection>> redirection(const RedirectFacts& facts
   std::string reference(**location);
   if (reference.find('#') == reference.npos && !facts.from.fragment().empty())
     reference.append("#").append(facts.from.fragment());
-  if (facts.host_to_ascii) {
-    auto ascii = with_ascii_host(std::move(reference), facts.host_to_ascii);
-    if (!ascii) return bad_redirect(std::string("Location: ") + ascii.error().what());
-    reference = std::move(*ascii);
-  }
-  Result<Url> url = facts.from.resolve(reference);
+  Result<Url> url = facts.from.resolve(reference, facts.host_to_ascii);
   if (!url) return bad_redirect(std::string("Location: ") + url.error().what());
   // A Unix socket's server may lead to itself, and nobody else to one.
   if (url->scheme() != "http" && url->scheme() != "https" && url->origin() != facts.from.origin())

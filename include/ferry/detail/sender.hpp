@@ -163,9 +163,11 @@ template <class Answer>
 asio::awaitable<Answer> send_again(std::shared_ptr<const ClientCore> client,
                                    const RequestOptions& options, Answer earlier) {
   auto state = take_state(earlier);
-  std::string url = state ? std::move(state->url).str() : std::string();
+  Request again = get_again({}, {}, false);
+  if (state)
+    again = get_again(std::move(state->url).str(), std::move(state->userinfo), state->left_origin);
   auto call = std::make_unique<Call<>>(std::move(client), options, Wants::all_of_it, nullptr,
-                                       get_again(std::move(url)));
+                                       std::move(again));
   call->answer_into(std::move(state));
   return carry_out<Answer>(std::move(call));
 }

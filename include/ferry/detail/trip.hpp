@@ -33,17 +33,8 @@ struct Trip {
   /// @param has_no_cookies none were to be sent.
   void redirect(Request& request, Redirection to, Response response, bool has_no_cookies) {
     aim(request, to.url);
-    if (to.other_origin) {
-      // They stay behind for good: who comes back later might have been sent by a stranger.
-      // (CVE-2022-27774, CVE-2024-45336) An empty field keeps the client's own from being sent,
-      // too.
-      if (!has_no_cookies) left_own_cookie = true;
-      for (const char* name : {"Authorization", "Cookie"}) request.headers_.set(name, "");
-      // Nor does another name of the first server, the client's own least of all, mean anything
-      // here.
-      request.headers_.set("Host", to.url.authority());
-      left_origin = true;
-    }
+    mark(state_of(response));
+    if (to.other_origin) leave_origin(request, to.url, has_no_cookies);
     if (to.as_get) {
       request.method_ = Method::get();
       request.body_ = Body();
@@ -73,10 +64,33 @@ struct Trip {
     retry_reason = "the server asked for credentials";
   }
 
+  /// True for a request that repeats one which a redirect had led away from its origin.
+  static bool has_left_origin(const Request& request) noexcept { return request.left_origin_; }
+
+  /// The request goes to another origin than the one that was asked.
+  ///
+  /// Credentials stay behind for good: who comes back later might have been sent by a stranger.
+  /// (CVE-2022-27774, CVE-2024-45336) An empty field keeps the client's own from being sent, too.
+  /// @param has_no_cookies none were to be sent.
+  void leave_origin(Request& request, const Url& to, bool has_no_cookies) {
+    if (!has_no_cookies) left_own_cookie = true;
+    for (const char* name : {"Authorization", "Cookie"}) request.headers_.set(name, "");
+    // Nor does another name of the first server, the client's own least of all, mean anything here.
+    request.headers_.set("Host", to.authority());
+    left_origin = true;
+  }
+
+  /// Notes in a response what `Client::refresh` has to know of how its URL was come by.
+  void mark(ResponseState& response) const {
+    response.left_origin = left_origin;
+    response.userinfo = left_origin ? std::string() : userinfo;
+  }
+
   PoolCore& pool;
   Duration delay{};                  ///< Before the next request.
   PoolCore::Slot* unread = nullptr;  ///< A connection with a body that nobody wants.
   std::vector<Response> history;
+  std::string userinfo;  ///< Of the URL that was asked.
   std::string_view retry_reason;
   int redirects = 0;
   int retries = 0;

@@ -229,6 +229,7 @@ class ScriptedConnector final : public Connector {
     co_await asio::post(executor, asio::use_awaitable);
     auto script = source_(++connections_);
     if (!script) co_return Connected(script.error());
+    if (!*script) co_return Connected(Error(Errc::connect_failed, "there is no script"));
     co_return Connected(std::make_unique<ScriptedStream>(executor, *script));
   }
 
