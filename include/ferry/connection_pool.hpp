@@ -185,7 +185,7 @@ class ConnectionPool {
   /// retries and the waits before them; a stream, up to its end or its drop. What code of the
   /// caller's sends meanwhile is a new call: a middleware that calls `next` a second time, an
   /// authenticator that fetches a token through the same pool, a resumed download.
-  /// Cancellation: stops waiting only.
+  /// @throws Error `Errc::cancelled`. Cancellation: stops waiting only.
   template <std::same_as<void> Nothing = void>
   asio::awaitable<Nothing> drain() const {
     return drained<Nothing>(handle_->core);
@@ -307,6 +307,9 @@ class ConnectionPool {
   template <class Nothing>
   static asio::awaitable<Nothing> drained(std::shared_ptr<detail::PoolCore> core) {
     co_await core->drain();
+    // A wait that was cancelled returns, too.
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    if (detail::is_cancelled(cancellation)) throw Error(Errc::cancelled);
   }
 
   std::shared_ptr<Handle> handle_;

@@ -45,7 +45,9 @@ static_assert(detail::co_await_safe<Next>);
 /// Code around every `send` of a client, and the verbs that use it: it may change the request, send
 /// it on, look at the response, answer by itself. Streams and upgrades pass it by.
 ///
-/// It sees calls, not attempts: redirects and retries happen behind it. Threads: used by all that
+/// It sees calls, not attempts: redirects and retries happen behind it. The call's time limits hold
+/// for what each `next(request)` does, not for what the middleware itself waits for: so that it can
+/// still answer when a limit has passed, from a cache, say. Threads: used by all that
 /// use the client, at once. `ferry::middleware` makes one of a function.
 class Middleware {
  public:

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -862,4 +863,61 @@ TEST_CASE("who reads what is secured leaves alone what another is about to write
   });
   CHECK(t.peers[0]->received.ends_with("\r\n\r\nping"));
   CHECK(t.peers[0]->receive(*one) == false);
+}
+
+namespace {
+
+/// Counts the turns of the event loop while a coroutine runs.
+int turns_beside(asio::io_context& context, asio::awaitable<void> work) {
+  bool ended = false;
+  int turns = 0;
+  asio::co_spawn(context, std::move(work), [&](std::exception_ptr e) {
+    ended = true;
+    CHECK_FALSE(e);
+  });
+  const std::function<void()> turn = [&] {
+    if (ended) return;
+    ++turns;
+    asio::post(context, turn);
+  };
+  asio::post(context, turn);
+  context.restart();
+  context.run();
+  return turns;
+}
+
+}  // namespace
+
+TEST_CASE("[64] others run while a body flows over TLS, and while an upgraded stream is written") {
+  const std::size_t size = 8 * 1024 * 1024;
+  auto big = script({ok(std::string(size, 'x'))});
+  Secured t(big);
+  const auto get = [&]() -> asio::awaitable<void> {
+    auto call = t.s.client->get("https://ferry.test/");
+    const ferry::Response page = co_await std::move(call);
+    CHECK(page.body().size() == size);
+  };
+  CHECK(turns_beside(t.s.context, get()) >= 8);
+
+  auto switching =
+      script({"HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\n"
+              "Connection: Upgrade\r\n\r\n"});
+  Secured u(switching);
+  ferry::Upgraded upgraded;
+  const auto upgrade = [&]() -> asio::awaitable<void> {
+    auto call = u.s.client->upgrade(Request::get("https://ferry.test/").header("Upgrade", "test"));
+    upgraded = co_await std::move(call);
+  };
+  turns_beside(u.s.context, upgrade());
+  REQUIRE(upgraded.stream);
+  const auto write = [&]() -> asio::awaitable<void> {
+    const std::string piece(16 * 1024, 'x');
+    for (std::size_t sent = 0; sent < size;) {
+      const asio::const_buffer buffer(piece.data(), piece.size());
+      std::error_code error;
+      sent += co_await upgraded.stream->write_some(std::span(&buffer, 1), error);
+      REQUIRE_FALSE(error);
+    }
+  };
+  CHECK(turns_beside(u.s.context, write()) >= 8);
 }
