@@ -203,7 +203,7 @@ struct DrainedCall {
     const auto one = script({});
     one->end = Script::End::eof;
     one->read_size = 16;  // So draining has begun when the head is in.
-    one->respond = [&, one](Script& script) {
+    one->respond = [&](Script& script) {
       if (!drain_begun) {
         begin_drain();
         script.readable = first;

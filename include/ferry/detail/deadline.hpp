@@ -67,7 +67,7 @@ class Deadlines {
     alarm_ = std::move(alarm);
     alarm_time_ = time;
     try {
-      arm_if_needed();
+      if (time < armed_) arm();
     } catch (...) {
       alarm_time_ = Clock::time_point::max();
       return false;
@@ -105,7 +105,7 @@ class Deadlines {
         alarm = alarm_.lock();
       }
       try {
-        arm_if_needed();
+        arm();
       } catch (...) {  // The next watch arms it.
       }
     }
@@ -131,10 +131,10 @@ class Deadlines {
     if (entry.target) entry.target->abort();
   }
 
-  void arm_if_needed() {
-    const auto next = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
-    if (next >= armed_) return;
-    armed_ = next;
+  /// Arms the timer for what comes first. To be called when something is due before it would fire.
+  void arm() {
+    armed_ = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
+    if (armed_ == Clock::time_point::max()) return;
     try {
       wait(armed_, ++number_);
     } catch (...) {
@@ -343,7 +343,7 @@ class Watch {
       entries.push(entry_, due);
     else if (due < entries.key(entry_))
       entries.update(entry_, due);
-    deadlines_.arm_if_needed();
+    if (due < deadlines_.armed_) deadlines_.arm();
   }
 
   Deadlines& deadlines_;

@@ -154,13 +154,13 @@ class DiallingPool final : public PoolCore,
       return discard(slot,
                      hint == Duration::zero() ? CloseReason::not_kept : CloseReason::idle_expired);
     expires = std::min(expires, lifetime);
-    change([&](Decisions& d) { state_.release(slot, idle_since, expires, now, d); });
+    keep(slot, idle_since, expires, now);
   }
 
   void restore(Slot& slot) noexcept override {
     const auto now = Clock::now();
     if (slot.expires <= now) return discard(slot, CloseReason::idle_expired);
-    change([&](Decisions& d) { state_.release(slot, slot.idle_since, slot.expires, now, d); });
+    keep(slot, slot.idle_since, slot.expires, now);
   }
 
   void discard(Slot& slot, CloseReason reason) noexcept override {
@@ -185,6 +185,7 @@ class DiallingPool final : public PoolCore,
     change([&](Decisions& decisions) {
       rings_at_ = Clock::time_point::max();
       state_.expire(Clock::now(), decisions);
+      set_alarm();
     });
   }
 
@@ -286,9 +287,9 @@ class DiallingPool final : public PoolCore,
               const Error* error = nullptr) {
     Decisions decisions(*this, failure, error);
     const std::lock_guard lock(mutex_);
-    if (!process_.is_current()) leave_to_parent(decisions);
+    if (!process_.is_current()) [[unlikely]]
+      leave_to_parent(decisions);
     function(decisions);
-    set_alarm();
     if (drainers_.empty() || !is_drained()) return;
     for (const Waiter& drainer : drainers_) decisions.granted(drainer);
     drainers_.clear();
@@ -300,13 +301,20 @@ class DiallingPool final : public PoolCore,
     state_.close_idle(CloseReason::inherited, decisions);
   }
 
+  void keep(Slot& slot, Clock::time_point idle_since, Clock::time_point expires,
+            Clock::time_point now) noexcept {
+    change([&](Decisions& decisions) {
+      state_.release(slot, idle_since, expires, now, decisions);
+      if (expires < rings_at_) set_alarm();
+    });
+  }
+
   /// Sees to it that idle connections are closed in time. An alarm that rings too early is left to
   /// ring, and set anew then: in the steady state the timer is set once in `idle_timeout`, not with
   /// every request.
   void set_alarm() noexcept {
     const auto next = state_.next_expiry();
-    if (next >= rings_at_ || !can_wait_) return;
-    if (deadlines_->ring_at(next, this->weak_from_this())) rings_at_ = next;
+    if (next < rings_at_ && deadlines_->ring_at(next, this->weak_from_this())) rings_at_ = next;
   }
 
   bool is_drained() const noexcept { return state_.quiet() && admitted_ == 0; }
@@ -448,6 +456,7 @@ class DiallingPool final : public PoolCore,
       pool_.change([&](Decisions& d) {
         slot.watch = nullptr;
         pool_.state_.dialled(slot, std::move(connection), now, expires, d);
+        if (expires < pool_.rings_at_) pool_.set_alarm();
       });
     }
     void fail(std::error_code code, const Error* error = nullptr) noexcept {
@@ -579,11 +588,12 @@ class DiallingPool final : public PoolCore,
 
   const asio::any_io_executor executor_;
   mutable std::mutex mutex_;
-  State state_;                                            // Guarded by the mutex.
-  std::vector<Waiter> drainers_;                           // Likewise.
-  Clock::time_point rings_at_ = Clock::time_point::max();  // Likewise: the alarm, if it is set.
-  ProcessMark process_;                                    // Likewise.
-  const bool can_wait_;  // An alarm does not keep the program running.
+  State state_;                   // Guarded by the mutex.
+  std::vector<Waiter> drainers_;  // Likewise.
+  /// Likewise: when the alarm rings, if it is set. It never is where it would keep the program
+  /// running: then this is the beginning of time.
+  Clock::time_point rings_at_;
+  ProcessMark process_;  // Likewise.
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> opened_{0};
   std::atomic<std::uint64_t> closed_count_{0};
@@ -599,7 +609,8 @@ DiallingPool<Tcp, Local>::DiallingPool(const asio::any_io_executor& executor, Po
     : PoolCore(std::move(options), std::make_shared<TimedDeadlines<asio::steady_timer>>(executor)),
       executor_(executor),
       state_(options_.limits),
-      can_wait_(deadlines_->waits_uncounted()),
+      rings_at_(deadlines_->waits_uncounted() ? Clock::time_point::max()
+                                              : Clock::time_point::min()),
       dns_(std::make_shared<DnsCache<Tcp>>(options_.tcp)) {
   if (!H1Parser::is_strict())
     throw Error(Errc::invalid_option,

@@ -418,29 +418,35 @@ class PoolState {
   /// Spare dials make room, then idle connections.
   template <class Decisions>
   void pump(Decisions& out) noexcept {
-    while (!hungry_.empty()) {
-      if (total_ >= limits_.max_connections) {
-        if (!spares_.empty())
-          give_up(*spares_.front(), out);
-        else if (!by_expiry_.empty())
-          close(by_expiry_.top(), CloseReason::evicted, out);
-        else
-          return;
-      }
-      Host& host = hungry_.top();
-      Ticket& ticket = *host.first_without_dial;
-      Slot& slot = *ticket.place.release();
-      slot.host = &host;
-      slot.number = ++host.opened;
-      dialling_.push_back(slot);
-      ++host.slots;
-      ++host.dials;
-      ++total_;
-      bind(ticket, slot);
-      out.dial(slot, ticket.waiter);
-      host.first_without_dial = host.queue.next(ticket);
-      update_hungry(host);
-    }
+    while (!hungry_.empty() && make_room(out)) start_dial(out);
+  }
+  /// @return false if there is no place, and none to be had.
+  template <class Decisions>
+  bool make_room(Decisions& out) noexcept {
+    if (total_ < limits_.max_connections) return true;
+    if (!spares_.empty())
+      give_up(*spares_.front(), out);
+    else if (!by_expiry_.empty())
+      close(by_expiry_.top(), CloseReason::evicted, out);
+    else
+      return false;
+    return true;
+  }
+  template <class Decisions>
+  void start_dial(Decisions& out) noexcept {
+    Host& host = hungry_.top();
+    Ticket& ticket = *host.first_without_dial;
+    Slot& slot = *ticket.place.release();
+    slot.host = &host;
+    slot.number = ++host.opened;
+    dialling_.push_back(slot);
+    ++host.slots;
+    ++host.dials;
+    ++total_;
+    bind(ticket, slot);
+    out.dial(slot, ticket.waiter);
+    host.first_without_dial = host.queue.next(ticket);
+    update_hungry(host);
   }
 
   static void bind(Ticket& ticket, Slot& dial) noexcept {
@@ -553,7 +559,7 @@ class PoolState {
   /// program running: they end.
   template <class Decisions>
   void abandon_if_quiet(Decisions& out) noexcept {
-    if (quiet()) give_up_dials(out);
+    if (!spares_.empty() && quiet()) give_up_dials(out);
   }
   /// Gives all dials up. No ticket counts on any.
   template <class Decisions>

@@ -74,8 +74,8 @@ class SocketStream : public Stream, private OpenSocket {
                                : socket_.write_some(buffers, error);
   }
 
+  /// It takes nothing, also from a parent.
   Look look() noexcept override {
-    close_if_inherited();
     char byte;
     std::error_code error;
     socket_.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
@@ -135,7 +135,8 @@ class SocketStream : public Stream, private OpenSocket {
 
   void leave_to_parent() noexcept override { SocketStream::close(); }
   void close_if_inherited() noexcept {
-    if (!process_.is_current()) SocketStream::close();
+    if (!process_.is_current()) [[unlikely]]
+      SocketStream::close();
   }
 
   OpenSockets& open_sockets_;
