@@ -103,7 +103,10 @@ class Body {
   /// The bytes; empty for a body with a source.
   const std::string& bytes() const& noexcept { return shared_ ? *shared_ : bytes_; }
   /// The same, of a temporary: by value.
-  std::string bytes() && { return shared_ ? *shared_ : std::move(bytes_); }
+  std::string bytes() && {
+    if (shared_) return *shared_;
+    return std::move(bytes_);
+  }
   /// What the request will say of it, unless it or the client has a field of that name.
   const std::string& content_type() const& noexcept { return content_type_; }
   /// The same, of a temporary: by value.
