@@ -304,6 +304,42 @@ TEST_CASE("draining lets a call finish: what it has still to send is no new requ
   SUBCASE("a stream whose connection is refused") { DrainedStream().run("", true); }
 }
 
+TEST_CASE("draining lets a call finish that waits for its credentials, and takes no new one") {
+  struct Gate final : ferry::Authenticator {
+    asio::awaitable<std::string> authorize(ferry::AuthContext) override {
+      const auto executor = co_await asio::this_coro::executor;
+      is_asked = true;
+      while (!is_open) co_await asio::post(executor, asio::use_awaitable);
+      co_return "Bearer token";
+    }
+    bool is_asked = false;
+    bool is_open = false;
+  };
+  const auto gate = std::make_shared<Gate>();
+  ClientOptions options;
+  options.auth = gate;
+  Scripted s(script({ok("one")}), options);
+  ferry::Result<ferry::Response> first;
+  ferry::Result<ferry::Response> second;
+  const auto into = [](ferry::Result<ferry::Response>& result) {
+    return [&](std::exception_ptr, ferry::Result<ferry::Response> r) { result = std::move(r); };
+  };
+  bool drained = false;
+  asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/")), into(first));
+  while (!gate->is_asked) s.context.run_one();
+  asio::co_spawn(s.context, s.client->pool().drain(),
+                 [&](std::exception_ptr e) { drained = e == nullptr; });
+  asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/")), into(second));
+  for (int i = 0; i < 20; ++i) s.context.run_one();
+  CHECK_FALSE(drained);
+  CHECK(code_of(second) == Errc::client_closed);
+  gate->is_open = true;
+  s.context.run();
+  CHECK(drained);
+  REQUIRE(first);
+  CHECK(first->body() == "one");
+}
+
 TEST_CASE("[31] [37] at the limit of its host a retry gets its new connection") {
   ClientOptions options;
   options.limits.max_connections_per_host = 2;

@@ -114,8 +114,12 @@ class Call : public Recycled<Call<void>> {
       Authenticator* const asks = asked_for_credentials();
       if (asks) {
         const auto known = authorize_now(*asks, auth_context(), credentials());
-        if (known && !*known) return asks;
-        if (!known) failure = known.error();
+        // A draining pool takes no new call; one that is let wait here is let finish.
+        if (known && !*known && admission.ask()) return asks;
+        if (!known)
+          failure = known.error();
+        else if (!*known)
+          failure.emplace(Errc::client_closed);
       }
       ++credentials_->asked;
     }
