@@ -79,12 +79,12 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     const LeavePhase leave{context};
     if (!context.enter(Phase::resolve, context.resolve_limit(), *waiter))
       co_return Found(context.error());
-    Place place(*this, waiter);
-    if (place.join(context.host(), context.resolve_limit(), executor)) begin(place.lookup());
+    WaiterGuard guard(*this, waiter);
+    if (guard.join(context.host(), context.resolve_limit(), executor)) begin(guard.lookup());
     co_await waiter->wait();
-    place.leave(&executor);
+    guard.leave(&executor);
     if (context.ended()) co_return Found(context.error());
-    co_return place.result();
+    co_return guard.result();
   }
 
   /// None of a name's addresses would do: they may have changed.
@@ -144,13 +144,13 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
   using UnderWay = std::vector<std::shared_ptr<Lookup>>;
 
   /// A waiter's place at a look-up, which it leaves however its coroutine ends.
-  class Place {
+  class WaiterGuard {
    public:
-    Place(DnsCache& cache, std::shared_ptr<Waiter> waiter) noexcept
+    WaiterGuard(DnsCache& cache, std::shared_ptr<Waiter> waiter) noexcept
         : cache_(cache), waiter_(std::move(waiter)) {}
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
-    ~Place() { leave(nullptr); }
+    WaiterGuard(const WaiterGuard&) = delete;
+    WaiterGuard& operator=(const WaiterGuard&) = delete;
+    ~WaiterGuard() { leave(nullptr); }
 
     /// @return true if the look-up is new, and has to be begun.
     bool join(const std::string& host, Duration limit, const asio::any_io_executor& executor) {
