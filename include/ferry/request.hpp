@@ -171,10 +171,10 @@ class Request {
 
  private:
   friend struct detail::Trip;
-  friend Request get_again(std::string url, std::string userinfo, bool left_origin) {
+  friend Request get_again(std::string url, std::string_view userinfo, bool left_origin) {
     Request request = Request::get(std::move(url));
     request.is_whole_ = true;
-    request.userinfo_ = std::move(userinfo);
+    if (!userinfo.empty()) request.userinfo_ = userinfo;
     request.left_origin_ = left_origin;
     return request;
   }
@@ -200,6 +200,6 @@ static_assert(detail::co_await_safe<Request>);
 /// A GET for the URL of an earlier request; for the library's use.
 /// @param userinfo of that URL.
 /// @param left_origin a redirect led to it from another origin, of which nothing may be sent.
-Request get_again(std::string url, std::string userinfo, bool left_origin);
+Request get_again(std::string url, std::string_view userinfo, bool left_origin);
 
 }  // namespace ferry

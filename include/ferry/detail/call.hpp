@@ -243,7 +243,8 @@ class Call : public Recycled<Call<void>> {
       trip->mark(*state_);
     } else {
       state_->left_origin = false;
-      state_->userinfo = url().userinfo();
+      if (!url().userinfo().empty() || !state_->userinfo.empty())
+        state_->userinfo = url().userinfo();
     }
     return Response(std::move(state_));
   }

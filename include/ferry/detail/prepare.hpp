@@ -37,16 +37,17 @@ inline std::optional<Error> prepare(const ClientCore& client, Request& request,
         Errc::tls_unavailable,
         std::string(url.origin()) + " needs options.tls = ferry::tls::context(), of ferry/tls.hpp");
   }
-  const bool is_unix = url.scheme() == unix_scheme;
-  if (is_unix && !client.pool->takes_unix_urls() && url.unix_path() != client.base.unix_path())
-    return Error(Errc::unsupported_scheme,
-                 std::string(url.origin()) +
-                     " names a socket of this machine, which needs options.unix_urls, or a "
-                     "base_url that names the same");
-  if (!secure && url.scheme() != "http" && !is_unix)
-    return Error(
-        Errc::unsupported_scheme,
-        in_quotes(url.scheme()) + " is neither http nor https (" + std::string(url.origin()) + ")");
+  if (!secure && url.scheme() != "http") {
+    if (url.scheme() != unix_scheme)
+      return Error(Errc::unsupported_scheme, in_quotes(url.scheme()) +
+                                                 " is neither http nor https (" +
+                                                 std::string(url.origin()) + ")");
+    if (!client.pool->takes_unix_urls() && url.unix_path() != client.base.unix_path())
+      return Error(Errc::unsupported_scheme,
+                   std::string(url.origin()) +
+                       " names a socket of this machine, which needs options.unix_urls, or a "
+                       "base_url that names the same");
+  }
   if (!url.userinfo().empty() && !request.auth() && !client.options.auth &&
       !request.headers().contains("Authorization") &&
       !client.options.headers.contains("Authorization")) {

@@ -158,16 +158,20 @@ asio::awaitable<Answer> send(std::shared_ptr<const ClientCore> client,
                                                     std::move(held), std::forward<What>(what)...));
 }
 
+/// A GET for the URL of a response, whose parts it takes.
+/// @param earlier may be null.
+inline Request repeated(ResponseState* earlier) {
+  if (!earlier) return get_again({}, {}, false);
+  return get_again(std::move(earlier->url).str(), earlier->userinfo, earlier->left_origin);
+}
+
 /// Sends a GET for the URL of a response, and takes that over.
 template <class Answer>
 asio::awaitable<Answer> send_again(std::shared_ptr<const ClientCore> client,
                                    const RequestOptions& options, Answer earlier) {
   auto state = take_state(earlier);
-  Request again = get_again({}, {}, false);
-  if (state)
-    again = get_again(std::move(state->url).str(), std::move(state->userinfo), state->left_origin);
   auto call = std::make_unique<Call<>>(std::move(client), options, Wants::all_of_it, nullptr,
-                                       std::move(again));
+                                       repeated(state.get()));
   call->answer_into(std::move(state));
   return carry_out<Answer>(std::move(call));
 }
