@@ -15,7 +15,7 @@ namespace ferry {
 /// its answer, in any case.
 ///
 /// Lifetime: the stream is its holder's; the pool counts it no more. The executor's context of the
-/// client has to outlive it. Threads: one at a time.
+/// client has to outlive it; that of a `blocking::Client` does. Threads: one at a time.
 class Upgraded {
  public:
   Upgraded() = default;

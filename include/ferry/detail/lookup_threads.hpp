@@ -69,6 +69,7 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
   /// @throws std::system_error if there is no thread, and can be none; std::bad_alloc.
   void start(std::shared_ptr<BlockingLookup> lookup) {
     const std::lock_guard lock(mutex_);
+    if (lookup->state_ == BlockingLookup::State::abandoned) return;  // Another has answered.
     queue_.push_back(std::move(lookup));
     try {
       grow();
@@ -83,6 +84,7 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
   bool abandon(BlockingLookup& lookup) noexcept {
     const std::lock_guard lock(mutex_);
     if (lookup.state_ == BlockingLookup::State::queued) {
+      lookup.state_ = BlockingLookup::State::abandoned;
       std::erase_if(queue_, [&](const auto& queued) { return queued.get() == &lookup; });
       return true;
     }
