@@ -14,6 +14,7 @@
 #include <asio/post.hpp>
 
 #include <ferry/client.hpp>
+#include <ferry/detail/process.hpp>
 
 namespace ferry::blocking {
 
@@ -126,7 +127,7 @@ class Client {
     }
 
     bool is_this_thread() const noexcept { return std::this_thread::get_id() == thread_.get_id(); }
-    bool is_of_parent() const noexcept { return this_process() != process_; }
+    bool is_of_parent() const noexcept { return !process_.is_current(); }
 
     asio::io_context context{1};
 
@@ -146,16 +147,9 @@ class Client {
       loop->thread_.join();
       delete loop;
     }
-    static long this_process() noexcept {
-#if defined(_WIN32)
-      return 0;  // There is no fork.
-#else
-      return ::getpid();
-#endif
-    }
 
     const asio::executor_work_guard<asio::io_context::executor_type> work_{context.get_executor()};
-    const long process_ = this_process();
+    const detail::ProcessMark process_;
     bool ends_itself_ = false;  // Its thread's alone.
     std::thread thread_;
   };
