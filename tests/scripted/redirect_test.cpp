@@ -320,9 +320,9 @@ TEST_CASE("[47] neither logs nor errors show a query or a fragment, of Location 
     ClientOptions options;
     options.observer = ferry::log_to(log, {.verbose = true});
     const std::string answer = redirect(location);
-    Scripted s(
-        {script({answer, "HTTP/1.1 200\r\n"}), script({"nonsense\r\n\r\n"}), script({answer})},
-        options);
+    Scripted s({script({answer, "HTTP/1.1 200\r\n"}, Script::End::eof),
+                script({"nonsense\r\n\r\n"}), script({answer})},
+               options);
     for (const char* target : {"http://test/a?secret#secret", "http:/test?secret#secret"}) {
       const auto result = s.send(Request::get(target));
       REQUIRE_FALSE(result);
