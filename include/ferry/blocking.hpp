@@ -70,18 +70,18 @@ class Client {
 
   /// Sends any request. @throws Error as `ferry::Client`'s verbs.
   Response send(Request request, RequestOptions options = {}) const {
-    return run(core_->client.send(std::move(request), options));
+    return run(core_->client->send(std::move(request), options));
   }
   /// Sends any request; failures come back in the result.
   Result<Response> try_send(Request request, RequestOptions options = {}) const {
-    return run(core_->client.try_send(std::move(request), options));
+    return run(core_->client->try_send(std::move(request), options));
   }
   /// As `ferry::Client::download`; needs `ferry/download.hpp`.
   template <class Download = detail::Download>
   auto download(std::string url, std::string path,
                 typename Download::Options options = typename Download::Options()) const {
-    return run(core_->client.template download<Download>(std::move(url), std::move(path),
-                                                         std::move(options)));
+    return run(core_->client->template download<Download>(std::move(url), std::move(path),
+                                                          std::move(options)));
   }
 
   /// Waits for anything that is done with `async()`: `client.run(read(client.async()))`.
@@ -111,7 +111,7 @@ class Client {
 
   /// The client that does the work. Copies of it may outlive this one; they are awaited on any
   /// executor.
-  const ferry::Client& async() const& noexcept { return core_->client; }
+  const ferry::Client& async() const& noexcept { return *core_->client; }
   /// Not of a temporary, into which it would dangle: give that a name.
   const ferry::Client& async() const&& = delete;
 
@@ -156,10 +156,17 @@ class Client {
 
   struct Core {
     explicit Core(ClientOptions options)
-        : client(detail::OwnedExecutor{loop->context.get_executor(), loop}, std::move(options)) {}
+        : client(std::make_unique<const ferry::Client>(
+              detail::OwnedExecutor{loop->context.get_executor(), loop}, std::move(options))) {}
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+    ~Core() {
+      // In a child process the thread that may have held the client's locks is not there.
+      if (loop->is_of_parent()) static_cast<void>(client.release());
+    }
 
     const std::shared_ptr<Loop> loop = Loop::start();
-    const ferry::Client client;
+    std::unique_ptr<const ferry::Client> client;
   };
 
   std::shared_ptr<const Core> core_;

@@ -428,3 +428,21 @@ TEST_CASE("[40] the last handle dies before its idle connection's time has come"
   context.run_for(10s);
   CHECK(later);
 }
+
+TEST_CASE("[63] a connection that is given back outside run() does not end the next run()") {
+  Server server;
+  asio::io_context context{1};
+  const ferry::ConnectionPool pool(context);
+  ferry::Lease lease;
+  test::run(context, [&]() -> asio::awaitable<void> {
+    auto acquiring = pool.acquire(server.origin());
+    lease = co_await std::move(acquiring);
+  });
+  context.restart();
+  lease = ferry::Lease();
+  CHECK(pool.stats().idle == 1);
+  bool has_run = false;
+  asio::post(context, [&] { has_run = true; });
+  context.run();
+  CHECK(has_run);
+}

@@ -22,9 +22,7 @@ struct PoolDecisions {
   void granted(int waiter) { note(grants, waiter); }
   void failed(int waiter) { note(failures, waiter); }
   void dial(Pool::Slot& slot, int waiter) { note(dials, {&slot, waiter}); }
-  void closing(int connection, ferry::CloseReason reason) {
-    note(closings, {connection, reason});
-  }
+  void closing(int connection, ferry::CloseReason reason) { note(closings, {connection, reason}); }
   void abandoned(Pool::Slot& slot) { note(abandonments, &slot); }
 
   std::vector<int> grants;

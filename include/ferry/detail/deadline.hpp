@@ -67,7 +67,7 @@ class Deadlines {
     alarm_ = std::move(alarm);
     alarm_time_ = time;
     try {
-      if (time < armed_) arm();
+      if (time < armed_ && !arms_later()) arm();
     } catch (...) {
       alarm_time_ = Clock::time_point::max();
       return false;
@@ -83,6 +83,18 @@ class Deadlines {
   /// Nothing is waited for any more, and a wait would keep the program running: ends it, under the
   /// lock. @return false if there is no need to.
   virtual bool end_wait() noexcept = 0;
+
+  /// Has `arm_if_due` called by the context, if the timer cannot be armed from here: an alarm may
+  /// be set outside the context's threads. @return false if it can.
+  virtual bool arms_later() = 0;
+  void arm_if_due() noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto next = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
+    try {
+      if (next < armed_) arm();
+    } catch (...) {  // The next watch arms it.
+    }
+  }
 
   void on_timer(std::uint64_t number) noexcept {
     std::shared_ptr<Alarm> alarm;
@@ -180,6 +192,14 @@ class TimedDeadlines final : public Deadlines,
       fired(error);
     });
     uncounted_->on_work_finished();
+  }
+  /// The count of a context that does nothing else would come to zero again, which stops it.
+  bool arms_later() override {
+    if (!uncounted_ || uncounted_->running_in_this_thread()) return false;
+    asio::post(*uncounted_, [weak = this->weak_from_this()] {
+      if (const auto self = weak.lock()) self->arm_if_due();
+    });
+    return true;
   }
   bool end_wait() noexcept override {
     if (uncounted_) return false;

@@ -303,6 +303,7 @@ class DiallingPool final : public PoolCore,
 
   void keep(Slot& slot, Clock::time_point idle_since, Clock::time_point expires,
             Clock::time_point now) noexcept {
+    if (!slot.connection->process.is_current()) return discard(slot, CloseReason::inherited);
     change([&](Decisions& decisions) {
       state_.release(slot, idle_since, expires, now, decisions);
       if (expires < rings_at_) set_alarm();

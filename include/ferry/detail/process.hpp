@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include <ferry/detail/visibility.hpp>
+
 #if !defined(_WIN32)
 #include <pthread.h>
 #endif
@@ -10,7 +12,8 @@ namespace ferry::detail {
 
 /// How many forks this process is away from the one that the program began with. A number that the
 /// fork itself changes costs less to compare than the process's id, which takes a system call.
-inline std::atomic<unsigned> fork_count{0};
+/// One for all shared libraries of the process, each of which may register a handler for forks.
+FERRY_VISIBLE inline std::atomic<unsigned> fork_count{0};
 
 /// The process in which it was made. A child that fork(2) makes has copies of all objects, and
 /// connections that are its parent's.
