@@ -173,7 +173,7 @@ class Client {
   ///   `Errc::file_failed`, also while another download writes the file: it names the process, if
   ///   the system knows it; `Errc::invalid_header` for a request with a `Range`, which is the
   ///   download's own; `Errc::malformed_response` for a part that nothing whole can be made of.
-  ///   What has come is kept for the next time. Cancellation: terminal, likewise.
+  ///   The bytes that have come are kept for the next time. Cancellation: terminal, likewise.
   template <class Download = detail::Download>
   auto download(Request request, std::string path,
                 typename Download::Options options = typename Download::Options()) const {

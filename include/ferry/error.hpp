@@ -324,7 +324,7 @@ class FERRY_VISIBLE Error : public std::system_error {
   /// The response's status, if its head had come; else 0. It is the error where the code is
   /// `Errc::http_status`.
   int status() const noexcept { return details_->status; }
-  /// What had come of a collected response's body when that broke off, at most 64 KiB of it.
+  /// The part of a collected response's body that had come when it broke off, at most 64 KiB.
   const std::string& body() const& noexcept { return details_->body; }
   /// The same, of a temporary: by value.
   std::string body() && { return details_->body; }

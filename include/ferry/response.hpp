@@ -108,7 +108,7 @@ struct ResponseState : Recycled<ResponseState> {
   Timings timings;
   ConnectionInfo connection;
   std::vector<Response> history;
-  /// What `Client::refresh` has to know of the way to `url`. A redirect has led away from the
+  /// `Client::refresh` has to know the way to `url`: true if a redirect has led away from the
   /// origin that was asked, whose credentials stay behind for good.
   bool left_origin = false;
   std::string userinfo;  ///< Of the URL that was asked, unless its origin was left; never shown.

@@ -603,7 +603,7 @@ class Call : public Recycled<Call<void>> {
   }
 
   Next conclude_failure() {
-    // What fails while credentials are made may be an error of another connection's.
+    // A failure while credentials are made may be an error of another connection's.
     const bool waited = seeks_connection_ && !has_connection_;
     const Phase phase = waited ? phase_of(*failure, *watch) : watch->phase();
     const bool has_begun = lease && has_connection_ && times_.begun();

@@ -99,7 +99,7 @@ constexpr std::string_view host_problem(std::string_view host) noexcept {
   return {};
 }
 
-/// What is wrong with a host that is to be mapped to ASCII, before that: its ASCII characters have
+/// The fault of a host that is to be mapped to ASCII, before that: its ASCII characters have
 /// to be a host's already, so that none of them is lost, or read as a delimiter, on the way.
 constexpr std::string_view unmapped_host_problem(std::string_view host) noexcept {
   constexpr std::size_t longest = 4 * 255;  // Bytes of as many characters as a host may have.
@@ -112,7 +112,7 @@ constexpr std::string_view unmapped_host_problem(std::string_view host) noexcept
   return {};
 }
 
-/// What is wrong with the ASCII form that a host was mapped to; empty if it is a host and nothing
+/// The fault of the ASCII form that a host was mapped to; empty if it is a host and nothing
 /// else. The mapping of UTS #46 yields `/`, `:`, `@`, `[` and the like out of characters that look
 /// like them: the forbidden domain code points of the WHATWG's URL standard, all of which are none
 /// of `is_host_char`.

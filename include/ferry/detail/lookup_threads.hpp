@@ -59,7 +59,7 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
   LookupThreads(const LookupThreads&) = delete;
   LookupThreads& operator=(const LookupThreads&) = delete;
 
-  /// Those of the process. They are never destroyed, since a thread may outlive all statics.
+  /// The threads of the process. They are never destroyed, since a thread may outlive all statics.
   static const std::shared_ptr<LookupThreads>& of_process() {
     static const auto* const threads = make_for_process();
     return *threads;
@@ -80,7 +80,8 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
     }
   }
 
-  /// Nobody waits for this look-up any more. @return true if it had not begun: it never will.
+  /// Gives up a look-up that nobody waits for any more. @return true if it had not begun: it never
+  /// will.
   bool abandon(BlockingLookup& lookup) noexcept {
     const std::lock_guard lock(mutex_);
     if (lookup.state_ == BlockingLookup::State::queued) {

@@ -243,7 +243,7 @@ class PoolCore {
   virtual State::Counts counts() const = 0;
   virtual std::vector<std::pair<std::string, State::Counts>> counts_by_origin() const = 0;
 
-  /// What owns the context, if that is to live as long as what needs it. The pool does not keep it
+  /// The context's owner, if that is to live as long as what needs it. The pool does not keep it
   /// alive, as its own dials must not: handles and requests do, by their pointers to the pool.
   std::weak_ptr<const void> context_owner;
 

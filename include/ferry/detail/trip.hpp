@@ -75,7 +75,7 @@ struct Trip {
   void leave_origin(Request& request, const Url& to, bool has_no_cookies) {
     if (!has_no_cookies) left_own_cookie = true;
     for (const char* name : {"Authorization", "Cookie"}) request.headers_.set(name, "");
-    // Nor does another name of the first server, the client's own least of all, mean anything here.
+    // Another name of the first server, the client's own least of all, means nothing here.
     request.headers_.set("Host", to.authority());
     left_origin = true;
   }

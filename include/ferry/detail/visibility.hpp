@@ -1,6 +1,6 @@
 #pragma once
 
-// What is one per process though several shared libraries are compiled with ferry's headers.
+// Things that are one per process though several shared libraries include ferry's headers.
 
 /// Gives default visibility where `-fvisibility=hidden` takes it away: to a static whose address is
 /// an identity, a counter that hands out unique numbers, a type that is thrown. The dynamic linker
