@@ -11,6 +11,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <ferry/detail/client_core.hpp>
 #include <ferry/detail/content_decoding.hpp>
@@ -112,7 +113,7 @@ struct OpenBody {
     failure = error
                   .at(Phase::read, std::string(response.url().origin()), attempt, connection.reused,
                       lease.connection().h1.bytes_sent())
-                  .with(response.status(), {}, {});
+                  .with(response.status(), {}, earlier);
     watch.finish();
     lease.discard(CloseReason::failed);
     if (client->options.observer) tell_of(*failure);
@@ -136,6 +137,7 @@ struct OpenBody {
   std::uint64_t raw_size = 0;       ///< Of what has come.
   ContentDecoding decoding;
   std::string decoded;
+  std::vector<Error> earlier;  ///< How attempts before this one have failed.
   std::optional<Error> failure;
   bool is_being_read = false;
 

@@ -414,3 +414,25 @@ TEST_CASE("[57] a proxy's credentials have to come within the limit of connectin
   CHECK(patience.was_told);
   CHECK(one->written.empty());
 }
+
+TEST_CASE("[72] a call that was cancelled before does not wait for a user's coroutine") {
+  Patience patience;
+  const auto one = script({});
+  test::Scripted s(one);
+  asio::cancellation_signal signal;
+  std::error_code code;
+  const auto body = [&]() -> asio::awaitable<void> {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    signal.emit(asio::cancellation_type::terminal);
+    auto request =
+        Request::get("http://test/").auth(std::make_shared<PatientAuthenticator>(patience));
+    auto call = s.client->try_send(std::move(request));
+    const auto result = co_await std::move(call);
+    code = test::code_of(result);
+  };
+  asio::co_spawn(s.context, body(), asio::bind_cancellation_slot(signal.slot(), asio::detached));
+  s.context.run();
+  CHECK(code == Errc::cancelled);
+  CHECK((patience.begun == 0 || patience.was_told));
+  CHECK(one->written.empty());
+}

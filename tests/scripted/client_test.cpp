@@ -829,3 +829,77 @@ TEST_CASE("[75] a body that breaks off: the error has the status, and what had c
   CHECK(lost.error().status() == 0);
   CHECK(lost.error().body().empty());
 }
+
+TEST_CASE(
+    "[13] [35] a stream that ends in a reset while its request is still sent is cut, not whole") {
+  auto torn = script({});
+  torn->early_response = "HTTP/1.1 200 OK\r\n\r\nthe first half of";
+  torn->writes_block = true;
+  torn->write_size = 300;
+  torn->fail_at = 3;
+  torn->failure_lasts = false;
+  Scripted s(torn);
+  std::error_code code;
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    try {
+      auto request = Request::put("http://test/", ferry::Body(std::string(1000, 'x')));
+      auto call = s.client->stream(std::move(request));
+      ferry::ResponseStream stream = co_await std::move(call);
+      torn->end = Script::End::eof;
+      auto reading = stream.read_all();
+      co_await std::move(reading);
+    } catch (const ferry::Error& error) {
+      code = error.code();
+    }
+  });
+  CHECK(code == Errc::truncated_body);
+}
+
+TEST_CASE("[15] [35] leave and an early success in one read: the body is sent") {
+  const std::string both = "HTTP/1.1 100 Continue\r\n\r\n" + ok("ok");
+  for (std::size_t split = 1; split <= both.size(); ++split) {
+    CAPTURE(split);
+    auto eager = script({});
+    eager->early_response = both;
+    eager->read_sizes.push_back(split);
+    Scripted s(eager);
+    auto request =
+        Request::put("http://test/", ferry::Body("the body")).header("Expect", "100-continue");
+    const auto result = s.send(std::move(request));
+    REQUIRE(result);
+    CHECK(result->body() == "ok");
+    CHECK(eager->written.ends_with("the body"));
+    CHECK(s.pool() == idle);
+  }
+}
+
+TEST_CASE("[75] an error's part of a body is what has come, whatever the failure was") {
+  auto early = script({});
+  early->early_response = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n0123456789";
+  Scripted s(early);
+  const auto give = [reads = 0](std::span<char> room) mutable -> std::size_t {
+    if (++reads > 3) throw std::runtime_error("broken");
+    room[0] = 'x';
+    return 1;
+  };
+  const auto result = s.send(Request::put("http://test/", ferry::pull(give)));
+  REQUIRE(code_of(result) == Errc::body_source_failed);
+  CHECK(result.error().status() == 200);
+  CHECK(result.error().body() == "0123456789");
+}
+
+TEST_CASE("[72] a call that fails between two requests ends with one event") {
+  int failures = 0;
+  ClientOptions options;
+  options.observer = [&](const ferry::Event& event) {
+    if (event.kind == ferry::Event::Kind::request_failed) ++failures;
+  };
+  Scripted s(script({"HTTP/1.1 302 Found\r\nLocation: https://test/\r\nContent-Length: 0\r\n\r\n"}),
+             options);
+  const auto result = s.get();
+  CHECK(code_of(result) == Errc::tls_unavailable);
+  CHECK(result.error().attempt() == 1);
+  CHECK(failures == 1);
+  CHECK(code_of(s.send(Request::get("https://test/"))) == Errc::tls_unavailable);
+  CHECK(failures == 1);  // Refused before it began.
+}

@@ -483,6 +483,7 @@ class Call : public Recycled<Call<void>> {
     body->method = request.method();
     body->read_limit = timeouts.read;
     body->max_collected = max_body_size_;
+    body->earlier = std::move(earlier_);
     if (limits_stream_) body->max_size = max_body_size_;
     failure = body->start(decodes_);
     if (failure) return Next::failure;
@@ -566,9 +567,11 @@ class Call : public Recycled<Call<void>> {
     if (asked && *asked > retries.max_delay) return false;  // It had rather not be asked.
     if (!policy_allows(policy_facts(1)) || !take_retry(*client)) return false;
     tell_authenticators();
-    const Error error(Errc::http_status, std::to_string(status));
-    earlier_.push_back(error.at(Phase::read, std::string(url().origin()), attempts(),
-                                state_->connection.reused, lease.connection().h1.bytes_sent()));
+    const auto answer =
+        Error::of_status(status, std::to_string(status), std::string(url().origin()));
+    const Error error = answer.at(Phase::read, std::string(url().origin()), attempts(),
+                                  state_->connection.reused, lease.connection().h1.bytes_sent());
+    earlier_.push_back(error);
     if (observer()) {
       Event event = this->event(Event::Kind::request_retried);
       event.error = &error;
@@ -603,6 +606,7 @@ class Call : public Recycled<Call<void>> {
   }
 
   Next conclude_failure() {
+    if (has_connection_ && lease && exchange_) lease.connection().h1.trim(*exchange_);
     // A failure while credentials are made may be an error of another connection's.
     const bool waited = seeks_connection_ && !has_connection_;
     const Phase phase = waited ? phase_of(*failure, *watch) : watch->phase();

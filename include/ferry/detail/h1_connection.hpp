@@ -267,10 +267,11 @@ class H1Connection {
     piece = {};
     while (!next_piece(piece, message)) {
       if (body_failed_) co_return parser_.error();
-      const auto now = Clock::now();
+      auto now = Clock::now();
       if (!watch.check(now)) co_return watch.error();
       if (budget_.is_used_up(now)) {
         if (auto failure = co_await let_others_run(watch)) co_return failure;
+        now = Clock::now();
       }
       std::error_code error;
       std::size_t received = stream_->try_read_some(in_.room(), error);
@@ -363,6 +364,11 @@ class H1Connection {
     return false;
   }
 
+  /// After a failure: leaves of a collected body what has come of it.
+  void trim(Exchange& exchange) {
+    if (stage_ == Stage::body) exchange.message.body.resize(exchange.filled);
+  }
+
   /// No exchange follows at once: the next one takes its memory anew.
   void go_idle() noexcept { in_.put_aside(); }
 
@@ -429,7 +435,10 @@ class H1Connection {
     const Timeouts& limits = exchange.timeouts;
     sending_ = false;
     if (exchange.sends_on) times.end = std::max(times.end, times.sent);
-    if (stage_ == Stage::done) free_request();
+    if (stage_ == Stage::done) {  // The answer has come, or is left for `read_body`.
+      write_error_ = exchange.write_error;
+      free_request();
+    }
     if (!(begun ? exchange.watch.enter(Phase::read, limits.read, times.sent)
                 : exchange.watch.enter(Phase::first_byte, limits.first_byte, times.sent)))
       return watch.error();
@@ -523,17 +532,9 @@ class H1Connection {
   }
 
   std::optional<Error> took_body(Exchange& exchange, std::size_t count, std::error_code error) {
-    std::optional<Error> failure;
-    if (exchange.watch.ended())
-      failure = exchange.watch.error();
-    else if (error == asio::error::operation_aborted)
-      failure.emplace(Errc::cancelled);
-    else if (error)
-      failure = body_failure(exchange.filled, parser_.body_size(), error);
-    if (failure) {
-      exchange.message.body.resize(exchange.filled);  // Only what has come.
-      return failure;
-    }
+    if (exchange.watch.ended()) return exchange.watch.error();
+    if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
+    if (error) return body_failure(exchange.filled, parser_.body_size(), error);
     exchange.filled += count;
     exchange.times.end = Clock::now();
     if (!sending_) exchange.watch.enter(Phase::read, exchange.timeouts.read, exchange.times.end);
@@ -590,7 +591,8 @@ class H1Connection {
   /// @param has_received set if anything has.
   std::optional<Error> receive_early(Exchange& exchange, bool& has_received) {
     if (!exchange.sends_on) {
-      has_received = read_early(exchange.times);
+      std::error_code ignored;
+      has_received = read_early(exchange.times, ignored);
       if (!has_received) return std::nullopt;
       exchange.step = parse(exchange);
       exchange.sends_on = goes_on_sending(exchange);
@@ -598,7 +600,10 @@ class H1Connection {
     }
     if (!expects_more(exchange)) return std::nullopt;
     if (stage_ == Stage::done) {
-      has_received = read_early(exchange.times);
+      std::error_code error;
+      has_received = read_early(exchange.times, error);
+      // A reset is told once: the next read would find a proper end.
+      if (error && error != asio::error::eof) exchange.write_error = error;
       if (in_.unread().size() <= exchange.most_kept_back) return std::nullopt;
       return Error(Errc::body_too_large,
                    "more than " + std::to_string(exchange.most_kept_back) +
@@ -620,8 +625,9 @@ class H1Connection {
     const int status = exchange.message.status;
     return (exchange.step == H1Parser::Step::head_done ||
             exchange.step == H1Parser::Step::message_done) &&
-           status >= 200 && status < 300 && exchange.rest != Exchange::Rest::awaits_leave &&
-           !said.close && (!parser_.is_http_1_0() || said.keep_alive);
+           status >= 200 && status < 300 &&
+           (exchange.rest != Exchange::Rest::awaits_leave || continued_) && !said.close &&
+           (!parser_.is_http_1_0() || said.keep_alive);
   }
 
   /// Brings more of the body into `unsent_`, if an answer does not come before it.
@@ -639,10 +645,9 @@ class H1Connection {
       while (!continued_ && exchange.step == H1Parser::Step::need_more && !early_end_ &&
              Clock::now() < until) {
         // More may have come than what was waited for, and be in the stream's own hands already.
-        if (read_early(exchange.times)) {
-          exchange.step = parse(exchange);
-          continue;
-        }
+        bool has_received = false;
+        if (auto failure = receive_early(exchange, has_received)) co_return failure;
+        if (has_received) continue;
         if (early_end_) break;
         const bool is_readable = co_await stream_->wait_readable(until);
         if (watch.ended()) co_return watch.error();
@@ -650,7 +655,7 @@ class H1Connection {
         if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
         if (!is_readable) break;
       }
-      if (exchange.step != H1Parser::Step::need_more) co_return std::nullopt;
+      if (exchange.step != H1Parser::Step::need_more && !exchange.sends_on) co_return std::nullopt;
       exchange.rest = exchange.body.source() ? Exchange::Rest::in_source : Exchange::Rest::none;
       add_unsent(asio::buffer(exchange.body.bytes()));
     } else if (auto failure = co_await read_source(exchange)) {
@@ -782,13 +787,16 @@ class H1Connection {
 
   /// Takes in, without waiting, what comes before the request is sent. Its end of the stream is no
   /// failure yet: a server may read on.
-  bool read_early(ExchangeTimes& times) {
+  bool read_early(ExchangeTimes& times, std::error_code& error) {
     if (early_end_) return false;
-    std::error_code error;
     const std::size_t count = stream_->try_read_some(in_.room(), error);
     budget_.spend(count);
     in_.fill(count);
-    early_end_ = error && error != asio::error::would_block;
+    if (error == asio::error::would_block) {
+      error.clear();
+      return false;
+    }
+    early_end_ = static_cast<bool>(error);
     if (!error && times.first_byte == Clock::time_point{}) times.first_byte = Clock::now();
     return !error;
   }

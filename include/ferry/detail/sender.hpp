@@ -32,7 +32,8 @@ asio::awaitable<void> get_ready(Call<>& call) {
       else
         lease.discard(CloseReason::unread);
     }
-    if (!watch.ended() && trip.delay > Duration()) {
+    const auto skipped = co_await asio::this_coro::cancellation_state;
+    if (!watch.ended() && !is_cancelled(skipped) && trip.delay > Duration()) {
       const auto until = after(Clock::now(), std::exchange(trip.delay, Duration()));
       if (watch.enter(Phase::backoff, no_timeout, &wakeup)) co_await wakeup.wait(until);
     }
@@ -79,7 +80,11 @@ template <class Answer>
 asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
   Call<>& call = *owned;
   for (auto next = Call<>::Next::preparation;;) {
-    if (next == Call<>::Next::preparation && !call.prepare()) break;
+    if (next == Call<>::Next::preparation && !call.prepare()) {
+      // A call that has sent nothing yet was refused before it began.
+      if (call.trip && call.trip->attempts > 0) call.fail_between(*call.failure, Phase::prepare);
+      break;
+    }
     try {
       while (Authenticator* const asked = call.ask_for_credentials()) {
         const AuthContext context = call.auth_context();

@@ -67,6 +67,9 @@ asio::awaitable<void> run_limited(asio::awaitable<void> work, Watch& watch, Phas
         state->ended = true;
         state->fire();
       }));
+  // A caller that was cancelled before is not told again: the first wait returns at once then.
+  const auto cancellation = co_await asio::this_coro::cancellation_state;
+  if (is_cancelled(cancellation)) state->fire();
   // Once the caller is cancelled, each further `co_await` of its would throw; this one has to wait.
   const bool throws = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
