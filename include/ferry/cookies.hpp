@@ -354,8 +354,7 @@ class CookieJar final : public CookieStore {
   std::size_t save(const std::string& path) const {
     const std::vector<Cookie> cookies = all();
     std::size_t left_out = 0;
-    detail::ReplacementFile file(path);
-    file.write("# Netscape HTTP Cookie File\n");
+    std::string text = "# Netscape HTTP Cookie File\n";
     for (const Cookie& cookie : cookies) {
       std::string line = cookie.http_only ? "#HttpOnly_" : "";
       line.append(cookie.host_only ? "" : ".").append(cookie.domain);
@@ -366,10 +365,12 @@ class CookieJar final : public CookieStore {
                          : 0);
       line.append("\t").append(cookie.name).append("\t").append(cookie.value);
       if (std::count(line.begin(), line.end(), '\t') == 6)
-        file.write(line + "\n");
+        text.append(line) += '\n';
       else
         ++left_out;
     }
+    detail::ReplacementFile file(path);
+    file.write(text);
     file.finish();
     return left_out;
   }
