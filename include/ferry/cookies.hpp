@@ -112,6 +112,8 @@ struct KeptCookie {
   Cookie cookie;
   std::uint64_t created = 0;  ///< In the order of creation.
   std::uint64_t used = 0;     ///< In the order of use.
+  /// It came from a file, which does not say whether it was narrowed.
+  bool is_from_file = false;
 };
 
 /// True for a host that is no name.
@@ -325,6 +327,8 @@ class CookieJar final : public CookieStore {
   /// mark, `true`, white space around fields.
   ///
   /// A cookie for a domain is kept for the host of that name alone, as one that a server sets is.
+  /// The file does not hold `narrowed_from`: a cookie from it stands in the place of one of the
+  /// same name, host and path that was narrowed and of one that was not, and either replaces it.
   /// @return how many were taken, and which lines were not, and why. A line that is no cookie keeps
   ///   no other from being taken.
   /// @throws Error `Errc::invalid_option` for a file that cannot be read.
@@ -337,7 +341,7 @@ class CookieJar final : public CookieStore {
     result.taken = loaded.size();
     for (Cookie& cookie : loaded) keep_to_host_unless_shared(cookie);
     const std::lock_guard lock(mutex_);
-    for (Cookie& cookie : loaded) put(std::move(cookie), now);
+    for (Cookie& cookie : loaded) put(std::move(cookie), now, true);
     return result;
   }
 
@@ -350,8 +354,7 @@ class CookieJar final : public CookieStore {
   std::size_t save(const std::string& path) const {
     const std::vector<Cookie> cookies = all();
     std::size_t left_out = 0;
-    detail::ReplacementFile file(path);
-    file.write("# Netscape HTTP Cookie File\n");
+    std::string text = "# Netscape HTTP Cookie File\n";
     for (const Cookie& cookie : cookies) {
       std::string line = cookie.http_only ? "#HttpOnly_" : "";
       line.append(cookie.host_only ? "" : ".").append(cookie.domain);
@@ -362,10 +365,12 @@ class CookieJar final : public CookieStore {
                          : 0);
       line.append("\t").append(cookie.name).append("\t").append(cookie.value);
       if (std::count(line.begin(), line.end(), '\t') == 6)
-        file.write(line + "\n");
+        text.append(line) += '\n';
       else
         ++left_out;
     }
+    detail::ReplacementFile file(path);
+    file.write(text);
     file.finish();
     return left_out;
   }
@@ -480,22 +485,23 @@ class CookieJar final : public CookieStore {
   }
 
   /// A cookie that was narrowed does not replace one that its host has set without a domain:
-  /// servers set the one and delete the other in the same response.
-  void put(Cookie cookie, Cookie::Time now) {
+  /// servers set the one and delete the other in the same response. One from a file may be either,
+  /// and the two replace each other whichever it is.
+  void put(Cookie cookie, Cookie::Time now, bool is_from_file = false) {
     Cookies& cookies = domains_[cookie.domain];
     std::uint64_t created = ++counter_;
-    const auto same = std::find_if(cookies.begin(), cookies.end(), [&](const auto& kept) {
+    const auto is_same = [&](const detail::KeptCookie& kept) {
       return kept.cookie.name == cookie.name && kept.cookie.host_only == cookie.host_only &&
-             kept.cookie.path == cookie.path && kept.cookie.narrowed_from == cookie.narrowed_from;
-    });
-    if (same != cookies.end()) {
-      created = same->created;
-      cookies.erase(same);
-      --count_;
-    }
+             kept.cookie.path == cookie.path &&
+             (is_from_file || kept.is_from_file ||
+              kept.cookie.narrowed_from == cookie.narrowed_from);
+    };
+    for (const auto& kept : cookies)
+      if (is_same(kept)) created = std::min(created, kept.created);
+    count_ -= std::erase_if(cookies, is_same);
     const std::string domain = cookie.domain;
     if (!has_ended(cookie, now)) {
-      cookies.push_back({std::move(cookie), created, ++counter_});
+      cookies.push_back({std::move(cookie), created, ++counter_, is_from_file});
       ++count_;
       while (cookies.size() > options_.max_per_domain) remove_least(cookies, now);
       while (count_ > options_.max_cookies) remove_from_all(now);

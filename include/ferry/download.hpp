@@ -78,7 +78,7 @@ struct Download {
       if (error.code() != asio::error::operation_aborted) throw;
       throw Error(Errc::cancelled);
     }
-    download.part_.finish();
+    download.part_.finish(download.result_.size);
     co_return download.result_;
   }
 
@@ -103,10 +103,10 @@ struct Download {
     if (!options_.resume || !takes_ranges_) return;
     const auto mark = part_.mark();
     const auto size = part_.size();
-    if (!mark || check_field("If-Range", mark->validator)) return;
-    if (mark->total && size > *mark->total) return;
+    if (!mark || !size || check_field("If-Range", mark->validator)) return;
+    if (mark->total && *size > *mark->total) return;
     mark_ = *mark;
-    result_.size = result_.resumed_from = size;
+    result_.size = result_.resumed_from = *size;
   }
 
   asio::awaitable<void> make_whole() {

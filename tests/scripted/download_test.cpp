@@ -1,6 +1,7 @@
 // A response's body into a file; lines and events of streams; bodies as text.
 
 #include <cstdint>
+#include <cstdio>
 #include <exception>
 #include <fcntl.h>
 #include <filesystem>
@@ -8,9 +9,11 @@
 #include <functional>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -661,6 +664,109 @@ TEST_CASE("[70] the process that has a part is named, if it is another one, too"
   CHECK(text.find("of process " + std::to_string(child)) != std::string::npos);
   CHECK(download(s, folder)->size == 5);  // A process that has died holds nothing.
   CHECK(folder.content() == "hello");
+}
+
+TEST_CASE("[70] a part whose size is not known is neither empty nor removed") {
+  const Folder folder;
+  folder.put_part(mark);
+  {
+    const ferry::detail::PartFile part(folder.file(), fingerprint);
+    std::optional<std::uint64_t> size = part.size();
+    CHECK(size.has_value());
+    for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+      std::error_code ignored;
+      if (fs::read_symlink(entry.path(), ignored).string() ==
+          fs::canonical(folder.file("file.part")).string())
+        ::close(std::stoi(entry.path().filename().string()));
+    }
+    size = part.size();
+    CHECK_FALSE(size.has_value());
+  }
+  CHECK(folder.content("file.part") == "hello");
+  CHECK(folder.content("file.part.validator") == mark);
+}
+
+TEST_CASE("[70] a child process that ends neither removes its parent's part nor unlocks it") {
+  const Folder folder;
+  std::optional<ferry::detail::PartFile> part(std::in_place, folder.file(), fingerprint);
+  const auto in_child = [](const std::function<void()>& function) {
+    const auto child = ::fork();
+    if (child == 0) {
+      function();
+      ::_exit(0);
+    }
+    int status = 1;
+    ::waitpid(child, &status, 0);
+    CHECK(status == 0);
+  };
+  in_child([&] { part.reset(); });
+  CHECK(folder.has("file.part"));
+  CHECK_THROWS_AS(ferry::detail::PartFile(folder.file(), "x"), ferry::Error);
+
+  ferry::detail::PartMark made;
+  made.validator = "\"v1\"";
+  made.total = 12;
+  ferry::detail::OutputFile file = part->begin(made);
+  file.write("hello");
+  in_child([&] {  // As a coroutine that goes on there, and is unwound.
+    const std::function<void()> uses[] = {
+        [&] { part->begin(made); },   [&] { part->go_on(); },   [&] { part->set_mark(made); },
+        [&] { part->remove_mark(); }, [&] { part->finish(5); }, [&] { file.write("x"); }};
+    for (const auto& use : uses) {
+      try {
+        use();
+        ::_exit(1);
+      } catch (const ferry::Error& error) {
+        if (error.code() != Errc::file_failed) ::_exit(2);
+      }
+    }
+    file.close();
+    part.reset();
+  });
+  CHECK(folder.content("file.part") == "hello");
+  CHECK(folder.content("file.part.validator") == mark);
+  CHECK_THROWS_AS(ferry::detail::PartFile(folder.file(), "x"), ferry::Error);
+  file.write(", world");
+  file.close();
+  part->finish(12);
+  CHECK(folder.content() == "hello, world");
+}
+
+TEST_CASE("[70] a child process that ends during a download adds nothing to the file") {
+  const Folder folder;
+  auto slow = script({answer(tag, "hello, world")});
+  slow->read_size = 5;
+  Scripted s(slow);
+  DownloadOptions options;
+  options.progress = [](std::uint64_t, auto) {
+    const auto child = ::fork();
+    if (child == 0) {
+      std::fflush(nullptr);  // As exit(3) does.
+      ::_exit(0);
+    }
+    ::waitpid(child, nullptr, 0);
+  };
+  CHECK(download(s, folder, options)->size == 12);
+  CHECK(folder.content() == "hello, world");
+}
+
+TEST_CASE("[70] a part that is larger or smaller than what was written does not become the file") {
+  for (const std::size_t size : {0, 4, 13}) {
+    const Folder folder;
+    folder.put("file", "old");
+    Scripted s(script({answer(tag, "hello, world"), answer(tag, "HELLO, WORLD")}));
+    DownloadOptions options;
+    options.progress = [&](std::uint64_t, auto) {
+      fs::resize_file(folder.file("file.part"), size);
+    };
+    CHECK(test::code_of(download(s, folder, options)) == Errc::file_failed);
+    CHECK(folder.content() == "old");
+    CHECK_FALSE(folder.has("file.part.validator"));  // Nothing is added to it.
+    const auto again = download(s, folder);
+    REQUIRE(again);
+    CHECK(again->resumed_from == 0);
+    CHECK(folder.content() == "HELLO, WORLD");
+  }
 }
 
 TEST_CASE("a part that is a link, or somebody else's, is neither followed nor gone on with") {

@@ -439,6 +439,46 @@ TEST_CASE("a file that curl reads and writes") {
   CHECK_THROWS_AS(again.jar.save(path + std::string("\0x", 2)), ferry::Error);
 }
 
+TEST_CASE("[74] a cookie from a file is replaced and removed, whether or not it was narrowed") {
+  const CookieFile file;
+  const std::string url = "http://www.a.test/";
+  const std::string narrowed = "; Domain=a.test", its_own;
+  for (const std::string& of_file : {narrowed, its_own}) {
+    for (const std::string& of_server : {narrowed, its_own}) {
+      CAPTURE(of_file);
+      CAPTURE(of_server);
+      Jar first;
+      first.set(url, {"x=0; Path=/", "sid=1" + of_file, "sid=p; Path=/p" + of_file});
+      first.jar.save(file.path);
+      Jar second;
+      second.jar.load(file.path);
+      second.set(url, {"sid=2" + of_server});
+      CHECK(second.sent(url) == "x=0; sid=2");
+      CHECK(second.sent(url + "p") == "sid=p; x=0; sid=2");  // Another path is another cookie.
+      second.jar.load(file.path);                            // Once more: nothing is there twice.
+      CHECK(second.sent(url) == "x=0; sid=1");
+      second.set(url, {"sid=; Max-Age=0" + of_server});
+      CHECK(second.sent(url) == "x=0");
+    }
+  }
+  // A file's cookie takes the place of both kinds.
+  file.folder.write("cookies", "www.a.test\tFALSE\t/\tFALSE\t0\tsid\t3\n");
+  Jar both;
+  both.set(url, {"sid=1", "sid=2; Domain=a.test"});
+  CHECK(both.sent(url) == "sid=1; sid=2");
+  both.jar.load(file.folder / "cookies");
+  CHECK(both.sent(url) == "sid=3");
+  // The two kinds are two cookies again when the server has set them.
+  both.set(url, {"sid=new", "sid=; Domain=a.test; Max-Age=0"});
+  CHECK(both.sent(url) == "sid=new");
+  // A public suffix that sets one for itself, as the list has it.
+  file.folder.write("cookies", ".github.test\tTRUE\t/\tFALSE\t0\tsid\t1\n");
+  Jar listed(with_list());
+  listed.jar.load(file.folder / "cookies");
+  listed.set("http://github.test/", {"sid=2; Domain=github.test"});
+  CHECK(listed.sent("http://github.test/") == "sid=2");
+}
+
 TEST_CASE("a line that is no cookie keeps no other from being taken, and is told of") {
   const CookieFile file;
   const struct {

@@ -15,6 +15,7 @@
 
 #include <ferry/detail/ascii.hpp>
 #include <ferry/detail/file_flags.hpp>
+#include <ferry/detail/process.hpp>
 #include <ferry/error.hpp>
 
 namespace ferry::detail {
@@ -26,6 +27,9 @@ namespace ferry::detail {
 }
 
 /// A file that is written; every failure is an `Error`.
+///
+/// It has no buffer: a child process that fork(2) makes would have a copy, and its exit(3) would
+/// write that, too. Nor can a child write with a copy of this object.
 class OutputFile {
  public:
   enum class Mode {
@@ -35,22 +39,27 @@ class OutputFile {
 
   /// @throws Error `Errc::file_failed`; for `Mode::create` also if there is anything of that name.
   OutputFile(std::string path, Mode mode) : path_(std::move(path)), file_(open(mode)) {
-    if (!file_) fail("cannot be opened");
+    make_unbuffered();
   }
   /// Takes over a descriptor, and writes from where it stands.
   /// @throws Error `Errc::file_failed`.
   OutputFile(std::string path, int descriptor)
       : path_(std::move(path)), file_(open(descriptor, "r+b")) {
-    if (!file_) fail("cannot be opened");
+    make_unbuffered();
   }
 
   /// @throws Error `Errc::file_failed`.
   void write(std::string_view bytes) {
+    if (!process_.is_current()) {
+      errno = EPERM;
+      fail("belongs to the parent process");
+    }
     if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size())
       fail("cannot be written");
   }
 
-  /// Writes what is still buffered. @throws Error `Errc::file_failed`.
+  /// Closes it: some systems tell only now that they could not write. @throws Error
+  /// `Errc::file_failed`.
   void close() {
     if (std::fclose(file_.release()) != 0) fail("cannot be written");
   }
@@ -75,10 +84,16 @@ class OutputFile {
     return file;
   }
 
+  void make_unbuffered() {
+    if (!file_) fail("cannot be opened");
+    if (std::setvbuf(file_.get(), nullptr, _IONBF, 0) != 0) fail("cannot be written");
+  }
+
   [[noreturn]] void fail(const char* what) const { throw_file_error(path_, what, errno); }
 
   std::string path_;
   std::unique_ptr<std::FILE, Close> file_;
+  ProcessMark process_;
 };
 
 /// A file that takes the place of another in one step, when it is whole. Until then it has a name

@@ -27,6 +27,7 @@
 #include <ferry/detail/co_await_safe.hpp>
 #include <ferry/detail/file_flags.hpp>
 #include <ferry/detail/output_file.hpp>
+#include <ferry/detail/process.hpp>
 
 namespace ferry::detail {
 
@@ -42,14 +43,17 @@ class PartMark {
 };
 static_assert(co_await_safe<PartMark>);
 
-/// A descriptor that is closed, and gives up its lock, when its owner goes.
+/// A descriptor that is closed, and gives up its lock, when its owner goes. A child process's copy
+/// is only closed: the lock is the parent's as well.
 class Descriptor {
  public:
   Descriptor() = default;
   explicit Descriptor(int number) noexcept : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor(Descriptor&& other) noexcept
+      : number_(std::exchange(other.number_, -1)), process_(other.process_) {}
   Descriptor& operator=(Descriptor&& other) noexcept {
     std::swap(number_, other.number_);
+    std::swap(process_, other.process_);
     return *this;
   }
   ~Descriptor() { close(); }
@@ -59,13 +63,15 @@ class Descriptor {
   void close() noexcept {
     if (number_ < 0) return;
 #if !defined(_WIN32)
-    ::flock(number_, LOCK_UN);  // A child process may have the descriptor, too.
+    // A child process may have the descriptor, too, so that closing it here is not enough.
+    if (process_.is_current()) ::flock(number_, LOCK_UN);
 #endif
     ::close(std::exchange(number_, -1));
   }
 
  private:
   int number_ = -1;
+  ProcessMark process_;
 };
 
 /// A file while it is not whole: `path.part`, with its mark in `path.part.validator`.
@@ -74,6 +80,9 @@ class Descriptor {
 /// mark are used only if nobody else can have put them there: regular files of this user's own, of
 /// one name, opened without following a link. Anything else of their names is removed, and a link's
 /// target is left alone. A part that is empty at the end goes away.
+///
+/// Where the file system has no locks, nothing keeps two downloads apart. A child process that has
+/// a copy of this object changes nothing of the files with it.
 class PartFile {
  public:
   /// @param fingerprint of the request: another one's part may have the same validator.
@@ -92,7 +101,7 @@ class PartFile {
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;
   ~PartFile() {
-    if (finished_ || size() > 0 || !is_in_place()) return;
+    if (finished_ || !process_.is_current() || size() != std::uint64_t{0} || !is_in_place()) return;
 #if defined(_WIN32)
     descriptor_.close();
 #endif
@@ -101,10 +110,16 @@ class PartFile {
     std::filesystem::remove(part_, ignored);
   }
 
-  /// Its size, in bytes.
-  std::uint64_t size() const noexcept {
+  /// Its size, in bytes; nothing if the system does not tell it.
+  std::optional<std::uint64_t> size() const noexcept {
+#if defined(_WIN32)
+    struct _stat64 facts {};  // The plain one has no room for sizes from 2 GiB on.
+    if (::_fstat64(descriptor_.get(), &facts) != 0) return std::nullopt;
+#else
     struct stat facts {};
-    return ::fstat(descriptor_.get(), &facts) == 0 ? static_cast<std::uint64_t>(facts.st_size) : 0;
+    if (::fstat(descriptor_.get(), &facts) != 0) return std::nullopt;
+#endif
+    return static_cast<std::uint64_t>(facts.st_size);
   }
 
   /// Its mark; nothing if there is none, or it is another request's.
@@ -134,13 +149,14 @@ class PartFile {
     remove_mark();
     if (mark.validator.empty()) return;
     OutputFile file(mark_, OutputFile::Mode::create);
-    file.write(mark.validator + "\n" + fingerprint_ + "\n");
-    file.write(mark.total ? std::to_string(*mark.total) : "*");
-    file.write(mark.fruitless ? "\n1\n" : "\n0\n");
+    std::string text = mark.validator + "\n" + fingerprint_ + "\n";
+    text += mark.total ? std::to_string(*mark.total) : "*";
+    file.write(text + (mark.fruitless ? "\n1\n" : "\n0\n"));
     file.close();
   }
   /// Nothing can be added to it from now on. @throws Error `Errc::file_failed`.
   void remove_mark() {
+    check_process();
     std::error_code error;
     std::filesystem::remove(mark_, error);
     if (error) throw Error(Errc::file_failed, in_quotes(mark_) + " cannot be removed", error);
@@ -157,9 +173,16 @@ class PartFile {
   OutputFile go_on() { return writer(SEEK_END); }
 
   /// It is whole: takes the place of what had its name before, in one step.
-  /// @throws Error `Errc::file_failed`.
-  void finish() {
+  /// @param written how many bytes it should have.
+  /// @throws Error `Errc::file_failed`, also if it has more or fewer: then nothing can be added to
+  ///   it.
+  void finish(std::uint64_t written) {
+    check_process();
     if (!is_in_place()) throw_file_error(part_, "was replaced by something else", EBUSY);
+    if (size() != written) {
+      remove_mark();
+      throw_file_error(part_, "has another size than was written", EIO);
+    }
 #if defined(_WIN32)
     descriptor_.close();
 #endif
@@ -173,9 +196,18 @@ class PartFile {
   }
 
  private:
+  void check_process() const {
+    if (!process_.is_current()) throw_file_error(part_, "belongs to the parent process", EPERM);
+  }
+
   OutputFile writer(int whence) {
-    if (::lseek(descriptor_.get(), 0, whence) < 0)
-      throw_file_error(part_, "cannot be written", errno);
+    check_process();
+#if defined(_WIN32)
+    const auto at = ::_lseeki64(descriptor_.get(), 0, whence);
+#else
+    const auto at = ::lseek(descriptor_.get(), 0, whence);
+#endif
+    if (at < 0) throw_file_error(part_, "cannot be written", errno);
       // A descriptor of its own, whose closing tells of failures while the lock is held.
 #if defined(_WIN32)
     return OutputFile(part_, ::_dup(descriptor_.get()));
@@ -292,6 +324,7 @@ class PartFile {
 #endif
 
   const std::string path_, part_, mark_, fingerprint_;
+  const ProcessMark process_;
   Descriptor descriptor_;
   bool finished_ = false;
 };
