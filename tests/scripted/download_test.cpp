@@ -1,5 +1,6 @@
 // A response's body into a file; lines and events of streams; bodies as text.
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -11,7 +12,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
@@ -40,6 +43,27 @@ using test::ok;
 using test::script;
 using test::Scripted;
 namespace fs = std::filesystem;
+
+#if defined(__linux__)
+namespace {
+
+int flock_failure = 0;               ///< What flock(2) fails with, if it is not 0.
+std::function<void()> after_rename;  ///< Called once, when something has been renamed.
+
+}  // namespace
+
+// In place of the C library's.
+extern "C" int flock(int descriptor, int operation) noexcept {
+  if (flock_failure == 0) return static_cast<int>(::syscall(SYS_flock, descriptor, operation));
+  errno = flock_failure;
+  return -1;
+}
+extern "C" int rename(const char* from, const char* to) noexcept {
+  const auto result = ::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+  if (const auto function = std::exchange(after_rename, nullptr)) function();
+  return static_cast<int>(result);
+}
+#endif
 
 namespace {
 
@@ -767,6 +791,65 @@ TEST_CASE("[70] a part that is larger or smaller than what was written does not 
     CHECK(again->resumed_from == 0);
     CHECK(folder.content() == "HELLO, WORLD");
   }
+}
+
+#if defined(__linux__)
+TEST_CASE("a file system without locks: a download goes on without one") {
+  for (const int code : {ENOSYS, EOPNOTSUPP, ENOTSUP, ENOLCK, EIO}) {
+    CAPTURE(code);
+    const Folder folder;
+    folder.put_part(mark);
+    Scripted s(script({rest_of(tag)}));
+    flock_failure = code;
+    const auto done = download(s, folder);
+    flock_failure = 0;
+    CHECK(done.has_value() == (code != EIO));  // Which is a failure.
+    CHECK(folder.content() == (done ? "hello, world" : ""));
+  }
+  // One that is made anew, as the first was a link.
+  const Folder folder;
+  folder.put_part(mark);
+  fs::create_hard_link(folder.file("file.part"), folder.file("other"));
+  Scripted s(script({answer(tag, "hello")}));
+  flock_failure = ENOLCK;
+  const auto done = download(s, folder);
+  flock_failure = 0;
+  REQUIRE(done);
+  CHECK(folder.content() == "hello");
+}
+
+TEST_CASE("[70] a download that ends leaves the mark of the one that begins then alone") {
+  const Folder folder;
+  std::optional<ferry::detail::PartFile> next;
+  after_rename = [&] {
+    ferry::detail::PartMark begun;
+    begun.validator = "\"v1\"";
+    begun.total = 12;
+    next.emplace(folder.file(), fingerprint);
+    next->begin(begun).write("hello");
+  };
+  Scripted s(script({answer(tag, "HELLO"), rest_of(tag)}));
+  CHECK(download(s, folder)->size == 5);
+  CHECK(folder.content() == "HELLO");
+  REQUIRE(next);
+  next.reset();
+  CHECK(folder.content("file.part.validator") == mark);
+  CHECK(download(s, folder)->resumed_from == 5);
+  CHECK(folder.content() == "hello, world");
+}
+#endif
+
+TEST_CASE("a part that cannot get its file's name can get it later") {
+  const Folder folder;
+  fs::create_directories(folder.file() + "/full");
+  Scripted s(script({answer(tag, "hello, world"),
+                     answer("Content-Range: bytes */12\r\n", "", "416 Range Not Satisfiable")}));
+  CHECK(test::code_of(download(s, folder)) == Errc::file_failed);
+  CHECK(folder.content("file.part.validator") == mark);
+  fs::remove_all(folder.file());
+  CHECK(download(s, folder)->resumed_from == 12);
+  CHECK(folder.content() == "hello, world");
+  CHECK_FALSE(folder.has("file.part.validator"));
 }
 
 TEST_CASE("a part that is a link, or somebody else's, is neither followed nor gone on with") {

@@ -183,16 +183,19 @@ class PartFile {
       remove_mark();
       throw_file_error(part_, "has another size than was written", EIO);
     }
+    // The mark goes first: once the part has its name, another download may begin and set its own.
+    const auto mark = this->mark();
+    remove_mark();
 #if defined(_WIN32)
     descriptor_.close();
 #endif
     std::error_code error;
     std::filesystem::rename(part_, path_, error);
-    if (error)
-      throw Error(Errc::file_failed, in_quotes(part_) + " cannot be renamed to " + in_quotes(path_),
-                  error);
-    finished_ = true;
-    std::filesystem::remove(mark_, error);
+    finished_ = !error;
+    if (finished_) return;
+    if (mark) set_mark(*mark);
+    throw Error(Errc::file_failed, in_quotes(part_) + " cannot be renamed to " + in_quotes(path_),
+                error);
   }
 
  private:
@@ -238,6 +241,7 @@ class PartFile {
   /// something was removed, or came in between.
   bool open() {
     bool is_new = false;
+    descriptor_.close();  // Of the last attempt, now: it may change errno.
     descriptor_ = Descriptor(::open(part_.c_str(), O_RDWR | flags));
     if (!descriptor_ && errno == ENOENT) {
       is_new = true;
@@ -270,6 +274,8 @@ class PartFile {
     } while (result != 0 && errno == EINTR);
     if (result == 0) return;
     const int code = errno;
+    for (const int none : {ENOSYS, EOPNOTSUPP, ENOTSUP, ENOLCK})
+      if (code == none) return;  // The file system has no locks.
     if (code != EWOULDBLOCK) throw_file_error(part_, "cannot be locked", code);
     std::string what = "is in use by another download";
     if (const auto process = holder()) what += ", of process " + std::to_string(process);
