@@ -1,6 +1,7 @@
 // A response's body into a file; lines and events of streams; bodies as text.
 
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -112,7 +113,12 @@ ferry::Result<Downloaded> download(Scripted& s, const Folder& folder,
 }
 
 const std::string tag = "ETag: \"v1\"\r\n";
-const std::string fingerprint = ferry::detail::fingerprint(ferry::Request::get("http://test/f"));
+std::string fingerprint_of(const Request& request) {
+  asio::io_context context;
+  Client client(context);
+  return ferry::detail::fingerprint(core_of(client), request);
+}
+const std::string fingerprint = fingerprint_of(Request::get("http://test/f"));
 
 /// The mark beside a part.
 std::string mark_of(const std::string& validator, const char* total = "12",
@@ -128,7 +134,7 @@ std::string rest_of(const std::string& fields, const std::string& range = "5-11/
 }
 
 /// A server whose answers depend on the request, over as many connections as are asked for. An
-/// answer that is empty closes the connection.
+/// answer that is empty closes the connection, unless `end` is a silence.
 struct Peer {
   using Answer = std::function<std::string(const std::string& request)>;
 
@@ -137,6 +143,7 @@ struct Peer {
         [this](int) -> ferry::Result<std::shared_ptr<Script>> {
           auto made = std::make_shared<Script>();
           made->read_size = read_size;
+          made->end = end;
           made->respond = [this](Script& script) {
             requests.push_back(script.written.substr(script.written.rfind("GET ")));
             script.readable += answer(requests.back());
@@ -154,6 +161,7 @@ struct Peer {
   Answer answer;
   std::vector<std::string> requests;
   std::size_t read_size = 1000;
+  Script::End end = Script::End::eof;
 };
 
 /// Where the rest begins that a request asks for; 0 if it asks for all.
@@ -363,7 +371,7 @@ TEST_CASE("[70] nor with a part of something else, whatever the server takes If-
 
 TEST_CASE("[70] nor with a part of another URL, which may have the same validator") {
   const auto other = [](const Request& request) {
-    return "\"v1\"\n" + ferry::detail::fingerprint(request) + "\n12\n0\n";
+    return "\"v1\"\n" + fingerprint_of(request) + "\n12\n0\n";
   };
   for (const std::string& text :
        {std::string("\"v1\""), other(Request::get("http://test/g")),
@@ -380,6 +388,46 @@ TEST_CASE("[70] nor with a part of another URL, which may have the same validato
     CHECK(download(s, folder)->resumed_from == 0);
     CHECK(folder.content() == "HELLO, world");
     CHECK(peer->written.find("Range") == std::string::npos);
+  }
+}
+
+TEST_CASE("[70] nor with a part of another client's, whose base URL or query are others") {
+  const auto client_options = [](const char* base, const char* query) {
+    ferry::ClientOptions options;
+    options.base_url = base;
+    if (*query) options.query.emplace_back("q", query);
+    return options;
+  };
+  const struct {
+    const char* url;
+    ferry::ClientOptions options;
+    bool goes_on;
+  } cases[] = {
+      {"f", client_options("http://test/a/", "1"), true},
+      {"/a/f", client_options("http://test/b/", "1"), true},
+      {"http://test/a/f?q=1", client_options("", ""), true},
+      {"f", client_options("http://test/b/", "1"), false},
+      {"f", client_options("http://tests/a/", "1"), false},
+      {"f", client_options("http://test:81/a/", "1"), false},
+      {"f", client_options("http://test/a/", "2"), false},
+      {"f", client_options("http://test/a/", ""), false},
+  };
+  const std::string whole = answer(tag, "hello, world");
+  for (const auto& c : cases) {
+    CAPTURE(std::string(c.url));
+    CAPTURE(c.options.base_url);
+    const Folder folder;
+    Scripted first(script({whole.substr(0, whole.size() - 7)}, Script::End::eof),
+                   client_options("http://test/a/", "1"));
+    CHECK(test::code_of(download(first.context, *first.client, folder, DownloadOptions(),
+                                 Request::get("f"))) == Errc::truncated_body);
+    REQUIRE(folder.content("file.part") == "hello");
+    Scripted second(script({c.goes_on ? rest_of(tag) : answer(tag, "HELLO, world")}), c.options);
+    const auto done =
+        download(second.context, *second.client, folder, DownloadOptions(), Request::get(c.url));
+    REQUIRE(done);
+    CHECK(done->resumed_from == (c.goes_on ? 5 : 0));
+    CHECK(folder.content() == (c.goes_on ? "hello, world" : "HELLO, world"));
   }
 }
 
@@ -503,6 +551,32 @@ TEST_CASE("[71] whatever comes instead of the rest, a later call succeeds by its
     CHECK(folder.content() == "HELLO, world");
     CHECK_FALSE(folder.has("file.part"));
     CHECK_FALSE(folder.has("file.part.validator"));
+  }
+}
+
+TEST_CASE("[71] a server that is silent when it is asked for the rest sends the whole later") {
+  const Folder folder;
+  folder.put_part(mark);
+  Peer peer([](const std::string& request) {
+    return range_of(request) > 0 ? std::string() : answer(tag, "HELLO, world");
+  });
+  peer.end = Script::End::silence;
+  peer.options.timeouts.first_byte = std::chrono::milliseconds(100);
+  CHECK(test::code_of(peer.download(folder)) == Errc::first_byte_timeout);
+  CHECK(folder.content("file.part") == "hello");
+  CHECK(folder.content("file.part.validator") == mark_of("\"v1\"", "12", "1"));
+  const auto done = peer.download(folder);
+  REQUIRE(done);
+  CHECK(done->resumed_from == 0);
+  CHECK(folder.content() == "HELLO, world");
+  // One that is silent whatever it is asked for does not cost the part.
+  folder.put_part(mark);
+  Peer silent([](const std::string&) { return std::string(); });
+  silent.end = Script::End::silence;
+  silent.options.timeouts.first_byte = std::chrono::milliseconds(10);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(test::code_of(silent.download(folder)) == Errc::first_byte_timeout);
+    CHECK(folder.content("file.part") == "hello");
   }
 }
 
