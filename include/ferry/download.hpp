@@ -63,8 +63,9 @@ inline std::string fingerprint(const ClientCore& client, const Request& request)
 /// to the part is followed by a request for the whole, once. So is one that brings nothing of the
 /// rest (an error's status, silence, a body that breaks off before its first byte), but only if the
 /// last one before it brought nothing either: a server that cannot serve ranges does not keep the
-/// file from becoming whole, and one that is overloaded for a while does not cost the part. The
-/// part is left alone until a response with the whole begins.
+/// file from becoming whole, and one that is overloaded for a while does not cost the part. Where
+/// no time is left for that request, the next download begins with it. The part is left alone until
+/// a response with the whole begins.
 struct Download {
   using Options = DownloadOptions;
 
@@ -111,7 +112,13 @@ struct Download {
     if (!mark || !size || check_field("If-Range", mark->validator)) return;
     if (mark->total && *size > *mark->total) return;
     mark_ = *mark;
-    result_.size = result_.resumed_from = *size;
+    if (!mark_.whole_next) {
+      result_.size = result_.resumed_from = *size;
+      return;
+    }
+    mark_.whole_next = false;  // If this one brings nothing either, the next asks for the rest.
+    remember();
+    mark_ = PartMark();
   }
 
   asio::awaitable<void> make_whole() {
@@ -127,8 +134,10 @@ struct Download {
         failure = error;
       }
       if (outcome == Outcome::whole) co_return;
-      if (failure && (begun_again || !mark_.fruitless)) {
-        remember_fruitless();
+      const bool is_late = until_ && Clock::now() >= *until_;
+      if (failure && (begun_again || !mark_.fruitless || is_late)) {
+        mark_.whole_next = std::exchange(mark_.fruitless, true);
+        remember();
         throw *failure;
       }
       if (outcome == Outcome::unfitting) {
@@ -217,8 +226,7 @@ struct Download {
            code == Errc::http_status || code == Errc::connection_lost;
   }
 
-  void remember_fruitless() noexcept {
-    if (std::exchange(mark_.fruitless, true)) return;
+  void remember() noexcept {
     try {
       part_.set_mark(mark_);
     } catch (const std::exception&) {  // The caller is told of the answer instead.

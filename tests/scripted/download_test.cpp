@@ -580,6 +580,38 @@ TEST_CASE("[71] a server that is silent when it is asked for the rest sends the 
   }
 }
 
+TEST_CASE("[71] nor does a time limit for all requests keep the whole from being asked for") {
+  const Folder folder;
+  folder.put_part(mark);
+  bool is_up = false;
+  Peer peer([&](const std::string& request) {
+    return is_up && range_of(request) == 0 ? answer(tag, "HELLO, world") : std::string();
+  });
+  peer.end = Script::End::silence;
+  const auto call = [&](std::chrono::milliseconds timeout) {
+    DownloadOptions options;
+    options.request.timeout = timeout;
+    const Client client(peer.context, peer.options);
+    return download(peer.context, client, folder, options);
+  };
+  // It asks for the rest twice, then for the whole, then for the rest again: the part stays.
+  const struct {
+    std::size_t range;
+    const char* state;
+  } calls[] = {{5, "1"}, {5, "2"}, {0, "1"}, {5, "2"}};
+  for (const auto& [range, state] : calls) {
+    CHECK(test::code_of(call(std::chrono::milliseconds(100))) == Errc::total_timeout);
+    CHECK(range_of(peer.requests.back()) == range);
+    CHECK(folder.content("file.part") == "hello");
+    CHECK(folder.content("file.part.validator") == mark_of("\"v1\"", "12", state));
+  }
+  is_up = true;
+  const auto done = call(std::chrono::minutes(1));
+  REQUIRE(done);
+  CHECK(done->resumed_from == 0);
+  CHECK(folder.content() == "HELLO, world");
+}
+
 TEST_CASE("[71] a server that is out of order for a while does not cost the part") {
   const Folder folder;
   folder.put_part(mark);

@@ -40,6 +40,9 @@ class PartMark {
   std::optional<std::uint64_t> total;  ///< Size of the whole; nothing: the server did not say.
   /// The server answered the last request for the rest, and none of the rest came.
   bool fruitless = false;
+  /// Nor did it come the time before, and there was no time to ask for the whole: the next download
+  /// does so first.
+  bool whole_next = false;
 };
 static_assert(co_await_safe<PartMark>);
 
@@ -139,7 +142,8 @@ class PartFile {
     PartMark mark;
     mark.validator = *validator;
     mark.total = parse_decimal(*total);
-    mark.fruitless = *fruitless == "1";
+    mark.whole_next = *fruitless == "2";
+    mark.fruitless = mark.whole_next || *fruitless == "1";
     if (!mark.total && *total != "*") return std::nullopt;
     return mark;
   }
@@ -151,7 +155,8 @@ class PartFile {
     OutputFile file(mark_, OutputFile::Mode::create);
     std::string text = mark.validator + "\n" + fingerprint_ + "\n";
     text += mark.total ? std::to_string(*mark.total) : "*";
-    file.write(text + (mark.fruitless ? "\n1\n" : "\n0\n"));
+    text += mark.whole_next ? "\n2\n" : mark.fruitless ? "\n1\n" : "\n0\n";
+    file.write(text);
     file.close();
   }
   /// Nothing can be added to it from now on. @throws Error `Errc::file_failed`.
