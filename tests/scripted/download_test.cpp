@@ -869,6 +869,7 @@ TEST_CASE("[70] a child process that ends during a download adds nothing to the 
   Scripted s(slow);
   DownloadOptions options;
   options.progress = [](std::uint64_t, auto) {
+    std::fflush(stdout);  // What the tests have printed is not to come twice.
     const auto child = ::fork();
     if (child == 0) {
       std::fflush(nullptr);  // As exit(3) does.
