@@ -166,14 +166,16 @@ class Client {
   /// download goes on from there, if the server says that what it has is still the same; in any
   /// other case it begins again. `path.part.validator` says what the part is of. Both are used only
   /// if they are regular files of this user's own: a link of that name is not followed, but
-  /// removed. Needs `ferry/download.hpp`. Writing blocks the thread, as files do.
+  /// removed. Two writers are kept apart only where the file system has locks (flock(2)). Needs
+  /// `ferry/download.hpp`. Writing blocks the thread, as files do.
   /// @param options a `DownloadOptions`.
   /// @return a `Downloaded`: how large the file is, and how much of it was there before.
   /// @throws Error as the verbs; `Errc::http_status` for a status other than 2xx;
   ///   `Errc::file_failed`, also while another download writes the file: it names the process, if
-  ///   the system knows it; `Errc::invalid_header` for a request with a `Range`, which is the
-  ///   download's own; `Errc::malformed_response` for a part that nothing whole can be made of.
-  ///   The bytes that have come are kept for the next time. Cancellation: terminal, likewise.
+  ///   the system knows it; also if the part has another size at the end than was written;
+  ///   `Errc::invalid_header` for a request with a `Range`, which is the download's own;
+  ///   `Errc::malformed_response` for a part that nothing whole can be made of. The bytes that have
+  ///   come are kept for the next time. Cancellation: terminal, likewise.
   template <class Download = detail::Download>
   auto download(Request request, std::string path,
                 typename Download::Options options = typename Download::Options()) const {

@@ -45,12 +45,14 @@ static_assert(detail::co_await_safe<Downloaded>);
 
 namespace detail {
 
-/// Tells requests' URLs apart, without what they may hold of secrets.
-inline std::string fingerprint(const Request& request) {
-  static const Url anywhere = *Url::parse("http://localhost/");
-  const auto url = request.target(anywhere);
+/// Tells apart where requests go, by the client's base URL and query too, without what that may
+/// hold of secrets.
+inline std::string fingerprint(const ClientCore& client, const Request& request) {
+  Url url;
+  const auto error = Request(request).take_target(client.base, client.options.query,
+                                                  client.pool->host_to_ascii(), url);
   std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a.
-  for (const char c : url ? url->str() : request.url())
+  for (const char c : error ? request.url() : url.str())
     hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
   return std::to_string(hash);
 }
@@ -59,10 +61,11 @@ inline std::string fingerprint(const Request& request) {
 ///
 /// Where there is a part with a mark, the request is for the rest. An answer that cannot be added
 /// to the part is followed by a request for the whole, once. So is one that brings nothing of the
-/// rest (an error's status, a body that breaks off before its first byte), but only if the last one
-/// before it brought nothing either: a server that cannot serve ranges does not keep the file from
-/// becoming whole, and one that is overloaded for a while does not cost the part. The part is left
-/// alone until a response with the whole begins.
+/// rest (an error's status, silence, a body that breaks off before its first byte), but only if the
+/// last one before it brought nothing either: a server that cannot serve ranges does not keep the
+/// file from becoming whole, and one that is overloaded for a while does not cost the part. Where
+/// no time is left for that request, the next download begins with it. The part is left alone until
+/// a response with the whole begins.
 struct Download {
   using Options = DownloadOptions;
 
@@ -70,7 +73,9 @@ struct Download {
                                          DownloadOptions options) {
     if (request.headers().contains("Range") || request.headers().contains("If-Range"))
       throw Error(Errc::invalid_header, "a download sets Range and If-Range itself");
-    Download download(std::move(client), std::move(request), std::move(path), std::move(options));
+    std::string target = fingerprint(core_of(client), request);
+    Download download(std::move(client), std::move(request), std::move(path), std::move(target),
+                      std::move(options));
     try {
       co_await download.make_whole();
     } catch (const std::system_error& error) {
@@ -90,11 +95,12 @@ struct Download {
     unfitting,  ///< The answer cannot be added to what is there: see `unfitting_`.
   };
 
-  Download(Client client, Request request, std::string path, DownloadOptions options)
+  Download(Client client, Request request, std::string path, std::string target,
+           DownloadOptions options)
       : client_(std::move(client)),
         request_(std::move(request)),
         options_(std::move(options)),
-        part_(std::move(path), fingerprint(request_)),
+        part_(std::move(path), std::move(target)),
         takes_ranges_(request_.method() == Method::get()) {  // RFC 9110 14.2.
     // Parts of a coded body could not be put together.
     request_.header("Accept-Encoding", "identity");
@@ -106,7 +112,13 @@ struct Download {
     if (!mark || !size || check_field("If-Range", mark->validator)) return;
     if (mark->total && *size > *mark->total) return;
     mark_ = *mark;
-    result_.size = result_.resumed_from = *size;
+    if (!mark_.whole_next) {
+      result_.size = result_.resumed_from = *size;
+      return;
+    }
+    mark_.whole_next = false;  // If this one brings nothing either, the next asks for the rest.
+    remember();
+    mark_ = PartMark();
   }
 
   asio::awaitable<void> make_whole() {
@@ -122,8 +134,10 @@ struct Download {
         failure = error;
       }
       if (outcome == Outcome::whole) co_return;
-      if (failure && (begun_again || !mark_.fruitless)) {
-        remember_fruitless();
+      const bool is_late = until_ && Clock::now() >= *until_;
+      if (failure && (begun_again || !mark_.fruitless || is_late)) {
+        mark_.whole_next = std::exchange(mark_.fruitless, true);
+        remember();
         throw *failure;
       }
       if (outcome == Outcome::unfitting) {
@@ -202,17 +216,17 @@ struct Download {
     return Outcome::unfitting;
   }
 
-  /// True for the error that an answer came to, or a connection that was closed instead: it may
-  /// come of the range that was asked for.
+  /// True for the error that an answer came to, or a silence or a connection that was closed in its
+  /// place: it may come of the range that was asked for.
   static bool is_of_answer(const Error& error) noexcept {
     const auto code = error.code();
-    if (code == Condition::timeout) return error.phase() == Phase::read;
+    if (code == Condition::timeout)
+      return error.phase() == Phase::first_byte || error.phase() == Phase::read;
     return code == Condition::protocol_error || code == Errc::head_too_large ||
            code == Errc::http_status || code == Errc::connection_lost;
   }
 
-  void remember_fruitless() noexcept {
-    if (std::exchange(mark_.fruitless, true)) return;
+  void remember() noexcept {
     try {
       part_.set_mark(mark_);
     } catch (const std::exception&) {  // The caller is told of the answer instead.

@@ -1,5 +1,7 @@
 // A response's body into a file; lines and events of streams; bodies as text.
 
+#include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -11,7 +13,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
@@ -40,6 +44,27 @@ using test::ok;
 using test::script;
 using test::Scripted;
 namespace fs = std::filesystem;
+
+#if defined(__linux__)
+namespace {
+
+int flock_failure = 0;               ///< What flock(2) fails with, if it is not 0.
+std::function<void()> after_rename;  ///< Called once, when something has been renamed.
+
+}  // namespace
+
+// In place of the C library's.
+extern "C" int flock(int descriptor, int operation) noexcept {
+  if (flock_failure == 0) return static_cast<int>(::syscall(SYS_flock, descriptor, operation));
+  errno = flock_failure;
+  return -1;
+}
+extern "C" int rename(const char* from, const char* to) noexcept {
+  const auto result = ::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+  if (const auto function = std::exchange(after_rename, nullptr)) function();
+  return static_cast<int>(result);
+}
+#endif
 
 namespace {
 
@@ -88,7 +113,12 @@ ferry::Result<Downloaded> download(Scripted& s, const Folder& folder,
 }
 
 const std::string tag = "ETag: \"v1\"\r\n";
-const std::string fingerprint = ferry::detail::fingerprint(ferry::Request::get("http://test/f"));
+std::string fingerprint_of(const Request& request) {
+  asio::io_context context;
+  Client client(context);
+  return ferry::detail::fingerprint(core_of(client), request);
+}
+const std::string fingerprint = fingerprint_of(Request::get("http://test/f"));
 
 /// The mark beside a part.
 std::string mark_of(const std::string& validator, const char* total = "12",
@@ -104,7 +134,7 @@ std::string rest_of(const std::string& fields, const std::string& range = "5-11/
 }
 
 /// A server whose answers depend on the request, over as many connections as are asked for. An
-/// answer that is empty closes the connection.
+/// answer that is empty closes the connection, unless `end` is a silence.
 struct Peer {
   using Answer = std::function<std::string(const std::string& request)>;
 
@@ -113,6 +143,7 @@ struct Peer {
         [this](int) -> ferry::Result<std::shared_ptr<Script>> {
           auto made = std::make_shared<Script>();
           made->read_size = read_size;
+          made->end = end;
           made->respond = [this](Script& script) {
             requests.push_back(script.written.substr(script.written.rfind("GET ")));
             script.readable += answer(requests.back());
@@ -130,6 +161,7 @@ struct Peer {
   Answer answer;
   std::vector<std::string> requests;
   std::size_t read_size = 1000;
+  Script::End end = Script::End::eof;
 };
 
 /// Where the rest begins that a request asks for; 0 if it asks for all.
@@ -339,7 +371,7 @@ TEST_CASE("[70] nor with a part of something else, whatever the server takes If-
 
 TEST_CASE("[70] nor with a part of another URL, which may have the same validator") {
   const auto other = [](const Request& request) {
-    return "\"v1\"\n" + ferry::detail::fingerprint(request) + "\n12\n0\n";
+    return "\"v1\"\n" + fingerprint_of(request) + "\n12\n0\n";
   };
   for (const std::string& text :
        {std::string("\"v1\""), other(Request::get("http://test/g")),
@@ -356,6 +388,46 @@ TEST_CASE("[70] nor with a part of another URL, which may have the same validato
     CHECK(download(s, folder)->resumed_from == 0);
     CHECK(folder.content() == "HELLO, world");
     CHECK(peer->written.find("Range") == std::string::npos);
+  }
+}
+
+TEST_CASE("[70] nor with a part of another client's, whose base URL or query are others") {
+  const auto client_options = [](const char* base, const char* query) {
+    ferry::ClientOptions options;
+    options.base_url = base;
+    if (*query) options.query.emplace_back("q", query);
+    return options;
+  };
+  const struct {
+    const char* url;
+    ferry::ClientOptions options;
+    bool goes_on;
+  } cases[] = {
+      {"f", client_options("http://test/a/", "1"), true},
+      {"/a/f", client_options("http://test/b/", "1"), true},
+      {"http://test/a/f?q=1", client_options("", ""), true},
+      {"f", client_options("http://test/b/", "1"), false},
+      {"f", client_options("http://tests/a/", "1"), false},
+      {"f", client_options("http://test:81/a/", "1"), false},
+      {"f", client_options("http://test/a/", "2"), false},
+      {"f", client_options("http://test/a/", ""), false},
+  };
+  const std::string whole = answer(tag, "hello, world");
+  for (const auto& c : cases) {
+    CAPTURE(std::string(c.url));
+    CAPTURE(c.options.base_url);
+    const Folder folder;
+    Scripted first(script({whole.substr(0, whole.size() - 7)}, Script::End::eof),
+                   client_options("http://test/a/", "1"));
+    CHECK(test::code_of(download(first.context, *first.client, folder, DownloadOptions(),
+                                 Request::get("f"))) == Errc::truncated_body);
+    REQUIRE(folder.content("file.part") == "hello");
+    Scripted second(script({c.goes_on ? rest_of(tag) : answer(tag, "HELLO, world")}), c.options);
+    const auto done =
+        download(second.context, *second.client, folder, DownloadOptions(), Request::get(c.url));
+    REQUIRE(done);
+    CHECK(done->resumed_from == (c.goes_on ? 5 : 0));
+    CHECK(folder.content() == (c.goes_on ? "hello, world" : "HELLO, world"));
   }
 }
 
@@ -480,6 +552,64 @@ TEST_CASE("[71] whatever comes instead of the rest, a later call succeeds by its
     CHECK_FALSE(folder.has("file.part"));
     CHECK_FALSE(folder.has("file.part.validator"));
   }
+}
+
+TEST_CASE("[71] a server that is silent when it is asked for the rest sends the whole later") {
+  const Folder folder;
+  folder.put_part(mark);
+  Peer peer([](const std::string& request) {
+    return range_of(request) > 0 ? std::string() : answer(tag, "HELLO, world");
+  });
+  peer.end = Script::End::silence;
+  peer.options.timeouts.first_byte = std::chrono::milliseconds(100);
+  CHECK(test::code_of(peer.download(folder)) == Errc::first_byte_timeout);
+  CHECK(folder.content("file.part") == "hello");
+  CHECK(folder.content("file.part.validator") == mark_of("\"v1\"", "12", "1"));
+  const auto done = peer.download(folder);
+  REQUIRE(done);
+  CHECK(done->resumed_from == 0);
+  CHECK(folder.content() == "HELLO, world");
+  // One that is silent whatever it is asked for does not cost the part.
+  folder.put_part(mark);
+  Peer silent([](const std::string&) { return std::string(); });
+  silent.end = Script::End::silence;
+  silent.options.timeouts.first_byte = std::chrono::milliseconds(10);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(test::code_of(silent.download(folder)) == Errc::first_byte_timeout);
+    CHECK(folder.content("file.part") == "hello");
+  }
+}
+
+TEST_CASE("[71] nor does a time limit for all requests keep the whole from being asked for") {
+  const Folder folder;
+  folder.put_part(mark);
+  bool is_up = false;
+  Peer peer([&](const std::string& request) {
+    return is_up && range_of(request) == 0 ? answer(tag, "HELLO, world") : std::string();
+  });
+  peer.end = Script::End::silence;
+  const auto call = [&](std::chrono::milliseconds timeout) {
+    DownloadOptions options;
+    options.request.timeout = timeout;
+    const Client client(peer.context, peer.options);
+    return download(peer.context, client, folder, options);
+  };
+  // It asks for the rest twice, then for the whole, then for the rest again: the part stays.
+  const struct {
+    std::size_t range;
+    const char* state;
+  } calls[] = {{5, "1"}, {5, "2"}, {0, "1"}, {5, "2"}};
+  for (const auto& [range, state] : calls) {
+    CHECK(test::code_of(call(std::chrono::milliseconds(100))) == Errc::total_timeout);
+    CHECK(range_of(peer.requests.back()) == range);
+    CHECK(folder.content("file.part") == "hello");
+    CHECK(folder.content("file.part.validator") == mark_of("\"v1\"", "12", state));
+  }
+  is_up = true;
+  const auto done = call(std::chrono::minutes(1));
+  REQUIRE(done);
+  CHECK(done->resumed_from == 0);
+  CHECK(folder.content() == "HELLO, world");
 }
 
 TEST_CASE("[71] a server that is out of order for a while does not cost the part") {
@@ -739,6 +869,7 @@ TEST_CASE("[70] a child process that ends during a download adds nothing to the 
   Scripted s(slow);
   DownloadOptions options;
   options.progress = [](std::uint64_t, auto) {
+    std::fflush(stdout);  // What the tests have printed is not to come twice.
     const auto child = ::fork();
     if (child == 0) {
       std::fflush(nullptr);  // As exit(3) does.
@@ -767,6 +898,65 @@ TEST_CASE("[70] a part that is larger or smaller than what was written does not 
     CHECK(again->resumed_from == 0);
     CHECK(folder.content() == "HELLO, WORLD");
   }
+}
+
+#if defined(__linux__)
+TEST_CASE("a file system without locks: a download goes on without one") {
+  for (const int code : {ENOSYS, EOPNOTSUPP, ENOTSUP, ENOLCK, EIO}) {
+    CAPTURE(code);
+    const Folder folder;
+    folder.put_part(mark);
+    Scripted s(script({rest_of(tag)}));
+    flock_failure = code;
+    const auto done = download(s, folder);
+    flock_failure = 0;
+    CHECK(done.has_value() == (code != EIO));  // Which is a failure.
+    CHECK(folder.content() == (done ? "hello, world" : ""));
+  }
+  // One that is made anew, as the first was a link.
+  const Folder folder;
+  folder.put_part(mark);
+  fs::create_hard_link(folder.file("file.part"), folder.file("other"));
+  Scripted s(script({answer(tag, "hello")}));
+  flock_failure = ENOLCK;
+  const auto done = download(s, folder);
+  flock_failure = 0;
+  REQUIRE(done);
+  CHECK(folder.content() == "hello");
+}
+
+TEST_CASE("[70] a download that ends leaves the mark of the one that begins then alone") {
+  const Folder folder;
+  std::optional<ferry::detail::PartFile> next;
+  after_rename = [&] {
+    ferry::detail::PartMark begun;
+    begun.validator = "\"v1\"";
+    begun.total = 12;
+    next.emplace(folder.file(), fingerprint);
+    next->begin(begun).write("hello");
+  };
+  Scripted s(script({answer(tag, "HELLO"), rest_of(tag)}));
+  CHECK(download(s, folder)->size == 5);
+  CHECK(folder.content() == "HELLO");
+  REQUIRE(next);
+  next.reset();
+  CHECK(folder.content("file.part.validator") == mark);
+  CHECK(download(s, folder)->resumed_from == 5);
+  CHECK(folder.content() == "hello, world");
+}
+#endif
+
+TEST_CASE("a part that cannot get its file's name can get it later") {
+  const Folder folder;
+  fs::create_directories(folder.file() + "/full");
+  Scripted s(script({answer(tag, "hello, world"),
+                     answer("Content-Range: bytes */12\r\n", "", "416 Range Not Satisfiable")}));
+  CHECK(test::code_of(download(s, folder)) == Errc::file_failed);
+  CHECK(folder.content("file.part.validator") == mark);
+  fs::remove_all(folder.file());
+  CHECK(download(s, folder)->resumed_from == 12);
+  CHECK(folder.content() == "hello, world");
+  CHECK_FALSE(folder.has("file.part.validator"));
 }
 
 TEST_CASE("a part that is a link, or somebody else's, is neither followed nor gone on with") {

@@ -163,6 +163,10 @@ TEST_CASE("[31] [33] every operation of an exchange fails once") {
         succeeded = trial.first->operations < n;
         if (succeeded) {
           CHECK(result->body == "hello");
+        } else if (result && result->body == "hello") {
+          // The answer came before all was sent: it is worth more than the write that failed.
+          CHECK(scenario.expects);
+          CHECK(trial.first->closed);
         } else if (result) {
           CHECK(scenario.reused);  // Only a stale connection is replaced.
           CHECK_FALSE(result->retried.empty());

@@ -40,6 +40,9 @@ class PartMark {
   std::optional<std::uint64_t> total;  ///< Size of the whole; nothing: the server did not say.
   /// The server answered the last request for the rest, and none of the rest came.
   bool fruitless = false;
+  /// Nor did it come the time before, and there was no time to ask for the whole: the next download
+  /// does so first.
+  bool whole_next = false;
 };
 static_assert(co_await_safe<PartMark>);
 
@@ -139,7 +142,8 @@ class PartFile {
     PartMark mark;
     mark.validator = *validator;
     mark.total = parse_decimal(*total);
-    mark.fruitless = *fruitless == "1";
+    mark.whole_next = *fruitless == "2";
+    mark.fruitless = mark.whole_next || *fruitless == "1";
     if (!mark.total && *total != "*") return std::nullopt;
     return mark;
   }
@@ -151,7 +155,8 @@ class PartFile {
     OutputFile file(mark_, OutputFile::Mode::create);
     std::string text = mark.validator + "\n" + fingerprint_ + "\n";
     text += mark.total ? std::to_string(*mark.total) : "*";
-    file.write(text + (mark.fruitless ? "\n1\n" : "\n0\n"));
+    text += mark.whole_next ? "\n2\n" : mark.fruitless ? "\n1\n" : "\n0\n";
+    file.write(text);
     file.close();
   }
   /// Nothing can be added to it from now on. @throws Error `Errc::file_failed`.
@@ -183,16 +188,19 @@ class PartFile {
       remove_mark();
       throw_file_error(part_, "has another size than was written", EIO);
     }
+    // The mark goes first: once the part has its name, another download may begin and set its own.
+    const auto mark = this->mark();
+    remove_mark();
 #if defined(_WIN32)
     descriptor_.close();
 #endif
     std::error_code error;
     std::filesystem::rename(part_, path_, error);
-    if (error)
-      throw Error(Errc::file_failed, in_quotes(part_) + " cannot be renamed to " + in_quotes(path_),
-                  error);
-    finished_ = true;
-    std::filesystem::remove(mark_, error);
+    finished_ = !error;
+    if (finished_) return;
+    if (mark) set_mark(*mark);
+    throw Error(Errc::file_failed, in_quotes(part_) + " cannot be renamed to " + in_quotes(path_),
+                error);
   }
 
  private:
@@ -238,6 +246,7 @@ class PartFile {
   /// something was removed, or came in between.
   bool open() {
     bool is_new = false;
+    descriptor_.close();  // Of the last attempt, now: it may change errno.
     descriptor_ = Descriptor(::open(part_.c_str(), O_RDWR | flags));
     if (!descriptor_ && errno == ENOENT) {
       is_new = true;
@@ -270,6 +279,8 @@ class PartFile {
     } while (result != 0 && errno == EINTR);
     if (result == 0) return;
     const int code = errno;
+    for (const int none : {ENOSYS, EOPNOTSUPP, ENOTSUP, ENOLCK})
+      if (code == none) return;  // The file system has no locks.
     if (code != EWOULDBLOCK) throw_file_error(part_, "cannot be locked", code);
     std::string what = "is in use by another download";
     if (const auto process = holder()) what += ", of process " + std::to_string(process);
