@@ -480,17 +480,18 @@ TEST_CASE("[35] over TLS a final answer ends the sending, too") {
   auto one = script({});
   one->writes_block = true;
   Secured t(one, trusting(), context);
-  // The answer comes with the last of the server's handshake, before the body is sent.
-  one->respond = [peer = t.peers[0], respond = one->respond](Script& s) {
-    respond(s);
-    if (SSL_is_init_finished(peer->native_handle()))
-      peer->push(s, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
+  // The answer comes after the first pieces of the body.
+  constexpr std::size_t size = 1'000'000;
+  const auto give = [&, pieces = 0](std::span<char> room) mutable -> std::size_t {
+    if (++pieces == 3)
+      t.peers[0]->push(*one, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
+    std::fill(room.begin(), room.end(), 'x');
+    return room.size();
   };
-  const std::string large(1'000'000, 'x');
-  const auto response = t.s.send(Request::post("https://ferry.test/", ferry::Body(large)));
+  const auto response = t.s.send(Request::post("https://ferry.test/", ferry::pull(give, size)));
   REQUIRE(response);
   CHECK(response->status() == 413);
-  CHECK(one->written.size() < large.size());
+  CHECK(one->written.size() < size);
   t.check_nothing_kept();
 }
 
