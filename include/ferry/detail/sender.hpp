@@ -79,7 +79,8 @@ Answer succeed(Call<>& call) {
 template <class Answer>
 asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
   Call<>& call = *owned;
-  for (auto next = Call<>::Next::preparation;;) {
+  bool has_waited = false;
+  for (auto next = Call<>::Next::preparation;; has_waited = true) {
     if (next == Call<>::Next::preparation && !call.prepare()) {
       // A call that has sent nothing yet was refused before it began.
       if (call.trip && call.trip->attempts > 0) call.fail_between(*call.failure, Phase::prepare);
@@ -91,13 +92,15 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
         auto error = co_await authorize(*asked, context, call.credentials(), *call.watch,
                                         Phase::authorize, no_timeout);
         call.has_credentials(std::move(error));
+        has_waited = true;
       }
       // A call that was cancelled while it waited must not begin; Asio says so only where it waits
       // again.
-      const auto cancellation = co_await asio::this_coro::cancellation_state;
-      if (is_cancelled(cancellation)) {
-        call.failure.emplace(Errc::cancelled);
-      } else if (!call.failure && !call.take_connection()) {
+      if (has_waited) {
+        const auto cancellation = co_await asio::this_coro::cancellation_state;
+        if (is_cancelled(cancellation)) call.failure.emplace(Errc::cancelled);
+      }
+      if (!call.failure && !call.take_connection()) {
         auto error = co_await call.pool().acquire(call.url(), call.lease, call.admission,
                                                   call.timeouts, *call.watch, call.observer());
         call.has_waited(std::move(error));
