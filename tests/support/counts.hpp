@@ -65,7 +65,7 @@ void run_client(const std::string& url, const ferry::ClientOptions& options, Beg
   asio::io_context context{1};
   ferry::Client client(context, options);
   const auto body = [&]() -> asio::awaitable<void> {
-    ferry::Response response;
+    ferry::Response response = co_await client.get(url);
     for (int i = 0; i < 20; ++i) response = co_await send(client, url, response);
     begin();
     for (int i = 0; i < rounds; ++i) {
