@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <system_error>
 
-// What tests/build/plugin.cpp, a shared library that hides its symbols, has to offer.
+// The functions of tests/build/plugin.cpp, a shared library that hides its symbols.
 #define FERRY_PLUGIN extern "C" __attribute__((visibility("default")))
 
 /// Throws a `ferry::Error` of this cause.

@@ -35,7 +35,7 @@ class Watched {
   std::promise<void> ended_;
 };
 
-/// What a coroutine comes to on a context of this thread's.
+/// Runs a coroutine on a context of this thread's. @return its result.
 template <class T>
 T await(asio::awaitable<T> awaited) {
   asio::io_context context{1};

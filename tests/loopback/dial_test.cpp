@@ -278,7 +278,7 @@ TEST_CASE("[65] a look-up that somebody still waits for, but which takes too lon
   const auto ask = [&]() -> asio::awaitable<void> {
     auto late = co_await client.try_send(Request::get(url_of(server)), {.resolve_timeout = 2ms});
     CHECK(code_of(late) == Errc::resolve_timeout);
-    // By now the first look-up has taken longer than this one would wait.
+    // The first look-up has taken longer by now than this one would wait.
     bool answered = false;
     while (!answered) {
       auto sent = co_await client.try_send(Request::get(url_of(server)), {.resolve_timeout = 2ms});

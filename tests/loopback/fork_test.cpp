@@ -33,7 +33,7 @@ Server::Handler numbered() {
   };
 }
 
-/// What came of a request; a child cannot use doctest, and so not `test::run`.
+/// A request's outcome; a child cannot use doctest, and so not `test::run`.
 ferry::Result<ferry::Response> get(asio::io_context& context, const Client& client,
                                    const std::string& url) {
   ferry::Result<ferry::Response> result;

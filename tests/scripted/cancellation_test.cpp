@@ -99,6 +99,11 @@ Flow sending(std::function<Request()> request) {
   };
 }
 
+/// Ends a flow where Asio would throw at the flow's own next `co_await`.
+void throw_if_cancelled(const asio::cancellation_state& state) {
+  if (state.cancelled() != asio::cancellation_type::none) throw ferry::Error(Errc::cancelled);
+}
+
 /// A stream that is read by one function.
 /// @param read awaits all of the stream's body; what it throws is the outcome.
 Flow streaming(std::function<asio::awaitable<void>(ResponseStream)> read) {
@@ -108,8 +113,7 @@ Flow streaming(std::function<asio::awaitable<void>(ResponseStream)> read) {
       auto call = client.stream(Request::get("http://test/"));
       ResponseStream stream = co_await std::move(call);
       const auto state = co_await asio::this_coro::cancellation_state;
-      // Asio would throw at this coroutine's own `co_await`.
-      if (state.cancelled() != asio::cancellation_type::none) co_return Errc::cancelled;
+      throw_if_cancelled(state);
       auto reading = read(std::move(stream));
       co_await std::move(reading);
     } catch (const ferry::Error& error) {
@@ -164,8 +168,7 @@ std::vector<Scenario> scenarios(const test::Folder& folder) {
          ferry::Lines lines(std::move(stream));
          for (bool more = true; more;) {
            const auto state = co_await asio::this_coro::cancellation_state;
-           if (state.cancelled() != asio::cancellation_type::none)
-             throw ferry::Error(Errc::cancelled);
+           throw_if_cancelled(state);
            const auto line = co_await lines.next();
            more = line.has_value();
          }
@@ -176,8 +179,7 @@ std::vector<Scenario> scenarios(const test::Folder& folder) {
          ferry::ServerEvents all(std::move(stream));
          for (bool more = true; more;) {
            const auto state = co_await asio::this_coro::cancellation_state;
-           if (state.cancelled() != asio::cancellation_type::none)
-             throw ferry::Error(Errc::cancelled);
+           throw_if_cancelled(state);
            const auto event = co_await all.next();
            more = event.has_value();
          }
@@ -264,7 +266,7 @@ TEST_CASE(
           if (one.code) CHECK(one.code == Errc::cancelled);
           if (one.code && one.begun > 0) CHECK(one.failures == 1);
           if (!one.code && !one.raw) CHECK(one.failures == 0);
-          // What an event's own handler cancels may be on its way in that very step.
+          // A call that an event's own handler cancels may send in that very step.
           if (one.code && !in_events) CHECK(one.sent_after == 0);
         }
       }

@@ -77,7 +77,7 @@ struct Folder {
   }
   bool has(const char* name) const { return fs::exists(file(name)); }
   void put(const char* name, const std::string& text) const { folder.write(name, text); }
-  /// As an earlier download has left it: five bytes of twelve, as a rule.
+  /// A part as an earlier download has left it: five bytes of twelve, as a rule.
   void put_part(const std::string& mark, const std::string& part = "hello") const {
     put("file.part", part);
     put("file.part.validator", mark);

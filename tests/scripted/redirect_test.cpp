@@ -187,7 +187,7 @@ TEST_CASE("[48] [49] [69] what a redirect left behind stays behind in refresh") 
     auto page = s.send(Request::get("http://test/")).value();
     CHECK(page.body() == "at b");
     const ferry::Response hop = page.history().at(0);
-    // Of a copy, of what was moved, and of a refresh.
+    // The same holds for a copy, a moved response and a refresh.
     const ferry::Response copy = page;
     page = refresh(s, std::move(page));
     CHECK(page.body() == "once more");
@@ -276,7 +276,7 @@ TEST_CASE("the user and the password of a URL, or of the base URL, are not lost 
     const auto sent = heads(*t.scripts[0]);
     REQUIRE(sent.size() == 3);
     for (const std::string& head : sent) CHECK(head.find(basic) != std::string::npos);
-    // Nor do they come up where nobody gave them.
+    // They do not come up where nobody gave them, either.
     t.scripts[0]->responses = {ok("4"), ok("5")};
     page = t.send(Request::get("http://test/")).value();
     page = refresh(t, std::move(page));
@@ -302,7 +302,7 @@ TEST_CASE("[52] a redirect leads to a Unix socket from that socket only") {
     CHECK(there->url().str() == socket + "/d");
     CHECK(heads(*own)[1].starts_with("GET /api/b HTTP/1.1\r\n"));
     CHECK(code_of(s.send(Request::get(socket + "/"))) == Errc::invalid_redirect);
-    // Nor does it lead back there from the network.
+    // No redirect leads back there from the network, either.
     CHECK(code_of(s.send(Request::get(socket + "/"))) == Errc::invalid_redirect);
     CHECK(heads(*out).size() == 1);
     CHECK(s.connections() == 3);

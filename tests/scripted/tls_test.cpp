@@ -66,7 +66,7 @@ const std::string until_close = "HTTP/1.1 200 OK\r\n\r\nhello";
 
 }  // namespace
 
-// What a temporary hands out must not dangle: see views_test.cpp.
+// A temporary hands out no view that would dangle: see views_test.cpp.
 static_assert(std::same_as<decltype(std::declval<ferry::tls::Pem>().path()), std::string>);
 
 TEST_CASE("a request over TLS, and another on the same connection") {

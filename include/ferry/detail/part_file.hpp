@@ -40,8 +40,8 @@ class PartMark {
   std::optional<std::uint64_t> total;  ///< Size of the whole; nothing: the server did not say.
   /// The server answered the last request for the rest, and none of the rest came.
   bool fruitless = false;
-  /// Nor did it come the time before, and there was no time to ask for the whole: the next download
-  /// does so first.
+  /// The rest did not come the time before, either, and no time was left to ask for the whole: the
+  /// next download does so first.
   bool whole_next = false;
 };
 static_assert(co_await_safe<PartMark>);
