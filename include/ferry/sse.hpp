@@ -13,6 +13,7 @@
 
 #include <ferry/detail/sse_parser.hpp>
 #include <ferry/response_stream.hpp>
+#include <ferry/server_event.hpp>
 
 namespace ferry {
 

@@ -15,25 +15,9 @@
 #include <ferry/detail/utf8.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
+#include <ferry/server_event.hpp>
 
-namespace ferry {
-
-/// An event of a stream of type `text/event-stream`. Its texts are UTF-8, whatever the server sent.
-///
-/// Lifetime: owns its texts. Threads: a value. (WHATWG HTML 9.2)
-class ServerEvent {
- public:
-  ServerEvent() = default;
-
-  std::string type = "message";  ///< What kind of event it is.
-  std::string data;              ///< Its lines, with LF between them.
-  /// The last id that the stream has given, with this event or before: what a new request would
-  /// send as `Last-Event-ID`.
-  std::string id;
-};
-static_assert(detail::co_await_safe<ServerEvent>);
-
-namespace detail {
+namespace ferry::detail {
 
 /// Reads server-sent events from bytes that arrive in any pieces (WHATWG HTML 9.2.5 and 9.2.6):
 ///
@@ -143,6 +127,4 @@ class SseParser {
 };
 static_assert(co_await_safe<SseParser>);
 
-}  // namespace detail
-
-}  // namespace ferry
+}  // namespace ferry::detail
