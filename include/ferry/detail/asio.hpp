@@ -32,6 +32,12 @@
     "ferry needs Asio with coroutines: compile as C++20 or later; with clang 14 to 16 or so, also with -DASIO_HAS_CO_AWAIT=1"
 #endif
 
+#if defined(FERRY_SEPARATE_COMPILATION) && defined(_GLIBCXX_HAVE_ALIGNED_ALLOC) && \
+    !defined(ASIO_HAS_STD_ALIGNED_ALLOC) && !defined(ASIO_DISABLE_STD_ALIGNED_ALLOC)
+#error \
+    "this file includes Asio before any standard header, so Asio did not find aligned_alloc here, and would free with operator delete what another file allocates with aligned_alloc: compile every file of the program with -DASIO_HAS_STD_ALIGNED_ALLOC=1 (ferry's build files do)"
+#endif
+
 #include <cerrno>
 #include <cstring>
 #include <memory>

@@ -113,13 +113,15 @@ class SocketStream : public Stream, private OpenSocket {
   bool open(const Protocol& protocol, std::error_code& error) {
     {
       const std::lock_guard lock(mutex_);
-      if (socket_.open(protocol, error)) return false;
+      socket_.open(protocol, error);
+      if (error) return false;
       open_ = true;
       process_ = ProcessMark();
       open_sockets_.add(*this);
       known_ = true;
     }
-    return !socket_.non_blocking(true, error);
+    socket_.non_blocking(true, error);
+    return !error;
   }
 
   typename Protocol::socket socket_;

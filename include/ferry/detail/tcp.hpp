@@ -47,7 +47,8 @@ class TcpStream final : public SocketStream<Tcp> {
   /// True if the attempt has ended, well or with an error.
   bool connect_ended(std::error_code& error) {
     ConnectError pending;
-    if (socket_.get_option(pending, error)) return true;
+    socket_.get_option(pending, error);
+    if (error) return true;
     error = pending.code();
     if (error) return true;
     socket_.remote_endpoint(error);
