@@ -34,6 +34,7 @@ class Kind:
     fast: int = signal.SIGTERM       # Ends it at once.
     hints: bool = False              # It can send Keep-Alive: timeout=N.
     max_requests: int = 0            # After how many it is to end a connection, where it can.
+    beyond_limit: int = 0            # How many more it answers, the last one with Connection: close.
     has_workers: bool = True         # Processes that answer, and may be killed while it keeps the port.
     logs_answers: bool = True        # What its log says was answered has been handed to the system.
     is_front: bool = True            # It has app.js behind it, rather than running an application itself.
@@ -81,7 +82,7 @@ KINDS = [
                                          "    ssl_certificate_key certificates/server.key"),
     Kind("apache", "apache2-bin", "apache.conf",
          lambda s: ["apache2", "-DFOREGROUND", "-f", s.config],
-         ("/chunked/", "/old/"), reload=signal.SIGUSR1, graceful=signal.SIGWINCH, hints=True, max_requests=100),
+         ("/chunked/", "/old/"), reload=signal.SIGUSR1, graceful=signal.SIGWINCH, hints=True, max_requests=100, beyond_limit=1),
     CADDY,
     # Its TLS is Go's, where that of all others is OpenSSL's.
     replace(CADDY, name="caddy-tls", tls="\n\ttls certificates/server.pem certificates/server.key"),
@@ -95,7 +96,7 @@ KINDS = [
          has_workers=False, is_front=False),
     Kind("lighttpd", "lighttpd", "lighttpd.conf",
          lambda s: ["lighttpd", "-D", "-f", s.config],
-         ("/chunked/", "/old/"), reload=signal.SIGUSR1, graceful=signal.SIGINT, max_requests=100,
+         ("/chunked/", "/old/"), reload=signal.SIGUSR1, graceful=signal.SIGINT, max_requests=100, beyond_limit=1,
          has_workers=False),
 ]
 

@@ -323,7 +323,7 @@ def proxy_frozen(proxied, program):
             finally:
                 os.killpg(proxied.process.pid, signal.SIGCONT)
             yield (f"{scheme}: {in_words(report)} after {report['slowest_ms']} ms: {[*report['failures']]}",
-                   report["failed"] == {"get": {"timeout: the proxy took too long, new connection": 2}}
+                   report["failed"] == {"get": {"timeout: the proxy timed out, new connection": 2}}
                    and 700 <= report["slowest_ms"] < 2000)
             yield from labelled(f"{scheme}, thawed", all_answered(client.send(count=20, at_a_time=2), 20))
             yield from nothing_left(client)
@@ -664,7 +664,7 @@ def black_holes(network, program):
             with Client(program, f"http://ferry.test:{ports['http']}", **words) as client:
                 report = client.send(count=2, at_a_time=2, **HELLO)
                 yield (f"{label} alone: {in_words(report)} after {report['slowest_ms']} ms: {[*report['failures']]}",
-                       report["failed"] == {"get": {"timeout: connecting took too long, new connection": 2}}
+                       report["failed"] == {"get": {"timeout: connecting timed out, new connection": 2}}
                        and 700 <= report["slowest_ms"] < 2000)
                 yield from nothing_left(client)
     left = [name for name in network.names if Path("/run/netns", name).exists()]
