@@ -250,6 +250,21 @@ TEST_CASE("[65] a look-up that nobody waits for any more answers the next who as
   CHECK(names->asked("late.test") == 1);
 }
 
+TEST_CASE("[57] a total limit that passes in a look-up says so") {
+  Server server;
+  const auto names = std::make_shared<Names>();
+  ClientOptions options;
+  options.connector = names->connector(std::make_shared<LookupThreads>(2, 4));
+  Calls calls(options);
+  names->block("late.test");
+  const auto result = calls.get(url_of(server, "late.test"), {.timeout = 5ms});
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code() == Errc::total_timeout);
+  CHECK(result.error().phase() == ferry::Phase::resolve);
+  CHECK(std::string(result.error().what()).find("timed out") != std::string::npos);
+  names->let_go("late.test");
+}
+
 TEST_CASE("a name that the system does not know") {
   Server server;
   Calls calls;

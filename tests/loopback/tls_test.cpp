@@ -148,6 +148,7 @@ TEST_CASE("[57] [60] a TLS handshake that takes too long, or is cancelled by the
   CHECK(error_of({.tls_timeout = 10ms}).code() == Errc::tls_timeout);
   CHECK(error_of({.tls_timeout = 10ms}).phase() == ferry::Phase::tls);
   CHECK(error_of({.timeout = 10ms}).code() == Errc::total_timeout);
+  CHECK(error_of({.timeout = 10ms}).phase() == ferry::Phase::tls);
   std::error_code closed;
   asio::co_spawn(
       context, client.try_send(Request::get(url)),

@@ -108,6 +108,18 @@ TEST_CASE("a proxy that is spoken to over TLS: TLS within TLS") {
   CHECK(proxy.heads.size() == 1);
 }
 
+TEST_CASE("[57] a total limit that passes in a proxy's tunnel says so") {
+  Server silent(Server::silent());
+  asio::io_context context{1};
+  const Client client(context, through(silent.origin()));
+  test::run(context, [&]() -> asio::awaitable<void> {
+    const auto result =
+        co_await client.try_send(Request::get("https://ferry.test/"), {.timeout = 10ms});
+    CHECK(code_of(result) == Errc::total_timeout);
+    CHECK(result.error().phase() == ferry::Phase::proxy);
+  });
+}
+
 TEST_CASE("a proxy that opens no tunnel: why, in the phase; nothing is kept") {
   struct Case {
     std::string answer;

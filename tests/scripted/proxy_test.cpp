@@ -385,6 +385,13 @@ TEST_CASE("[57] [60] a proxy that is silent") {
   CHECK(p.client->pool().stats().connecting == 0);
 }
 
+TEST_CASE("[57] a total limit that passes on the way through a proxy says so") {
+  Proxied p(script({no_login}), ProxyOptions("socks5h://proxy.test"), {.total = 2ms});
+  const auto result = p.get();
+  CHECK(code_of(result) == Errc::total_timeout);
+  CHECK(result.error().phase() == ferry::Phase::proxy);
+}
+
 TEST_CASE("[31] [33] through SOCKS 5 every operation fails once") {
   bool succeeded = false;
   bool in_proxy = false;

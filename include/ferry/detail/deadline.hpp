@@ -327,6 +327,10 @@ class Watch {
   bool ended() const noexcept {
     return entry_.verdict.load(std::memory_order_acquire) != Deadlines::Verdict::none;
   }
+  /// True if it ended because a phase's own limit passed.
+  bool phase_timed_out() const noexcept {
+    return entry_.verdict.load(std::memory_order_acquire) == Deadlines::Verdict::phase_timeout;
+  }
   Phase phase() const noexcept { return entry_.phase.load(std::memory_order_relaxed); }
 
   /// Why it ended; call only if it has.

@@ -399,8 +399,20 @@ class DiallingPool final : public PoolCore,
       watch_.leave();
       if (!std::exchange(queued_, false)) return nullptr;
       Slot* slot = nullptr;
-      pool_.change([&](Decisions& decisions) { slot = pool_.state_.leave(ticket_, decisions); });
+      pool_.change([&](Decisions& decisions) {
+        note_phase();
+        slot = pool_.state_.leave(ticket_, decisions);
+      });
       return slot;
+    }
+
+    /// Tells the watch how far the dial is that is waited for: to whoever waits, its phase is the
+    /// call's.
+    void note_phase() noexcept {
+      if (!ticket_.dial || watch_.phase_timed_out()) return;
+      const Watch* const dial = ticket_.dial->watch;
+      const Phase phase = dial ? dial->phase() : Phase::prepare;
+      watch_.reached(phase == Phase::prepare ? Phase::connect : phase);
     }
 
     DiallingPool& pool_;
