@@ -126,6 +126,19 @@ TEST_CASE("a function may look at what has come, and send on") {
   CHECK(network->connections() == 2);
 }
 
+TEST_CASE("a transport on the stack: its clients may outlive it") {
+  ClientOptions options;
+  {
+    MockTransport network(echo);
+    network.serve(options);
+    const MockTransport copy = network;
+    CHECK(ferry::blocking::get("https://a.test/", {}, options).body() == "GET https://a.test/ ");
+    CHECK(copy.requests().size() == 1);
+    CHECK(copy.connections() == 1);
+  }
+  CHECK(ferry::blocking::get("http://a.test/", {}, options).body() == "GET http://a.test/ ");
+}
+
 TEST_CASE("a stream, and an upgrade that is refused") {
   Mocked m(echo);
   test::run(m.context, [&]() -> asio::awaitable<void> {

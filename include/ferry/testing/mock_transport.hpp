@@ -62,50 +62,73 @@ static_assert(detail::co_await_safe<MockResponse>);
 /// A function in the place of the network: it is asked for the response to each request. All else,
 /// pool, limits, redirects, cookies, retries and streams, is the client's own.
 ///
-///     auto network = std::make_shared<ferry::testing::MockTransport>([](const auto& request) {
+///     ferry::testing::MockTransport network([](const auto& request) {
 ///       return ferry::testing::MockResponse(200, "hello from " + request.url);
 ///     });
 ///     ferry::ClientOptions options;
-///     network->serve(options);
+///     network.serve(options);
 ///     ferry::Client client(context, options);
 ///
-/// What the function throws becomes a 500 that says so. Threads: the function is called by whoever
-/// sends, one at a time.
-class MockTransport final : public Connector, public std::enable_shared_from_this<MockTransport> {
+/// What the function throws becomes a 500 that says so. Lifetime: clients share what is in it, as
+/// copies do, and may outlive it. Threads: the function is called by whoever sends, one at a time.
+class MockTransport final : public Connector {
  public:
   /// Answers a request; what it throws becomes a 500.
   using Handler = std::function<MockResponse(const MockRequest&)>;
 
   /// A transport that this function answers for.
-  explicit MockTransport(Handler handler) : handler_(std::move(handler)) {}
+  explicit MockTransport(Handler handler) : state_(std::make_shared<State>(std::move(handler))) {}
 
   /// Has it serve the requests of clients, or pools, with these options, for https too.
   void serve(ConnectOptions& options) {
-    options.connector = shared_from_this();
+    options.connector = std::make_shared<MockTransport>(*this);
     options.tls = std::make_shared<PlainTls>();
   }
 
   /// The requests that have come so far.
   std::vector<MockRequest> requests() const {
-    const std::lock_guard lock(mutex_);
-    return requests_;
+    const std::lock_guard lock(state_->mutex);
+    return state_->requests;
   }
   /// How many connections were opened.
   int connections() const {
-    const std::lock_guard lock(mutex_);
-    return connections_;
+    const std::lock_guard lock(state_->mutex);
+    return state_->connections;
   }
 
   asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
     using Connected = Result<std::unique_ptr<Stream>>;
     {
-      const std::lock_guard lock(mutex_);
-      ++connections_;
+      const std::lock_guard lock(state_->mutex);
+      ++state_->connections;
     }
-    co_return Connected(std::make_unique<Connection>(shared_from_this(), context.is_secure()));
+    co_return Connected(std::make_unique<Connection>(state_, context.is_secure()));
   }
 
  private:
+  struct State {
+    explicit State(Handler function) : handler(std::move(function)) {}
+
+    MockResponse handle(const MockRequest& request) {
+      const std::lock_guard one_at_a_time(calling);
+      {
+        const std::lock_guard lock(mutex);
+        requests.push_back(request);
+      }
+      try {
+        return handler(request);
+      } catch (const std::exception& e) {
+        return MockResponse(500, std::string("the handler threw: ") + e.what(), "text/plain");
+      }
+    }
+
+    const Handler handler;
+    std::recursive_mutex calling;  // A handler may send requests itself, and look at `requests()`.
+    std::mutex mutex;              // Guards the rest.
+    std::vector<MockRequest> requests;
+    int connections = 0;
+  };
+
   /// Nothing is secured: there is no network.
   class PlainTls final : public TlsContext {
    public:
@@ -119,8 +142,8 @@ class MockTransport final : public Connector, public std::enable_shared_from_thi
   /// Parses what is written, and has an answer ready when a request is whole.
   class Connection final : public Stream {
    public:
-    Connection(std::shared_ptr<MockTransport> transport, bool secure)
-        : transport_(std::move(transport)), scheme_(secure ? "https://" : "http://") {
+    Connection(std::shared_ptr<State> state, bool secure)
+        : state_(std::move(state)), scheme_(secure ? "https://" : "http://") {
       llhttp_settings_init(&settings_);
       settings_.on_url = span<&Connection::on_url>;
       settings_.on_header_field = span<&Connection::on_name>;
@@ -227,7 +250,7 @@ class MockTransport final : public Connector, public std::enable_shared_from_thi
       const auto host = request_.headers.get("Host").value_or("");
       request_.url =
           target_.starts_with('/') ? std::string(scheme_).append(host) + target_ : target_;
-      answer(transport_->handle(std::exchange(request_, MockRequest())));
+      answer(state_->handle(std::exchange(request_, MockRequest())));
       target_.clear();
     }
     void end_field() {
@@ -254,7 +277,7 @@ class MockTransport final : public Connector, public std::enable_shared_from_thi
       if (!bodiless) answer_ += response.body;
     }
 
-    const std::shared_ptr<MockTransport> transport_;
+    const std::shared_ptr<State> state_;
     const char* const scheme_;
     llhttp_settings_t settings_;
     llhttp_t llhttp_;
@@ -267,24 +290,7 @@ class MockTransport final : public Connector, public std::enable_shared_from_thi
     detail::Wakeup wakeup_;
   };
 
-  MockResponse handle(const MockRequest& request) {
-    const std::lock_guard one_at_a_time(calling_);
-    {
-      const std::lock_guard lock(mutex_);
-      requests_.push_back(request);
-    }
-    try {
-      return handler_(request);
-    } catch (const std::exception& e) {
-      return MockResponse(500, std::string("the handler threw: ") + e.what(), "text/plain");
-    }
-  }
-
-  const Handler handler_;
-  std::recursive_mutex calling_;  // A handler may send requests itself, and look at `requests()`.
-  mutable std::mutex mutex_;
-  std::vector<MockRequest> requests_;
-  int connections_ = 0;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace ferry::testing
