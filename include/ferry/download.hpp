@@ -163,7 +163,8 @@ struct Download {
       co_return does_not_fit("416 for the rest of a part");
     }
     if (stream.status() < 200 || stream.status() > 299)
-      throw status_error(stream.status(), stream.reason(), stream.url());
+      throw status_error(stream.status(), stream.reason(), stream.url(),
+                         stream.status() == 304 ? ": the request's own condition holds" : "");
     std::optional<std::uint64_t> end, total;  // Where the answer's bytes end, and the whole.
     if (stream.status() == 206) {
       // Not every server heeds If-Range, or Range.

@@ -73,7 +73,9 @@ enum class Errc {
   cancelled,      ///< The operation was cancelled.
   client_closed,  ///< The client or its pool was closed.
 
-  http_status,  ///< `Response::raise_for_status` met a status of 400 or more.
+  /// `Response::raise_for_status` met a status of 400 or more, or what needs a certain status
+  /// another.
+  http_status,
 };
 
 /// A family of causes: `error.code() == ferry::Condition::timeout` matches each of its members.
@@ -140,15 +142,15 @@ constexpr const char* message_of(Errc code) noexcept {
     case Errc::proxy_authentication_required: return "the proxy wants authentication";
     case Errc::proxy_refused: return "the proxy refused";
     case Errc::proxy_failed: return "the proxy failed";
-    case Errc::pool_timeout: return "no connection became free in time";
-    case Errc::resolve_timeout: return "the name lookup took too long";
-    case Errc::connect_timeout: return "connecting took too long";
-    case Errc::proxy_timeout: return "the proxy took too long";
-    case Errc::tls_timeout: return "the TLS handshake took too long";
-    case Errc::write_timeout: return "sending stalled";
-    case Errc::first_byte_timeout: return "the response did not begin in time";
-    case Errc::read_timeout: return "the response stalled";
-    case Errc::total_timeout: return "the call took too long";
+    case Errc::pool_timeout: return "timed out waiting for a free connection";
+    case Errc::resolve_timeout: return "the name lookup timed out";
+    case Errc::connect_timeout: return "connecting timed out";
+    case Errc::proxy_timeout: return "the proxy timed out";
+    case Errc::tls_timeout: return "the TLS handshake timed out";
+    case Errc::write_timeout: return "sending timed out";
+    case Errc::first_byte_timeout: return "timed out waiting for the response";
+    case Errc::read_timeout: return "receiving the response timed out";
+    case Errc::total_timeout: return "the call timed out";
     case Errc::connection_lost: return "the connection was lost before the response began";
     case Errc::truncated_head: return "the connection ended inside the response's head";
     case Errc::truncated_body: return "the connection ended inside the response's body";
@@ -165,7 +167,7 @@ constexpr const char* message_of(Errc code) noexcept {
     case Errc::file_failed: return "a file could not be written";
     case Errc::cancelled: return "cancelled";
     case Errc::client_closed: return "the client was closed";
-    case Errc::http_status: return "the response's status is an error";
+    case Errc::http_status: return "unexpected status";
   }
   return "unknown error";
 }
@@ -213,7 +215,7 @@ class FERRY_VISIBLE ConditionCategory final : public std::error_category {
     switch (static_cast<Condition>(value)) {
       case Condition::invalid_request: return "invalid request";
       case Condition::connection_failed: return "connection failed";
-      case Condition::timeout: return "timeout";
+      case Condition::timeout: return "timed out";
       case Condition::protocol_error: return "protocol error";
       case Condition::too_large: return "response too large";
     }

@@ -347,7 +347,9 @@ inline bool same_pool_limits(const Limits& a, const Limits& b) noexcept {
 inline std::optional<Error> check_duration(const char* name, Duration value) {
   if (value >= Duration::zero()) return std::nullopt;
   return Error(Errc::invalid_option,
-               std::string(name) + " is negative; ferry::no_timeout means none");
+               std::string(name) +
+                   " is negative, or was too large for nanoseconds (as milliseconds::max() is): "
+                   "ferry::no_timeout means none");
 }
 
 /// Why these limits make no sense, if they do not.

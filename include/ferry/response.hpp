@@ -92,11 +92,15 @@ static_assert(detail::co_await_safe<ConnectionInfo>);
 
 namespace detail {
 
-/// The error that a status is.
-inline Error status_error(int status, std::string_view reason, const Url& url) {
+/// The error that a status is. @param note what it means there, if that is not plain.
+inline Error status_error(int status, std::string_view reason, const Url& url,
+                          std::string_view note = {}) {
+  if (status == 0)
+    return Error(Errc::http_status,
+                 "there is no response: this one was moved from, or not sent for");
   std::string what = std::to_string(status);
   what.append(" ").append(reason.empty() ? reason_phrase(status) : reason).append(" for ");
-  what.append(url.origin()).append(url.path());
+  what.append(url.origin()).append(url.path()).append(note);
   return Error::of_status(status, std::move(what), std::string(url.origin()));
 }
 

@@ -26,12 +26,15 @@ namespace ferry {
 class ServerEvents {
  public:
   /// @param max_size how many bytes an event may have.
-  /// @throws Error `Errc::http_status` for a status other than 200, `Errc::malformed_response` for
-  ///   another `Content-Type`.
+  /// @throws Error `Errc::http_status` for a status other than 200 (204 asks not to connect again),
+  ///   `Errc::malformed_response` for another `Content-Type`.
   explicit ServerEvents(ResponseStream stream, std::size_t max_size = 1024 * 1024)
       : stream_(std::move(stream)), parser_(max_size) {
-    if (stream_.status() != 200)
-      throw detail::status_error(stream_.status(), stream_.reason(), stream_.url());
+    if (stream_.status() != 200) {
+      const bool is_over = stream_.status() == 204;  // WHATWG HTML 9.2.3
+      throw detail::status_error(stream_.status(), stream_.reason(), stream_.url(),
+                                 is_over ? ": the server asks not to connect again" : "");
+    }
     const auto type = stream_.headers().get("Content-Type").value_or("");
     if (!detail::iequals(detail::trim_ows(type.substr(0, type.find(';'))), "text/event-stream"))
       throw Error(Errc::malformed_response,

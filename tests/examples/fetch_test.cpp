@@ -222,7 +222,7 @@ TEST_CASE("fetch says what went wrong") {
 
   ran = fetch({"--max-time", "0.01", server.url("/silent")});
   CHECK(ran.status == 1);
-  CHECK(ran.err.starts_with("fetch: the call took too long: more than 0.01 s "));
+  CHECK(ran.err.starts_with("fetch: the call timed out: more than 0.01 s "));
 
   ran = fetch({"-T", "/no/such/file", server.url()});
   CHECK(ran.status == 1);

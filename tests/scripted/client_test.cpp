@@ -751,9 +751,32 @@ TEST_CASE("an error that is a status tells it") {
     CHECK(error.code() == Errc::http_status);
     CHECK(error.status() == 404);
     CHECK(error.origin() == "http://test");
-    CHECK(std::string(error.what()) ==
-          "the response's status is an error: 404 Not Found for http://test/");
+    CHECK(std::string(error.what()) == "unexpected status: 404 Not Found for http://test/");
   }
+}
+
+TEST_CASE("a response that no call has made has no status to be an error") {
+  try {
+    ferry::Response().raise_for_status();
+    FAIL("it throws");
+  } catch (const ferry::Error& error) {
+    CHECK(error.code() == Errc::http_status);
+    CHECK(std::string(error.what()).find("there is no response") != std::string::npos);
+  }
+}
+
+TEST_CASE("a new connection that is closed without a byte may be to a port that speaks TLS") {
+  Scripted fresh(script({}, Script::End::eof));
+  const auto lost = fresh.get();
+  REQUIRE(code_of(lost) == Errc::connection_lost);
+  CHECK(std::string(lost.error().what()).find("begins with https://") != std::string::npos);
+
+  const auto kept = script({ok("one")}, Script::End::eof);
+  Scripted again(kept);
+  CHECK(again.get());
+  const auto stale = again.send(Request::post("http://test/", ferry::Body("x")));
+  REQUIRE(code_of(stale) == Errc::connection_lost);
+  CHECK(std::string(stale.error().what()).find("https://") == std::string::npos);
 }
 
 TEST_CASE("counts that are negative are refused") {

@@ -1105,6 +1105,10 @@ TEST_CASE("a status other than 2xx is an error, and writes no file") {
   CHECK(gone.error().status() == 404);
   CHECK_FALSE(folder.has("file"));
   CHECK_FALSE(folder.has("file.part"));
+  Scripted unchanged(script({answer("", "", "304 Not Modified")}));
+  const auto same = download(unchanged, folder);
+  CHECK(test::code_of(same) == Errc::http_status);
+  CHECK(std::string(same.error().what()).find("own condition holds") != std::string::npos);
   Scripted unsuited(script({ok("hello")}));
   ferry::Result<Downloaded> result;
   test::run(unsuited.context, [&]() -> asio::awaitable<void> {
@@ -1184,6 +1188,20 @@ TEST_CASE("what is no stream of events is an error") {
     });
     CHECK(seen == code);
   }
+}
+
+TEST_CASE("204 ends a stream of events, and the error says so") {
+  Scripted s(script({"HTTP/1.1 204 No Content\r\n\r\n"}));
+  std::string what;
+  test::run(s.context, [&]() -> asio::awaitable<void> {
+    try {
+      ferry::ServerEvents events(co_await s.client->stream("http://test/"));
+    } catch (const ferry::Error& error) {
+      what = error.what();
+    }
+  });
+  CHECK(what.starts_with("unexpected status: 204 No Content for http://test/: "));
+  CHECK(what.find("not to connect again") != std::string::npos);
 }
 
 TEST_CASE("a body as text") {

@@ -141,6 +141,12 @@ TEST_CASE("options that make no sense are refused by name") {
   timeouts.connect = std::chrono::seconds(-1);
   CHECK(std::string(ferry::detail::check(timeouts)->what()).find("connect timeout is negative") !=
         std::string::npos);
+  // A limit that is too large for its type has become negative before it can be seen.
+  timeouts.connect = std::chrono::nanoseconds(-1'000'000);  // milliseconds::max()
+  CHECK(std::string(ferry::detail::check(timeouts)->what()).find("ferry::no_timeout means none") !=
+        std::string::npos);
+  CHECK(std::string(ferry::detail::check(timeouts)->what()).find("milliseconds::max()") !=
+        std::string::npos);
 }
 
 TEST_CASE("a call's options go before its client's") {

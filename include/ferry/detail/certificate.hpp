@@ -58,6 +58,9 @@ inline std::string description_of(const X509& certificate) {
         printed([&](BIO* bio) { GENERAL_NAME_print(bio, sk_GENERAL_NAME_value(names.get(), i)); });
   }
   if (count > most_names) text += ", ...";
+  // RFC 9110 4.3.4: a client must not look for the host in the common name.
+  if (count == 0)
+    text += "; for no host: it has no subjectAltName, and a common name does not count";
   text += "; issued by: " + name_text(X509_get_issuer_name(&certificate));
   text += "; valid from ";
   text += printed([&](BIO* bio) { ASN1_TIME_print(bio, X509_get0_notBefore(&certificate)); });
