@@ -57,14 +57,15 @@ constexpr std::size_t gb18030_pointer(unsigned lead, unsigned trail) noexcept {
 class CharsetIndex {
  public:
   /// Asks iconv for each character once.
-  /// @param before the bytes before the two.
   /// @param patch two bytes and their character, again and again.
-  template <class PointerOf>
-  CharsetIndex(const char* charset, PointerOf pointer_of, std::string before = "",
-               std::u16string_view patch = {})
+  /// @param before the bytes before the two.
+  CharsetIndex(const char* charset, std::size_t (*pointer_of)(unsigned, unsigned),
+               std::u16string_view patch = {}, std::string before = "")
       : charset_(charset) {
     Iconv iconv(charset, "UTF-32LE");
     if (!iconv.is_open()) return;
+    // Some iconvs have surrogates or private characters where nothing is assigned.
+    const char32_t last_unassigned = pointer_of == gb18030_pointer ? 0xDFFF : 0xF8FF;
     const auto last = before.size();
     std::string bytes = before + "..";
     for (unsigned lead = 0x81; lead <= 0xFE; ++lead)
@@ -74,7 +75,9 @@ class CharsetIndex {
         bytes[last] = static_cast<char>(lead);
         bytes[last + 1] = static_cast<char>(trail);
         if (pointer >= characters_.size()) characters_.resize(pointer + 1);
-        characters_[pointer] = iconv.character(bytes);
+        const auto character = iconv.character(bytes);
+        const bool unassigned = character >= 0xD800 && character <= last_unassigned;
+        characters_[pointer] = unassigned ? 0 : character;
       }
     for (; !patch.empty(); patch.remove_prefix(2))
       characters_[pointer_of(patch[0] >> 8u, patch[0] & 0xFFu)] = patch[1];
@@ -97,13 +100,19 @@ class CharsetIndex {
 
 // Each index is filled when it is first used.
 
+/// Signs that libiconv and musl take from another standard.
+inline constexpr std::u16string_view jis0208_patch =
+    u"\x815F\xFF3C\x8160\xFF5E\x8161\x2225\x817C\xFF0D\x8191\xFFE0\x8192\xFFE1\x81CA\xFFE2";
+
 inline const CharsetIndex& jis0208_index() {
-  static const CharsetIndex index("CP932", shift_jis_pointer);
+  // musl has no CP932, which has more characters.
+  static const CharsetIndex index(Iconv("CP932").is_open() ? "CP932" : "SHIFT_JIS",
+                                  shift_jis_pointer, jis0208_patch);
   return index;
 }
 
 inline const CharsetIndex& jis0212_index() {
-  static const CharsetIndex index("EUC-JP", jis_pointer, "\x8F");
+  static const CharsetIndex index("EUC-JP", jis_pointer, {}, "\x8F");
   return index;
 }
 
@@ -139,21 +148,21 @@ inline constexpr std::u16string_view big5_patch =
 // clang-format on
 
 inline const CharsetIndex& big5_index() {
-  static const CharsetIndex index("BIG5-HKSCS", big5_pointer, "", big5_patch);
+  static const CharsetIndex index("BIG5-HKSCS", big5_pointer, big5_patch);
   return index;
 }
 
 /// Characters in which iconvs, or editions of GB 18030, differ: the Standard has that of 2022.
 // clang-format off
 inline constexpr std::u16string_view gb18030_patch =
-    u"\xA3A0\x3000\xA6D9\xFE10\xA6DA\xFE12\xA6DB\xFE11\xA6DC\xFE13\xA6DD\xFE14\xA6DE\xFE15"
-    u"\xA6DF\xFE16\xA6EC\xFE17\xA6ED\xFE18\xA6F3\xFE19\xFE51\xE816\xFE52\xE817\xFE53\xE818"
-    u"\xFE59\x9FB4\xFE61\x9FB5\xFE66\x9FB6\xFE67\x9FB7\xFE6C\xE831\xFE6D\x9FB8\xFE76\xE83B"
-    u"\xFE7E\x9FB9\xFE90\x9FBA\xFE91\xE855\xFEA0\x9FBB";
+    u"\xA3A0\x3000\xA8BC\x1E3F\xA6D9\xFE10\xA6DA\xFE12\xA6DB\xFE11\xA6DC\xFE13\xA6DD\xFE14"
+    u"\xA6DE\xFE15\xA6DF\xFE16\xA6EC\xFE17\xA6ED\xFE18\xA6F3\xFE19\xFE51\xE816\xFE52\xE817"
+    u"\xFE53\xE818\xFE59\x9FB4\xFE61\x9FB5\xFE66\x9FB6\xFE67\x9FB7\xFE6C\xE831\xFE6D\x9FB8"
+    u"\xFE76\xE83B\xFE7E\x9FB9\xFE90\x9FBA\xFE91\xE855\xFEA0\x9FBB";
 // clang-format on
 
 inline const CharsetIndex& gb18030_index() {
-  static const CharsetIndex index("GB18030", gb18030_pointer, "", gb18030_patch);
+  static const CharsetIndex index("GB18030", gb18030_pointer, gb18030_patch);
   return index;
 }
 
