@@ -1,21 +1,25 @@
 // Compares `to_utf8` with a decoder that is trusted: reads label, bytes and text from standard
 // input, each after its length. A text of length 0xFFFFFFFF stands for an error.
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <ferry/text.hpp>
 
 namespace {
 
 std::optional<std::uint32_t> read_length() {
-  unsigned char bytes[4];
-  if (!std::cin.read(reinterpret_cast<char*>(bytes), 4)) return std::nullopt;
-  return bytes[0] | bytes[1] << 8 | bytes[2] << 16 | static_cast<std::uint32_t>(bytes[3]) << 24;
+  char bytes[4];
+  if (!std::cin.read(bytes, 4)) return std::nullopt;
+  std::uint32_t out = 0;
+  for (std::size_t i = 4; i-- > 0;) out = out << 8 | static_cast<unsigned char>(bytes[i]);
+  return out;
 }
 
 std::string read_string(std::uint32_t length) {
@@ -26,9 +30,9 @@ std::string read_string(std::uint32_t length) {
 
 std::string hex(std::string_view bytes) {
   std::string out;
-  for (const unsigned char c : bytes.substr(0, 24)) {
+  for (const char c : bytes.substr(0, 24)) {
     char two[4];
-    std::snprintf(two, sizeof two, "%02X ", c);
+    std::snprintf(two, sizeof two, "%02X ", static_cast<unsigned char>(c));
     out += two;
   }
   return out;
