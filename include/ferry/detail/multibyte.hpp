@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <iterator>
 #include <string>
@@ -214,7 +213,7 @@ constexpr char32_t gb18030_range_character(char32_t pointer) noexcept {
 struct DecodedCharacter {
   char32_t character = 0xFFFD;
   std::size_t size = 1;
-  char32_t accent = 0;  ///< A second one.
+  char32_t accent = 0;  ///< The character after it, or 0.
 };
 
 constexpr unsigned byte_at(std::string_view text, std::size_t i) noexcept {
@@ -237,7 +236,7 @@ std::string decode_each(std::string_view bytes, Next next) {
     if (decoded.character >= 0x80) decoded = next(bytes);
     append_utf8(out, decoded.character);
     if (decoded.accent != 0) append_utf8(out, decoded.accent);
-    bytes.remove_prefix(std::min(decoded.size, bytes.size()));
+    bytes.remove_prefix(decoded.size);
   }
   return out;
 }
