@@ -170,7 +170,8 @@ class Response {
   }
   /// The content as UTF-8, from the charset of its byte order mark or of `Content-Type`, else
   /// UTF-8. Needs `ferry/text.hpp`.
-  /// @throws Error `Errc::undecodable_body` for a charset that is not known here.
+  /// @throws Error `Errc::undecodable_body` for a charset that is not known here, unless the
+  /// content is UTF-8; see `to_utf8`.
   template <class Text = detail::Text>
   std::string text() const {
     return Text::of(body(), headers().get("Content-Type"));
