@@ -115,11 +115,23 @@ struct ResponseState : Recycled<ResponseState> {
   /// `Client::refresh` has to know the way to `url`: true if a redirect has led away from the
   /// origin that was asked, whose credentials stay behind for good.
   bool left_origin = false;
-  std::string userinfo;  ///< Of the URL that was asked, unless its origin was left; never shown.
+  std::string userinfo;     ///< Of the URL that was asked, unless its origin was left; never shown.
+  bool is_decoded = false;  ///< The content codings of the body have been undone.
 
   /// Forgets all but the memory.
   void clear() noexcept;
 };
+
+/// The error of whoever cannot read a body whose content codings were not undone; nothing if it has
+/// none.
+inline std::optional<Error> still_coded(const ResponseState& response) {
+  const auto coding = trim_ows(response.message.headers.get("Content-Encoding").value_or(""));
+  if (response.is_decoded || coding.empty() || iequals(coding, "identity")) return std::nullopt;
+  return Error(Errc::undecodable_body,
+               "its content coding " + in_quotes(coding) +
+                   " was not undone: options.codings has no decoder for it (ferry/gzip.hpp, "
+                   "ferry/brotli.hpp, ferry/zstd.hpp), or the call has decode = false");
+}
 
 }  // namespace detail
 
@@ -170,11 +182,11 @@ class Response {
   }
   /// The content as UTF-8, from the charset of its byte order mark or of `Content-Type`, else
   /// UTF-8. Needs `ferry/text.hpp`.
-  /// @throws Error `Errc::undecodable_body` for a charset that is not known here, unless the
-  /// content is UTF-8; see `to_utf8`.
+  /// @throws Error `Errc::undecodable_body` for a charset that is not known here, or a content
+  ///   coding that was not undone, unless the content is UTF-8; see `to_utf8`.
   template <class Text = detail::Text>
   std::string text() const {
-    return Text::of(body(), headers().get("Content-Type"));
+    return Text::of(state());
   }
   /// The URL that answered, in normal form, without userinfo.
   const Url& url() const& noexcept { return state().url; }
@@ -261,6 +273,7 @@ inline void detail::ResponseState::clear() noexcept {
   timings = {};
   connection = {};
   history.clear();
+  is_decoded = false;
 }
 
 }  // namespace ferry

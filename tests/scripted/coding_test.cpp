@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/text.hpp>
+
 #include "support/codings.hpp"
 #include "support/scripted.hpp"
 
@@ -154,6 +156,14 @@ TEST_CASE("a call whose body cannot be decoded has one end: that it failed") {
   CHECK(code_of(s.get()) == Errc::undecodable_body);
   CHECK(code_of(streamed(s)) == Errc::undecodable_body);
   CHECK(ends == std::vector(2, ferry::Event::Kind::request_failed));
+}
+
+TEST_CASE("text that was decoded is read in its charset, not taken for a coded one") {
+  for (const ferry::ContentCoding& coding : test::all_codings) {
+    Scripted s(script({coded(std::string(coding.name), test::encoded(coding, "caf\xE9"))}),
+               with_codings());
+    CHECK(s.get()->text() == "caf\xEF\xBF\xBD");
+  }
 }
 
 TEST_CASE("[24] more than five codings are an error") {

@@ -1204,6 +1204,23 @@ TEST_CASE("204 ends a stream of events, and the error says so") {
   CHECK(what.find("not to connect again") != std::string::npos);
 }
 
+TEST_CASE("text whose content coding nobody has undone is an error that names the coding") {
+  Scripted s(script({answer("Content-Encoding: gzip\r\n", "\x1f\x8b\x08\x01"),
+                     answer("Content-Encoding: gzip\r\n", "not coded at all"),
+                     answer("Content-Encoding: identity\r\n", "\xff")}));
+  const auto coded = s.get();
+  try {
+    coded->text();
+    FAIL("it is not text");
+  } catch (const ferry::Error& error) {
+    CHECK(error.code() == Errc::undecodable_body);
+    const std::string what = error.what();
+    CHECK(what.find("\"gzip\" was not undone: options.codings") != std::string::npos);
+  }
+  CHECK(s.get()->text() == "not coded at all");
+  CHECK(s.get()->text() == "\xEF\xBF\xBD");
+}
+
 TEST_CASE("a body as text") {
   Scripted s(script({answer("Content-Type: text/plain; charset=latin1\r\n", "caf\xe9"),
                      answer("Content-Type: text/plain; charset=nonsense\r\n", "caf\xc3\xa9"),

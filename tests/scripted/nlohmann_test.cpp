@@ -125,6 +125,16 @@ TEST_CASE("what is no JSON is an error, which says where and quotes nothing") {
   }
 }
 
+TEST_CASE("JSON whose content coding nobody has undone is an error that names the coding") {
+  ferry::detail::ResponseMessage message;
+  message.status = 200;
+  message.headers.set("Content-Encoding", "gzip");
+  message.body = "\x1f\x8b\x08\x01";
+  const Response coded(std::move(message), ferry::Url(), {}, {}, {});
+  const auto what = error_of(Errc::undecodable_body, [&] { ferry::json_of(coded); });
+  CHECK_MESSAGE(contains(what, "\"gzip\" was not undone"), what);
+}
+
 TEST_CASE("a NUL is no end: nothing that comes after it is lost in silence") {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"{\"a\":1}\0{\"a\":2}"s, "from byte 8 of 15"},

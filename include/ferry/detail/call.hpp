@@ -214,6 +214,7 @@ class Call : public Recycled<Call<void>> {
     watch->finish();
     const auto raw_size = state_->message.body.size();
     state_->message.body = std::move(decoding_->body);
+    state_->is_decoded = true;
     return deliver(raw_size);
   }
 
