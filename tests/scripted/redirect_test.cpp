@@ -638,6 +638,13 @@ TEST_CASE("[31] not what might happen twice, unless the policy or the request sa
   CHECK(any.send(post)->body() == "x");
   Scripted unlisted(script({refuse("", "500 Internal Server Error"), ok("x")}), retrying());
   CHECK(unlisted.get()->status() == 500);
+  for (const auto& [method, status] : {std::pair("PROPFIND", 200), std::pair("QUERY", 200),
+                                       std::pair("LOCK", 503), std::pair("query", 503)}) {
+    CAPTURE(std::string(method));
+    Scripted registered(script({refuse(), ok("x")}), retrying());
+    CHECK(registered.send(Request(ferry::Method(method), "http://test/", Body("y")))->status() ==
+          status);
+  }
 }
 
 TEST_CASE("Retry-After is honoured, and one that is too long is not waited for") {
