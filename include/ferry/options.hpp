@@ -82,7 +82,8 @@ struct Limits {
 };
 static_assert(detail::co_await_safe<Limits>);
 
-/// Which redirects are followed. (RFC 9110 15.4)
+/// Which redirects are followed. One whose `Location` is empty or only a fragment is the response:
+/// it leads to what was asked for. (RFC 9110 15.4)
 struct Redirects {
   bool follow = true;            ///< Else the 3xx is the response.
   int max = 10;                  ///< Of one call.
