@@ -212,7 +212,7 @@ class ProxyOptions {
   std::string http;   ///< For `http://` URLs; empty: none.
   std::string https;  ///< For `https://` URLs; empty: none.
   /// Proves to the proxy, one that speaks HTTP, who is asking: `ferry::digest(user, password)`,
-  /// say, in the place of what its URL has.
+  /// say, in the place of what its URL has, if it has credentials for this proxy.
   std::shared_ptr<Authenticator> auth;
   /// Hosts that are reached without a proxy, each in the words of `no_proxy`: a name, which also
   /// means all names below it; an address; a network (`10.0.0.0/8`, `fd00::/8`); `*`. A name or an
@@ -319,7 +319,8 @@ class ClientOptions : public ConnectOptions {
   Retries retries;
   /// Proves to servers who is asking: `ferry::basic(user, password)` and so on, of
   /// `ferry/auth.hpp`. It is asked about the origin that a request is for, not about those that
-  /// redirects lead to. A request's own goes before it, and so does a field `Authorization`.
+  /// redirects lead to. A request's own goes before it, and so does a field `Authorization`. Where
+  /// it has no credentials for the host, a user and a password in the URL are sent, as Basic.
   std::shared_ptr<Authenticator> auth;
   /// Where cookies are kept: `std::make_shared<ferry::CookieJar>()`, of `ferry/cookies.hpp`. None
   /// keeps none. A request's own field `Cookie` is sent in the place of those kept: if it is

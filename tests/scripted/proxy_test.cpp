@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/auth.hpp>
 #include <ferry/detail/proxy_rule.hpp>
 
 #include "support/scripted.hpp"
@@ -219,6 +220,26 @@ TEST_CASE("[47] hosts that are reached without the proxy learn nothing of it") {
   CHECK(p.one->written.find("Proxy-") == std::string::npos);
   const auto own = p.send(Request::get("http://ferry.test/").header("Proxy-Authorization", "x"));
   CHECK(code_of(own) == Errc::invalid_header);
+}
+
+TEST_CASE("[47] a proxy's userinfo counts beside an authenticator that has nothing for it") {
+  const std::string own = "Proxy-Authorization: Bearer t\r\n";
+  const std::string basic = "Proxy-Authorization: Basic bWU6eA==\r\n";
+  for (const auto& [bound_to, sent] :
+       {std::pair("http://proxy.test", own), std::pair("http://other.test", basic)}) {
+    ProxyOptions proxy("http://me:x@proxy.test");
+    proxy.auth = ferry::only_for(bound_to, ferry::bearer("t"));
+    Proxied forwarding(script({ok("x")}), proxy);
+    CHECK(forwarding.get());
+    CHECK(forwarding.one->written.find(sent) != std::string::npos);
+    const auto rule = ferry::detail::ProxyRule::make(proxy);
+    REQUIRE(rule);
+    for (const char* text : {"http://ferry.test/", "https://ferry.test/"}) {
+      const Proxy* const found = rule->proxy_for(ferry::Url::parse(text).value());
+      REQUIRE(found);
+      CHECK((found->auth == nullptr) == (sent == basic));
+    }
+  }
 }
 
 TEST_CASE("what a forwarding proxy answers itself is a response") {

@@ -10,6 +10,7 @@
 #include <asio/ip/network_v4.hpp>
 #include <asio/ip/network_v6.hpp>
 
+#include <ferry/authenticator.hpp>
 #include <ferry/detail/asio.hpp>
 #include <ferry/detail/base64.hpp>
 #include <ferry/options.hpp>
@@ -55,6 +56,10 @@ struct Proxy {
 
   std::uint16_t port() const noexcept { return url.port() != 0 ? url.port() : 1080; }
   bool is_secure() const noexcept { return url.scheme() == "https"; }
+  /// Has this prove who is asking, unless only the URL has credentials for the proxy.
+  void use(const std::shared_ptr<Authenticator>& given) {
+    if (given && (!has_credentials() || given->has_credentials_for(url))) auth = given;
+  }
   bool has_credentials() const noexcept { return !user.empty() || !password.empty(); }
   /// The value of Proxy-Authorization (RFC 7617); empty if there are no credentials.
   std::string authorization() const {
@@ -151,13 +156,13 @@ class ProxyRule {
       auto proxy = Proxy::parse("proxy.http", options.http, to_ascii);
       if (!proxy) return proxy.error();
       rule.http_ = std::move(*proxy);
-      rule.http_->auth = options.auth;
+      rule.http_->use(options.auth);
     }
     if (!options.https.empty()) {
       auto proxy = Proxy::parse("proxy.https", options.https, to_ascii);
       if (!proxy) return proxy.error();
       rule.https_ = std::move(*proxy);
-      rule.https_->auth = options.auth;
+      rule.https_->use(options.auth);
     }
     for (const std::string& entry : options.bypass) rule.bypass_.add(entry);
     return rule;
