@@ -179,9 +179,10 @@ inline std::shared_ptr<Authenticator> bearer(std::string_view token) {
 ///
 /// As for curl: `machine NAME login USER password SECRET` is for exactly this host, on any port;
 /// the first one counts; `default` is for all others, but not for those that a redirect leads to.
-/// `account` and `macdef` are skipped. A host that has neither a login nor a password there gets
-/// those of the request's URL, if that has some. The file is read now, once. One that is not there
-/// has no credentials.
+/// `account`, `macdef` and words that are none of these are skipped, so a value with a space has to
+/// be in double quotes. A host that has neither a login nor a password there gets those of the
+/// request's URL, if that has some. The file is read now, once. One that is not there has no
+/// credentials.
 ///
 /// @param path of the file, `~/` being the home directory; empty: `$NETRC`, or `~/.netrc`.
 /// @return what any number of clients and requests may share.
