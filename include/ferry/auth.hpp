@@ -51,6 +51,10 @@ class NetrcAuthenticator final : public Authenticator {
     return basic_authorization(entry->login, entry->password, "netrc(): ").value();
   }
   bool chooses_by_origin() const noexcept override { return true; }
+  bool has_credentials_for(const Url& url) const noexcept override {
+    const Netrc::Entry* const entry = file_.find(url.host(), true);
+    return entry && entry->is_set;
+  }
 
  private:
   const Netrc file_;
@@ -63,23 +67,26 @@ class BoundAuthenticator final : public Authenticator {
       : origin_(std::move(origin)), auth_(std::move(auth)) {}
 
   std::optional<std::string> authorize_now(const AuthContext& context) override {
-    if (!is_for(context)) return std::string();
+    if (!is_for(context.url)) return std::string();
     return auth_->authorize_now(context);
   }
   asio::awaitable<std::string> authorize(AuthContext context) override {
-    if (!is_for(context)) return Authenticator::authorize(context);
+    if (!is_for(context.url)) return Authenticator::authorize(context);
     return auth_->authorize(context);
   }
   bool challenged(const AuthContext& context) override {
-    return is_for(context) && auth_->challenged(context);
+    return is_for(context.url) && auth_->challenged(context);
   }
   void answered(const AuthContext& context, const Headers& response) override {
-    if (is_for(context)) auth_->answered(context, response);
+    if (is_for(context.url)) auth_->answered(context, response);
   }
   bool chooses_by_origin() const noexcept override { return true; }
+  bool has_credentials_for(const Url& url) const noexcept override {
+    return is_for(url) && auth_->has_credentials_for(url);
+  }
 
  private:
-  bool is_for(const AuthContext& context) const noexcept { return context.url.origin() == origin_; }
+  bool is_for(const Url& url) const noexcept { return url.origin() == origin_; }
 
   const std::string origin_;
   const std::shared_ptr<Authenticator> auth_;
@@ -172,7 +179,9 @@ inline std::shared_ptr<Authenticator> bearer(std::string_view token) {
 ///
 /// As for curl: `machine NAME login USER password SECRET` is for exactly this host, on any port;
 /// the first one counts; `default` is for all others, but not for those that a redirect leads to.
-/// `account` and `macdef` are skipped. The file is read now, once. One that is not there has no
+/// `account`, `macdef` and words that are none of these are skipped, so a value with a space has to
+/// be in double quotes. A host that has neither a login nor a password there gets those of the
+/// request's URL, if that has some. The file is read now, once. One that is not there has no
 /// credentials.
 ///
 /// @param path of the file, `~/` being the home directory; empty: `$NETRC`, or `~/.netrc`.
@@ -187,7 +196,8 @@ inline std::shared_ptr<Authenticator> netrc(std::string path = {}) {
 }
 
 /// Binds an authenticator to one origin, for a client that also sends to others:
-/// `only_for("https://api.example", ferry::bearer(token))`. To every other origin it gives nothing.
+/// `only_for("https://api.example", ferry::bearer(token))`. To every other origin it gives nothing,
+/// so that a user and a password in the request's URL are sent there.
 ///
 /// A redirect that comes back to the origin gets its credentials again.
 ///

@@ -99,6 +99,16 @@ class Authenticator {
   /// Then it is also asked about origins that redirects lead to.
   virtual bool chooses_by_origin() const noexcept { return false; }
 
+  /// True if it has, or may yet have, credentials for the server of this URL: Digest, say, which
+  /// gives none before it is challenged. If it has none, a user and a password in the request's URL
+  /// are sent instead, as Basic.
+  ///
+  /// @param url the request's own or, for a proxy, the proxy's.
+  virtual bool has_credentials_for(const Url& url) const noexcept {
+    (void)url;
+    return true;
+  }
+
  protected:
   Authenticator() = default;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,46 @@
 #include <ferry/detail/co_await_safe.hpp>
 
 namespace ferry {
+
+namespace detail {
+
+/// The methods beside those of RFC 9110 that IANA's registry of HTTP methods calls idempotent, in
+/// the order of their bytes.
+inline constexpr std::string_view registered_idempotent[] = {
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "COPY",
+    "LABEL",
+    "LINK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "ORDERPATCH",
+    "PRI",
+    "PROPFIND",
+    "PROPPATCH",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+};
+static_assert(std::is_sorted(std::begin(registered_idempotent), std::end(registered_idempotent)));
+
+}  // namespace detail
 
 /// A request method: one of the known ones, or any token of one's own. Methods are case-sensitive.
 ///
@@ -58,8 +99,13 @@ class Method {
     return known_ != Known::no || (detail::is_token(own_) && own_ != "CONNECT");
   }
 
-  /// True for the methods that are idempotent by definition (RFC 9110 9.2.2).
-  bool is_idempotent() const noexcept { return known_ <= Known::put; }
+  /// True for the methods that IANA's registry of HTTP methods calls idempotent: GET, PUT, DELETE
+  /// and so on, and PROPFIND, QUERY and other extensions (RFC 9110 9.2.2).
+  bool is_idempotent() const noexcept {
+    if (known_ != Known::no) return known_ <= Known::put;
+    return std::binary_search(std::begin(detail::registered_idempotent),
+                              std::end(detail::registered_idempotent), std::string_view(own_));
+  }
 
   /// True for the methods whose requests say their length even when they carry nothing (RFC
   /// 9110 8.6).

@@ -203,11 +203,13 @@ inline std::string random_boundary() {
 /// sent in chunks. Fields of a source's `trailers` are not sent.
 ///
 /// Names and file names are UTF-8; `"`, CR and LF in them are written `%22`, `%0D`, `%0A`, as
-/// browsers do. What cannot be sent is reported when the request is sent, before anything goes out:
-/// `Errc::invalid_body` for a name with another control character, a boundary that is none or
-/// occurs in a part that is in memory, a source that is read elsewhere at the time or is in two
-/// parts; `Errc::invalid_header` for a content type that cannot be a field's value; and what the
-/// part's own source reports.
+/// browsers do; in names a CR or an LF alone becomes CRLF first. The content of parts is sent as it
+/// is, values too, whose line ends a browser would make CRLF. What cannot be sent is reported when
+/// the request is sent, before anything goes out: `Errc::invalid_body` for a name with another
+/// control character, a boundary that is none or occurs in a part that is in memory, a source that
+/// is read elsewhere at the time or is in two parts; `Errc::invalid_header` for a content type that
+/// cannot be a field's value; and what the part's own source reports.
+///
 /// Lifetime: owns what it was given, shares its sources; those are in use until they were read to
 /// their end, or the body is gone or sent again. Threads: a value. (RFC 7578; WHATWG
 /// HTML 4.10.21.8)
@@ -342,7 +344,7 @@ class Multipart {
 
   static std::optional<Error> append_head(std::string& out, const Part& part) {
     out += "Content-Disposition: form-data; name=\"";
-    if (auto error = append_quoted(out, "name", part.name)) return error;
+    if (auto error = append_quoted(out, "name", with_crlf(part.name))) return error;
     if (!part.filename.empty()) {
       out += "\"; filename=\"";
       if (auto error = append_quoted(out, "file name", part.filename)) return error;
@@ -366,6 +368,17 @@ class Multipart {
       out.append(name).append(": ").append(value).append("\r\n");
     out += "\r\n";
     return std::nullopt;
+  }
+
+  /// The text with each CR or LF that stands alone as CRLF.
+  static std::string with_crlf(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] == '\n' && (i == 0 || text[i - 1] != '\r')) out += '\r';
+      out += text[i];
+      if (text[i] == '\r' && text.substr(i + 1, 1) != "\n") out += '\n';
+    }
+    return out;
   }
 
   static std::optional<Error> append_quoted(std::string& out, const char* what,

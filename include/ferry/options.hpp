@@ -18,7 +18,7 @@
 #include <vector>
 
 #include <ferry/content_coding.hpp>
-#include <ferry/detail/host.hpp>
+#include <ferry/detail/proxy_bypass.hpp>
 #include <ferry/event.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/result.hpp>
@@ -32,6 +32,10 @@ class CookieStore;
 class Middleware;
 class Resolver;
 class TlsContext;
+
+namespace detail {
+class ProxyRule;
+}
 
 /// The unit of every time limit and timing.
 using Duration = std::chrono::nanoseconds;
@@ -82,7 +86,8 @@ struct Limits {
 };
 static_assert(detail::co_await_safe<Limits>);
 
-/// Which redirects are followed. (RFC 9110 15.4)
+/// Which redirects are followed. One whose `Location` is empty or only a fragment is the response:
+/// it leads to what was asked for. (RFC 9110 15.4)
 struct Redirects {
   bool follow = true;            ///< Else the 3xx is the response.
   int max = 10;                  ///< Of one call.
@@ -205,40 +210,76 @@ class ProxyOptions {
   /// What `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say, lower-case ones first.
   ///
   /// `HTTP_PROXY` is not looked at where `REQUEST_METHOD` is set: in a CGI program a request's
-  /// field `Proxy` would set it.
+  /// field `Proxy` would set it. `socks://`, which desktops set for a SOCKS proxy of any version,
+  /// is taken for `socks5h://`.
+  ///
+  /// A proxy that cannot be used is no error of the client: only requests that it would be for
+  /// fail, with one that names the variable. Entries of `no_proxy` that can mean nothing are in
+  /// `ignored`.
   static ProxyOptions from_environment();
 
   std::string http;   ///< For `http://` URLs; empty: none.
   std::string https;  ///< For `https://` URLs; empty: none.
   /// Proves to the proxy, one that speaks HTTP, who is asking: `ferry::digest(user, password)`,
-  /// say, in the place of what its URL has.
+  /// say, in the place of what its URL has, if it has credentials for this proxy.
   std::shared_ptr<Authenticator> auth;
   /// Hosts that are reached without a proxy, each in the words of `no_proxy`: a name, which also
-  /// means all names below it; an address; a network (`10.0.0.0/8`, `fd00::/8`); `*`. A name or an
-  /// address may have a port.
+  /// means all names below it; an address, in any of its spellings; a network (`10.0.0.0/8`,
+  /// `fd00::/8`); `*`. A name or an address may have a port. One that can mean nothing is
+  /// `Errc::invalid_option`.
   std::vector<std::string> bypass;
+  /// Entries of `no_proxy` that can mean nothing (`http://host/`, `10.*`): `from_environment` puts
+  /// them here, for the program to tell of, instead of into `bypass`. Other programs pass over them
+  /// as well, so they are no error.
+  std::vector<std::string> ignored;
 
   friend bool operator==(const ProxyOptions&, const ProxyOptions&) = default;
+
+ private:
+  friend class detail::ProxyRule;
+
+  /// The variable that a proxy was read from, and its value.
+  struct Variable {
+    std::string name;
+    std::string value;
+
+    friend bool operator==(const Variable&, const Variable&) = default;
+  };
+  Variable http_variable_;
+  Variable https_variable_;
 };
 static_assert(detail::co_await_safe<ProxyOptions>);
 
 inline ProxyOptions ProxyOptions::from_environment() {
   const auto get = [](const char* lower, const char* upper) {
-    const char* value = std::getenv(lower);
-    if ((!value || !*value) && upper) value = std::getenv(upper);
-    return std::string(value ? value : "");
+    Variable variable;
+    for (const char* name : {lower, upper}) {
+      const char* const value = name ? std::getenv(name) : nullptr;
+      if (!value || !*value || !variable.value.empty()) continue;
+      variable.name = name;
+      variable.value = value;
+    }
+    if (detail::iequals(variable.value.substr(0, 8), "socks://"))
+      variable.value.replace(0, 8, "socks5h://");
+    return variable;
+  };
+  const auto or_all = [&get](Variable own) {
+    return own.value.empty() ? get("all_proxy", "ALL_PROXY") : own;
   };
   ProxyOptions options;
-  options.http = get("http_proxy", std::getenv("REQUEST_METHOD") ? nullptr : "HTTP_PROXY");
-  options.https = get("https_proxy", "HTTPS_PROXY");
-  const std::string all = get("all_proxy", "ALL_PROXY");
-  if (options.http.empty()) options.http = all;
-  if (options.https.empty()) options.https = all;
-  const std::string bypass = get("no_proxy", "NO_PROXY");
+  options.http_variable_ =
+      or_all(get("http_proxy", std::getenv("REQUEST_METHOD") ? nullptr : "HTTP_PROXY"));
+  options.https_variable_ = or_all(get("https_proxy", "HTTPS_PROXY"));
+  options.http = options.http_variable_.value;
+  options.https = options.https_variable_.value;
+  const std::string bypass = get("no_proxy", "NO_PROXY").value;
   for (std::size_t begin = 0; begin < bypass.size();) {
-    const auto end = std::min(bypass.find(',', begin), bypass.size());
-    options.bypass.push_back(bypass.substr(begin, end - begin));
+    const auto word = bypass.find_first_not_of(" \t", begin);
+    const auto end = std::min(bypass.find_first_of(", \t", word), bypass.size());
+    std::string entry = bypass.substr(begin, end - begin);
     begin = end + 1;
+    const bool has_meaning = detail::ProxyBypass().add(entry);
+    (has_meaning ? options.bypass : options.ignored).push_back(std::move(entry));
   }
   return options;
 }
@@ -318,7 +359,8 @@ class ClientOptions : public ConnectOptions {
   Retries retries;
   /// Proves to servers who is asking: `ferry::basic(user, password)` and so on, of
   /// `ferry/auth.hpp`. It is asked about the origin that a request is for, not about those that
-  /// redirects lead to. A request's own goes before it, and so does a field `Authorization`.
+  /// redirects lead to. A request's own goes before it, and so does a field `Authorization`. Where
+  /// it has no credentials for the host, a user and a password in the URL are sent, as Basic.
   std::shared_ptr<Authenticator> auth;
   /// Where cookies are kept: `std::make_shared<ferry::CookieJar>()`, of `ferry/cookies.hpp`. None
   /// keeps none. A request's own field `Cookie` is sent in the place of those kept: if it is

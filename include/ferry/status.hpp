@@ -30,6 +30,12 @@ constexpr bool is_redirect(int status) noexcept {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+/// True for a `Location` that leads nowhere: it is empty or only a fragment, and so means the
+/// resource that was asked for (RFC 3986 4.4).
+constexpr bool leads_nowhere(std::string_view location) noexcept {
+  return location.empty() || location.front() == '#';
+}
+
 }  // namespace detail
 
 /// The standard reason phrase of a status code; empty for one that the registry of RFC 9110 does

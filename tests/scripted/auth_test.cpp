@@ -1,8 +1,11 @@
 // Credentials and cookies on their way: to whom they go, and to whom not.
 
+#include <cstdio>
+#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -140,6 +143,69 @@ TEST_CASE("[47] userinfo in a URL is Basic authentication, and is seen nowhere e
   const auto bad = m.send(Request::get("http://user:hunter2%0A@a.test/"));
   CHECK(test::code_of(bad) == Errc::invalid_url);
   CHECK(std::string(bad.error().what()).find("hunter2") == std::string::npos);
+}
+
+TEST_CASE("[47] userinfo counts beside an authenticator that has nothing for the host") {
+  const std::string basic = "Basic dXNlcjpwYXNz";
+  /// Has nothing to say before it is asked, as Digest has.
+  class Silent final : public Authenticator {
+   public:
+    std::optional<std::string> authorize_now(const AuthContext&) override { return ""; }
+  };
+  const std::string path = "auth_test." + std::to_string(::getpid()) + ".netrc";
+  std::ofstream(path) << "machine b.test login b password c machine none.test";
+  const auto of_file = ferry::netrc(path);
+  std::remove(path.c_str());
+  const auto bound = ferry::only_for("http://b.test", ferry::bearer("t"));
+  for (const auto& [auth, own] :
+       {std::pair(of_file, "Basic Yjpj"), std::pair(bound, "Bearer t"),
+        std::pair(ferry::only_for("http://b.test", bound), "Bearer t"),
+        std::pair(ferry::only_for("http://b.test", of_file), "Basic Yjpj"),
+        std::pair(ferry::only_for("http://b.test", std::make_shared<Silent>()), "-")}) {
+    CAPTURE(std::string(own));
+    Mocked m(with(auth));
+    CHECK(m.send(Request::get("http://user:pass@a.test/")));
+    CHECK(m.send(Request::get("http://user:pass@b.test/")));  // The authenticator's win.
+    CHECK(m.send(Request::get("http://a.test/")));
+    CHECK(m.send(Request::get("http://user:pass@none.test/")));
+    CHECK(m.seen() == Seen{basic, own, "-", basic});
+
+    // A redirect takes them along on their origin, and to no other; nor do they come back.
+    Mocked led(with(auth));
+    CHECK(led.send(Request::get("http://user:pass@a.test/?to=/same")));
+    CHECK(led.send(Request::get("http://user:pass@a.test/?to=http://b.test/?to=http://a.test/x")));
+    CHECK(led.seen() == Seen{basic, basic, basic, own, "-"});
+    CHECK(test::code_of(led.send(Request::get("http://a.test/?to=http://user:pass@a.test/"))) ==
+          Errc::invalid_redirect);
+    CHECK(led.seen().back() == "-");
+
+    // A field of one's own wins, even one that keeps any from being sent.
+    Mocked field(with(auth));
+    CHECK(field.send(Request::get("http://user:pass@a.test/").header("Authorization", "Own x")));
+    CHECK(field.send(Request::get("http://user:pass@a.test/").header("Authorization", "")));
+    CHECK(field.seen() == Seen{"Own x", "-"});
+    ClientOptions options = with(auth);
+    options.headers.add("Authorization", "Default x");
+    options.base_url = "http://user:pass@a.test/";
+    Mocked client(options);
+    CHECK(client.send(Request::get("/")));
+    CHECK(client.seen() == Seen{"Default x"});
+
+    // A request's own authenticator is asked instead of the client's.
+    Mocked both(with(ferry::bearer("other")));
+    CHECK(both.send(Request::get("http://user:pass@a.test/").auth(auth)));
+    CHECK(both.send(Request::get("http://user:pass@a.test/")));
+    CHECK(both.seen() == Seen{basic, "Bearer other"});
+  }
+  ClientOptions options = with(bound);
+  options.base_url = "http://user:pass@a.test/";
+  Mocked based(options);
+  CHECK(based.send(Request::get("/x")));
+  CHECK(based.seen() == Seen{basic});
+  // One that has credentials, if only when it is asked, is not undermined by Basic.
+  Mocked silent(with(std::make_shared<Silent>()));
+  CHECK(silent.send(Request::get("http://user:pass@a.test/")));
+  CHECK(silent.seen() == Seen{"-"});
 }
 
 TEST_CASE("[48] [49] credentials stay with the origin that they were set for") {

@@ -173,6 +173,32 @@ TEST_CASE("names are quoted as browsers do, and arrive as they are otherwise") {
   CHECK_FALSE(contains(injected.bytes(), "\nEvil"));
 }
 
+TEST_CASE("in names a CR or an LF alone becomes CRLF; file names and contents keep theirs") {
+  const struct {
+    const char* text;
+    const char* name;
+    const char* filename;
+  } table[] = {
+      {"a\rb", "a%0D%0Ab", "a%0Db"},
+      {"a\nb", "a%0D%0Ab", "a%0Ab"},
+      {"a\r\nb", "a%0D%0Ab", "a%0D%0Ab"},
+      {"a\n\rb", "a%0D%0A%0D%0Ab", "a%0A%0Db"},
+      {"\r\r\n\n", "%0D%0A%0D%0A%0D%0A", "%0D%0D%0A%0A"},
+      {"\n", "%0D%0A", "%0A"},
+      {"\r", "%0D%0A", "%0D"},
+  };
+  for (const auto& [text, name, filename] : table) {
+    CAPTURE(std::string(name));
+    const Body body = Multipart("X").part(text, text, text);
+    CHECK(body.bytes() ==
+          "--X\r\nContent-Disposition: form-data; name=\""s + name + "\"; filename=\"" + filename +
+              "\"\r\nContent-Type: application/octet-stream\r\n\r\n" + text + "\r\n--X--\r\n");
+    const Body field = Multipart("X").field(text, text);
+    CHECK(field.bytes() == "--X\r\nContent-Disposition: form-data; name=\""s + name + "\"\r\n\r\n" +
+                               text + "\r\n--X--\r\n");
+  }
+}
+
 TEST_CASE("other control characters in names are refused before anything is sent") {
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/auth.hpp>
 #include <ferry/detail/proxy_rule.hpp>
 
 #include "support/scripted.hpp"
@@ -139,6 +140,44 @@ TEST_CASE("which hosts are reached without a proxy") {
       {"fd00::/8", "fe80::1", 80, false},
       {"10.0.0.0/33", "10.0.0.1", 80, false},
       {"example.com:port", "example.com", 80, false},
+      // A trailing dot is the DNS root, on either side.
+      {"example.com.", "example.com", 80, true},
+      {"example.com.", "example.com.", 80, true},
+      {"example.com.", "www.example.com", 80, true},
+      {".Example.com.:8080", "www.example.com.", 8080, true},
+      {"127.0.0.1.", "127.0.0.1", 80, true},
+      // Addresses are compared as addresses.
+      {"FD00:0::0001", "fd00::1", 80, true},
+      {"fd00::1", "fd00:0:0:0:0:0:0:1", 80, true},
+      {"[FD00::0:1]", "fd00::1", 80, true},
+      {"[fd00::0:1]:8080", "fd00::1", 8080, true},
+      {"[fd00::0:1]:8080", "fd00::1", 80, false},
+      {"fd00::1", "fd00::1:0", 80, false},
+      {"::", "0:0:0:0:0:0:0:0", 80, true},
+      {"1::", "1:0::", 80, true},
+      {"1:2:3:4:5:6:7:8", "1:2:3:4:5:6:0007:8", 80, true},
+      {"1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:102:304", 80, true},
+      {"64:ff9b::192.0.2.33", "64:ff9b::c000:221", 80, true},
+      {"::ffff:10.0.0.1", "10.0.0.1", 80, true},
+      {"10.0.0.1", "::ffff:a00:1", 80, true},
+      {"10.0.0.0/8", "::ffff:10.1.2.3", 80, true},
+      {"::ffff:10.0.0.0/104", "10.1.2.3", 80, true},
+      {"::10.0.0.1", "10.0.0.1", 80, false},
+      {"10.0.0.1:8080", "10.0.0.1", 8080, true},
+      {"10.0.0.1:8080", "10.0.0.1", 80, false},
+      {"[fd00::]/8", "fd12::1", 80, true},
+      {"FD00:0::/8", "fdff::1", 80, true},
+      {"fd80::/9", "fd12::1", 80, false},
+      {"fd80::/9", "fdff::1", 80, true},
+      {"10.128.0.0/9", "10.127.255.255", 80, false},
+      {"10.0.0.1/32", "10.0.0.2", 80, false},
+      {"fd00::1/128", "fd00::1", 80, true},
+      {"::/0", "2001:db8::1", 80, true},
+      {"::/0", "192.0.2.1", 80, false},
+      {"0.0.0.0/0", "2001:db8::1", 80, false},
+      {"fd00::/8", "fd12.example", 80, false},
+      {"localhost", "localhost.", 80, true},
+      {"*", "::1", 80, true},
   };
   for (const Case& one : cases) {
     CAPTURE(std::string(one.entry));
@@ -147,6 +186,72 @@ TEST_CASE("which hosts are reached without a proxy") {
     bypass.add(one.entry);
     CHECK(bypass.matches(one.host, one.port) == one.matches);
   }
+}
+
+TEST_CASE("an entry that can mean nothing is told of, and no host matches it") {
+  asio::io_context context{1};
+  for (const char* entry : {"http://host/",
+                            "http://me:hunter2@host/",
+                            "10.0.0.0/99",
+                            "10.0.0.0/33",
+                            "10.0.0.0/",
+                            "10.0.0.0/-1",
+                            "10.0.0.0/8/8",
+                            "fd00::/129",
+                            "fd00::/x",
+                            "host/8",
+                            "/",
+                            "a*b",
+                            "10.*",
+                            "**",
+                            "*.*.test",
+                            ".",
+                            "..",
+                            "a..b",
+                            "*.",
+                            "10.",
+                            "10.0.0",
+                            "010.0.0.1",
+                            "0x7f.1",
+                            "host:port",
+                            "host:",
+                            ":80",
+                            "host:0",
+                            "host:65536",
+                            "[::1",
+                            "::1]",
+                            "[::1]80",
+                            "[::1]:",
+                            "[::1]:x",
+                            "[host]",
+                            "fe80::1%eth0",
+                            "a b",
+                            "a|b",
+                            "a.test,b.test",
+                            "b\xc3\xbc.test",
+                            "a\x01"
+                            "b"}) {
+    CAPTURE(std::string(entry));
+    ProxyBypass bypass;
+    CHECK_FALSE(bypass.add(entry));
+    for (const char* host : {"host", "a", "10.0.0.1", "::1", "x.test"})
+      CHECK_FALSE(bypass.matches(host, 80));
+    ClientOptions options;
+    options.proxy.bypass = {"good.test", entry};
+    try {
+      const Client client(context, options);
+      FAIL("accepted");
+    } catch (const ferry::Error& error) {
+      CHECK(error.code() == Errc::invalid_option);
+      CHECK(std::string(error.what()).starts_with("invalid option: proxy.bypass: \""));
+      CHECK(std::string(error.what()).find("hunter2") == std::string::npos);
+    }
+  }
+  ClientOptions options;
+  options.proxy.bypass = {"a*b"};
+  CHECK_THROWS_WITH(Client(context, options),
+                    "invalid option: proxy.bypass: \"a*b\" is no name, no address, no network and "
+                    "not *");
 }
 
 TEST_CASE("proxies of the environment, only when asked") {
@@ -173,8 +278,91 @@ TEST_CASE("proxies of the environment, only when asked") {
         Environment::Variables{{"HTTP_PROXY", "http://evil:2"}, {"REQUEST_METHOD", "GET"}});
     CHECK(ProxyOptions::from_environment().http.empty());
   }
+  {
+    const Environment environment(Environment::Variables{
+        {"NO_PROXY", "a.test b.test\t,,http://x/ , 10.*,[fd00::1]:80 , *.c.test. "}});
+    const auto options = ProxyOptions::from_environment();
+    CHECK(options.ignored == std::vector<std::string>{"http://x/", " 10.*"});
+    for (const auto& [host, port] : {std::pair("a.test", 1), std::pair("b.test", 1),
+                                     std::pair("fd00::1", 80), std::pair("c.test", 1)}) {
+      CAPTURE(std::string(host));
+      ProxyBypass bypass;
+      for (const auto& entry : options.bypass) CHECK(bypass.add(entry));
+      CHECK(bypass.matches(host, static_cast<std::uint16_t>(port)));
+    }
+  }
   const Environment none{Environment::Variables()};
   CHECK(ProxyOptions::from_environment() == ProxyOptions());
+}
+
+TEST_CASE("the SOCKS proxy that a desktop sets is one of SOCKS 5, which looks names up") {
+  for (const char* set : {"socks://proxy.test:1080/", "SOCKS://proxy.test:1080/"}) {
+    const Environment desktop(
+        Environment::Variables{{"all_proxy", set}, {"no_proxy", "localhost,127.0.0.0/8,::1"}});
+    const auto options = ProxyOptions::from_environment();
+    CHECK(options.http == "socks5h://proxy.test:1080/");
+    CHECK(options.https == options.http);
+    Proxied p(script({no_login, connected, ok("x")}), options);
+    CHECK(p.get()->body() == "x");
+    CHECK(p.connector->places == std::vector<std::string>{"proxy.test:1080"});
+    CHECK(p.one->written.find("ferry.test") != std::string::npos);
+    Proxied direct(script({ok("x")}), options);
+    CHECK(direct.get("http://localhost/")->body() == "x");
+    CHECK(direct.connector->places == std::vector<std::string>{"localhost:80"});
+  }
+}
+
+TEST_CASE("a proxy of the environment that cannot be fails the requests that it is for") {
+  const struct {
+    const char* variable;
+    const char* value;
+    const char* why;
+  } table[] = {
+      {"http_proxy", "socks4://me:hunter2@proxy", "\"socks4\" is none of"},
+      {"HTTP_PROXY", "ftp://me:hunter2@proxy/", "\"ftp\" is none of"},
+      {"all_proxy", "http://me:hunter2@pro xy", "invalid URL"},
+      {"ALL_PROXY", "me:hunter2@proxy:99999", "invalid URL"},
+      {"all_proxy", "https://me:hunter2@proxy", "the proxy needs options.tls"},
+      {"http_proxy", "socks://me:hunter2@/", "invalid URL"},
+  };
+  for (const auto& [variable, value, why] : table) {
+    CAPTURE(std::string(value));
+    const Environment environment(
+        Environment::Variables{{variable, value}, {"no_proxy", "direct.test"}});
+    Proxied p(script({ok("x")}), ProxyOptions::from_environment());
+    CHECK(p.get("http://direct.test/")->body() == "x");
+    CHECK(p.connector->places == std::vector<std::string>{"direct.test:80"});
+    const auto refused = p.get();
+    CHECK(refused.error().code() == ferry::Condition::invalid_request);
+    const std::string text = refused.error().what();
+    CHECK(text.find(": " + std::string(variable) + ": ") != text.npos);
+    CHECK(text.find(why) != text.npos);
+    CHECK(text.find("hunter2") == text.npos);
+    std::string warmed;
+    test::run(p.context, [&]() -> asio::awaitable<void> {
+      try {
+        co_await p.client->pool().warm(ferry::Origin("http://ferry.test"), 1);
+      } catch (const ferry::Error& error) {
+        warmed = error.what();
+      }
+    });
+    CHECK(warmed.find(variable) != warmed.npos);
+    CHECK(p.connector->places.size() == 1);
+  }
+  {
+    const Environment environment(Environment::Variables{{"HTTPS_PROXY", "gopher://proxy"}});
+    Proxied p(script({ok("x")}), ProxyOptions::from_environment());
+    CHECK(p.get()->body() == "x");
+    // The program's own word is wrong at once, and named for what it is.
+    ProxyOptions own;
+    own.https = ProxyOptions::from_environment().https;
+    CHECK_THROWS_WITH(Proxied(script({}), own),
+                      "invalid option: proxy.https: \"gopher\" is none of http, https, socks5 and "
+                      "socks5h");
+    ProxyOptions changed = ProxyOptions::from_environment();
+    changed.https = "socks4://proxy";
+    CHECK_THROWS_AS(Proxied(script({}), changed), ferry::Error);
+  }
 }
 
 TEST_CASE("proxies that cannot be: the option is named, the password is not") {
@@ -219,6 +407,26 @@ TEST_CASE("[47] hosts that are reached without the proxy learn nothing of it") {
   CHECK(p.one->written.find("Proxy-") == std::string::npos);
   const auto own = p.send(Request::get("http://ferry.test/").header("Proxy-Authorization", "x"));
   CHECK(code_of(own) == Errc::invalid_header);
+}
+
+TEST_CASE("[47] a proxy's userinfo counts beside an authenticator that has nothing for it") {
+  const std::string own = "Proxy-Authorization: Bearer t\r\n";
+  const std::string basic = "Proxy-Authorization: Basic bWU6eA==\r\n";
+  for (const auto& [bound_to, sent] :
+       {std::pair("http://proxy.test", own), std::pair("http://other.test", basic)}) {
+    ProxyOptions proxy("http://me:x@proxy.test");
+    proxy.auth = ferry::only_for(bound_to, ferry::bearer("t"));
+    Proxied forwarding(script({ok("x")}), proxy);
+    CHECK(forwarding.get());
+    CHECK(forwarding.one->written.find(sent) != std::string::npos);
+    const auto rule = ferry::detail::ProxyRule::make(proxy);
+    REQUIRE(rule);
+    for (const char* text : {"http://ferry.test/", "https://ferry.test/"}) {
+      const Proxy* const found = rule->proxy_for(ferry::Url::parse(text).value());
+      REQUIRE(found);
+      CHECK((found->auth == nullptr) == (sent == basic));
+    }
+  }
 }
 
 TEST_CASE("what a forwarding proxy answers itself is a response") {

@@ -120,6 +120,30 @@ TEST_CASE("[54] no more than are allowed; the limit can be a call's") {
         Errc::too_many_redirects);
 }
 
+TEST_CASE(
+    "[54] a Location that is empty or only a fragment is not followed: the 3xx is the answer") {
+  for (const char* location : {"", "  ", "#", "#part"}) {
+    CAPTURE(std::string(location));
+    for (const char* status : {"302 Found", "303 See Other", "307 Temporary Redirect"}) {
+      auto one = script({redirect(location, status), ok("next")});
+      Scripted s(one);
+      const auto response = s.send(Request::post("http://test/a", Body("pay")));
+      REQUIRE(response);
+      CHECK(response->status() == std::stoi(status));
+      CHECK(response->body() == "moved");
+      CHECK(response->history().empty());
+      CHECK(heads(*one).size() == 1);
+      CHECK(s.pool() == idle);
+      CHECK(s.get()->body() == "next");
+    }
+    Scripted stream(script({redirect(location)}));
+    CHECK(*streamed(stream, Request::get("http://test/a")) == "0 moved");
+    Scripted large(script({redirect(location, "302 Found", "more than four bytes")}));
+    const auto bounded = large.send(Request::get("http://test/"), {.max_body_size = 4});
+    CHECK(code_of(bounded) == Errc::body_too_large);
+  }
+}
+
 TEST_CASE("[48] [49] [50] [55] credentials stay with their origin, and do not come back") {
   auto a = script({redirect("http://other/"), ok("back at a")});
   auto b = script({redirect("/b2"), redirect("http://test/again")});
@@ -312,7 +336,7 @@ TEST_CASE("[52] a redirect leads to a Unix socket from that socket only") {
 TEST_CASE("[47] neither logs nor errors show a query or a fragment, of Location least of all") {
   for (const char* location :
        {"/b?secret=1", "/b#secret", "/b?secret#secret", "http://other/b#secret=1",
-        "http://[::1#secret", "http://a b/?secret", "ftp://a/#secret", "?secret\x01", "#secret",
+        "http://[::1#secret", "http://a b/?secret", "ftp://a/#secret", "?secret\x01", "?#secret",
         "//me:secret@test/#secret", "http:?secret", "http://test:99999/#secret",
         "http+unix://%2Fx/?secret"}) {
     CAPTURE(std::string(location));
@@ -638,6 +662,13 @@ TEST_CASE("[31] not what might happen twice, unless the policy or the request sa
   CHECK(any.send(post)->body() == "x");
   Scripted unlisted(script({refuse("", "500 Internal Server Error"), ok("x")}), retrying());
   CHECK(unlisted.get()->status() == 500);
+  for (const auto& [method, status] : {std::pair("PROPFIND", 200), std::pair("QUERY", 200),
+                                       std::pair("LOCK", 503), std::pair("query", 503)}) {
+    CAPTURE(std::string(method));
+    Scripted registered(script({refuse(), ok("x")}), retrying());
+    CHECK(registered.send(Request(ferry::Method(method), "http://test/", Body("y")))->status() ==
+          status);
+  }
 }
 
 TEST_CASE("Retry-After is honoured, and one that is too long is not waited for") {
@@ -654,6 +685,31 @@ TEST_CASE("Retry-After is honoured, and one that is too long is not waited for")
   CHECK(future.get()->status() == 503);
   Scripted late(script({refuse("Retry-After: 3601\r\n"), ok("x")}), options);
   CHECK(late.get()->status() == 503);
+  for (const char* value : {"9223372036854775807", "9223372036854775808", "99999999999999999999999",
+                            "172801", "Fri, 31 Dec 9999 23:59:59 GMT"}) {
+    CAPTURE(std::string(value));
+    ClientOptions patient = options;
+    patient.retries.first_delay = 0ms;
+    patient.retries.max_delay = 48h;
+    Scripted long_wait(script({refuse("Retry-After: " + std::string(value) + "\r\n"), ok("x")}),
+                       patient);
+    const auto answer = long_wait.send(Request::get("http://test/"), {.timeout = 10s});
+    REQUIRE(answer);
+    CHECK(answer->status() == 503);
+  }
+  ClientOptions endless = options;
+  endless.retries.max_delay = ferry::no_timeout;
+  Scripted for_ever(script({refuse("Retry-After: 99999999999999999999999\r\n"), ok("x")}), endless);
+  CHECK(code_of(for_ever.send(Request::get("http://test/"), {.timeout = 10ms})) ==
+        Errc::total_timeout);
+  for (const char* value : {"", "-1", "+1", "1.5", "1 s", "soon"}) {
+    CAPTURE(std::string(value));
+    ClientOptions eager = options;
+    eager.retries.first_delay = 0ms;
+    Scripted absent(script({refuse("Retry-After: " + std::string(value) + "\r\n"), ok("x")}),
+                    eager);
+    CHECK(absent.get()->body() == "x");
+  }
   std::string failed;
   options.observer = [&](const ferry::Event& event) {
     if (event.kind == ferry::Event::Kind::request_failed)

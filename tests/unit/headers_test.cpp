@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <set>
+#include <sstream>
 #include <string>
 #include <string_view>
 
@@ -135,6 +136,25 @@ TEST_CASE("[41] methods") {
   CHECK_FALSE(Method::post().is_idempotent());
   CHECK_FALSE(Method::patch().is_idempotent());
   CHECK_FALSE(Method("PURGE").is_idempotent());
+}
+
+TEST_CASE("[31] the methods that IANA's registry calls idempotent, and no others") {
+  using ferry::Method;
+  std::istringstream idempotent(
+      "ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY DELETE GET HEAD LABEL LINK MERGE MKACTIVITY "
+      "MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PRI PROPFIND PROPPATCH "
+      "PUT QUERY REBIND REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE "
+      "UPDATEREDIRECTREF VERSION-CONTROL");
+  for (std::string token; idempotent >> token;) {
+    CAPTURE(token);
+    CHECK(Method(token).is_idempotent());
+  }
+  std::istringstream others("CONNECT LOCK PATCH POST * propfind Get QUER QUERYX A ZZZ");
+  for (std::string token; others >> token;) {
+    CAPTURE(token);
+    CHECK_FALSE(Method(token).is_idempotent());
+  }
+  CHECK_FALSE(Method("").is_idempotent());
 }
 
 TEST_CASE("status classes and reason phrases") {

@@ -72,6 +72,29 @@ TEST_CASE("what is no redirect, or not to be followed, is the answer") {
   CHECK(next({.options = {.follow = false}}) == "answer");
 }
 
+TEST_CASE("[54] a Location that is empty or only a fragment leads nowhere") {
+  for (const int status : {301, 302, 303, 307, 308})
+    for (const char* location : {"", "#", "#part", "#/next?x"})
+      for (const char* from : {"http://a.test/dir/page?q=1", "http://a.test/#part"})
+        for (const Method& method : {Method::get(), Method::post()})
+          for (const int followed : {0, 10}) {
+            CAPTURE(status);
+            CAPTURE(std::string(location));
+            Headers headers;
+            headers.add("Location", location);
+            const Url url = Url::parse(from).value();
+            const auto to =
+                redirection({status, headers, url, method, false, Redirects(), followed});
+            REQUIRE(to);
+            CHECK_FALSE(to->has_value());
+          }
+  // The same URL in other words may lead on, with a cookie, say.
+  CHECK(next({.location = "/dir/page?q=1"}) == "GET http://a.test/dir/page?q=1");
+  CHECK(next({.location = "?q=1#part"}) == "GET http://a.test/dir/page?q=1#part");
+  CHECK(next({.location = "?"}) == "GET http://a.test/dir/page?");
+  CHECK(next({.location = "."}) == "GET http://a.test/dir/");
+}
+
 TEST_CASE("[48] credentials stay behind when scheme, host or port change") {
   const struct {
     const char* location;

@@ -567,6 +567,7 @@ class DiallingPool final : public PoolCore,
   /// A stream through a proxy: to the origin, or to a proxy that forwards what it is sent.
   asio::awaitable<Result<std::unique_ptr<Stream>>> reach(const Proxy& proxy, DialContext& origin) {
     using Reached = Result<std::unique_ptr<Stream>>;
+    if (proxy.failure) co_return Reached(*proxy.failure);
     std::optional<asio::ip::address> address;
     if (proxy.kind == Proxy::Kind::socks5) {
       const auto found = co_await dns_->lookup(origin);

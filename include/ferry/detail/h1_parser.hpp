@@ -40,7 +40,7 @@ struct ResponseMessage {
     body.clear();
   }
   bool leads_elsewhere() const noexcept {
-    return is_redirect(status) && headers.contains("Location");
+    return is_redirect(status) && !leads_nowhere(headers.get("Location").value_or(""));
   }
 };
 

@@ -45,8 +45,8 @@ inline std::optional<SystemSeconds> parse_date(std::string_view text) {
       const auto h = leading_number(token.substr(0, colon), 1, 2);
       const auto m = leading_number(token.substr(colon + 1, second_colon - colon - 1), 1, 2);
       const auto s = leading_number(token.substr(second_colon + 1), 1, 2);
-      const bool whole = colon <= 2 && second_colon - colon - 1 <= 2;  // Nothing but digits there.
-      if (h && m && s && whole) {
+      const auto front = token.substr(0, second_colon);  // Only the seconds may have a tail.
+      if (h && m && s && front.find_first_not_of("0123456789:") == front.npos) {
         hour = h, minute = m, second = s;
         continue;
       }

@@ -32,8 +32,9 @@ class Netrc {
   Netrc() = default;
 
   /// Reads the text of such a file: `machine` or `default`, then `login`, `password` and `account`,
-  /// words separated by any white space, or in double quotes, with `\"`, `\\`, `\n`, `\r` and `\t`
-  /// in them; `macdef` up to an empty line; `#` and what is behind it where no value stands.
+  /// in any case; their values, words separated by any white space, or in double quotes, with `\"`,
+  /// `\\`, `\n`, `\r` and `\t` in them; `macdef` up to an empty line; `#` and what is behind it
+  /// where no value stands. Other words are skipped, as are values before the first machine.
   ///
   /// @param path for the error, which shows nothing of what is in the file.
   static Result<Netrc> parse(std::string_view text, std::string_view path);
@@ -83,18 +84,20 @@ class NetrcParser {
       skip_line();
       return {};
     }
-    const std::string_view keyword = take_plain();
-    if (keyword == "default") {
+    const bool is_quoted = rest_.front() == '"';
+    std::string name;
+    if (!take_value(name)) return "quotes are not closed on their line";
+    if (is_quoted) return {};  // No keyword.
+    std::transform(name.begin(), name.end(), name.begin(), to_lower);
+    if (name == "default") {
       begin(file, Into::others, {});
       return {};
     }
-    const bool is_login = keyword == "login";
-    const bool is_password = keyword == "password";
-    if (keyword != "machine" && keyword != "macdef" && keyword != "account" && !is_login &&
-        !is_password)
-      return "a word that is none of machine, default, login, password, account and macdef (a "
-             "value with a space has to be in double quotes)";
-    const std::string name(keyword);
+    const bool is_login = name == "login";
+    const bool is_password = name == "password";
+    // Other programs have words of their own, `protocol https`, say: curl skips them, too.
+    if (name != "machine" && name != "macdef" && name != "account" && !is_login && !is_password)
+      return {};
     if (!next_word()) return name + " has nothing behind it";
     std::string value;
     if (!take_value(value)) return "the quotes behind " + name + " are not closed on their line";
@@ -102,9 +105,7 @@ class NetrcParser {
       begin(file, Into::machine, std::move(value));
     } else if (name == "macdef") {
       skip_macro();
-    } else if (into_ == Into::nothing) {
-      return name + " stands before any machine";
-    } else if (is_login || is_password) {
+    } else if (into_ != Into::nothing && (is_login || is_password)) {
       if (auto error = check_credential({}, value))
         return "the value of " + name + " has a control character";
       if (is_login && value.find(':') != value.npos)

@@ -249,13 +249,9 @@ class PoolCore {
 
  protected:
   PoolCore(PoolOptions options, std::shared_ptr<Deadlines> deadlines)
-      : options_(std::move(options)), deadlines_(std::move(deadlines)) {
-    auto rule = ProxyRule::make(options_.proxy, options_.idna);
-    if (!rule) throw rule.error();
-    if (rule->needs_tls() && !options_.tls)
-      throw Error(Errc::tls_unavailable, "the proxy needs options.tls, of ferry/tls.hpp");
-    proxies_ = std::move(*rule);
-  }
+      : options_(std::move(options)),
+        deadlines_(std::move(deadlines)),
+        proxies_(ProxyRule::make(options_.proxy, options_.idna, has_tls()).value()) {}
   ~PoolCore() = default;
 
   const Proxy* proxy_for(const Url& url) const {

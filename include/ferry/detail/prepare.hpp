@@ -16,6 +16,18 @@
 // What is found out about a request, and checked, before anything is sent.
 namespace ferry::detail {
 
+/// The authenticator that a request is given, its own or the client's; null: none.
+inline Authenticator* given_authenticator(const Request& request,
+                                          const ClientOptions& settings) noexcept {
+  return request.auth() ? request.auth().get() : settings.auth.get();
+}
+
+inline bool has_authenticator_for(const Url& url, const Request& request,
+                                  const ClientOptions& settings) noexcept {
+  const Authenticator* const auth = given_authenticator(request, settings);
+  return auth && auth->has_credentials_for(url);
+}
+
 /// Checks all that can be checked before anything is sent, and finds out where to send it.
 /// @param url where to.
 inline std::optional<Error> prepare(const ClientCore& client, Request& request,
@@ -48,7 +60,7 @@ inline std::optional<Error> prepare(const ClientCore& client, Request& request,
                        " names a socket of this machine, which needs options.unix_urls, or a "
                        "base_url that names the same");
   }
-  if (!url.userinfo().empty() && !request.auth() && !client.options.auth &&
+  if (!url.userinfo().empty() && !has_authenticator_for(url, request, client.options) &&
       !request.headers().contains("Authorization") &&
       !client.options.headers.contains("Authorization")) {
     const auto basic = basic_from_userinfo(url.userinfo());
@@ -79,7 +91,7 @@ inline std::optional<Error> prepare(const Body& body, const Request& request,
 /// Who gives this request its credentials; null: nobody.
 inline Authenticator* authenticator_of(const Request& request, const ClientOptions& settings,
                                        const Trip* trip) noexcept {
-  Authenticator* const auth = request.auth() ? request.auth().get() : settings.auth.get();
+  Authenticator* const auth = given_authenticator(request, settings);
   if (!auth) return nullptr;
   if (trip && trip->left_origin) return auth->chooses_by_origin() ? auth : nullptr;
   if (request.headers().contains("Authorization")) return nullptr;

@@ -56,7 +56,8 @@ inline Result<std::optional<Redirection>> redirection(const RedirectFacts& facts
   if (!facts.options.follow || !is_redirect(facts.status)) return Next();
   const auto location = location_of(facts.response);
   if (!location) return location.error();
-  if (!*location) return Next();
+  // A request for the same again would get the same answer, up to the limit.
+  if (leads_nowhere(location->value_or(""))) return Next();
   if (facts.followed >= facts.options.max)
     return Error(Errc::too_many_redirects,
                  "more than " + std::to_string(facts.options.max) + " (redirects.max)");

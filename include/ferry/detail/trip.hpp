@@ -138,18 +138,21 @@ inline Duration retry_delay(const Retries& options, int retries) {
                  static_cast<double>(bits >> 11) / static_cast<double>(std::uint64_t{1} << 53));
 }
 
-/// How long the server wants to be left alone (RFC 9110 10.2.3); nothing if it does not say.
+/// How long the server wants to be left alone (RFC 9110 10.2.3); nothing if it does not say. A time
+/// that is too long to hold is the longest.
 inline std::optional<Duration> retry_after(const Headers& headers) {
+  using std::chrono::seconds;
   const auto value = headers.get("Retry-After");
-  if (!value) return std::nullopt;
-  constexpr std::uint64_t day = 24 * 60 * 60;
-  if (const auto seconds = parse_decimal(*value))
-    return std::chrono::seconds(std::min(*seconds, day));
-  const auto date = parse_date(*value);
-  if (!date) return std::nullopt;
-  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-  return std::clamp<std::chrono::seconds>(*date - now, std::chrono::seconds(0),
-                                          std::chrono::seconds(day));
+  if (!value || value->empty()) return std::nullopt;
+  seconds asked{};
+  if (std::all_of(value->begin(), value->end(), is_digit)) {
+    asked = seconds(parse_decimal(*value).value_or(INT64_MAX));
+  } else {
+    const auto date = parse_date(*value);
+    if (!date) return std::nullopt;
+    asked = *date - std::chrono::floor<seconds>(std::chrono::system_clock::now());
+  }
+  return std::clamp(asked, seconds(0), std::chrono::floor<seconds>(Duration::max()));
 }
 
 }  // namespace ferry::detail
