@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
 #include <limits>
 #include <string>
+#include <tuple>
 
+#include "support/hostile_cases.hpp"
 #include "support/parse.hpp"
 
 using ferry::Errc;
@@ -127,6 +129,39 @@ TEST_CASE("[12] what has no body, whatever the head says") {
   CHECK(parse(ok("Content-Length: 5\r\n"), 100, true) == "200 OK|Content-Length=5;|||rest 0");
   CHECK(parse(ok("Content-Length: 99999999\r\n"), 1, true) ==
         "200 OK|Content-Length=99999999;|||rest 0");
+}
+
+TEST_CASE("[73] what has no body is not judged by fields that would frame one") {
+  for (const std::string& fields : test::contradictory_framing()) {
+    CAPTURE(fields);
+    const std::string next = ok("Content-Length: 2\r\n", "ab");
+    const auto taken = [&](const std::string& status_line, bool head_request, bool takes_upgrade) {
+      for (std::size_t split = 0; split <= fields.size(); ++split) {
+        const std::string head = status_line + "\r\n" + fields + "\r\n";
+        ResponseMessage message;
+        H1Parser parser;
+        parser.start(message, head_request, default_limits, takes_upgrade);
+        std::string_view rest = head;
+        auto [used, step] = parser.feed(rest.substr(0, status_line.size() + 2 + split));
+        rest.remove_prefix(used);
+        if (step == H1Parser::Step::need_more) std::tie(used, step) = parser.feed(rest);
+        if (step == H1Parser::Step::interim_done) step = parser.feed(next).second;
+        if (step != H1Parser::Step::head_done || !parser.is_ambiguous()) return false;
+        const bool is_next = message.status == 200 && !head_request;
+        if (parser.framing() != (is_next ? Framing::length : Framing::none)) return false;
+      }
+      return true;
+    };
+    CHECK(taken("HTTP/1.1 200 OK", true, false));
+    CHECK(taken("HTTP/1.1 204 No Content", false, false));
+    CHECK(taken("HTTP/1.1 304 Not Modified", false, false));
+    CHECK(taken("HTTP/1.1 103 Early Hints", false, false));
+    CHECK(taken("HTTP/1.1 103 Early Hints", true, false));
+    CHECK(taken("HTTP/1.1 101 Switching Protocols", false, true));
+    CHECK(parse(ok(fields, "hello")) == message_of(Errc::ambiguous_framing));
+    CHECK(parse("HTTP/1.1 204 N\r\n" + fields + "A\1: b\r\n\r\n") ==
+          message_of(Errc::malformed_response));
+  }
 }
 
 TEST_CASE("[14] trailers stay trailers, and count toward the limits") {

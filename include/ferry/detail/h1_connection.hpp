@@ -330,6 +330,7 @@ class H1Connection {
     facts.is_http_1_0 = parser_.is_http_1_0();
     facts.until_close = parser_.framing() == Framing::until_close;
     facts.surplus = !in_.empty();
+    facts.ambiguous = parser_.is_ambiguous();
     return may_reuse(facts);
   }
   /// How long the server means to keep the connection, if it says.
