@@ -104,6 +104,12 @@ inline std::vector<HostileCase> hostile_cases() {
   refused(10, chunked + "0\r\nA: b\n\r\n", malformed);
   refused(11, chunked + "5;" + std::string(100'000, 'x') + "\r\nhello\r\n0\r\n\r\n",
           Errc::head_too_large);
+  for (const char* extension : {";a=\"x\\\"y;\"", ";a=b;c=d", " ; a = b", ";a ;b"}) {
+    const std::string chunks = "5"s + extension + "\r\nhello\r\n0" + extension + "\r\n\r\n";
+    add({11, "an extension"s + extension, chunked + chunks, End::open, {}, "hello", true});
+  }
+  for (const char* extension : {";", " ", ";a b", ";a=\"b", ";a=\"b\r\n\"", ";a=\"\\\n\"", ";a\rb"})
+    refused(9, chunked + "5" + extension + "\r\nhello\r\n0\r\n\r\n", malformed);
   {
     std::string chunks;
     for (int i = 0; i < 2000; ++i) chunks += "1;" + std::string(100, 'x') + "\r\na\r\n";

@@ -2,6 +2,7 @@
 #include <limits>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "support/hostile_cases.hpp"
 #include "support/parse.hpp"
@@ -119,6 +120,109 @@ TEST_CASE("[11] [27] chunk extensions are bounded, many small chunks are not") {
   for (int i = 0; i < 100'000; ++i) body += "1\r\na\r\n";
   CHECK(parse(chunked(body + "0\r\n\r\n"), 4096) ==
         "200 OK|Transfer-Encoding=chunked;|" + std::string(100'000, 'a') + "||rest 0");
+}
+
+TEST_CASE("[15] chunk extensions of every allowed form are skipped, at every split") {
+  for (const char* extension : {";a",
+                                ";a=b",
+                                ";a=b;c=d",
+                                ";a;b",
+                                ";a=b;c",
+                                ";a;b=c;d",
+                                ";a=\"\"",
+                                ";a=\"x\"",
+                                ";a=\"x\\\"y\"",
+                                ";a=\"\\\\\"",
+                                ";a=\"\\;\\ \\\t\"",
+                                ";a=\"x;y=z\"",
+                                ";a=\"x\";b=\"y\";c",
+                                ";a=\"\t \x80\xff\"",
+                                ";a=\"\\\xff\"",
+                                " ;a",
+                                "\t ; \ta",
+                                "; a =\tb",
+                                ";a = \"b\"",
+                                ";a=b ;c = d",
+                                ";a=\"b\" ; c",
+                                ";a ;b",
+                                " ; !#$%&'*+-.^_`|~9 = ~",
+                                ";5=5",
+                                ";ilovew3=\"abc; def\";ghi"}) {
+    CAPTURE(extension);
+    const std::string last = "0"s + extension + "\r\nT: v\r\n\r\nrest";
+    const std::string bytes = chunked("5"s + extension + "\r\nhello\r\n00001"s + extension +
+                                      "\r\n!\r\n1\r\n?\r\n" + last);
+    const std::string whole = parse(bytes);
+    CHECK(whole == "200 OK|Transfer-Encoding=chunked;|hello!?|T=v;|rest 4");
+    for (std::size_t split = 0; split < bytes.size(); ++split)
+      CHECK(test::parse_in_pieces(
+                bytes,
+                [&, first = true]() mutable {
+                  return std::exchange(first, false) && split > 0 ? split : bytes.size();
+                },
+                false, default_limits) == whole);
+  }
+}
+
+TEST_CASE("[9] [10] [15] chunk extensions that are none, at every split") {
+  for (const std::string& extension : {";"s,
+                                       ";;a"s,
+                                       ";=b"s,
+                                       ";a="s,
+                                       ";a=;b"s,
+                                       ";a=b=c"s,
+                                       ";a b"s,
+                                       ";a=b c"s,
+                                       ";a=\"b"s,
+                                       ";a=\"b\\"s,
+                                       ";a=\"b\\\""s,
+                                       ";a=\"b\"c"s,
+                                       ";a=b\"c\""s,
+                                       ";a\"b\""s,
+                                       " "s,
+                                       "\t"s,
+                                       ";a "s,
+                                       ";a=b "s,
+                                       ";a=\"b\" "s,
+                                       " 5"s,
+                                       ";a;"s,
+                                       ";a=b;"s,
+                                       "=b"s,
+                                       ",a"s,
+                                       ";(a)"s,
+                                       ";a\0"s,
+                                       ";a=\0"s,
+                                       ";a=\"\0\""s,
+                                       ";a=\"\\\0\""s,
+                                       ";a=\"\x7f\""s,
+                                       ";a=\"\x01\""s,
+                                       ";a\x80"s,
+                                       ";a\rb"s,
+                                       ";a=b\rc"s,
+                                       ";a=\"b\rc\""s,
+                                       ";a=\"\\\r\""s,
+                                       ";a=\"b\r\nc\""s,
+                                       ";a=\"\\\r\n\""s,
+                                       " \r;a"s,
+                                       ";\ra"s,
+                                       ";a\nb"s,
+                                       ";a=\"\n\""s,
+                                       ";a=b\n"s,
+                                       ";a\v"s,
+                                       "\f;a"s}) {
+    CAPTURE(extension);
+    for (const char* size : {"5", "0"}) {
+      const std::string bytes = chunked(size + extension + "\r\nhello\r\n0\r\n\r\n");
+      CHECK(parse(bytes) == message_of(Errc::malformed_response));
+      for (std::size_t split = 1; split < bytes.size(); ++split)
+        CHECK(test::parse_in_pieces(
+                  bytes,
+                  [&, first = true]() mutable {
+                    return std::exchange(first, false) ? split : bytes.size();
+                  },
+                  false, default_limits) == message_of(Errc::malformed_response));
+    }
+  }
 }
 
 TEST_CASE("[12] what has no body, whatever the head says") {

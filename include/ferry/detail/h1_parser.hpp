@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <ferry/detail/ascii.hpp>
+#include <ferry/detail/chunk_extensions.hpp>
 #include <ferry/detail/connection_fields.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
@@ -341,8 +342,7 @@ class H1Parser {
     }
     if (framing_ == Framing::chunked || framing_ == Framing::until_close) {
       body_started_ = true;
-      // Its own checks of framing have passed: let it go on behind the head.
-      llhttp_resume(&llhttp_);
+      extensions_.begin_line();
       chunk_overhead_ = 0;
       chunk_begun_ = false;
       in_trailers_ = at_last_chunk_ = false;
@@ -367,29 +367,34 @@ class H1Parser {
     }
     framing_begin_ = data.data();
     message_complete_ = false;
-    const llhttp_errno_t result = execute(data);
-    std::size_t used = data.size();
-    if (result != HPE_OK)
-      used = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - data.data());
-    // What is wrong first counts: so the framing before an error is looked at before the error.
-    const bool good_before = check_chunk_framing(std::max(framing_begin_, data.data() + used));
-    if (error_ || !good_before) return {used, Step::failed};
-    if (std::exchange(at_last_chunk_, false)) {
-      offset_ += used;
-      in_trailers_ = true;
-      chunk_overhead_ = 0;  // They have a limit of their own.
-      origin_ = offset_;
+    std::size_t used = 0;
+    do {
+      const std::string_view rest = data.substr(used);
+      const auto [kept, skipped] = extensions_.take(rest);
       llhttp_resume(&llhttp_);
-      const auto [more, step] = feed_body(data.substr(used));
-      return {used + more, step};
-    }
-    if (result != HPE_OK && !message_complete_) return {used, fail_llhttp()};
-    if (field_open_ || fields_.count() > 0) {
-      tidy_ = false;
-      fields_.append(data.substr(0, used));
-    }
-    offset_ += used;
-    if (!message_complete_) return {used, Step::need_more};
+      const llhttp_errno_t result = execute(rest.substr(0, kept));
+      std::size_t taken = kept + skipped;
+      if (result != HPE_OK)
+        taken = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - rest.data());
+      used += taken;
+      // What is wrong first counts: so the framing before an error is looked at before the error.
+      const bool good_before = check_chunk_framing(std::max(framing_begin_, data.data() + used));
+      if (error_ || !good_before) return {used, Step::failed};
+      if (result != HPE_OK && result != HPE_PAUSED) return {used, fail_llhttp()};
+      if (extensions_.failed())
+        return {used, fail(Errc::malformed_response, "a chunk extension is malformed")};
+      if (field_open_ || fields_.count() > 0) {
+        tidy_ = false;
+        fields_.append(rest.substr(0, taken));
+      }
+      offset_ += taken;
+      if (std::exchange(at_last_chunk_, false)) {
+        in_trailers_ = true;
+        chunk_overhead_ = 0;  // They have a limit of their own.
+        origin_ = offset_;
+      }
+      if (!message_complete_ && used == data.size()) return {used, Step::need_more};
+    } while (!message_complete_);
     if (!finish_fields()) return {used, Step::failed};
     message_->trailers.table() = std::move(fields_);
     return {used, Step::message_done};
@@ -442,6 +447,7 @@ class H1Parser {
       s.on_header_value_complete = notice<&H1Parser::on_field_complete>;
       s.on_headers_complete = notice<&H1Parser::on_head_complete>;
       s.on_chunk_header = notice<&H1Parser::on_chunk>;
+      s.on_chunk_complete = notice<&H1Parser::on_chunk_complete>;
       s.on_body = span<&H1Parser::on_body>;
       s.on_message_complete = notice<&H1Parser::on_message_complete>;
       return s;
@@ -489,6 +495,12 @@ class H1Parser {
     chunk_begun_ = true;
     at_last_chunk_ = llhttp_.content_length == 0;
     return at_last_chunk_ ? HPE_PAUSED : HPE_OK;
+  }
+  /// Pauses before the next size line, which may have extensions.
+  int on_chunk_complete() noexcept {
+    if (in_trailers_) return HPE_OK;
+    extensions_.begin_line();
+    return HPE_PAUSED;
   }
   int on_message_complete() noexcept {
     message_complete_ = true;
@@ -667,6 +679,7 @@ class H1Parser {
   std::exception_ptr thrown_;  // By a callback.
   FramingFields framing_fields_;
   ConnectionFields connection_;
+  ChunkExtensions extensions_;
   FieldTable fields_;                    // Of the head, or the trailers.
   FieldTable::Slot field_;               // The one that is coming in.
   std::uint64_t origin_ = 0;             // Where in the message their text begins.
