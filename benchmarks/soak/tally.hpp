@@ -70,7 +70,7 @@ class Tally {
 
   static constexpr std::size_t error_kinds = static_cast<std::size_t>(ferry::Errc::http_status) + 1;
   static constexpr std::size_t close_reasons =
-      static_cast<std::size_t>(ferry::CloseReason::client_closed) + 1;
+      static_cast<std::size_t>(ferry::CloseReason::ambiguous_framing) + 1;
 
   Counter responses;
   Counter response_bytes;

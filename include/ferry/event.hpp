@@ -24,18 +24,19 @@ class Headers;
 
 /// Why a connection was closed.
 enum class CloseReason {
-  idle_expired,      ///< It had idled for longer than `Limits::idle_timeout` or the server's hint.
-  lifetime_expired,  ///< It had been open for longer than `Limits::max_lifetime`.
-  closed_by_peer,    ///< The server had closed it while it was idle.
-  surplus_bytes,     ///< Bytes came that no request had asked for.
-  idle_cap,          ///< More were idle than `Limits::max_idle`.
-  evicted,           ///< It made room for another connection.
-  not_kept,          ///< Request or response ended it: `Connection: close`, HTTP/1.0, no length.
-  failed,            ///< The exchange on it failed, timed out or was cancelled.
-  client_closed,     ///< The client or the pool was closed, or its last handle died.
-  unread,            ///< A response's stream was dropped before its end.
-  upgraded,          ///< Another protocol has taken it over; it is not the pool's any more.
-  inherited,         ///< This is a child process, and the connection its parent's.
+  idle_expired,       ///< It had idled for longer than `Limits::idle_timeout` or the server's hint.
+  lifetime_expired,   ///< It had been open for longer than `Limits::max_lifetime`.
+  closed_by_peer,     ///< The server had closed it while it was idle.
+  surplus_bytes,      ///< Bytes came that no request had asked for.
+  idle_cap,           ///< More were idle than `Limits::max_idle`.
+  evicted,            ///< It made room for another connection.
+  not_kept,           ///< Request or response ended it: `Connection: close`, HTTP/1.0, no length.
+  failed,             ///< The exchange on it failed, timed out or was cancelled.
+  client_closed,      ///< The client or the pool was closed, or its last handle died.
+  unread,             ///< A response was left before its end: a dropped stream, a redirect.
+  upgraded,           ///< Another protocol has taken it over; it is not the pool's any more.
+  inherited,          ///< This is a child process, and the connection its parent's.
+  ambiguous_framing,  ///< A response without a body had fields that contradict each other on one.
 };
 
 /// The reason's name, as it stands in logs.
@@ -53,6 +54,7 @@ constexpr std::string_view to_string(CloseReason reason) noexcept {
     case CloseReason::unread: return "its response was not read to the end";
     case CloseReason::upgraded: return "taken over by another protocol";
     case CloseReason::inherited: return "the parent process's";
+    case CloseReason::ambiguous_framing: return "contradictory framing fields";
   }
   return "unknown";
 }

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/hostile_cases.hpp"
 #include "support/run.hpp"
 #include "support/server.hpp"
 #include "support/tls_front.hpp"
@@ -38,7 +39,8 @@ asio::awaitable<void> pump_back(std::shared_ptr<asio::ip::tcp::socket> origin,
 
 /// A proxy that tunnels to 127.0.0.1, whatever the host is; notes what it is told.
 struct TunnelProxy {
-  std::vector<std::string> heads;
+  std::string fields = {};  ///< In its success.
+  std::vector<std::string> heads = {};
   Server server{[this](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
     const std::string head = co_await peer->read_request();
     if (head.empty()) co_return;
@@ -47,7 +49,7 @@ struct TunnelProxy {
     const auto port = static_cast<std::uint16_t>(std::stoi(target.substr(target.rfind(':') + 1)));
     auto origin = std::make_shared<asio::ip::tcp::socket>(peer->socket().get_executor());
     co_await origin->async_connect({asio::ip::address_v4::loopback(), port}, asio::use_awaitable);
-    co_await peer->write("HTTP/1.1 200 Connection established\r\n\r\n");
+    co_await peer->write("HTTP/1.1 200 Connection established\r\n" + fields + "\r\n");
     asio::co_spawn(peer->socket().get_executor(), pump_back(origin, peer), asio::detached);
     co_await pump(peer->socket(), *origin);
   }};
@@ -154,6 +156,33 @@ TEST_CASE("a proxy that opens no tunnel: why, in the phase; nothing is kept") {
       CHECK(what.find("hidden") == std::string::npos);
     });
     CHECK(client.pool().stats().idle == 0);
+  }
+}
+
+TEST_CASE("[73] what a proxy's answer to CONNECT says of a body is ignored") {
+  Server server;
+  const TlsFront front(server.port());
+  for (const std::string& fields : test::contradictory_framing()) {
+    CAPTURE(fields);
+    TunnelProxy proxy{fields};
+    Server refusing(Server::raw({"HTTP/1.1 502 Bad Gateway\r\n" + fields + "\r\nhello"}));
+    Server asking(Server::raw({"HTTP/1.1 407 Log In\r\n" + fields + "\r\nhello"}));
+    asio::io_context context{1};
+    test::run(context, [&]() -> asio::awaitable<void> {
+      const auto get = [&](const Server& through_it) {
+        const Client client(context, through(through_it.origin()));
+        return client.try_send(Request::get(front.url("/path")));
+      };
+      const auto response = co_await get(proxy.server);
+      REQUIRE(response);
+      CHECK(response->body() == "/path");
+      const auto refused = co_await get(refusing);
+      REQUIRE_FALSE(refused);
+      CHECK(refused.error().code() == Errc::proxy_refused);
+      CHECK(std::string(refused.error().what()).find("502 Bad Gateway") != std::string::npos);
+      const auto asked = co_await get(asking);
+      CHECK(code_of(asked) == Errc::proxy_authentication_required);
+    });
   }
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "support/scripted.hpp"
 
@@ -925,4 +926,27 @@ TEST_CASE("[72] a call that fails between two requests ends with one event") {
   CHECK(failures == 1);
   CHECK(code_of(s.send(Request::get("https://test/"))) == Errc::tls_unavailable);
   CHECK(failures == 1);  // Refused before it began.
+}
+
+TEST_CASE(
+    "[73] an answer without a body is taken, and its connection closed where it is ambiguous") {
+  std::vector<ferry::CloseReason> reasons;
+  ClientOptions options;
+  options.observer = [&](const ferry::Event& event) {
+    if (event.kind == ferry::Event::Kind::connection_closed) reasons.push_back(event.reason);
+  };
+  const std::string twice = "Content-Length: 5\r\nContent-Length: 6\r\n\r\n";
+  Scripted s({script({"HTTP/1.1 200 OK\r\n" + twice}), script({"HTTP/1.1 304 N\r\n" + twice}),
+              script({"HTTP/1.1 103 E\r\n" + twice + ok("x")}), script({ok("y")})},
+             options);
+  const auto head = s.send(Request::head("http://test/"));
+  REQUIRE(head);
+  CHECK(head->status() == 200);
+  CHECK(head->headers().get("Content-Length") == "5");
+  CHECK(s.get()->status() == 304);
+  CHECK(s.get()->body() == "x");
+  CHECK(s.pool() == none);
+  CHECK(reasons == std::vector(3, ferry::CloseReason::ambiguous_framing));
+  CHECK(s.get()->body() == "y");
+  CHECK(s.pool() == idle);
 }

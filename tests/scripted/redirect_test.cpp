@@ -515,6 +515,149 @@ TEST_CASE("[25] what is too much, or ends with the connection, is not waited for
   }
 }
 
+namespace {
+
+/// The rest of heads that leave a body to come, and what comes of that.
+const std::vector<std::string> withheld = {
+    "Content-Length: 5\r\n\r\n",
+    "Content-Length: 5\r\n\r\nmove",
+    "Transfer-Encoding: chunked\r\n\r\n",
+    "Transfer-Encoding: chunked\r\n\r\n5\r\nmoved\r\n",
+    "Transfer-Encoding: chunked\r\n\r\n5\r\nmoved\r\n0\r\nA: b\r\n",
+    "\r\nmoved",
+};
+
+/// Has other credentials for each refusal.
+class Patient final : public ferry::Authenticator {
+ public:
+  explicit Patient(int patience = max_challenges) : patience_(patience) {}
+  std::optional<std::string> authorize_now(const ferry::AuthContext& context) override {
+    return "Own " + std::to_string(context.challenges);
+  }
+  bool challenged(const ferry::AuthContext& context) override {
+    return context.challenges <= patience_;
+  }
+
+ private:
+  const int patience_;
+};
+
+/// Answers that lead to another request: redirects, refusals that are answered, failures that may
+/// be over.
+const std::vector<std::string> leading_further = {
+    "HTTP/1.1 302 Found\r\nLocation: /b\r\n",
+    "HTTP/1.1 308 Permanent Redirect\r\nLocation: http://test/b\r\n",
+    "HTTP/1.1 401 Unauthorized\r\n",
+    "HTTP/1.1 407 Proxy Authentication Required\r\n",
+    "HTTP/1.1 503 Service Unavailable\r\n",
+    "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0\r\n",
+};
+
+ClientOptions going_further(int patience) {
+  ClientOptions options;
+  options.auth = std::make_shared<Patient>(patience);
+  options.proxy = ferry::ProxyOptions("http://proxy.test");
+  options.proxy.auth = options.auth;
+  options.retries.max = patience;
+  options.retries.first_delay = 0s;
+  options.timeouts.read = 50ms;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("[33] a body that is of no use, and withheld, is not waited for: its connection closes") {
+  for (const std::string& head : leading_further) {
+    for (const std::string& rest : withheld) {
+      for (const std::size_t size : {std::size_t{1}, ferry::no_limit}) {
+        for (const bool stream : {false, true}) {
+          CAPTURE(head);
+          CAPTURE(rest);
+          ClientOptions options = going_further(1);
+          std::vector<ferry::CloseReason> reasons;
+          options.observer = [&](const Event& event) {
+            if (event.kind == Event::Kind::connection_closed) reasons.push_back(event.reason);
+          };
+          auto first = script({head + rest});
+          first->read_size = size;
+          Scripted s({first, script({ok("x")})}, options);
+          if (stream) {
+            const auto body = streamed(s, Request::get("http://test/"));
+            REQUIRE(body);
+            CHECK(body->ends_with(" x"));
+          } else {
+            const auto response = s.get();
+            REQUIRE(response);
+            CHECK(response->body() == "x");
+            for (const auto& hop : response->history()) CHECK(hop.body().empty());
+          }
+          CHECK(first->closed);
+          CHECK(s.connections() == 2);
+          CHECK(reasons == std::vector{ferry::CloseReason::unread});
+          CHECK(s.pool() == idle);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a body that is of no use, and there, leaves the connection to the next request") {
+  for (const std::string& head : leading_further) {
+    for (const char* rest :
+         {"Content-Length: 0\r\n\r\n", "Content-Length: 5\r\n\r\nmoved",
+          "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nmoved\r\n0\r\nA: b\r\n\r\n"}) {
+      for (const std::size_t size : {std::size_t{1}, std::size_t{30}, ferry::no_limit}) {
+        for (const bool by_head : {false, true}) {
+          CAPTURE(head);
+          CAPTURE(rest);
+          const std::string answer = head + rest;
+          auto one = script({by_head ? answer.substr(0, answer.find("\r\n\r\n") + 4) : answer,
+                             by_head ? "HTTP/1.1 200 OK\r\n\r\n" : ok("x")});
+          one->read_size = size;
+          Scripted s(one, going_further(1));
+          const auto response =
+              s.send(by_head ? Request::head("http://test/") : Request::get("http://test/"));
+          REQUIRE(response);
+          CHECK(response->status() == 200);
+          CHECK(response->connection().reused);
+          CHECK(s.connections() == 1);
+          // Two requests, two answers: what came with a head is not read for.
+          if (size == ferry::no_limit) CHECK(one->operations == 4);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the last answer of a call has its body, whatever it might have led to") {
+  for (const std::string& head : leading_further) {
+    CAPTURE(head);
+    ClientOptions options = going_further(0);
+    options.redirects.follow = false;
+    for (const std::size_t size : {std::size_t{1}, ferry::no_limit}) {
+      auto one = script({head + "Content-Length: 4\r\n\r\nlast"});
+      one->read_size = size;
+      Scripted s(one, options);
+      const auto only = s.get();
+      REQUIRE(only);
+      CHECK(only->body() == "last");
+      auto again =
+          script({head + "Content-Length: 2\r\n\r\nno", head + "\r\nlast"}, Script::End::eof);
+      again->read_size = size;
+      Scripted once_more(again, going_further(1));
+      const auto result = once_more.send(Request::get("http://test/"), {.max_redirects = 1});
+      const bool redirected = head.find("Location") != head.npos;
+      if (redirected) {
+        CHECK(code_of(result) == Errc::too_many_redirects);
+      } else {
+        REQUIRE(result);
+        CHECK(result->body() == "last");
+        CHECK(result->status() >= 400);
+      }
+    }
+  }
+}
+
 TEST_CASE("a redirect that cannot be followed is an error, its connection closed") {
   auto one = script({redirect("ftp://elsewhere/")});
   Scripted s(one);

@@ -9,6 +9,7 @@
 
 #include <ferry/async_stream.hpp>
 
+#include "support/hostile_cases.hpp"
 #include "support/scripted.hpp"
 
 using ferry::Client;
@@ -72,6 +73,18 @@ TEST_CASE("an upgrade hands over the stream, with what came behind the 101, in a
     });
     CHECK(one->closed);  // With its holder.
     CHECK(s.pool() == test::none);
+  }
+}
+
+TEST_CASE("[73] a 101 has no body, whatever it says of one") {
+  for (const std::string& fields : test::contradictory_framing()) {
+    CAPTURE(fields);
+    Scripted s(script({switching.substr(0, switching.size() - 2) + fields + "\r\nhello"}));
+    test::run(s.context, [&]() -> asio::awaitable<void> {
+      const ferry::Upgraded up = co_await s.client->upgrade(asking());
+      CHECK(up);
+      CHECK(up.received == "hello");
+    });
   }
 }
 

@@ -24,6 +24,25 @@ struct HostileCase {
   std::uint64_t max_body_size = 1 << 20;
 };
 
+/// Fields of a head that frame a body in ways that contradict each other, or in none.
+inline std::vector<std::string> contradictory_framing() {
+  const std::string length = "Content-Length: ";
+  const std::string coding = "Transfer-Encoding: ";
+  const std::string five = length + "5\r\n";
+  const std::string chunked = coding + "chunked\r\n";
+  std::vector<std::string> all{five + five, five + length + "6\r\n", five + chunked, chunked + five,
+                               chunked + chunked};
+  for (const char* value : {"", "five", "-5", "5, 6", "5 5", "18446744073709551616"})
+    all.push_back(length + value + "\r\n");
+  for (const char* value : {"", "gzip", "gzip, chunked", "chunked, chunked", "chunked;a=b"})
+    all.push_back(coding + value + "\r\n");
+  if (LLHTTP_VERSION_MAJOR < 9) {  // It refuses every fold.
+    all.push_back(length + "\r\n 5\r\n");
+    all.push_back(coding + "\r\n chunked\r\n");
+  }
+  return all;
+}
+
 inline std::vector<HostileCase> hostile_cases() {
   using ferry::Errc;
   using End = HostileCase::End;
@@ -85,6 +104,12 @@ inline std::vector<HostileCase> hostile_cases() {
   refused(10, chunked + "0\r\nA: b\n\r\n", malformed);
   refused(11, chunked + "5;" + std::string(100'000, 'x') + "\r\nhello\r\n0\r\n\r\n",
           Errc::head_too_large);
+  for (const char* extension : {";a=\"x\\\"y;\"", ";a=b;c=d", " ; a = b", ";a ;b"}) {
+    const std::string chunks = "5"s + extension + "\r\nhello\r\n0" + extension + "\r\n\r\n";
+    add({11, "an extension"s + extension, chunked + chunks, End::open, {}, "hello", true});
+  }
+  for (const char* extension : {";", " ", ";a b", ";a=\"b", ";a=\"b\r\n\"", ";a=\"\\\n\"", ";a\rb"})
+    refused(9, chunked + "5" + extension + "\r\nhello\r\n0\r\n\r\n", malformed);
   {
     std::string chunks;
     for (int i = 0; i < 2000; ++i) chunks += "1;" + std::string(100, 'x') + "\r\na\r\n";
@@ -115,6 +140,28 @@ inline std::vector<HostileCase> hostile_cases() {
        End::open,
        {},
        "hello",
+       true});
+  for (const std::string& fields : contradictory_framing()) {
+    refused(6, ok + fields + "\r\nhello", ambiguous);
+    for (const char* status : {"204 No Content", "304 Not Modified"})
+      add({73, status + ("\n" + fields), "HTTP/1.1 "s + status + "\r\n" + fields + "\r\n"});
+    add({73, "HEAD\n" + fields, ok + fields + "\r\n", End::open, {}, "", false, true});
+    add({73,
+         "103\n" + fields,
+         "HTTP/1.1 103 Early Hints\r\n" + fields + "\r\n" + ok + hello,
+         End::open,
+         {},
+         "hello"});
+  }
+  const std::string coded = "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n";
+  add({73, "304, chunked under HTTP/1.0", "HTTP/1.0 304 Not Modified\r\n" + coded});
+  add({73,
+       "HEAD, chunked under HTTP/1.0",
+       "HTTP/1.0 200 OK\r\n" + coded,
+       End::open,
+       {},
+       "",
+       false,
        true});
   const std::string trailed = chunked + "5\r\nhello\r\n0\r\n";
   add({14, "a trailer", trailed + "Set-Cookie: a\r\n\r\n", End::open, {}, "hello", true});

@@ -1,7 +1,10 @@
 #include <doctest/doctest.h>
 #include <limits>
 #include <string>
+#include <tuple>
+#include <utility>
 
+#include "support/hostile_cases.hpp"
 #include "support/parse.hpp"
 
 using ferry::Errc;
@@ -119,6 +122,109 @@ TEST_CASE("[11] [27] chunk extensions are bounded, many small chunks are not") {
         "200 OK|Transfer-Encoding=chunked;|" + std::string(100'000, 'a') + "||rest 0");
 }
 
+TEST_CASE("[15] chunk extensions of every allowed form are skipped, at every split") {
+  for (const char* extension : {";a",
+                                ";a=b",
+                                ";a=b;c=d",
+                                ";a;b",
+                                ";a=b;c",
+                                ";a;b=c;d",
+                                ";a=\"\"",
+                                ";a=\"x\"",
+                                ";a=\"x\\\"y\"",
+                                ";a=\"\\\\\"",
+                                ";a=\"\\;\\ \\\t\"",
+                                ";a=\"x;y=z\"",
+                                ";a=\"x\";b=\"y\";c",
+                                ";a=\"\t \x80\xff\"",
+                                ";a=\"\\\xff\"",
+                                " ;a",
+                                "\t ; \ta",
+                                "; a =\tb",
+                                ";a = \"b\"",
+                                ";a=b ;c = d",
+                                ";a=\"b\" ; c",
+                                ";a ;b",
+                                " ; !#$%&'*+-.^_`|~9 = ~",
+                                ";5=5",
+                                ";ilovew3=\"abc; def\";ghi"}) {
+    CAPTURE(extension);
+    const std::string last = "0"s + extension + "\r\nT: v\r\n\r\nrest";
+    const std::string bytes = chunked("5"s + extension + "\r\nhello\r\n00001"s + extension +
+                                      "\r\n!\r\n1\r\n?\r\n" + last);
+    const std::string whole = parse(bytes);
+    CHECK(whole == "200 OK|Transfer-Encoding=chunked;|hello!?|T=v;|rest 4");
+    for (std::size_t split = 0; split < bytes.size(); ++split)
+      CHECK(test::parse_in_pieces(
+                bytes,
+                [&, first = true]() mutable {
+                  return std::exchange(first, false) && split > 0 ? split : bytes.size();
+                },
+                false, default_limits) == whole);
+  }
+}
+
+TEST_CASE("[9] [10] [15] chunk extensions that are none, at every split") {
+  for (const std::string& extension : {";"s,
+                                       ";;a"s,
+                                       ";=b"s,
+                                       ";a="s,
+                                       ";a=;b"s,
+                                       ";a=b=c"s,
+                                       ";a b"s,
+                                       ";a=b c"s,
+                                       ";a=\"b"s,
+                                       ";a=\"b\\"s,
+                                       ";a=\"b\\\""s,
+                                       ";a=\"b\"c"s,
+                                       ";a=b\"c\""s,
+                                       ";a\"b\""s,
+                                       " "s,
+                                       "\t"s,
+                                       ";a "s,
+                                       ";a=b "s,
+                                       ";a=\"b\" "s,
+                                       " 5"s,
+                                       ";a;"s,
+                                       ";a=b;"s,
+                                       "=b"s,
+                                       ",a"s,
+                                       ";(a)"s,
+                                       ";a\0"s,
+                                       ";a=\0"s,
+                                       ";a=\"\0\""s,
+                                       ";a=\"\\\0\""s,
+                                       ";a=\"\x7f\""s,
+                                       ";a=\"\x01\""s,
+                                       ";a\x80"s,
+                                       ";a\rb"s,
+                                       ";a=b\rc"s,
+                                       ";a=\"b\rc\""s,
+                                       ";a=\"\\\r\""s,
+                                       ";a=\"b\r\nc\""s,
+                                       ";a=\"\\\r\n\""s,
+                                       " \r;a"s,
+                                       ";\ra"s,
+                                       ";a\nb"s,
+                                       ";a=\"\n\""s,
+                                       ";a=b\n"s,
+                                       ";a\v"s,
+                                       "\f;a"s}) {
+    CAPTURE(extension);
+    for (const char* size : {"5", "0"}) {
+      const std::string bytes = chunked(size + extension + "\r\nhello\r\n0\r\n\r\n");
+      CHECK(parse(bytes) == message_of(Errc::malformed_response));
+      for (std::size_t split = 1; split < bytes.size(); ++split)
+        CHECK(test::parse_in_pieces(
+                  bytes,
+                  [&, first = true]() mutable {
+                    return std::exchange(first, false) ? split : bytes.size();
+                  },
+                  false, default_limits) == message_of(Errc::malformed_response));
+    }
+  }
+}
+
 TEST_CASE("[12] what has no body, whatever the head says") {
   CHECK(parse("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello") ==
         "204 No Content|Content-Length=5;|||rest 5");
@@ -127,6 +233,39 @@ TEST_CASE("[12] what has no body, whatever the head says") {
   CHECK(parse(ok("Content-Length: 5\r\n"), 100, true) == "200 OK|Content-Length=5;|||rest 0");
   CHECK(parse(ok("Content-Length: 99999999\r\n"), 1, true) ==
         "200 OK|Content-Length=99999999;|||rest 0");
+}
+
+TEST_CASE("[73] what has no body is not judged by fields that would frame one") {
+  for (const std::string& fields : test::contradictory_framing()) {
+    CAPTURE(fields);
+    const std::string next = ok("Content-Length: 2\r\n", "ab");
+    const auto taken = [&](const std::string& status_line, bool head_request, bool takes_upgrade) {
+      for (std::size_t split = 0; split <= fields.size(); ++split) {
+        const std::string head = status_line + "\r\n" + fields + "\r\n";
+        ResponseMessage message;
+        H1Parser parser;
+        parser.start(message, head_request, default_limits, takes_upgrade);
+        std::string_view rest = head;
+        auto [used, step] = parser.feed(rest.substr(0, status_line.size() + 2 + split));
+        rest.remove_prefix(used);
+        if (step == H1Parser::Step::need_more) std::tie(used, step) = parser.feed(rest);
+        if (step == H1Parser::Step::interim_done) step = parser.feed(next).second;
+        if (step != H1Parser::Step::head_done || !parser.is_ambiguous()) return false;
+        const bool is_next = message.status == 200 && !head_request;
+        if (parser.framing() != (is_next ? Framing::length : Framing::none)) return false;
+      }
+      return true;
+    };
+    CHECK(taken("HTTP/1.1 200 OK", true, false));
+    CHECK(taken("HTTP/1.1 204 No Content", false, false));
+    CHECK(taken("HTTP/1.1 304 Not Modified", false, false));
+    CHECK(taken("HTTP/1.1 103 Early Hints", false, false));
+    CHECK(taken("HTTP/1.1 103 Early Hints", true, false));
+    CHECK(taken("HTTP/1.1 101 Switching Protocols", false, true));
+    CHECK(parse(ok(fields, "hello")) == message_of(Errc::ambiguous_framing));
+    CHECK(parse("HTTP/1.1 204 N\r\n" + fields + "A\1: b\r\n\r\n") ==
+          message_of(Errc::malformed_response));
+  }
 }
 
 TEST_CASE("[14] trailers stay trailers, and count toward the limits") {

@@ -59,12 +59,13 @@ TEST_CASE("[31] [32] the retry rule, a branch each") {
   }
 }
 
-TEST_CASE("[28] [34] [35] the reuse rule, a branch each") {
+TEST_CASE("[28] [34] [35] [73] the reuse rule, a branch each") {
   CHECK_FALSE(may_reuse({}));
   CHECK(may_reuse({.fully_sent = false}) == CloseReason::not_kept);
   CHECK(may_reuse({.close_announced = true}) == CloseReason::not_kept);
   CHECK(may_reuse({.until_close = true}) == CloseReason::not_kept);
   CHECK(may_reuse({.surplus = true}) == CloseReason::surplus_bytes);
+  CHECK(may_reuse({.ambiguous = true}) == CloseReason::ambiguous_framing);
   CHECK(may_reuse({.is_http_1_0 = true}) == CloseReason::not_kept);
   CHECK_FALSE(may_reuse({.keep_alive = true, .is_http_1_0 = true}));
   CHECK(may_reuse({.close_announced = true, .keep_alive = true, .is_http_1_0 = true}) ==

@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <ferry/cookie_store.hpp>
@@ -282,6 +283,16 @@ class Call : public Recycled<Call<void>> {
     int asked = 0;             ///< Of the two.
   };
 
+  /// A refusal that is answered with other credentials.
+  struct Challenge {
+    Asked asked;
+    bool by_proxy;
+  };
+  /// An answer after which the same request is sent once more.
+  struct Retry {
+    std::optional<Duration> after;  ///< The time that the server asks for, if it does.
+  };
+
   /// A collected body while its codings are undone.
   struct Decoding {
     explicit Decoding(ContentDecoding c) noexcept : coding(std::move(c)) {}
@@ -302,7 +313,7 @@ class Call : public Recycled<Call<void>> {
     if (trip) state_->connection.retry_reason = trip->retry_reason;
     if (auto error = detail::prepare(*client, request, timeouts, state_->url)) return error;
     if (!trip && Trip::has_left_origin(request)) {
-      trip = std::make_unique<Trip>(pool());
+      trip = std::make_unique<Trip>();
       trip->leave_origin(request, url(), given_field(request, settings, "Cookie") == "");
     }
     use_.emplace(request.body());
@@ -337,6 +348,7 @@ class Call : public Recycled<Call<void>> {
     now_ = Clock::now();
     times_ = ExchangeTimes();
     seeks_connection_ = has_connection_ = false;
+    follow_up_.reset();
     failure.reset();
     if (credentials_) credentials_->asked = 0;  // Once more: a nonce is counted.
   }
@@ -401,8 +413,7 @@ class Call : public Recycled<Call<void>> {
             redirects_.follow};
   }
   Collect collect() const noexcept {
-    if (wants_ == Wants::a_stream) return Collect::none;
-    return redirects_.follow ? Collect::unless_redirected : Collect::all;
+    return wants_ == Wants::a_stream ? Collect::none : Collect::all;
   }
 
   // ---- after an attempt ----
@@ -417,17 +428,8 @@ class Call : public Recycled<Call<void>> {
     timings.total = times_.end - begin_;
     state_->elapsed = times_.head - times_.begin;
     if (client->options.cookies) client->options.cookies->take(url(), message.headers);
-    if (message.status >= 300 && !held_ &&
-        (redirects_.follow || max_retries_ > 0 || credentials_)) {
-      const auto further = goes_further();
-      if (!further) {
-        failure = further.error();
-        return conclude_failure();
-      }
-      if (*further) return Next::preparation;
-    } else if (max_retries_ > 0) {
-      earn_retry(*client);
-    }
+    if (follow_up_) return follow_up() ? Next::preparation : conclude_failure();
+    if (message.status < 300 && max_retries_ > 0) earn_retry(*client);
     tell_authenticators();
     if (wants_ == Wants::a_stream) return open_stream();
     if (message.status == 101) {
@@ -501,39 +503,36 @@ class Call : public Recycled<Call<void>> {
                     credentials_->proxy_authorization, fields);
   }
 
-  /// What is known between two requests; it gets the connection, from which the answer's body may
-  /// still have to be taken.
+  /// Leaves the connection, which is kept only if the rest of the answer is there already: a server
+  /// that withholds it is not waited for. @return what is known between two requests.
   Trip& set_out() {
     admission.keep();
     if (!trip) {
-      trip = std::make_unique<Trip>(pool());
+      trip = std::make_unique<Trip>();
       trip->userinfo = url().userinfo();
     }
     trip->attempts += attempt_;
-    if (lease) trip->unread = lease.detach();
+    if (lease && !watch->ended() && lease.connection().h1.drain())
+      give_back(lease, nullptr, Clock::now());
+    else
+      lease.discard(CloseReason::unread);
     return *trip;
   }
 
-  /// Decides whether the answer leads to another request.
-  Result<bool> goes_further() {
+  /// Decides, at the head of an answer, whether that leads to another request.
+  bool leads_further() {
+    if (state_->message.status < 300 || held_) return false;
+    if (!redirects_.follow && max_retries_ == 0 && !credentials_) return false;
     auto next = redirection({state_->message.status, state_->message.headers, url(),
                              request.method(), can_repeat(request.body()), redirects_,
                              trip ? trip->redirects : 0, pool().host_to_ascii()});
-    if (!next) return next.error();
-    if (*next) {
-      tell_authenticators();
-      if (observer()) {
-        Event event = this->event(Event::Kind::redirected);
-        event.status = state_->message.status;
-        event.location = (*next)->url.str();
-        observe(observer(), event);
-      }
-      Trip& onward = set_out();
-      const bool has_no_cookies = given_field(request, client->options, "Cookie") == "";
-      onward.redirect(request, std::move(**next), Response(std::move(state_)), has_no_cookies);
-      return true;
-    }
-    return answers_challenge() || tries_again();
+    if (!next)
+      follow_up_ = next.error();
+    else if (*next)
+      follow_up_ = std::move(**next);
+    else if (!answers_challenge())
+      tries_again();
+    return follow_up_.has_value();
   }
 
   bool answers_challenge() {
@@ -542,7 +541,8 @@ class Call : public Recycled<Call<void>> {
     const bool by_proxy = status == 407 && credentials_->proxy && credentials_->proxy->auth;
     if (!by_proxy && (status != 401 || !credentials_->auth)) return false;
     if (!can_repeat(request.body())) return false;
-    Asked asked;
+    Challenge challenge{{}, by_proxy};
+    Asked& asked = challenge.asked;
     if (trip) asked.challenges = (by_proxy ? trip->proxy_asked : trip->asked).challenges;
     const AuthContext context = by_proxy ? proxy_context() : origin_context();
     Authenticator& auth = by_proxy ? *credentials_->proxy->auth : *credentials_->auth;
@@ -550,24 +550,55 @@ class Call : public Recycled<Call<void>> {
                        by_proxy ? credentials_->proxy_authorization : credentials_->authorization,
                        asked))
       return false;
-    Trip& onward = set_out();
-    onward.answer_challenge(request, url());
-    (by_proxy ? onward.proxy_asked : onward.asked) = std::move(asked);
+    follow_up_ = std::move(challenge);
     return true;
   }
 
   /// Tries again what the server could not do, if the caller's policy says so.
-  bool tries_again() {
-    if (max_retries_ == 0) return false;
+  void tries_again() {
+    if (max_retries_ == 0) return;
     const Retries& retries = client->options.retries;
     const int status = state_->message.status;
     if (std::find(retries.statuses.begin(), retries.statuses.end(), status) ==
         retries.statuses.end())
-      return false;
+      return;
     const auto asked = retry_after(state_->message.headers);
-    if (asked && *asked > retries.max_delay) return false;  // It had rather not be asked.
-    if (!policy_allows(policy_facts(1)) || !take_retry(*client)) return false;
+    if (asked && *asked > retries.max_delay) return;  // It had rather not be asked.
+    if (policy_allows(policy_facts(1)) && take_retry(*client)) follow_up_ = Retry{asked};
+  }
+
+  /// Sets out for the request to which the answer leads. @return false if there must be none.
+  bool follow_up() {
+    if (const auto* error = std::get_if<Error>(&*follow_up_)) {
+      failure = *error;
+      return false;
+    }
+    if (auto* const to = std::get_if<Redirection>(&*follow_up_)) {
+      tell_authenticators();
+      if (observer()) {
+        Event event = this->event(Event::Kind::redirected);
+        event.status = state_->message.status;
+        event.location = to->url.str();
+        observe(observer(), event);
+      }
+      Trip& onward = set_out();
+      const bool has_no_cookies = given_field(request, client->options, "Cookie") == "";
+      onward.redirect(request, std::move(*to), Response(std::move(state_)), has_no_cookies);
+    } else if (auto* const challenge = std::get_if<Challenge>(&*follow_up_)) {
+      Trip& onward = set_out();
+      onward.answer_challenge(request, url());
+      (challenge->by_proxy ? onward.proxy_asked : onward.asked) = std::move(challenge->asked);
+    } else {
+      retry(std::get<Retry>(*follow_up_).after);
+    }
+    return true;
+  }
+
+  /// Sets out for the same request once more.
+  /// @param asked how long the server wants to be left alone, if it says.
+  void retry(std::optional<Duration> asked) {
     tell_authenticators();
+    const int status = state_->message.status;
     const auto answer =
         Error::of_status(status, std::to_string(status), std::string(url().origin()));
     const Error error = answer.at(Phase::read, std::string(url().origin()), attempts(),
@@ -579,9 +610,8 @@ class Call : public Recycled<Call<void>> {
       observe(observer(), event);
     }
     Trip& onward = set_out();
-    onward.delay = asked.value_or(retry_delay(retries, onward.retries));
+    onward.delay = asked.value_or(retry_delay(client->options.retries, onward.retries));
     onward.retry(request, url(), "the server had answered that it could not");
-    return true;
   }
 
   PolicyFacts policy_facts(std::uint64_t bytes_sent) const {
@@ -688,6 +718,7 @@ class Call : public Recycled<Call<void>> {
     void tell(Event::Kind kind) override {
       if (call_.observer()) call_.tell(kind);
     }
+    bool leads_further() override { return call_.leads_further(); }
 
    private:
     Call& call_;
@@ -729,6 +760,8 @@ class Call : public Recycled<Call<void>> {
   bool has_connection_ = false;    // Before, the lease may hold one that has failed.
   ExchangeTimes times_;
   std::optional<OwnExchange> exchange_;
+  /// The next request, if the answer's head leads to one; an error if it leads where none may go.
+  std::optional<std::variant<Error, Redirection, Challenge, Retry>> follow_up_;
 
   std::vector<Error> earlier_;  // How attempts have failed that had sent something.
   std::unique_ptr<Decoding> decoding_;

@@ -34,9 +34,8 @@ struct ExchangeTimes {
 
 /// What an exchange does with the response's body.
 enum class Collect {
-  all,                ///< It goes into the message.
-  none,               ///< It is left for `read_body`.
-  unless_redirected,  ///< It is left if `Location` sends the client elsewhere.
+  all,   ///< It goes into the message, unless the response leads further.
+  none,  ///< It is left for `read_body`.
 };
 
 /// One request and its response: what of them concerns a connection. All that it refers to outlives
@@ -60,6 +59,8 @@ class Exchange {
 
   /// Hears of what happens: `request_sent`, `interim_received`, `head_received`.
   virtual void tell(Event::Kind kind) = 0;
+  /// The response's head is in. @return true if another request follows, and its body is of no use.
+  virtual bool leads_further() = 0;
 
  protected:
   ~Exchange() = default;
@@ -298,28 +299,6 @@ class H1Connection {
     co_return std::nullopt;
   }
 
-  /// True if a response with this head is one whose body is not collected.
-  static bool leaves_body(Collect collect, const ResponseMessage& message) noexcept {
-    return collect == Collect::unless_redirected && message.leads_elsewhere();
-  }
-
-  /// Reads what was left of a body that nobody wants, up to as much as a new connection might cost.
-  /// @return true if that has left the connection clean.
-  template <class = void>
-  asio::awaitable<bool> skip_body(Watch& watch, Duration limit) {
-    // Waiting for it would be worth nothing then: a server that is slow with it is no obstacle.
-    if (body_left_ > max_drained || parser_.framing() == Framing::until_close) co_return false;
-    ResponseMessage unwanted;
-    go_on_into(unwanted);
-    for (std::size_t taken = 0; taken <= max_drained;) {
-      std::string_view piece;
-      if (co_await read_body(piece, unwanted, watch, limit)) co_return false;
-      if (piece.empty()) co_return true;
-      taken += piece.size();
-    }
-    co_return false;
-  }
-
   /// After a successful exchange: why the connection must not be used again, if so.
   std::optional<CloseReason> reuse_verdict() const noexcept {
     const ConnectionFields& said = parser_.connection();
@@ -330,6 +309,7 @@ class H1Connection {
     facts.is_http_1_0 = parser_.is_http_1_0();
     facts.until_close = parser_.framing() == Framing::until_close;
     facts.surplus = !in_.empty();
+    facts.ambiguous = parser_.is_ambiguous();
     return may_reuse(facts);
   }
   /// How long the server means to keep the connection, if it says.
@@ -344,7 +324,8 @@ class H1Connection {
   /// Takes the rest of the body off the connection, if it is short and has arrived: of one that was
   /// not wanted, or refused for its size. @return true if that has left the connection clean.
   bool drain() noexcept {
-    if (body_failed_ || body_left_ > max_drained) return false;
+    const bool has_no_end = parser_.framing() == Framing::until_close && !body_done_;
+    if (body_failed_ || body_left_ > max_drained || has_no_end) return false;
     try {
       ResponseMessage unwanted;
       go_on_into(unwanted);
@@ -500,7 +481,6 @@ class H1Connection {
       if (exchange.step == H1Parser::Step::head_done) {
         if (exchange.message.status == 101 && !fully_sent_)
           return Error(Errc::unexpected_upgrade, "before the request was sent");
-        if (leaves_body(exchange.collect, exchange.message)) exchange.collect = Collect::none;
         if (parser_.framing() == Framing::length) {
           body_left_ = parser_.body_size();
           if (exchange.collect != Collect::none) return take_in_body(exchange);
@@ -812,6 +792,7 @@ class H1Connection {
       if (!interim) times.head = Clock::now();
       if (interim && exchange.message.status == 100) continued_ = true;
       exchange.tell(interim ? Event::Kind::interim_received : Event::Kind::head_received);
+      if (!interim && exchange.leads_further()) exchange.collect = Collect::none;
       if (!interim) return step;
       if (in_.empty()) return H1Parser::Step::need_more;
     }

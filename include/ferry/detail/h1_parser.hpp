@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <ferry/detail/ascii.hpp>
+#include <ferry/detail/chunk_extensions.hpp>
 #include <ferry/detail/connection_fields.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
@@ -87,11 +88,12 @@ class H1Parser {
   H1Parser& operator=(const H1Parser&) = delete;
 
   /// Prepares for the response to a request. `message` is filled in and must outlive the parsing.
+  /// @param expects_no_body no response to the request has a body: it is HEAD, or CONNECT.
   /// @param takes_upgrade a 101 is a final response, behind which another protocol begins.
-  void start(ResponseMessage& message, bool is_head_request, const ParserLimits& limits,
+  void start(ResponseMessage& message, bool expects_no_body, const ParserLimits& limits,
              bool takes_upgrade = false) {
     message_ = &message;
-    is_head_request_ = is_head_request;
+    expects_no_body_ = expects_no_body;
     takes_upgrade_ = takes_upgrade;
     limits_ = limits;
     error_.reset();
@@ -99,6 +101,7 @@ class H1Parser {
     interim_count_ = 0;
     body_started_ = false;
     any_byte_ = false;
+    is_ambiguous_ = false;
     start_head();
   }
 
@@ -138,6 +141,9 @@ class H1Parser {
 
   /// After `head_done`: of HTTP/1.0, not 1.1.
   bool is_http_1_0() const noexcept { return llhttp_.http_minor == 0; }
+  /// After `head_done`: the response has no body, or an interim one came before it, and its fields
+  /// frame one in a way that two parsers could read differently.
+  bool is_ambiguous() const noexcept { return is_ambiguous_; }
   /// After `head_done`: what the head says of the connection.
   const ConnectionFields& connection() const noexcept { return connection_; }
 
@@ -288,6 +294,10 @@ class H1Parser {
     message.minor_version = llhttp_.http_minor;
     if (!finish_fields()) return Step::failed;
     message.headers.table() = std::move(fields_);
+    if (const char* const ambiguity = find_ambiguity()) {
+      if (!has_no_body_) return fail(Errc::ambiguous_framing, ambiguity);
+      is_ambiguous_ = true;
+    }
     if (message.status == 101) {  // RFC 9110 7.8: only what the client asked for.
       if (!takes_upgrade_)
         return fail(Errc::unexpected_upgrade, "status 101 to a request that asked for no upgrade");
@@ -299,29 +309,32 @@ class H1Parser {
     return decide_framing(message);
   }
 
-  /// RFC 9112 6.3, with every case that two parsers could read differently refused.
-  Step decide_framing(const ResponseMessage& message) {
+  /// Looks for fields of the head that two parsers could read differently. @return why; null if
+  /// there are none.
+  const char* find_ambiguity() const noexcept {
     const auto& [codings, chunked, lengths, length] = framing_fields_;
-    if (codings > 1) return fail(Errc::ambiguous_framing, "more than one Transfer-Encoding");
-    if (lengths > 1) return fail(Errc::ambiguous_framing, "more than one Content-Length");
-    if (lengths > 0 && !length)
-      return fail(Errc::ambiguous_framing, "Content-Length is not a number");
-    if (codings > 0 && lengths > 0)
-      return fail(Errc::ambiguous_framing, "both Transfer-Encoding and Content-Length");
+    if (codings > 1) return "more than one Transfer-Encoding";
+    if (lengths > 1) return "more than one Content-Length";
+    if (lengths > 0 && !length) return "Content-Length is not a number";
+    if (codings > 0 && lengths > 0) return "both Transfer-Encoding and Content-Length";
     // llhttp has its own idea of what is chunked; where it is not ours, nobody may be right.
-    if (codings > 0 && (!chunked || (llhttp_.flags & F_CHUNKED) == 0))
-      return fail(Errc::ambiguous_framing, "Transfer-Encoding is not \"chunked\" alone");
-    if (codings > 0 && message.minor_version == 0)
-      return fail(Errc::ambiguous_framing, "Transfer-Encoding in a response of HTTP/1.0");
+    if (codings > 0 && (!chunked || (!has_no_body_ && (llhttp_.flags & F_CHUNKED) == 0)))
+      return "Transfer-Encoding is not \"chunked\" alone";
+    if (codings > 0 && is_http_1_0()) return "Transfer-Encoding in a response of HTTP/1.0";
+    return nullptr;
+  }
 
+  /// Decides how the body, if there is one, is delimited by fields that are not ambiguous
+  /// (RFC 9112 6.3).
+  Step decide_framing(const ResponseMessage& message) {
     body_size_ = 0;
-    if (is_head_request_ || message.status == 204 || message.status == 304) {
+    if (has_no_body_) {
       framing_ = Framing::none;
-    } else if (codings > 0) {
+    } else if (framing_fields_.codings > 0) {
       framing_ = Framing::chunked;
-    } else if (length) {
+    } else if (framing_fields_.length) {
       framing_ = Framing::length;
-      body_size_ = *length;
+      body_size_ = *framing_fields_.length;
       const bool is_spared = limits_.spares_redirects && message.leads_elsewhere();
       if (body_size_ > limits_.max_body_size && !is_spared) return fail_body_size();
     } else {
@@ -329,8 +342,7 @@ class H1Parser {
     }
     if (framing_ == Framing::chunked || framing_ == Framing::until_close) {
       body_started_ = true;
-      // Its own checks of framing have passed: let it go on behind the head.
-      llhttp_resume(&llhttp_);
+      extensions_.begin_line();
       chunk_overhead_ = 0;
       chunk_begun_ = false;
       in_trailers_ = at_last_chunk_ = false;
@@ -355,29 +367,34 @@ class H1Parser {
     }
     framing_begin_ = data.data();
     message_complete_ = false;
-    const llhttp_errno_t result = execute(data);
-    std::size_t used = data.size();
-    if (result != HPE_OK)
-      used = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - data.data());
-    // What is wrong first counts: so the framing before an error is looked at before the error.
-    const bool good_before = check_chunk_framing(std::max(framing_begin_, data.data() + used));
-    if (error_ || !good_before) return {used, Step::failed};
-    if (std::exchange(at_last_chunk_, false)) {
-      offset_ += used;
-      in_trailers_ = true;
-      chunk_overhead_ = 0;  // They have a limit of their own.
-      origin_ = offset_;
+    std::size_t used = 0;
+    do {
+      const std::string_view rest = data.substr(used);
+      const auto [kept, skipped] = extensions_.take(rest);
       llhttp_resume(&llhttp_);
-      const auto [more, step] = feed_body(data.substr(used));
-      return {used + more, step};
-    }
-    if (result != HPE_OK && !message_complete_) return {used, fail_llhttp()};
-    if (field_open_ || fields_.count() > 0) {
-      tidy_ = false;
-      fields_.append(data.substr(0, used));
-    }
-    offset_ += used;
-    if (!message_complete_) return {used, Step::need_more};
+      const llhttp_errno_t result = execute(rest.substr(0, kept));
+      std::size_t taken = kept + skipped;
+      if (result != HPE_OK)
+        taken = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - rest.data());
+      used += taken;
+      // What is wrong first counts: so the framing before an error is looked at before the error.
+      const bool good_before = check_chunk_framing(std::max(framing_begin_, data.data() + used));
+      if (error_ || !good_before) return {used, Step::failed};
+      if (result != HPE_OK && result != HPE_PAUSED) return {used, fail_llhttp()};
+      if (extensions_.failed())
+        return {used, fail(Errc::malformed_response, "a chunk extension is malformed")};
+      if (field_open_ || fields_.count() > 0) {
+        tidy_ = false;
+        fields_.append(rest.substr(0, taken));
+      }
+      offset_ += taken;
+      if (std::exchange(at_last_chunk_, false)) {
+        in_trailers_ = true;
+        chunk_overhead_ = 0;  // They have a limit of their own.
+        origin_ = offset_;
+      }
+      if (!message_complete_ && used == data.size()) return {used, Step::need_more};
+    } while (!message_complete_);
     if (!finish_fields()) return {used, Step::failed};
     message_->trailers.table() = std::move(fields_);
     return {used, Step::message_done};
@@ -430,6 +447,7 @@ class H1Parser {
       s.on_header_value_complete = notice<&H1Parser::on_field_complete>;
       s.on_headers_complete = notice<&H1Parser::on_head_complete>;
       s.on_chunk_header = notice<&H1Parser::on_chunk>;
+      s.on_chunk_complete = notice<&H1Parser::on_chunk_complete>;
       s.on_body = span<&H1Parser::on_body>;
       s.on_message_complete = notice<&H1Parser::on_message_complete>;
       return s;
@@ -463,6 +481,8 @@ class H1Parser {
 
   int on_status_complete() noexcept {
     in_status_line_ = false;
+    const int status = llhttp_.status_code;
+    has_no_body_ = expects_no_body_ || status < 200 || status == 204 || status == 304;
     return 0;
   }
   /// In chunked bodies too it is called for the head only; trailers end with the message.
@@ -475,6 +495,12 @@ class H1Parser {
     chunk_begun_ = true;
     at_last_chunk_ = llhttp_.content_length == 0;
     return at_last_chunk_ ? HPE_PAUSED : HPE_OK;
+  }
+  /// Pauses before the next size line, which may have extensions.
+  int on_chunk_complete() noexcept {
+    if (in_trailers_) return HPE_OK;
+    extensions_.begin_line();
+    return HPE_PAUSED;
   }
   int on_message_complete() noexcept {
     message_complete_ = true;
@@ -505,6 +531,8 @@ class H1Parser {
       field_.name = place_of(piece);
     }
     field_.name_size += static_cast<std::uint32_t>(piece.size());
+    // Fields frame nothing where there is no body (RFC 9112 6.3): llhttp takes this for any other.
+    if (has_no_body_) llhttp_.header_state = 0;
     return 0;
   }
 
@@ -566,8 +594,11 @@ class H1Parser {
     const char* const end = out + field.value_size;
     if (std::find(name.data() + name.size(), end, '\n') == end) return true;
     if (iequals(name, "Content-Length") || iequals(name, "Transfer-Encoding")) {
-      fail(Errc::ambiguous_framing, std::string(name) + " is folded over two lines");
-      return false;
+      if (!has_no_body_) {
+        fail(Errc::ambiguous_framing, std::string(name) + " is folded over two lines");
+        return false;
+      }
+      is_ambiguous_ = true;
     }
     const char* const begin = out;
     const auto is_space = [](char c) { return is_ows(c) || c == '\r' || c == '\n'; };
@@ -648,6 +679,7 @@ class H1Parser {
   std::exception_ptr thrown_;  // By a callback.
   FramingFields framing_fields_;
   ConnectionFields connection_;
+  ChunkExtensions extensions_;
   FieldTable fields_;                    // Of the head, or the trailers.
   FieldTable::Slot field_;               // The one that is coming in.
   std::uint64_t origin_ = 0;             // Where in the message their text begins.
@@ -663,7 +695,9 @@ class H1Parser {
   Framing framing_ = Framing::none;
   char last_byte_ = '\0';
   bool takes_upgrade_ = false;
-  bool is_head_request_ = false;
+  bool expects_no_body_ = false;
+  bool has_no_body_ = false;   // The response that is coming in, whatever its head says.
+  bool is_ambiguous_ = false;  // An interim one, or this one, which has no body.
   bool any_byte_ = false;
   bool in_status_line_ = true;
   bool field_open_ = false;

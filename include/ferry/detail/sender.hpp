@@ -12,28 +12,18 @@
 // The coroutine that carries a call out. What is to be decided, `Call` decides.
 namespace ferry::detail {
 
-/// Finishes what is left of the last exchange, and waits as long as it should.
+/// Waits as long as the next request has to.
 /// @return the failure, which the call knows of then, or nothing.
 template <class = void>
 asio::awaitable<void> get_ready(Call<>& call) {
   Trip& trip = *call.trip;
-  Wakeup wakeup;
-  Lease lease(call.pool());  // Both outlive the watch, which may abort them.
+  Wakeup wakeup;  // Outlives the watch, which may abort it.
   Watch watch(call.pool().deadlines(), call.client.get(), &call.client->closed, call.limit(),
               call.timeouts.total);
   bool cancelled = false;
   try {
-    if (trip.unread) {
-      lease.take(std::exchange(trip.unread, nullptr));
-      const bool clean = co_await lease.connection().h1.skip_body(watch, call.timeouts.read);
-      watch.leave();
-      if (clean && !watch.ended())
-        give_back(lease, nullptr, Clock::now());
-      else
-        lease.discard(CloseReason::unread);
-    }
-    const auto skipped = co_await asio::this_coro::cancellation_state;
-    if (!watch.ended() && !is_cancelled(skipped) && trip.delay > Duration()) {
+    const auto before = co_await asio::this_coro::cancellation_state;
+    if (!is_cancelled(before) && trip.delay > Duration()) {
       const auto until = after(Clock::now(), std::exchange(trip.delay, Duration()));
       if (watch.enter(Phase::backoff, no_timeout, &wakeup)) co_await wakeup.wait(until);
     }

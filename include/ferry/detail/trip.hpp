@@ -21,15 +21,8 @@ namespace ferry::detail {
 
 /// What is known between the exchanges of a call that takes more than one. Most calls need none.
 struct Trip {
-  explicit Trip(PoolCore& p) noexcept : pool(p) {}
-  Trip(const Trip&) = delete;
-  Trip& operator=(const Trip&) = delete;
-  ~Trip() {
-    if (unread) pool.discard(*unread, CloseReason::unread);
-  }
-
   /// The next request goes where a redirect leads.
-  /// @param response its own; its body, if it has one, is still on the connection.
+  /// @param response its own, without its body.
   /// @param has_no_cookies none were to be sent.
   void redirect(Request& request, Redirection to, Response response, bool has_no_cookies) {
     aim(request, to.url);
@@ -86,9 +79,7 @@ struct Trip {
     response.userinfo = left_origin ? std::string() : userinfo;
   }
 
-  PoolCore& pool;
-  Duration delay{};                  ///< Before the next request.
-  PoolCore::Slot* unread = nullptr;  ///< A connection with a body that nobody wants.
+  Duration delay{};  ///< Before the next request.
   std::vector<Response> history;
   std::string userinfo;  ///< Of the URL that was asked.
   std::string_view retry_reason;

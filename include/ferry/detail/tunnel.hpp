@@ -70,6 +70,7 @@ class Tunnel {
 
     ResponseMessage message;
     H1Parser parser;
+    // A success has no body (RFC 9110 9.3.6), and any other answer ends the connection.
     parser.start(message, true, {max_answer, 128, 0});
     std::string in;
     for (std::size_t parsed = 0;;) {
