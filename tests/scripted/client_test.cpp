@@ -766,6 +766,26 @@ TEST_CASE("a response that no call has made has no status to be an error") {
   }
 }
 
+TEST_CASE("an answer that is no HTTP is shown, as far as it is text") {
+  for (const auto& [bytes, shown] :
+       {std::pair<std::string, const char*>{"220 mail.test ESMTP\r\n",
+                                            "\"220 mail.test ESMTP\\x0d\\x0a\""},
+        {std::string("\x00\xff\"", 3), "\"\\x00\\xff\\\"\""},
+        {"HTTP/2 200\r\n", "\"HTTP/2 200\\x0d\\x0a\""}}) {
+    Scripted s(script({bytes}));
+    const auto result = s.get();
+    REQUIRE(code_of(result) == Errc::malformed_response);
+    const std::string what = result.error().what();
+    CHECK_MESSAGE(what.find(std::string("but with ") + shown) != std::string::npos, what);
+  }
+  // A part of it, if no more has come.
+  const auto slow = script({"HTTP/1.1 two hundred"});
+  slow->read_size = 5;
+  Scripted s(slow);
+  const std::string what = s.get().error().what();
+  CHECK_MESSAGE(what.find("but with \"HTTP/1.1 t\"") != std::string::npos, what);
+}
+
 TEST_CASE("a new connection that is closed without a byte may be to a port that speaks TLS") {
   Scripted fresh(script({}, Script::End::eof));
   const auto lost = fresh.get();

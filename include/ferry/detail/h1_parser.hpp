@@ -277,9 +277,12 @@ class H1Parser {
       if (!good) {
         // An alert or a greeting of TLS begins like this.
         const bool tls = prefix_size_ == 0 && (c == 0x15 || c == 0x16);
+        const std::string start =
+            std::string(fields_.data(), head_size_).append(data.substr(0, 40));
         fail(Errc::malformed_response,
-             tls ? "it is TLS: the URL should perhaps begin with https://"
-                 : "it does not start with a status line of HTTP/1.0 or HTTP/1.1");
+             tls ? "the server speaks TLS on this port: the URL begins with https://"
+                 : "it does not start with a status line of HTTP/1.0 or HTTP/1.1, but with " +
+                       in_quotes(std::string_view(start).substr(0, 40)));
         return false;
       }
       ++prefix_size_;
