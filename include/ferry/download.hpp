@@ -164,7 +164,7 @@ struct Download {
     }
     if (stream.status() < 200 || stream.status() > 299)
       throw status_error(stream.status(), stream.reason(), stream.url(),
-                         stream.status() == 304 ? ": the request's own condition holds" : "");
+                         stream.status() == 304 ? ": nothing has changed, so no body was sent" : "");
     std::optional<std::uint64_t> end, total;  // Where the answer's bytes end, and the whole.
     if (stream.status() == 206) {
       // Not every server heeds If-Range, or Range.

@@ -3,6 +3,7 @@
 /// @file
 /// `Response`: what a server answered, and how that came about.
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -122,15 +123,34 @@ struct ResponseState : Recycled<ResponseState> {
   void clear() noexcept;
 };
 
+/// True for the codings that IANA registers, and their old names (RFC 9110 8.4.1): servers also
+/// send what is none, as `aws-chunked`, `utf-8` or `none`.
+inline bool is_content_coding(std::string_view name) noexcept {
+  for (const auto known :
+       {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz"})
+    if (iequals(name, known)) return true;
+  return false;
+}
+
 /// The error of whoever cannot read a body whose content codings were not undone; nothing if it has
 /// none.
 inline std::optional<Error> still_coded(const ResponseState& response) {
-  const auto coding = trim_ows(response.message.headers.get("Content-Encoding").value_or(""));
-  if (response.is_decoded || coding.empty() || iequals(coding, "identity")) return std::nullopt;
-  return Error(Errc::undecodable_body,
-               "its content coding " + in_quotes(coding) +
-                   " was not undone: options.codings has no decoder for it (ferry/gzip.hpp, "
-                   "ferry/brotli.hpp, ferry/zstd.hpp), or the call has decode = false");
+  if (response.is_decoded) return std::nullopt;
+  for (std::string_view list = response.message.headers.get("Content-Encoding").value_or("");
+       !list.empty();) {
+    const auto comma = std::min(list.find(','), list.size());
+    const auto coding = trim_ows(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+    if (!is_content_coding(coding)) continue;
+    const bool is_part = response.message.status == 206;
+    return Error(
+        Errc::undecodable_body,
+        "its content coding " + in_quotes(coding) + " was not undone: " +
+            (is_part ? "this is a part of the coded body (206)"
+                     : "options.codings has no decoder for it (ferry/gzip.hpp, "
+                       "ferry/brotli.hpp, ferry/zstd.hpp), or the call has decode = false"));
+  }
+  return std::nullopt;
 }
 
 }  // namespace detail
@@ -143,7 +163,7 @@ class Response {
  public:
   /// Status 0 and nothing in it.
   Response() noexcept;
-  /// Puts one together; for transports and tests.
+  /// Puts one together; for transports and tests. The body has no content coding any more.
   Response(detail::ResponseMessage message, Url url, Duration elapsed, Timings timings,
            ConnectionInfo connection);
   /// For the library's use.
@@ -186,7 +206,7 @@ class Response {
   ///   coding that was not undone, unless the content is UTF-8; see `to_utf8`.
   template <class Text = detail::Text>
   std::string text() const {
-    return Text::of(state());
+    return Text::of(body(), headers().get("Content-Type"), detail::still_coded(state()));
   }
   /// The URL that answered, in normal form, without userinfo.
   const Url& url() const& noexcept { return state().url; }
@@ -260,6 +280,7 @@ inline Response::Response(detail::ResponseMessage message, Url url, Duration ela
   state_->elapsed = elapsed;
   state_->timings = timings;
   state_->connection = std::move(connection);
+  state_->is_decoded = true;
 }
 inline Response::Response(Response&&) noexcept = default;
 inline Response& Response::operator=(Response&&) noexcept = default;

@@ -179,12 +179,10 @@ namespace detail {
 /// A response's body as text. A type, so that `Response` can name it before it is defined.
 struct Text {
   /// @throws Error `Errc::undecodable_body` as `to_utf8` does.
-  template <class State>
-  static std::string of(const State& response) {
-    const std::string& body = response.message.body;
-    const auto coded = still_coded(response);
+  /// @param coded what is wrong with a body that is not UTF-8: its content coding was not undone.
+  static std::string of(std::string_view body, std::optional<std::string_view> content_type,
+                        const std::optional<Error>& coded = std::nullopt) {
     if (coded && find_invalid_utf8(body) != body.size()) throw *coded;
-    const auto content_type = response.message.headers.get("Content-Type");
     const std::string charset = content_type ? charset_of(*content_type) : std::string();
     if (!charset.empty()) return to_utf8(body, charset);
     auto text = from_marked(body, true);

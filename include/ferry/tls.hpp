@@ -313,7 +313,9 @@ class OpenSslContext final : public TlsContext,
     peer.problem = X509_STORE_CTX_get_error(store);
     try {
       if (X509* const certificate = X509_STORE_CTX_get_current_cert(store))
-        peer.certificate = description_of(*certificate);
+        peer.certificate =
+            description_of(*certificate, peer.problem == X509_V_ERR_HOSTNAME_MISMATCH ||
+                                             peer.problem == X509_V_ERR_IP_ADDRESS_MISMATCH);
     } catch (const std::bad_alloc&) {  // It is rejected all the same.
     }
     return 0;

@@ -792,6 +792,11 @@ TEST_CASE("a new connection that is closed without a byte may be to a port that 
   REQUIRE(code_of(lost) == Errc::connection_lost);
   CHECK(std::string(lost.error().what()).find("begins with https://") != std::string::npos);
 
+  ClientOptions local;
+  local.unix_socket = "/run/app.sock";
+  Scripted no_port(script({}, Script::End::eof), local);
+  CHECK(std::string(no_port.get().error().what()).find("https://") == std::string::npos);
+
   const auto kept = script({ok("one")}, Script::End::eof);
   Scripted again(kept);
   CHECK(again.get());

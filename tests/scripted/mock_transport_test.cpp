@@ -131,7 +131,8 @@ TEST_CASE("a transport on the stack: its clients may outlive it") {
   {
     MockTransport network(echo);
     network.serve(options);
-    const MockTransport copy = network;
+    MockTransport copy = std::move(network);
+    CHECK(network.requests().empty());  // Moving copies.
     CHECK(ferry::blocking::get("https://a.test/", {}, options).body() == "GET https://a.test/ ");
     CHECK(copy.requests().size() == 1);
     CHECK(copy.connections() == 1);

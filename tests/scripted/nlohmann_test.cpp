@@ -9,6 +9,8 @@
 #include <ferry/nlohmann.hpp>
 #include <ferry/request.hpp>
 
+#include "support/scripted.hpp"
+
 using ferry::Errc;
 using ferry::Response;
 using namespace std::string_literals;
@@ -126,12 +128,12 @@ TEST_CASE("what is no JSON is an error, which says where and quotes nothing") {
 }
 
 TEST_CASE("JSON whose content coding nobody has undone is an error that names the coding") {
-  ferry::detail::ResponseMessage message;
-  message.status = 200;
-  message.headers.set("Content-Encoding", "gzip");
-  message.body = "\x1f\x8b\x08\x01";
-  const Response coded(std::move(message), ferry::Url(), {}, {}, {});
-  const auto what = error_of(Errc::undecodable_body, [&] { ferry::json_of(coded); });
+  test::Scripted s(
+      test::script({"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+                    "Content-Length: 4\r\n\r\n\x1f\x8b\x08\x01"}));
+  const auto coded = s.get();
+  REQUIRE(coded);
+  const auto what = error_of(Errc::undecodable_body, [&] { ferry::json_of(*coded); });
   CHECK_MESSAGE(contains(what, "\"gzip\" was not undone"), what);
 }
 

@@ -135,6 +135,19 @@ TEST_CASE("names as servers write them") {
   CHECK(Text::of("\xe9", "text/html; charset = iso-8859-1,utf-8") == "\u00e9");
 }
 
+TEST_CASE("an index that the system does not have is asked for again") {
+  using ferry::detail::CharsetIndex;
+  CHECK_THROWS_AS(CharsetIndex("no such charset", ferry::detail::big5_pointer), ferry::Error);
+}
+
+TEST_CASE("names that hide ASCII, or that are this machine's own, are no charsets") {
+  for (const char* name : {"utf-7", "csunicode11utf7", "hz", "java", "c99", "ucs-2-swapped",
+                           "ucs-4-internal", "wchar_t"}) {
+    CAPTURE(name);
+    CHECK_FALSE(ferry::detail::is_charset_name(name));
+  }
+}
+
 TEST_CASE("under a name that nobody knows, UTF-8 is text") {
   for (const auto* name : {"klingon", "none", "", "''", "utf-7", "uft-8", "*", "text/html", "\xff"})
     CHECK(to_utf8("\u20ac\0A"s, name) == "\u20ac\0A"s);

@@ -661,7 +661,7 @@ class Call : public Recycled<Call<void>> {
     facts.idempotent = policy.idempotent;
     facts.has_idempotency_key = policy.has_idempotency_key;
     const RetryVerdict verdict = retry_verdict(facts);
-    if (facts.lost && !reused && url().scheme() == "http" && !pool().forwarding_proxy_for(url()))
+    if (facts.lost && !reused && url().scheme() == "http" && pool().dials_port(url()))
       failure.emplace(Errc::connection_lost, "if the port speaks TLS, the URL begins with https://",
                       failure->cause());
     failure = failure->at(phase, std::string(url().origin()), attempts(), reused, bytes_sent);

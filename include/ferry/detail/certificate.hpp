@@ -46,7 +46,8 @@ inline std::string subject_of(const X509& certificate) {
 }
 
 /// Whose it is, for which names, by whom, and from when to when: in a line.
-inline std::string description_of(const X509& certificate) {
+/// @param has_wrong_name it is rejected because none of its names is the host's.
+inline std::string description_of(const X509& certificate, bool has_wrong_name) {
   std::string text = "its subject: " + subject_of(certificate);
   const std::unique_ptr<GENERAL_NAMES, CertificateFree> names(static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
@@ -59,7 +60,7 @@ inline std::string description_of(const X509& certificate) {
   }
   if (count > most_names) text += ", ...";
   // RFC 9110 4.3.4: a client must not look for the host in the common name.
-  if (count == 0)
+  if (has_wrong_name && count == 0)
     text += "; for no host: it has no subjectAltName, and a common name does not count";
   text += "; issued by: " + name_text(X509_get_issuer_name(&certificate));
   text += "; valid from ";

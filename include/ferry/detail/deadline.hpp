@@ -276,6 +276,16 @@ class Watch {
     entry_.due.store(entry_.total, std::memory_order_relaxed);
   }
 
+  /// Takes over the phase of a dial that is waited for. If a phase's own limit has passed, that one
+  /// stays.
+  void follow(Phase phase) noexcept {
+    const std::lock_guard lock(deadlines_.mutex_);
+    if (entry_.verdict.load(std::memory_order_relaxed) == Deadlines::Verdict::phase_timeout) return;
+    entry_.phase.store(phase, std::memory_order_relaxed);
+    limit_ = no_timeout;  // Nothing is left to wait for.
+    entry_.due.store(entry_.total, std::memory_order_relaxed);
+  }
+
   /// The next phase has begun, for as long as what has come already is looked at: within the limits
   /// of the one before.
   void reached(Phase phase) noexcept { entry_.phase.store(phase, std::memory_order_relaxed); }
@@ -326,10 +336,6 @@ class Watch {
   /// True once time was up or the owner was closed.
   bool ended() const noexcept {
     return entry_.verdict.load(std::memory_order_acquire) != Deadlines::Verdict::none;
-  }
-  /// True if it ended because a phase's own limit passed.
-  bool phase_timed_out() const noexcept {
-    return entry_.verdict.load(std::memory_order_acquire) == Deadlines::Verdict::phase_timeout;
   }
   Phase phase() const noexcept { return entry_.phase.load(std::memory_order_relaxed); }
 

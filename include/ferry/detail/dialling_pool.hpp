@@ -409,10 +409,10 @@ class DiallingPool final : public PoolCore,
     /// Tells the watch how far the dial is that is waited for: to whoever waits, its phase is the
     /// call's.
     void note_phase() noexcept {
-      if (!ticket_.dial || watch_.phase_timed_out()) return;
+      if (!ticket_.dial) return;
       const Watch* const dial = ticket_.dial->watch;
       const Phase phase = dial ? dial->phase() : Phase::prepare;
-      watch_.reached(phase == Phase::prepare ? Phase::connect : phase);
+      watch_.follow(phase == Phase::prepare ? Phase::connect : phase);
     }
 
     DiallingPool& pool_;

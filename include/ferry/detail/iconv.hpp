@@ -108,13 +108,16 @@ class Iconv {
 #endif
 
 /// True for names that iconv may be given. It reads more into others (`//TRANSLIT`, the locale's
-/// charset for an empty one), some are this machine's own, and UTF-7 hides ASCII from filters.
+/// charset for an empty one), some are this machine's own, and UTF-7 and its like hide ASCII from
+/// filters.
 inline bool is_charset_name(std::string_view lower) noexcept {
   for (const char c : lower)
     if (!is_alpha(c) && !is_digit(c) && c != '_' && c != '.' && c != ':' && c != '-') return false;
-  return !lower.empty() && lower != "char" && lower != "wchar_t" && lower != "internal" &&
-         !lower.starts_with("utf-7") && !lower.starts_with("utf7") &&
-         !lower.starts_with("unicode-1-1-utf-7");
+  for (const auto part : {"utf-7", "utf7", "internal", "swapped"})
+    if (lower.find(part) != lower.npos) return false;
+  for (const auto name : {"", "char", "wchar_t", "hz", "java", "c99"})
+    if (lower == name) return false;
+  return true;
 }
 
 /// Converts from any charset that the system knows; nothing if it knows none of this name.

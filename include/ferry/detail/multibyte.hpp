@@ -58,11 +58,14 @@ class CharsetIndex {
   /// Asks iconv for each character once.
   /// @param patch two bytes and their character, again and again.
   /// @param before the bytes before the two.
+  /// @throws Error `Errc::undecodable_body` if the system does not know the charset.
   CharsetIndex(const char* charset, std::size_t (*pointer_of)(unsigned, unsigned),
-               std::u16string_view patch = {}, std::string before = "")
-      : charset_(charset) {
+               std::u16string_view patch = {}, std::string before = "") {
     Iconv iconv(charset, "UTF-32LE");
-    if (!iconv.is_open()) return;
+    // Thrown from here, the index is tried again: the system may only be out of descriptors.
+    if (!iconv.is_open())
+      throw Error(Errc::undecodable_body,
+                  std::string("the text needs an iconv that knows ") + charset);
     // Some iconvs have surrogates or private characters where nothing is assigned.
     const char32_t last_unassigned = pointer_of == gb18030_pointer ? 0xDFFF : 0xF8FF;
     const auto last = before.size();
@@ -83,17 +86,11 @@ class CharsetIndex {
   }
 
   /// The character; 0 if there is none, or no pointer.
-  /// @throws Error `Errc::undecodable_body` if the system does not know the charset.
-  char32_t operator[](std::size_t pointer) const {
-    if (pointer == no_pointer) return 0;
-    if (characters_.empty())
-      throw Error(Errc::undecodable_body,
-                  std::string("the text needs an iconv that knows ") + charset_);
-    return characters_[pointer];
+  char32_t operator[](std::size_t pointer) const noexcept {
+    return pointer == no_pointer ? 0 : characters_[pointer];
   }
 
  private:
-  const char* charset_;
   std::vector<char32_t> characters_;
 };
 

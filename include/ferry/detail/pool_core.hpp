@@ -120,6 +120,10 @@ class PoolCore {
   }
   const Timeouts& timeouts() const noexcept { return options_.timeouts; }
   Deadlines& deadlines() noexcept { return *deadlines_; }
+  /// True if a connection for this URL is one to its own port.
+  bool dials_port(const Url& url) const {
+    return options_.unix_socket.empty() && url.unix_path().empty() && !proxy_for(url);
+  }
   /// The proxy to which requests for this URL are sent as they are (RFC 9112 3.2.2); not one
   /// through which a tunnel leads.
   const Proxy* forwarding_proxy_for(const Url& url) const {

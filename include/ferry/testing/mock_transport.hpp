@@ -77,6 +77,8 @@ class MockTransport final : public Connector {
   using Handler = std::function<MockResponse(const MockRequest&)>;
 
   /// A transport that this function answers for.
+  MockTransport(const MockTransport&) = default;
+  MockTransport& operator=(const MockTransport&) = default;
   explicit MockTransport(Handler handler) : state_(std::make_shared<State>(std::move(handler))) {}
 
   /// Has it serve the requests of clients, or pools, with these options, for https too.
