@@ -11,7 +11,7 @@
 #include <utility>
 
 #include <ferry/connection_pool.hpp>
-#include <ferry/detail/sender.hpp>
+#include <ferry/detail/call/sender.hpp>
 #include <ferry/middleware.hpp>
 
 namespace ferry {

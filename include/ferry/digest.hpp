@@ -22,10 +22,10 @@
 #include <vector>
 
 #include <ferry/authenticator.hpp>
-#include <ferry/detail/base64.hpp>
-#include <ferry/detail/challenge.hpp>
-#include <ferry/detail/credentials.hpp>
-#include <ferry/detail/utf8.hpp>
+#include <ferry/detail/auth/credentials.hpp>
+#include <ferry/detail/base/base64.hpp>
+#include <ferry/detail/base/utf8.hpp>
+#include <ferry/detail/policy/challenge.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/url.hpp>
 

@@ -13,8 +13,8 @@
 #include <utility>
 
 #include <ferry/client.hpp>
-#include <ferry/detail/part_file.hpp>
-#include <ferry/detail/resume_rule.hpp>
+#include <ferry/detail/file/part_file.hpp>
+#include <ferry/detail/file/resume.hpp>
 
 namespace ferry {
 

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include <ferry/body.hpp>
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/co_await_safe.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
 
 namespace ferry {
 

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/co_await_safe.hpp>
-#include <ferry/detail/utf8.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/utf8.hpp>
 #include <ferry/headers.hpp>
 
 namespace ferry {

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include <ferry/content_coding.hpp>
-#include <ferry/detail/proxy_bypass.hpp>
+#include <ferry/detail/policy/proxy_bypass.hpp>
 #include <ferry/event.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/result.hpp>

@@ -11,11 +11,11 @@
 #include <string_view>
 #include <utility>
 
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/charsets.hpp>
-#include <ferry/detail/iconv.hpp>
-#include <ferry/detail/multibyte.hpp>
-#include <ferry/detail/utf8.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/utf8.hpp>
+#include <ferry/detail/text/charsets.hpp>
+#include <ferry/detail/text/iconv.hpp>
+#include <ferry/detail/text/multibyte.hpp>
 #include <ferry/error.hpp>
 
 namespace ferry {

@@ -23,10 +23,10 @@
 #include <asio/ssl/context.hpp>
 
 #include <ferry/connector.hpp>
-#include <ferry/detail/certificate.hpp>
-#include <ferry/detail/file_flags.hpp>
-#include <ferry/detail/tls_sessions.hpp>
-#include <ferry/detail/tls_stream.hpp>
+#include <ferry/detail/file/file_flags.hpp>
+#include <ferry/detail/tls/certificate.hpp>
+#include <ferry/detail/tls/session_cache.hpp>
+#include <ferry/detail/tls/stream.hpp>
 
 namespace ferry::tls {
 

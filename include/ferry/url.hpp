@@ -13,9 +13,9 @@
 #include <string_view>
 #include <utility>
 
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/co_await_safe.hpp>
-#include <ferry/detail/host.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/host.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <ferry/cookies.hpp>
-#include <ferry/detail/trip.hpp>
+#include <ferry/detail/call/history.hpp>
 
 #include "fuzz/support.hpp"
 
