@@ -11,6 +11,7 @@
 
 #include <ferry/detail/call/sender.hpp>
 #include <ferry/detail/net/context_owner.hpp>
+#include <ferry/detail/policy/option_checks.hpp>
 #include <ferry/detail/pool/dialling.hpp>
 
 namespace ferry {

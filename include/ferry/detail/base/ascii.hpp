@@ -98,25 +98,6 @@ constexpr std::optional<std::uint64_t> parse_decimal(std::string_view text) noex
   return value;
 }
 
-/// Takes the quoted string (RFC 9110 5.6.4) that a text begins with, without its quotes and
-/// escapes. One that is not closed ends with the text.
-inline std::string take_quoted_string(std::string_view& text) {
-  std::string value;
-  text.remove_prefix(1);
-  while (!text.empty()) {
-    char c = text.front();
-    text.remove_prefix(1);
-    if (c == '"') break;
-    if (c == '\\') {
-      if (text.empty()) break;
-      c = text.front();
-      text.remove_prefix(1);
-    }
-    value += c;
-  }
-  return value;
-}
-
 /// Makes user input printable for an error's text: quoted, control and non-ASCII bytes as `\xNN`,
 /// cut after 80 bytes.
 inline std::string in_quotes(std::string_view text) {

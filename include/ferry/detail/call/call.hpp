@@ -429,7 +429,7 @@ class Call : public Recycled<Call<void>> {
     state_->elapsed = times_.head - times_.begin;
     if (client->options.cookies) client->options.cookies->take(url(), message.headers);
     if (follow_up_) return follow_up() ? Next::preparation : conclude_failure();
-    if (message.status < 300 && max_retries_ > 0) earn_retry(*client);
+    if (message.status < 300 && max_retries_ > 0) client->retry_budget.earn();
     tell_authenticators();
     if (wants_ == Wants::a_stream) return open_stream();
     if (message.status == 101) {
@@ -564,7 +564,7 @@ class Call : public Recycled<Call<void>> {
       return;
     const auto asked = retry_after(state_->message.headers);
     if (asked && *asked > retries.max_delay) return;  // It had rather not be asked.
-    if (policy_allows(policy_facts(1)) && take_retry(*client)) follow_up_ = Retry{asked};
+    if (policy_allows(policy_facts(1)) && client->retry_budget.take()) follow_up_ = Retry{asked};
   }
 
   /// Sets out for the request to which the answer leads. @return false if there must be none.
@@ -669,7 +669,7 @@ class Call : public Recycled<Call<void>> {
     watch->leave();
     const bool tries_again = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
                              is_transient(failure->code()) && policy_allows(policy) &&
-                             take_retry(*client);
+                             client->retry_budget.take();
     if (tries_again) admission.keep();  // Before its connection goes.
     const bool untouched =
         lease && has_connection_ && !times_.begun() && lease.connection().h1.stream().is_open();

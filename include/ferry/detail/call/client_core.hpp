@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include <ferry/detail/policy/retry.hpp>
 #include <ferry/detail/pool/core.hpp>
 #include <ferry/options.hpp>
 #include <ferry/url.hpp>
@@ -24,8 +25,7 @@ struct ClientCore {
   std::string usual_fields;     ///< Of a request that brings none of its own.
   bool one_off = false;         ///< Its connections carry one request each.
   std::atomic<bool> closed{false};
-  mutable std::atomic<std::int64_t> retry_tokens{
-      0};  ///< Tenths of retries that may be made: see `Retries`.
+  mutable RetryBudget retry_budget;
 };
 
 using Lease = PoolCore::Lease;

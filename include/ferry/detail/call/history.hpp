@@ -1,19 +1,13 @@
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <ferry/detail/auth/authorize.hpp>
-#include <ferry/detail/base/http_date.hpp>
-#include <ferry/detail/call/client_core.hpp>
 #include <ferry/detail/policy/redirect.hpp>
-#include <ferry/detail/policy/retry.hpp>
 #include <ferry/request.hpp>
 #include <ferry/response.hpp>
 
@@ -98,52 +92,5 @@ struct Trip {
     request.query_.clear();
   }
 };
-
-/// Retries, as the budget counts them. All that an `int` can say is a budget, "no limit" too.
-constexpr std::int64_t tenths(int retries) noexcept { return std::int64_t{retries} * 10; }
-
-/// True if the client's budget has a retry left; takes it.
-inline bool take_retry(const ClientCore& client) noexcept {
-  auto tokens = client.retry_tokens.load(std::memory_order_relaxed);
-  while (tokens >= 10)
-    if (client.retry_tokens.compare_exchange_weak(tokens, tokens - 10, std::memory_order_relaxed))
-      return true;
-  return false;
-}
-/// A request has succeeded: a tenth of a retry more.
-inline void earn_retry(const ClientCore& client) noexcept {
-  auto tokens = client.retry_tokens.load(std::memory_order_relaxed);
-  while (tokens < tenths(client.options.retries.budget))
-    if (client.retry_tokens.compare_exchange_weak(tokens, tokens + 1, std::memory_order_relaxed))
-      return;
-}
-
-/// How long to wait before this retry.
-inline Duration retry_delay(const Retries& options, int retries) {
-  // The clock's last digits are random enough to keep clients apart; splitmix64 spreads them.
-  auto bits = static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
-  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9U;
-  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebU;
-  bits ^= bits >> 31;
-  return backoff(options.first_delay, options.max_delay, retries,
-                 static_cast<double>(bits >> 11) / static_cast<double>(std::uint64_t{1} << 53));
-}
-
-/// How long the server wants to be left alone (RFC 9110 10.2.3); nothing if it does not say. A time
-/// that is too long to hold is the longest.
-inline std::optional<Duration> retry_after(const Headers& headers) {
-  using std::chrono::seconds;
-  const auto value = headers.get("Retry-After");
-  if (!value || value->empty()) return std::nullopt;
-  seconds asked{};
-  if (std::all_of(value->begin(), value->end(), is_digit)) {
-    asked = seconds(parse_decimal(*value).value_or(INT64_MAX));
-  } else {
-    const auto date = parse_date(*value);
-    if (!date) return std::nullopt;
-    asked = *date - std::chrono::floor<seconds>(std::chrono::system_clock::now());
-  }
-  return std::clamp(asked, seconds(0), std::chrono::floor<seconds>(Duration::max()));
-}
 
 }  // namespace ferry::detail

@@ -11,6 +11,7 @@
 #include <ferry/detail/auth/credentials.hpp>
 #include <ferry/detail/call/client_core.hpp>
 #include <ferry/detail/call/history.hpp>
+#include <ferry/detail/policy/option_checks.hpp>
 #include <ferry/request.hpp>
 
 // What is found out about a request, and checked, before anything is sent.

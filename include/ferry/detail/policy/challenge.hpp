@@ -10,6 +10,7 @@
 
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/quoted_string.hpp>
 #include <ferry/headers.hpp>
 
 // What servers ask for: WWW-Authenticate and Proxy-Authenticate (RFC 9110 11.6.1).

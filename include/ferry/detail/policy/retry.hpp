@@ -1,11 +1,18 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string_view>
+#include <system_error>
 
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/http_date.hpp>
 #include <ferry/error.hpp>
+#include <ferry/headers.hpp>
+#include <ferry/options.hpp>
 
 namespace ferry::detail {
 
@@ -97,6 +104,34 @@ inline bool is_transient(std::error_code code) noexcept {
          (code == Condition::timeout && code != Errc::total_timeout && code != Errc::pool_timeout);
 }
 
+/// The retries that a client may still make (`Retries::budget`). Threads: any.
+class RetryBudget {
+ public:
+  /// Begins with a full budget.
+  void fill(int budget) noexcept {
+    most_ = std::int64_t{budget} * tenths;
+    left_.store(most_, std::memory_order_relaxed);
+  }
+  /// Takes a retry. @return false if there is none left.
+  bool take() noexcept {
+    auto left = left_.load(std::memory_order_relaxed);
+    while (left >= tenths)
+      if (left_.compare_exchange_weak(left, left - tenths, std::memory_order_relaxed)) return true;
+    return false;
+  }
+  /// Adds a tenth of a retry, for a request that has succeeded.
+  void earn() noexcept {
+    auto left = left_.load(std::memory_order_relaxed);
+    while (left < most_)
+      if (left_.compare_exchange_weak(left, left + 1, std::memory_order_relaxed)) return;
+  }
+
+ private:
+  static constexpr std::int64_t tenths = 10;
+  std::int64_t most_ = 0;
+  std::atomic<std::int64_t> left_{0};  // Tenths of retries.
+};
+
 /// How long to wait before a retry: a random part of what doubles each time.
 /// @param part from 0 to 1.
 inline std::chrono::nanoseconds backoff(std::chrono::nanoseconds first,
@@ -105,6 +140,35 @@ inline std::chrono::nanoseconds backoff(std::chrono::nanoseconds first,
   for (int i = 0; i < retries && limit < most; ++i) limit = limit > most / 2 ? most : limit * 2;
   return std::chrono::nanoseconds(
       static_cast<std::int64_t>(static_cast<double>(limit.count()) * part));
+}
+
+/// How long to wait before this retry.
+inline Duration retry_delay(const Retries& options, int retries) {
+  // The clock's last digits are random enough to keep clients apart; splitmix64 spreads them.
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  auto bits = static_cast<std::uint64_t>(now.count());
+  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9U;
+  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebU;
+  bits ^= bits >> 31;
+  return backoff(options.first_delay, options.max_delay, retries,
+                 static_cast<double>(bits >> 11) / static_cast<double>(std::uint64_t{1} << 53));
+}
+
+/// How long the server wants to be left alone (RFC 9110 10.2.3); nothing if it does not say. A time
+/// that is too long to hold is the longest.
+inline std::optional<Duration> retry_after(const Headers& headers) {
+  using std::chrono::seconds;
+  const auto value = headers.get("Retry-After");
+  if (!value || value->empty()) return std::nullopt;
+  seconds asked{};
+  if (std::all_of(value->begin(), value->end(), is_digit)) {
+    asked = seconds(parse_decimal(*value).value_or(INT64_MAX));
+  } else {
+    const auto date = parse_date(*value);
+    if (!date) return std::nullopt;
+    asked = *date - std::chrono::floor<seconds>(std::chrono::system_clock::now());
+  }
+  return std::clamp(asked, seconds(0), std::chrono::floor<seconds>(Duration::max()));
 }
 
 }  // namespace ferry::detail
