@@ -8,8 +8,8 @@
 #include <string>
 
 #include <ferry/cookies.hpp>
-#include <ferry/detail/h1_encoder.hpp>
-#include <ferry/detail/h1_parser.hpp>
+#include <ferry/detail/h1/encoder.hpp>
+#include <ferry/detail/h1/parser.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/url.hpp>
 

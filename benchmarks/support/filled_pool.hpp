@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include <ferry/detail/pool_state.hpp>
+#include <ferry/detail/pool/state.hpp>
 
 namespace pool_benchmark {
 

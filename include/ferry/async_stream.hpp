@@ -13,7 +13,7 @@
 #include <asio/associated_executor.hpp>
 #include <asio/bind_executor.hpp>
 
-#include <ferry/detail/asio.hpp>
+#include <ferry/detail/base/asio.hpp>
 #include <ferry/stream.hpp>
 #include <ferry/upgraded.hpp>
 

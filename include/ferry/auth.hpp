@@ -22,8 +22,8 @@
 #endif
 
 #include <ferry/authenticator.hpp>
-#include <ferry/detail/credentials.hpp>
-#include <ferry/detail/netrc.hpp>
+#include <ferry/detail/auth/credentials.hpp>
+#include <ferry/detail/auth/netrc.hpp>
 
 namespace ferry {
 

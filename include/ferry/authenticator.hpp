@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include <ferry/detail/asio.hpp>
+#include <ferry/detail/base/asio.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/url.hpp>
 

@@ -14,7 +14,7 @@
 #include <asio/post.hpp>
 
 #include <ferry/client.hpp>
-#include <ferry/detail/process.hpp>
+#include <ferry/detail/base/process.hpp>
 
 namespace ferry::blocking {
 

@@ -15,8 +15,8 @@
 #include <type_traits>
 #include <utility>
 
-#include <ferry/detail/asio.hpp>
-#include <ferry/detail/co_await_safe.hpp>
+#include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 

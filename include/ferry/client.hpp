@@ -11,7 +11,8 @@
 #include <utility>
 
 #include <ferry/connection_pool.hpp>
-#include <ferry/detail/sender.hpp>
+#include <ferry/detail/call/sender.hpp>
+#include <ferry/detail/policy/option_checks.hpp>
 #include <ferry/middleware.hpp>
 
 namespace ferry {
@@ -259,7 +260,7 @@ class Client {
     core->accept_encoding = detail::accept_encoding(options.codings);
     core->usual_fields =
         detail::usual_fields(options.headers, options.user_agent, core->accept_encoding);
-    core->retry_tokens = detail::tenths(options.retries.budget);
+    core->retry_budget.fill(options.retries.budget);
     core->options = std::move(options);
     handle_ = std::make_shared<Handle>(Handle{std::move(pool), std::move(core), shares_pool});
   }

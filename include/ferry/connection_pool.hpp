@@ -9,9 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/context_owner.hpp>
-#include <ferry/detail/dialling_pool.hpp>
-#include <ferry/detail/sender.hpp>
+#include <ferry/detail/call/sender.hpp>
+#include <ferry/detail/net/context_owner.hpp>
+#include <ferry/detail/policy/option_checks.hpp>
+#include <ferry/detail/pool/dialling.hpp>
 
 namespace ferry {
 

@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
-#include <ferry/detail/asio.hpp>
-#include <ferry/detail/deadline.hpp>
+#include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/time/deadline.hpp>
 #include <ferry/result.hpp>
 #include <ferry/stream.hpp>
 

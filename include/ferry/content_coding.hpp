@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include <ferry/detail/co_await_safe.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 

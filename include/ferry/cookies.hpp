@@ -22,10 +22,10 @@
 #include <vector>
 
 #include <ferry/cookie_store.hpp>
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/host.hpp>
-#include <ferry/detail/http_date.hpp>
-#include <ferry/detail/output_file.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/host.hpp>
+#include <ferry/detail/base/http_date.hpp>
+#include <ferry/detail/file/output_file.hpp>
 
 namespace ferry {
 

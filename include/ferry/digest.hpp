@@ -22,10 +22,11 @@
 #include <vector>
 
 #include <ferry/authenticator.hpp>
-#include <ferry/detail/base64.hpp>
-#include <ferry/detail/challenge.hpp>
-#include <ferry/detail/credentials.hpp>
-#include <ferry/detail/utf8.hpp>
+#include <ferry/detail/auth/credentials.hpp>
+#include <ferry/detail/base/base64.hpp>
+#include <ferry/detail/base/quoted_string.hpp>
+#include <ferry/detail/base/utf8.hpp>
+#include <ferry/detail/policy/challenge.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/url.hpp>
 
@@ -141,15 +142,6 @@ inline std::optional<DigestChallenge> choose_digest_challenge(const Headers& res
       best = std::move(read);
   }
   return best;
-}
-
-inline void append_quoted(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  out += '"';
 }
 
 /// Digest authentication (RFC 7616).

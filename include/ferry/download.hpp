@@ -13,8 +13,8 @@
 #include <utility>
 
 #include <ferry/client.hpp>
-#include <ferry/detail/part_file.hpp>
-#include <ferry/detail/resume_rule.hpp>
+#include <ferry/detail/file/part_file.hpp>
+#include <ferry/detail/file/resume.hpp>
 
 namespace ferry {
 
@@ -163,8 +163,9 @@ struct Download {
       co_return does_not_fit("416 for the rest of a part");
     }
     if (stream.status() < 200 || stream.status() > 299)
-      throw status_error(stream.status(), stream.reason(), stream.url(),
-                         stream.status() == 304 ? ": nothing has changed, so no body was sent" : "");
+      throw status_error(
+          stream.status(), stream.reason(), stream.url(),
+          stream.status() == 304 ? ": nothing has changed, so no body was sent" : "");
     std::optional<std::uint64_t> end, total;  // Where the answer's bytes end, and the whole.
     if (stream.status() == 206) {
       // Not every server heeds If-Range, or Range.

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/co_await_safe.hpp>
-#include <ferry/detail/visibility.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/visibility.hpp>
 
 namespace ferry {
 

@@ -16,8 +16,8 @@
 #include <utility>
 
 #include <ferry/body.hpp>
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/file_flags.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/file/file_flags.hpp>
 #include <ferry/error.hpp>
 
 namespace ferry {

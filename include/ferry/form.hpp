@@ -8,8 +8,9 @@
 #include <utility>
 
 #include <ferry/body.hpp>
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/co_await_safe.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/percent.hpp>
 
 namespace ferry {
 
@@ -54,7 +55,6 @@ class Form {
   /// The standard's serializer: SP becomes `+`, letters, digits and `*-._` stay, every other byte
   /// becomes `%XX`.
   static void append(std::string& out, std::string_view text) {
-    static constexpr std::string_view digits = "0123456789ABCDEF";
     for (const char c : text) {
       if (detail::is_alpha(c) || detail::is_digit(c) || c == '*' || c == '-' || c == '.' ||
           c == '_') {
@@ -62,10 +62,7 @@ class Form {
       } else if (c == ' ') {
         out += '+';
       } else {
-        const auto byte = static_cast<unsigned char>(c);
-        out += '%';
-        out += digits[byte >> 4];
-        out += digits[byte & 15];
+        detail::append_escaped(out, c);
       }
     }
   }

@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/field_table.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/field_table.hpp>
 #include <ferry/error.hpp>
 
 namespace ferry {

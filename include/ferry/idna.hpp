@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/host.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/host.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 

@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include <ferry/detail/line_splitter.hpp>
+#include <ferry/detail/base/line_splitter.hpp>
 #include <ferry/response_stream.hpp>
 
 namespace ferry {

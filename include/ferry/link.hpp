@@ -10,9 +10,11 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/co_await_safe.hpp>
-#include <ferry/detail/utf8.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/percent.hpp>
+#include <ferry/detail/base/quoted_string.hpp>
+#include <ferry/detail/base/utf8.hpp>
 #include <ferry/headers.hpp>
 
 namespace ferry {
@@ -82,16 +84,9 @@ inline std::optional<std::string> decode_ext_value(std::string_view text) {
   const auto second = text.find('\'', first + 1);
   if (second == std::string_view::npos) return std::nullopt;
   text.remove_prefix(second + 1);
-  std::string value;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      value += text[i];
-      continue;
-    }
-    if (text.size() - i < 3 || !is_hex(text[i + 1]) || !is_hex(text[i + 2])) return std::nullopt;
-    value += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
-    i += 2;
-  }
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (text[i] == '%' && !is_escape_at(text, i)) return std::nullopt;
+  std::string value = unescaped(text);
   if (find_invalid_utf8(value) != value.size()) return std::nullopt;
   return value;
 }

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <utility>
 
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/co_await_safe.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
 
 namespace ferry {
 

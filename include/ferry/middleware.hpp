@@ -10,7 +10,7 @@
 #include <system_error>
 #include <utility>
 
-#include <ferry/detail/sender.hpp>
+#include <ferry/detail/call/sender.hpp>
 
 namespace ferry {
 

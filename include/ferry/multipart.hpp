@@ -19,8 +19,8 @@
 #include <vector>
 
 #include <ferry/body.hpp>
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/co_await_safe.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
 #include <ferry/error.hpp>
 #include <ferry/file.hpp>
 #include <ferry/headers.hpp>

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -18,7 +17,6 @@
 #include <vector>
 
 #include <ferry/content_coding.hpp>
-#include <ferry/detail/proxy_bypass.hpp>
 #include <ferry/event.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/result.hpp>
@@ -228,7 +226,7 @@ class ProxyOptions {
   /// `fd00::/8`); `*`. A name or an address may have a port. One that can mean nothing is
   /// `Errc::invalid_option`.
   std::vector<std::string> bypass;
-  /// Entries of `no_proxy` that can mean nothing (`http://host/`, `10.*`): `from_environment` puts
+  /// Entries of `no_proxy` that can mean nothing, a URL, say: `from_environment` puts
   /// them here, for the program to tell of, instead of into `bypass`. Other programs pass over them
   /// as well, so they are no error.
   std::vector<std::string> ignored;
@@ -249,40 +247,6 @@ class ProxyOptions {
   Variable https_variable_;
 };
 static_assert(detail::co_await_safe<ProxyOptions>);
-
-inline ProxyOptions ProxyOptions::from_environment() {
-  const auto get = [](const char* lower, const char* upper) {
-    Variable variable;
-    for (const char* name : {lower, upper}) {
-      const char* const value = name ? std::getenv(name) : nullptr;
-      if (!value || !*value || !variable.value.empty()) continue;
-      variable.name = name;
-      variable.value = value;
-    }
-    if (detail::iequals(variable.value.substr(0, 8), "socks://"))
-      variable.value.replace(0, 8, "socks5h://");
-    return variable;
-  };
-  const auto or_all = [&get](Variable own) {
-    return own.value.empty() ? get("all_proxy", "ALL_PROXY") : own;
-  };
-  ProxyOptions options;
-  options.http_variable_ =
-      or_all(get("http_proxy", std::getenv("REQUEST_METHOD") ? nullptr : "HTTP_PROXY"));
-  options.https_variable_ = or_all(get("https_proxy", "HTTPS_PROXY"));
-  options.http = options.http_variable_.value;
-  options.https = options.https_variable_.value;
-  const std::string bypass = get("no_proxy", "NO_PROXY").value;
-  for (std::size_t begin = 0; begin < bypass.size();) {
-    const auto word = bypass.find_first_not_of(" \t", begin);
-    const auto end = std::min(bypass.find_first_of(", \t", word), bypass.size());
-    std::string entry = bypass.substr(begin, end - begin);
-    begin = end + 1;
-    const bool has_meaning = detail::ProxyBypass().add(entry);
-    (has_meaning ? options.bypass : options.ignored).push_back(std::move(entry));
-  }
-  return options;
-}
 
 /// How connections are opened: what `PoolOptions` and `ClientOptions` have in common. It belongs to
 /// the pool.
@@ -384,69 +348,6 @@ inline bool same_pool_limits(const Limits& a, const Limits& b) noexcept {
   return a.max_connections == b.max_connections &&
          a.max_connections_per_host == b.max_connections_per_host && a.max_idle == b.max_idle &&
          a.idle_timeout == b.idle_timeout && a.max_lifetime == b.max_lifetime;
-}
-
-inline std::optional<Error> check_duration(const char* name, Duration value) {
-  if (value >= Duration::zero()) return std::nullopt;
-  return Error(Errc::invalid_option,
-               std::string(name) +
-                   " is negative, or was too large for nanoseconds (as milliseconds::max() is): "
-                   "ferry::no_timeout means none");
-}
-
-/// Why these limits make no sense, if they do not.
-inline std::optional<Error> check(const Limits& limits) {
-  if (limits.max_connections == 0)
-    return Error(Errc::invalid_option,
-                 "limits.max_connections is 0: no request could ever be sent");
-  if (limits.max_connections_per_host == 0)
-    return Error(Errc::invalid_option,
-                 "limits.max_connections_per_host is 0: no request could ever be sent");
-  if (auto error = check_duration("limits.idle_timeout", limits.idle_timeout)) return error;
-  return check_duration("limits.max_lifetime", limits.max_lifetime);
-}
-
-/// Why these options for TCP make no sense, if they do not.
-inline std::optional<Error> check(const TcpOptions& tcp) {
-  const auto is_address = [](const std::string& text) { return is_ipv4(text) || is_ipv6(text); };
-  if (!tcp.local_address.empty() && !is_address(tcp.local_address))
-    return Error(Errc::invalid_option,
-                 "tcp.local_address: " + in_quotes(tcp.local_address) + " is no numeric address");
-  if (tcp.send_buffer < 0 || tcp.receive_buffer < 0)
-    return Error(Errc::invalid_option, "a buffer's size is negative; 0 leaves it to the system");
-  for (const HostAddresses& entry : tcp.hosts) {
-    if (entry.addresses.empty())
-      return Error(Errc::invalid_option, "tcp.hosts: no address for " + in_quotes(entry.host));
-    for (const std::string& address : entry.addresses)
-      if (!is_address(address))
-        return Error(Errc::invalid_option, "tcp.hosts: " + in_quotes(address) + ", for " +
-                                               in_quotes(entry.host) + ", is no numeric address");
-  }
-  if (auto error = check_duration("tcp.attempt_delay", tcp.attempt_delay)) return error;
-  return check_duration("tcp.dns_ttl", tcp.dns_ttl);
-}
-
-/// Why these options for connecting make no sense, if they do not.
-inline std::optional<Error> check(const ConnectOptions& options) {
-  if (const auto problem = unix_path_problem(options.unix_socket);
-      !options.unix_socket.empty() && !problem.empty())
-    return Error(Errc::invalid_option,
-                 "unix_socket: " + in_quotes(options.unix_socket) + " " + std::string(problem));
-  return check(options.tcp);
-}
-
-/// Why these time limits make no sense, if they do not.
-inline std::optional<Error> check(const Timeouts& timeouts) {
-  if (auto error = check_duration("the pool timeout", timeouts.pool)) return error;
-  if (auto error = check_duration("the resolve timeout", timeouts.resolve)) return error;
-  if (auto error = check_duration("the connect timeout", timeouts.connect)) return error;
-  if (auto error = check_duration("the TLS timeout", timeouts.tls)) return error;
-  if (auto error = check_duration("the write timeout", timeouts.write)) return error;
-  if (auto error = check_duration("the expect-continue timeout", timeouts.expect_continue))
-    return error;
-  if (auto error = check_duration("the first-byte timeout", timeouts.first_byte)) return error;
-  if (auto error = check_duration("the read timeout", timeouts.read)) return error;
-  return check_duration("the total timeout", timeouts.total);
 }
 
 /// A client's time limits with those of one call in their place.

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <ferry/detail/asio.hpp>
+#include <ferry/detail/base/asio.hpp>
 #include <ferry/result.hpp>
 
 namespace ferry {

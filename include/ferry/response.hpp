@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/h1_parser.hpp>
-#include <ferry/detail/spares.hpp>
+#include <ferry/detail/base/spares.hpp>
+#include <ferry/detail/http/message.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/options.hpp>

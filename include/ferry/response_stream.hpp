@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/client_core.hpp>
-#include <ferry/detail/content_decoding.hpp>
-#include <ferry/detail/output_file.hpp>
+#include <ferry/detail/call/client_core.hpp>
+#include <ferry/detail/file/output_file.hpp>
+#include <ferry/detail/http/content_decoding.hpp>
 #include <ferry/response.hpp>
 
 namespace ferry {

@@ -11,7 +11,7 @@
 #include <system_error>
 #include <utility>
 
-#include <ferry/detail/sse_parser.hpp>
+#include <ferry/detail/http/event_stream.hpp>
 #include <ferry/response_stream.hpp>
 #include <ferry/server_event.hpp>
 

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-#include <ferry/detail/asio.hpp>
+#include <ferry/detail/base/asio.hpp>
 #include <ferry/tls_info.hpp>
 
 namespace ferry {

@@ -11,11 +11,12 @@
 #include <string_view>
 #include <utility>
 
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/charsets.hpp>
-#include <ferry/detail/iconv.hpp>
-#include <ferry/detail/multibyte.hpp>
-#include <ferry/detail/utf8.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/quoted_string.hpp>
+#include <ferry/detail/base/utf8.hpp>
+#include <ferry/detail/text/charsets.hpp>
+#include <ferry/detail/text/iconv.hpp>
+#include <ferry/detail/text/multibyte.hpp>
 #include <ferry/error.hpp>
 
 namespace ferry {
@@ -34,16 +35,10 @@ inline std::string charset_of(std::string_view content_type) {
     rest.remove_prefix(1);
     rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
     std::string value;
-    if (rest.starts_with('"')) {
-      std::size_t i = 1;
-      for (; i < rest.size() && rest[i] != '"'; ++i) {
-        if (rest[i] == '\\' && i + 1 < rest.size()) ++i;
-        value += rest[i];
-      }
-      rest.remove_prefix(std::min(i, rest.size()));
-    }
+    const bool is_quoted = rest.starts_with('"');
+    if (is_quoted) value = detail::take_quoted_string(rest);
     const auto end = std::min(rest.find(';'), rest.size());
-    if (!rest.starts_with('"')) value += detail::trim_ows(rest.substr(0, end));
+    if (!is_quoted) value = detail::trim_ows(rest.substr(0, end));
     rest.remove_prefix(end);
     if (detail::iequals(name, "charset") && !detail::trim_ows(value).empty())
       return std::string(detail::trim_ows(value));

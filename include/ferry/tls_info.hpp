@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include <ferry/detail/co_await_safe.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
 
 namespace ferry {
 

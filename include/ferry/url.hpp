@@ -13,9 +13,10 @@
 #include <string_view>
 #include <utility>
 
-#include <ferry/detail/ascii.hpp>
-#include <ferry/detail/co_await_safe.hpp>
-#include <ferry/detail/host.hpp>
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/host.hpp>
+#include <ferry/detail/base/percent.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 
@@ -25,40 +26,6 @@ namespace detail {
 
 /// The scheme of URLs whose host is the percent-encoded path of a Unix socket.
 inline constexpr std::string_view unix_scheme = "http+unix";
-
-/// The text with each `%XX` as the byte that it means.
-inline std::string unescaped(std::string_view text) {
-  const auto value = [](char c) { return is_digit(c) ? c - '0' : to_lower(c) - 'a' + 10; };
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2])) {
-      out += static_cast<char>(value(text[i + 1]) * 16 + value(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
-/// Writes a byte as `%XX`.
-inline void append_escaped(std::string& out, char c) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  const auto byte = static_cast<unsigned char>(c);
-  out += '%';
-  out += digits[byte >> 4];
-  out += digits[byte & 15];
-}
-
-/// Appends text percent-encoded: all but `unreserved` (RFC 3986 2.3), a space as `%20`.
-inline void append_component(std::string& out, std::string_view text) {
-  for (char c : text) {
-    if (is_digit(c) || is_alpha(c) || c == '-' || c == '.' || c == '_' || c == '~')
-      out += c;
-    else
-      append_escaped(out, c);
-  }
-}
 
 /// The port that a scheme (in any case) stands for, or 0.
 constexpr std::uint16_t default_port(std::string_view scheme) noexcept {
@@ -98,8 +65,7 @@ inline constexpr auto plain_host_bytes = [] {
 
 /// True if the byte at this place, after the authority, needs no percent-encoding.
 constexpr bool is_plain_at(std::string_view text, std::size_t i) noexcept {
-  if (plain_url_bytes[static_cast<unsigned char>(text[i])]) return true;
-  return text[i] == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2]);
+  return plain_url_bytes[static_cast<unsigned char>(text[i])] || is_escape_at(text, i);
 }
 
 constexpr bool is_plain(std::string_view text) noexcept {

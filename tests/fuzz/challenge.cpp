@@ -1,7 +1,7 @@
 // Any text as fields of challenges: reading never fails, takes linear time, and what comes out was
 // in it.
 
-#include <ferry/detail/challenge.hpp>
+#include <ferry/detail/policy/challenge.hpp>
 
 #include "fuzz/support.hpp"
 

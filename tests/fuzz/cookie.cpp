@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <ferry/cookies.hpp>
-#include <ferry/detail/trip.hpp>
+#include <ferry/detail/policy/retry.hpp>
 
 #include "fuzz/support.hpp"
 

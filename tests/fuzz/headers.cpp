@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/h1_encoder.hpp>
+#include <ferry/detail/h1/encoder.hpp>
 
 #include "fuzz/support.hpp"
 

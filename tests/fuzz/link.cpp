@@ -1,7 +1,7 @@
 // Any text as `Link` fields, and as `Content-Range`: reading never fails, takes linear time, and
 // what comes out was in it.
 
-#include <ferry/detail/content_range.hpp>
+#include <ferry/detail/http/content_range.hpp>
 #include <ferry/link.hpp>
 
 #include "fuzz/support.hpp"

@@ -1,7 +1,7 @@
 // Any text as a netrc file: it is read in linear time or refused without showing what is in it,
 // and what comes out can be sent.
 
-#include <ferry/detail/netrc.hpp>
+#include <ferry/detail/auth/netrc.hpp>
 
 #include "fuzz/support.hpp"
 

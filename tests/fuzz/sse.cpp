@@ -4,7 +4,7 @@
 #include <tuple>
 #include <vector>
 
-#include <ferry/detail/sse_parser.hpp>
+#include <ferry/detail/http/event_stream.hpp>
 
 #include "fuzz/support.hpp"
 

@@ -5,7 +5,7 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
-#include <ferry/detail/socket_connector.hpp>
+#include <ferry/detail/net/socket_connector.hpp>
 
 #include "support/forwarding_stream.hpp"
 #include "support/hostile_server.hpp"

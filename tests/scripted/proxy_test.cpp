@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <ferry/auth.hpp>
-#include <ferry/detail/proxy_rule.hpp>
+#include <ferry/detail/policy/proxy.hpp>
 
 #include "support/scripted.hpp"
 

@@ -4,7 +4,7 @@
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
 
-#include <ferry/detail/wakeup.hpp>
+#include <ferry/detail/time/wakeup.hpp>
 
 TEST_CASE("[59] a wake-up that comes before its wait is not lost") {
   asio::io_context context{1};

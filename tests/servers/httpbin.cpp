@@ -25,7 +25,7 @@
 #include <ferry/auth.hpp>
 #include <ferry/brotli.hpp>
 #include <ferry/cookies.hpp>
-#include <ferry/detail/base64.hpp>
+#include <ferry/detail/base/base64.hpp>
 #include <ferry/digest.hpp>
 #include <ferry/download.hpp>
 #include <ferry/ferry.hpp>

@@ -12,7 +12,7 @@
 #include <zstd.h>
 
 #include <ferry/brotli.hpp>
-#include <ferry/detail/content_decoding.hpp>
+#include <ferry/detail/http/content_decoding.hpp>
 #include <ferry/gzip.hpp>
 #include <ferry/zstd.hpp>
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include <ferry/detail/h1_parser.hpp>
+#include <ferry/detail/h1/parser.hpp>
 
 namespace test {
 

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/pool_state.hpp>
+#include <ferry/detail/pool/state.hpp>
 
 #include "support/failing_new.hpp"
 

@@ -10,8 +10,8 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
-#include <ferry/detail/tcp_connector.hpp>
-#include <ferry/detail/wait_ready.hpp>
+#include <ferry/detail/net/tcp_connector.hpp>
+#include <ferry/detail/net/wait_ready.hpp>
 #include <ferry/resolver.hpp>
 
 #include "support/names.hpp"

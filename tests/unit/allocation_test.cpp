@@ -10,8 +10,8 @@
 #include <vector>
 
 #include <ferry/cookies.hpp>
-#include <ferry/detail/h1_encoder.hpp>
-#include <ferry/detail/h1_parser.hpp>
+#include <ferry/detail/h1/encoder.hpp>
+#include <ferry/detail/h1/parser.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
 #include <ferry/request.hpp>

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include <ferry/detail/challenge.hpp>
+#include <ferry/detail/policy/challenge.hpp>
 
 using ferry::detail::Challenge;
 using ferry::detail::ChallengeParser;

@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <vector>
 
-#include <ferry/detail/content_decoding.hpp>
+#include <ferry/detail/http/content_decoding.hpp>
 
 #include "support/codings.hpp"
 

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <sstream>
 
+#include <ferry/detail/policy/option_checks.hpp>
 #include <ferry/error.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>

@@ -2,7 +2,7 @@
 #include <string>
 #include <utility>
 
-#include <ferry/detail/h1_encoder.hpp>
+#include <ferry/detail/h1/encoder.hpp>
 
 using ferry::Errc;
 using ferry::Headers;

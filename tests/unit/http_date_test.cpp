@@ -2,7 +2,7 @@
 #include <optional>
 #include <string>
 
-#include <ferry/detail/http_date.hpp>
+#include <ferry/detail/base/http_date.hpp>
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <asio/io_context.hpp>
 
 #include <ferry/client.hpp>
-#include <ferry/detail/utf8.hpp>
+#include <ferry/detail/base/utf8.hpp>
 #include <ferry/idna.hpp>
 #include <ferry/request.hpp>
 

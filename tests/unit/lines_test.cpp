@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include <ferry/detail/line_splitter.hpp>
+#include <ferry/detail/base/line_splitter.hpp>
 
 using ferry::Errc;
 using ferry::detail::LineSplitter;

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 #include <string>
 
-#include <ferry/detail/redirect_rule.hpp>
+#include <ferry/detail/policy/redirect.hpp>
 
 using ferry::Errc;
 using ferry::Headers;

@@ -2,9 +2,9 @@
 #include <initializer_list>
 #include <utility>
 
-#include <ferry/detail/connection_fields.hpp>
-#include <ferry/detail/retry_rule.hpp>
-#include <ferry/detail/reuse_rule.hpp>
+#include <ferry/detail/http/connection_fields.hpp>
+#include <ferry/detail/policy/retry.hpp>
+#include <ferry/detail/policy/reuse.hpp>
 
 using namespace std::chrono_literals;
 using ferry::CloseReason;

@@ -3,7 +3,7 @@
 #include <string_view>
 #include <vector>
 
-#include <ferry/detail/sse_parser.hpp>
+#include <ferry/detail/http/event_stream.hpp>
 
 using ferry::Errc;
 using ferry::detail::SseParser;

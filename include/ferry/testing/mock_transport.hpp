@@ -7,7 +7,6 @@
 #include <cstring>
 #include <exception>
 #include <functional>
-#include <llhttp.h>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -16,7 +15,8 @@
 #include <vector>
 
 #include <ferry/connector.hpp>
-#include <ferry/detail/wakeup.hpp>
+#include <ferry/detail/h1/request_parser.hpp>
+#include <ferry/detail/time/wakeup.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/options.hpp>
 #include <ferry/status.hpp>
@@ -77,9 +77,11 @@ class MockTransport final : public Connector {
   using Handler = std::function<MockResponse(const MockRequest&)>;
 
   /// A transport that this function answers for.
-  MockTransport(const MockTransport&) = default;
-  MockTransport& operator=(const MockTransport&) = default;
   explicit MockTransport(Handler handler) : state_(std::make_shared<State>(std::move(handler))) {}
+  /// The same transport once more; moving copies, too.
+  MockTransport(const MockTransport&) = default;
+  /// The same transport once more.
+  MockTransport& operator=(const MockTransport&) = default;
 
   /// Has it serve the requests of clients, or pools, with these options, for https too.
   void serve(ConnectOptions& options) {
@@ -142,20 +144,10 @@ class MockTransport final : public Connector {
   };
 
   /// Parses what is written, and has an answer ready when a request is whole.
-  class Connection final : public Stream {
+  class Connection final : public Stream, detail::RequestParser {
    public:
     Connection(std::shared_ptr<State> state, bool secure)
-        : state_(std::move(state)), scheme_(secure ? "https://" : "http://") {
-      llhttp_settings_init(&settings_);
-      settings_.on_url = span<&Connection::on_url>;
-      settings_.on_header_field = span<&Connection::on_name>;
-      settings_.on_header_value = span<&Connection::on_value>;
-      settings_.on_headers_complete = notice<&Connection::on_head>;
-      settings_.on_body = span<&Connection::on_body>;
-      settings_.on_message_complete = notice<&Connection::on_message>;
-      llhttp_init(&llhttp_, HTTP_REQUEST, &settings_);
-      llhttp_.data = this;
-    }
+        : state_(std::move(state)), scheme_(secure ? "https://" : "http://") {}
 
     asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
                                            std::error_code& error) override {
@@ -185,13 +177,10 @@ class MockTransport final : public Connector {
       error.clear();
       std::size_t count = 0;
       for (const auto& buffer : buffers) {
-        const auto result =
-            llhttp_execute(&llhttp_, static_cast<const char*>(buffer.data()), buffer.size());
-        if (result == HPE_PAUSED_UPGRADE)
-          llhttp_resume_after_upgrade(&llhttp_);
-        else if (result != HPE_OK)
+        if (!feed({static_cast<const char*>(buffer.data()), buffer.size()})) {
           error = asio::error::connection_reset;
-        if (error) return 0;
+          return 0;
+        }
         count += buffer.size();
       }
       return count;
@@ -209,57 +198,18 @@ class MockTransport final : public Connector {
     std::string remote_endpoint() const override { return "mock"; }
 
    private:
-    template <auto Member>
-    static int span(llhttp_t* llhttp, const char* at, std::size_t size) noexcept {
-      try {
-        (static_cast<Connection*>(llhttp->data)->*Member)(std::string_view(at, size));
-        return 0;
-      } catch (...) {
-        return -1;
-      }
+    void on_request_head() override {
+      if (headers_.has_token("Expect", "100-continue")) answer_ += "HTTP/1.1 100 Continue\r\n\r\n";
     }
-    template <auto Member>
-    static int notice(llhttp_t* llhttp) noexcept {
-      try {
-        (static_cast<Connection*>(llhttp->data)->*Member)();
-        return 0;
-      } catch (...) {
-        return -1;
-      }
-    }
-
-    void on_url(std::string_view piece) { target_ += piece; }
-    void on_name(std::string_view piece) {
-      if (!value_open_) {
-        name_ += piece;
-        return;
-      }
-      end_field();
-      name_ = piece;
-    }
-    void on_value(std::string_view piece) {
-      value_ += piece;
-      value_open_ = true;
-    }
-    void on_head() {
-      end_field();
-      if (request_.headers.has_token("Expect", "100-continue"))
-        answer_ += "HTTP/1.1 100 Continue\r\n\r\n";
-    }
-    void on_body(std::string_view piece) { request_.body += piece; }
-    void on_message() {
-      request_.method = llhttp_method_name(static_cast<llhttp_method>(llhttp_.method));
-      const auto host = request_.headers.get("Host").value_or("");
-      request_.url =
+    void on_request() override {
+      MockRequest request;
+      request.method = method();
+      const auto host = headers_.get("Host").value_or("");
+      request.url =
           target_.starts_with('/') ? std::string(scheme_).append(host) + target_ : target_;
-      answer(state_->handle(std::exchange(request_, MockRequest())));
-      target_.clear();
-    }
-    void end_field() {
-      if (!name_.empty()) request_.headers.add(name_, value_);
-      name_.clear();
-      value_.clear();
-      value_open_ = false;
+      request.headers = std::move(headers_);
+      request.body = std::move(body_);
+      answer(state_->handle(request));
     }
 
     void answer(const MockResponse& response) {
@@ -271,8 +221,7 @@ class MockTransport final : public Connector {
       answer_.append(reason_phrase(response.status)).append("\r\n");
       for (const auto [name, value] : response.headers)
         answer_.append(name).append(": ").append(value).append("\r\n");
-      const bool bodiless =
-          response.status == 204 || response.status == 304 || llhttp_.method == HTTP_HEAD;
+      const bool bodiless = response.status == 204 || response.status == 304 || method() == "HEAD";
       if (response.status != 204 && !response.headers.contains("Content-Length"))
         answer_ += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
       answer_ += "\r\n";
@@ -281,12 +230,7 @@ class MockTransport final : public Connector {
 
     const std::shared_ptr<State> state_;
     const char* const scheme_;
-    llhttp_settings_t settings_;
-    llhttp_t llhttp_;
-    MockRequest request_;
-    std::string target_, name_, value_;
     std::string answer_;
-    bool value_open_ = false;
     bool ended_ = false;
     bool open_ = true;
     detail::Wakeup wakeup_;

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include <ferry/connector.hpp>
-#include <ferry/detail/wakeup.hpp>
+#include <ferry/detail/time/wakeup.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry::testing {

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <ferry/authenticator.hpp>
+#include <ferry/detail/time/user_coroutine.hpp>
+#include <ferry/error.hpp>
+#include <ferry/headers.hpp>
+#include <ferry/result.hpp>
+
+// How an authenticator is asked for credentials, and told of refusals.
+namespace ferry::detail {
+
+/// What has come of one request's credentials so far.
+struct Asked {
+  int challenges = 0;  ///< Refusals, with 401 or 407.
+  Headers challenge;   ///< The last one's fields.
+  std::string sent;    ///< The credentials that it refused.
+
+  void tell(AuthContext& context) const noexcept {
+    context.challenges = challenges;
+    context.sent = sent;
+    if (challenges > 0) context.challenge = &challenge;
+  }
+};
+
+/// Asks for credentials, without waiting. @return false if they have to be waited for.
+inline Result<bool> authorize_now(Authenticator& auth, const AuthContext& context,
+                                  std::string& authorization) {
+  try {
+    auto value = auth.authorize_now(context);
+    if (!value) return false;
+    authorization = std::move(*value);
+  } catch (const Error& error) {
+    return error;
+  }
+  if (auto error = check_field("Authorization", authorization)) return *error;
+  return true;
+}
+
+/// Awaits the credentials of one that has to be waited for.
+inline asio::awaitable<void> await_credentials(Authenticator& auth, AuthContext context,
+                                               std::string& authorization) {
+  auto value = co_await auth.authorize(context);
+  authorization = std::move(value);
+}
+
+/// Asks for credentials that have to be waited for, within the watch's limits.
+/// @param phase, limit as `run_limited`'s.
+template <class = void>
+asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
+                                                std::string& authorization, Watch& watch,
+                                                Phase phase, Duration limit) {
+  std::optional<Error> failure;
+  try {
+    auto asking = await_credentials(auth, context, authorization);
+    co_await run_limited(std::move(asking), watch, phase, limit);
+    failure = check_field("Authorization", authorization);
+  } catch (const Error& error) {
+    failure = error;
+  } catch (const std::system_error& e) {
+    // Asio throws this at whatever a cancelled coroutine awaits next.
+    if (e.code() != asio::error::operation_aborted && !watch.ended()) throw;
+    failure.emplace(Errc::cancelled);
+  } catch (...) {
+    if (!watch.ended()) throw;
+  }
+  if (watch.ended()) co_return watch.error();
+  co_return failure;
+}
+
+/// Tells of any other answer.
+/// @param auth may be null.
+inline void tell_answered(Authenticator* auth, AuthContext context, const std::string& sent,
+                          const Headers& response) {
+  if (!auth) return;
+  context.sent = sent;
+  auth->answered(context, response);
+}
+
+/// Tells of a refusal. @return true if the request is to be sent once more; `asked` knows why then.
+inline bool is_challenged(Authenticator& auth, AuthContext context, const Headers& refusal,
+                          const std::string& sent, Asked& asked) {
+  if (asked.challenges >= Authenticator::max_challenges) return false;
+  ++asked.challenges;
+  asked.challenge = refusal;
+  asked.sent = sent;
+  asked.tell(context);
+  return auth.challenged(context);
+}
+
+}  // namespace ferry::detail

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/error.hpp>
+#include <ferry/result.hpp>
+
+namespace ferry::detail {
+
+/// Cuts bytes that arrive in any pieces into lines, which end with LF, CR LF or CR:
+///
+///     splitter.feed(piece);
+///     for (;;) { auto line = splitter.next(); if (!line || !*line) break; ... }
+///
+/// A line that ends with CR is there at once: whether LF follows is seen later. A line is a view
+/// into the piece if it lies in one, else into memory of the splitter's own; it is valid until the
+/// next call. Every byte is looked at once.
+class LineSplitter {
+ public:
+  /// @param max_size how many bytes a line may have, without its end.
+  explicit LineSplitter(std::size_t max_size) noexcept : max_size_(max_size) {}
+
+  /// Gives the next piece. The one before has to be used up (`next` has returned nothing), and this
+  /// one has to stay until it is.
+  void feed(std::string_view piece) noexcept { rest_ = piece; }
+
+  /// The next line, without its end; nothing if more is needed.
+  /// @return `Errc::body_too_large` for a line that is too long, then and ever after.
+  Result<std::optional<std::string_view>> next() {
+    if (too_long_) return error();
+    forget_delivered();
+    if (after_cr_ && !rest_.empty()) {
+      after_cr_ = false;
+      if (rest_.front() == '\n') rest_.remove_prefix(1);
+    }
+    const auto end = find_end(rest_);
+    if (end > max_size_ - held_.size()) {
+      too_long_ = true;
+      return error();
+    }
+    if (end == rest_.size()) {
+      held_ += rest_;
+      rest_ = {};
+      return std::optional<std::string_view>();
+    }
+    std::string_view line = rest_.substr(0, end);
+    after_cr_ = rest_[end] == '\r';
+    rest_.remove_prefix(end + 1);
+    if (!held_.empty()) {
+      held_ += line;
+      line = held_;
+      delivered_ = true;
+    }
+    return std::optional<std::string_view>(line);
+  }
+
+  /// What is behind the last line's end when the bytes have ended, if there is anything.
+  std::optional<std::string_view> last() {
+    if (too_long_) return std::nullopt;
+    forget_delivered();
+    if (held_.empty()) return std::nullopt;
+    delivered_ = true;
+    return held_;
+  }
+
+ private:
+  /// Where a line ends, or the piece.
+  static std::size_t find_end(std::string_view text) noexcept {
+    std::size_t i = 0;
+    while (i < text.size() && text[i] != '\n' && text[i] != '\r') ++i;
+    return i;
+  }
+
+  void forget_delivered() noexcept {
+    if (delivered_) held_.clear();
+    delivered_ = false;
+  }
+
+  Error error() const {
+    return Error(Errc::body_too_large,
+                 "a line in it is longer than " + std::to_string(max_size_) + " bytes");
+  }
+
+  std::size_t max_size_;
+  std::string_view rest_;
+  std::string held_;        ///< The beginning of a line, from earlier pieces.
+  bool delivered_ = false;  ///< `held_` is a line that was handed out.
+  bool after_cr_ = false;   ///< The last line ended with CR: LF would belong to it.
+  bool too_long_ = false;
+};
+static_assert(co_await_safe<LineSplitter>);
+
+}  // namespace ferry::detail

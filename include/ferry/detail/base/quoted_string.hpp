@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+// Quoted strings of fields (RFC 9110 5.6.4).
+namespace ferry::detail {
+
+/// Takes the quoted string that a text begins with, without its quotes and
+/// escapes. One that is not closed ends with the text.
+inline std::string take_quoted_string(std::string_view& text) {
+  std::string value;
+  text.remove_prefix(1);
+  while (!text.empty()) {
+    char c = text.front();
+    text.remove_prefix(1);
+    if (c == '"') break;
+    if (c == '\\') {
+      if (text.empty()) break;
+      c = text.front();
+      text.remove_prefix(1);
+    }
+    value += c;
+  }
+  return value;
+}
+
+/// Appends a text as a quoted string.
+inline void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
+}
+
+}  // namespace ferry::detail

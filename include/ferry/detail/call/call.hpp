@@ -1,0 +1,772 @@
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <ferry/cookie_store.hpp>
+#include <ferry/detail/auth/authorize.hpp>
+#include <ferry/detail/base/spares.hpp>
+#include <ferry/detail/call/client_core.hpp>
+#include <ferry/detail/call/history.hpp>
+#include <ferry/detail/call/prepare.hpp>
+#include <ferry/detail/http/content_decoding.hpp>
+#include <ferry/detail/net/context_owner.hpp>
+#include <ferry/detail/policy/retry.hpp>
+#include <ferry/request.hpp>
+#include <ferry/response.hpp>
+#include <ferry/response_stream.hpp>
+#include <ferry/upgraded.hpp>
+
+// One call, and all that is decided in it; `detail/sender.hpp` waits in its name.
+namespace ferry::detail {
+
+/// What a caller wants of a response.
+enum class Wants { all_of_it, a_stream, an_upgrade };
+
+/// A call, from what was asked for to its answer: one request, or several where redirects,
+/// challenges or retries lead to others, each in one attempt or two.
+///
+/// Its functions are the steps, in their order; none of them waits.
+template <class = void>
+class Call : public Recycled<Call<void>> {
+ public:
+  /// What comes behind an attempt.
+  enum class Next {
+    answer,      ///< Nothing: `take_response` and its like have the answer.
+    decoding,    ///< `go_on_decoding`, after others have run.
+    failure,     ///< Nothing: `failure` says why.
+    attempt,     ///< The same request once more.
+    preparation  ///< Another request, after `get_ready`.
+  };
+
+  /// @param h the connection to use, and to give back; it is not replaced if it turns out to be
+  /// stale.
+  /// @param what what the request is made of: another one, or its method and so on.
+  template <class... What>
+  Call(std::shared_ptr<const ClientCore> c, const RequestOptions& options, Wants w,
+       std::shared_ptr<HeldConnection> h, What&&... what)
+      : client(std::move(c)),
+        request(std::forward<What>(what)...),
+        timeouts(merged(client->options.timeouts, options)),
+        admission(*client->pool),
+        lease(*client->pool),
+        held_(std::move(h)),
+        redirects_(client->options.redirects),
+        max_body_size_(options.max_body_size.value_or(client->options.limits.max_body_size)),
+        wants_(w),
+        decodes_(options.decode),
+        limits_stream_(options.max_body_size.has_value()),
+        retries_stale_(!held_ && options.retry_stale.value_or(client->options.retry_stale)),
+        max_retries_(held_ ? 0 : options.max_retries.value_or(client->options.retries.max)) {
+    // Who drives a connection has to go where it leads, and who wants another protocol, to the one
+    // who speaks it.
+    redirects_.follow = !held_ && wants_ != Wants::an_upgrade &&
+                        options.follow_redirects.value_or(redirects_.follow);
+    redirects_.max = options.max_redirects.value_or(redirects_.max);
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  const std::shared_ptr<const ClientCore> client;
+  Request request;  ///< The present one.
+  const Timeouts timeouts;
+  PoolCore::Admission admission;  ///< Outlives the lease: between two connections it has this one.
+  Lease lease;                    ///< Outlives the watch, which may abort its stream.
+  std::optional<Watch> watch;     ///< Over the present request.
+  std::unique_ptr<Trip> trip;     ///< Once there has been another request, or a redirect, before.
+  std::optional<Error> failure;   ///< Of the present attempt; in the end, of the call.
+
+  PoolCore& pool() const noexcept { return *client->pool; }
+  const Url& url() const noexcept { return state_->url; }
+  const Observer& observer() const noexcept { return client->options.observer; }
+
+  /// The answer takes the place, and the memory, of an earlier one.
+  void answer_into(std::unique_ptr<ResponseState> earlier) noexcept { state_ = std::move(earlier); }
+
+  /// When the first request was ready to be sent.
+  Clock::time_point begun() const noexcept { return begin_; }
+  /// When all of it has to be done.
+  Clock::time_point limit() const noexcept { return after(begin_, timeouts.total); }
+
+  /// Makes the request ready for its first attempt. @return false if it has failed: nothing can be
+  /// sent.
+  bool prepare() {
+    failure = try_to_prepare();
+    if (failure) return false;
+    attempt_ = 0;
+    begin_attempt();
+    if (attempts() == 1) begin_ = now_;
+    watch.emplace(pool().deadlines(), client.get(), &client->closed, limit(), timeouts.total);
+    return true;
+  }
+
+  /// Asks those who give credentials. @return one who has to be waited for, after which to ask
+  /// again; null if all have been asked, or one has failed.
+  Authenticator* ask_for_credentials() {
+    while (credentials_ && credentials_->asked < 2 && !failure) {
+      Authenticator* const asks = asked_for_credentials();
+      if (asks) {
+        const auto known = authorize_now(*asks, auth_context(), credentials());
+        // A draining pool takes no new call; one that is let wait here is let finish.
+        if (known && !*known && admission.ask()) return asks;
+        if (!known)
+          failure = known.error();
+        else if (!*known)
+          failure.emplace(Errc::client_closed);
+      }
+      ++credentials_->asked;
+    }
+    return nullptr;
+  }
+  /// What the one who is asked for credentials is told, and where they go.
+  AuthContext auth_context() const noexcept {
+    return is_origin_asked() ? origin_context() : proxy_context();
+  }
+  std::string& credentials() const noexcept {
+    return is_origin_asked() ? credentials_->authorization : credentials_->proxy_authorization;
+  }
+  void has_credentials(std::optional<Error> error) {
+    failure = std::move(error);
+    ++credentials_->asked;
+    now_ = Clock::now();
+  }
+
+  /// Takes the connection that the attempt is for, if that can be had at once. @return false if it
+  /// has to be waited for: `PoolCore::acquire`.
+  bool take_connection() {
+    queued_since_ = now_;
+    seeks_connection_ = true;
+    if (held_) {
+      take_held();
+      return true;
+    }
+    if (attempt_ == 1) lease.take(pool().take_idle(url().origin(), now_));
+    return lease && attempt_ == 1;
+  }
+  void has_waited(std::optional<Error> error) {
+    failure = std::move(error);
+    now_ = Clock::now();
+  }
+
+  /// Begins the exchange, with a connection. @return it, unless the attempt has failed.
+  H1Connection* begin_exchange(bool cancelled) {
+    if (failure) return nullptr;
+    PooledConnection& connection = lease.connection();
+    const auto& slot = lease.slot();
+    ConnectionInfo& info = state_->connection;
+    info.facts = connection.facts;
+    info.reused = slot.kept;
+    info.request_number = ++connection.requests;
+    info.idle_for = info.reused ? now_ - slot.idle_since : Duration();
+    has_connection_ = true;
+    Timings& timings = state_->timings;
+    timings.queued += now_ - queued_since_;
+    // What went into a connection that was opened before the call is not the call's.
+    const bool opened_meanwhile = slot.opened >= begin_;
+    timings.resolve = opened_meanwhile ? connection.resolved_in : Duration();
+    timings.connect = opened_meanwhile ? connection.connected_in : Duration();
+    timings.tls = opened_meanwhile ? connection.secured_in : Duration();
+    if (info.reused) pool().count_reuse();
+    if (info.reused && observer()) {
+      Event reuse = event(Event::Kind::connection_reused);
+      reuse.duration = info.idle_for;
+      observe(observer(), reuse);
+    }
+    if (cancelled)
+      failure.emplace(Errc::cancelled);
+    else if (attempt_ > 1 && request.body().source())  // A file may have grown since.
+      failure = detail::prepare(request.body(), request, body_size_);
+    // A kept connection was looked at when it was taken.
+    if (!failure && !slot.kept) failure = connection.h1.refuse_early_bytes();
+    if (failure) return nullptr;
+    exchange_.emplace(*this);
+    failure = connection.h1.begin(*exchange_, head(), parser_limits(), now_);
+    return failure ? nullptr : &connection.h1;
+  }
+
+  Exchange& exchange() noexcept { return *exchange_; }
+
+  /// Undoes more of the body's codings. A body that takes long comes here several times, so that
+  /// others may run, and limits and cancellation be looked at, in between.
+  /// @param cancelled the call was, meanwhile.
+  Next go_on_decoding(bool cancelled = false) {
+    if (cancelled) failure.emplace(Errc::cancelled);
+    if (watch->ended()) failure = watch->error();
+    if (failure) return conclude_failure();
+    const auto done =
+        decoding_->coding.read_more(decoding_->body, max_body_size_, WorkBudget::most);
+    if (!done)
+      failure = done.error();
+    else if (*done)
+      failure = decoding_->coding.finish();
+    else if (watch->enter(Phase::read, no_timeout, nullptr))  // The total limit holds on.
+      return Next::decoding;
+    else
+      failure = watch->error();
+    if (failure) return conclude_failure();
+    watch->finish();
+    const auto raw_size = state_->message.body.size();
+    state_->message.body = std::move(decoding_->body);
+    state_->is_decoded = true;
+    return deliver(raw_size);
+  }
+
+  /// The call has failed before its next attempt has begun.
+  void fail_between(const Error& error, Phase phase) {
+    const auto url = Url::parse(request.url());
+    const std::string origin(url ? url->origin() : std::string_view());
+    failure = error.at(phase, origin, trip->attempts, false, 0);
+    if (!earlier_.empty()) failure = failure->with(0, {}, std::move(earlier_));
+    if (!observer()) return;
+    Event event{Event::Kind::request_failed};
+    event.origin = origin;
+    event.method = request.method().token();
+    if (url) event.target = url->target();
+    event.attempt = trip->attempts;
+    event.duration = Clock::now() - begin_;
+    event.error = &*failure;
+    observe(observer(), event);
+  }
+
+  /// Decides what comes next, after an attempt.
+  Next conclude() { return failure ? conclude_failure() : conclude_success(); }
+
+  Response take_response() {
+    if (trip) {
+      state_->history = std::move(trip->history);
+      trip->mark(*state_);
+    } else {
+      state_->left_origin = false;
+      if (!url().userinfo().empty() || !state_->userinfo.empty())
+        state_->userinfo = url().userinfo();
+    }
+    return Response(std::move(state_));
+  }
+  ResponseStream take_stream() noexcept { return ResponseStream(std::move(stream_)); }
+  Upgraded take_upgraded() {
+    Upgraded upgraded;
+    if (upgraded_) upgraded = std::move(*upgraded_);
+    if (auto owner = pool().context_owner.lock(); owner && upgraded.stream)
+      upgraded.stream =
+          std::make_unique<OwningStream>(std::move(owner), std::move(upgraded.stream));
+    upgraded.response = take_response();
+    return upgraded;
+  }
+
+  /// An event of the present attempt.
+  Event event(Event::Kind kind) const noexcept {
+    Event event{kind};
+    event.origin = url().origin();
+    event.method = request.method().token();
+    event.target = url().target();
+    event.connection = state_->connection.id();
+    event.attempt = attempts();
+    return event;
+  }
+
+ private:
+  /// What most calls have no use for.
+  struct Credentials {
+    Authenticator* auth = nullptr;  ///< The origin's.
+    const Proxy* proxy = nullptr;   ///< One that forwards.
+    std::string authorization;
+    std::string proxy_authorization;
+    std::string proxy_target;  ///< What the proxy is asked for.
+    int asked = 0;             ///< Of the two.
+  };
+
+  /// A refusal that is answered with other credentials.
+  struct Challenge {
+    Asked asked;
+    bool by_proxy;
+  };
+  /// An answer after which the same request is sent once more.
+  struct Retry {
+    std::optional<Duration> after;  ///< The time that the server asks for, if it does.
+  };
+
+  /// A collected body while its codings are undone.
+  struct Decoding {
+    explicit Decoding(ContentDecoding c) noexcept : coding(std::move(c)) {}
+    ContentDecoding coding;
+    std::string body;  ///< What has come of it.
+  };
+
+  int attempts() const noexcept { return (trip ? trip->attempts : 0) + attempt_; }
+
+  // ---- before an attempt ----
+
+  std::optional<Error> try_to_prepare() {
+    const ClientOptions& settings = client->options;
+    if (state_)
+      state_->clear();
+    else
+      state_ = std::make_unique<ResponseState>();
+    if (trip) state_->connection.retry_reason = trip->retry_reason;
+    if (auto error = detail::prepare(*client, request, timeouts, state_->url)) return error;
+    if (!trip && Trip::has_left_origin(request)) {
+      trip = std::make_unique<Trip>();
+      trip->leave_origin(request, url(), given_field(request, settings, "Cookie") == "");
+    }
+    use_.emplace(request.body());
+    if (!use_->granted())
+      return Error(Errc::invalid_body, "its source is being read by another request");
+    if (auto error = detail::prepare(request.body(), request, body_size_)) return error;
+    if (wants_ == Wants::an_upgrade && !request.headers().contains("Upgrade"))
+      return Error(Errc::invalid_header,
+                   "there is no Upgrade field to say which protocol it asks for");
+
+    cookie_.clear();
+    if (settings.cookies &&
+        (!given_field(request, settings, "Cookie") || (trip && trip->left_own_cookie))) {
+      cookie_ = settings.cookies->cookies_for(url());
+      if (auto error = check_field("Cookie", cookie_)) return error;
+    }
+    credentials_.reset();
+    Authenticator* const auth = authenticator_of(request, settings, trip.get());
+    const Proxy* const proxy = pool().forwarding_proxy_for(url());
+    if (!auth && !proxy) return std::nullopt;
+    credentials_ = std::make_unique<Credentials>();
+    credentials_->auth = auth;
+    credentials_->proxy = proxy;
+    if (!proxy) return std::nullopt;
+    credentials_->proxy_authorization = proxy->authorization();
+    if (proxy->auth) credentials_->proxy_target.append(url().origin()).append(url().target());
+    return std::nullopt;
+  }
+
+  void begin_attempt() {
+    ++attempt_;
+    now_ = Clock::now();
+    times_ = ExchangeTimes();
+    seeks_connection_ = has_connection_ = false;
+    follow_up_.reset();
+    failure.reset();
+    if (credentials_) credentials_->asked = 0;  // Once more: a nonce is counted.
+  }
+
+  bool is_origin_asked() const noexcept { return credentials_->asked == 0; }
+  Authenticator* asked_for_credentials() const noexcept {
+    if (is_origin_asked()) return credentials_->auth;
+    return credentials_->proxy ? credentials_->proxy->auth.get() : nullptr;
+  }
+  /// What the origin's authenticator is told of the request.
+  AuthContext origin_context() const noexcept {
+    AuthContext context{request.method().token(), url(), url().target()};
+    if (trip) trip->asked.tell(context);
+    context.redirected = trip && trip->left_origin;
+    return context;
+  }
+  /// What a forwarding proxy's is.
+  AuthContext proxy_context() const noexcept {
+    AuthContext context{request.method().token(), credentials_->proxy->url,
+                        credentials_->proxy_target, true};
+    if (trip) trip->proxy_asked.tell(context);
+    return context;
+  }
+
+  void take_held() {
+    lease.take(std::exchange(held_->slot, nullptr));
+    if (!lease || lease.slot().host->key != url().origin()) {
+      std::string what = lease ? "it is for " + lease.slot().host->key : "it is in use, or spent";
+      if (lease) held_->slot = lease.detach();
+      failure.emplace(Errc::lease_unusable, std::move(what));
+    } else if (!pool().is_fit(lease.slot())) {
+      lease.detach();
+      failure.emplace(Errc::connection_lost, "the leased connection was closed");
+    }
+  }
+
+  RequestHead head() const {
+    const ClientOptions& settings = client->options;
+    const Body& body = request.body();
+    RequestHead head{request.method(), url(), request.headers(), settings.headers};
+    head.user_agent = settings.user_agent;
+    head.content_type = body.content_type();
+    head.accept_encoding = client->accept_encoding;
+    head.cookie = cookie_;
+    head.body_size = body_size_;
+    head.has_body = body.is_present();
+    head.close = client->one_off;
+    head.expect = body.is_present() && expects_continue(request.headers(), settings.headers);
+    head.upgrade = wants_ == Wants::an_upgrade;
+    head.usual_fields = client->usual_fields;
+    if (credentials_) {
+      head.authorization = credentials_->authorization;
+      head.to_proxy = credentials_->proxy != nullptr;
+      head.proxy_authorization = credentials_->proxy_authorization;
+    }
+    return head;
+  }
+  ParserLimits parser_limits() const noexcept {
+    const Limits& limits = client->options.limits;
+    return {limits.max_head_size, limits.max_fields,
+            wants_ == Wants::a_stream ? std::numeric_limits<std::uint64_t>::max() : max_body_size_,
+            redirects_.follow};
+  }
+  Collect collect() const noexcept {
+    return wants_ == Wants::a_stream ? Collect::none : Collect::all;
+  }
+
+  // ---- after an attempt ----
+
+  Next conclude_success() {
+    ResponseMessage& message = state_->message;
+    watch->finish();
+    Timings& timings = state_->timings;
+    timings.send = times_.sent - times_.begin;
+    timings.first_byte = std::max(times_.first_byte - times_.sent, Duration());
+    timings.receive = times_.end - times_.first_byte;
+    timings.total = times_.end - begin_;
+    state_->elapsed = times_.head - times_.begin;
+    if (client->options.cookies) client->options.cookies->take(url(), message.headers);
+    if (follow_up_) return follow_up() ? Next::preparation : conclude_failure();
+    if (message.status < 300 && max_retries_ > 0) client->retry_budget.earn();
+    tell_authenticators();
+    if (wants_ == Wants::a_stream) return open_stream();
+    if (message.status == 101) {
+      upgraded_ = std::make_unique<Upgraded>();
+      std::tie(upgraded_->stream, upgraded_->received) = lease.connection().h1.detach();
+      lease.discard(CloseReason::upgraded);
+    } else if (watch->ended()) {  // Time ran out as the last byte came: all the same a response.
+      lease.discard(CloseReason::failed);
+    } else {
+      give_back(lease, held_.get(), times_.end);
+    }
+    // A 206 has a part of what was encoded.
+    if (decodes_ && !client->options.codings.empty() && message.status != 206)
+      return begin_decoding();
+    return deliver(message.body.size());
+  }
+
+  Next begin_decoding() {
+    ResponseMessage& message = state_->message;
+    auto coding = ContentDecoding::of(message.headers, client->options.codings);
+    if (!coding) {
+      failure = coding.error();
+      return conclude_failure();
+    }
+    if (!coding->is_active()) return deliver(message.body.size());
+    decoding_ = std::make_unique<Decoding>(std::move(*coding));
+    decoding_->coding.feed(message.body);
+    return go_on_decoding();
+  }
+
+  /// The answer is ready. @param size of its body, as it came.
+  Next deliver(std::size_t size) {
+    if (observer()) {
+      const ResponseMessage& message = state_->message;
+      const Timings& timings = state_->timings;
+      Event done = event(Event::Kind::response_received);
+      done.body_size = size;
+      done.status = message.status;
+      done.version = message.version();
+      done.duration = timings.total;
+      done.timings = &timings;
+      done.info = &state_->connection;
+      observe(observer(), done);
+    }
+    return Next::answer;
+  }
+
+  Next open_stream() {
+    auto body = std::make_unique<OpenBody>(client, take_response(), limit(), timeouts.total);
+    body->lease.take(lease.detach());
+    body->begin = begin_;
+    body->first_byte = times_.first_byte;
+    body->attempt = attempts();
+    body->method = request.method();
+    body->read_limit = timeouts.read;
+    body->max_collected = max_body_size_;
+    body->earlier = std::move(earlier_);
+    if (limits_stream_) body->max_size = max_body_size_;
+    failure = body->start(decodes_);
+    if (failure) return Next::failure;
+    stream_ = std::move(body);
+    return Next::answer;
+  }
+
+  void tell_authenticators() {
+    if (!credentials_) return;
+    const Headers& fields = state_->message.headers;
+    tell_answered(credentials_->auth, origin_context(), credentials_->authorization, fields);
+    if (credentials_->proxy)
+      tell_answered(credentials_->proxy->auth.get(), proxy_context(),
+                    credentials_->proxy_authorization, fields);
+  }
+
+  /// Leaves the connection, which is kept only if the rest of the answer is there already: a server
+  /// that withholds it is not waited for. @return what is known between two requests.
+  Trip& set_out() {
+    admission.keep();
+    if (!trip) {
+      trip = std::make_unique<Trip>();
+      trip->userinfo = url().userinfo();
+    }
+    trip->attempts += attempt_;
+    if (lease && !watch->ended() && lease.connection().h1.drain())
+      give_back(lease, nullptr, Clock::now());
+    else
+      lease.discard(CloseReason::unread);
+    return *trip;
+  }
+
+  /// Decides, at the head of an answer, whether that leads to another request.
+  bool leads_further() {
+    if (state_->message.status < 300 || held_) return false;
+    if (!redirects_.follow && max_retries_ == 0 && !credentials_) return false;
+    auto next = redirection({state_->message.status, state_->message.headers, url(),
+                             request.method(), can_repeat(request.body()), redirects_,
+                             trip ? trip->redirects : 0, pool().host_to_ascii()});
+    if (!next)
+      follow_up_ = next.error();
+    else if (*next)
+      follow_up_ = std::move(**next);
+    else if (!answers_challenge())
+      tries_again();
+    return follow_up_.has_value();
+  }
+
+  bool answers_challenge() {
+    if (!credentials_) return false;
+    const int status = state_->message.status;
+    const bool by_proxy = status == 407 && credentials_->proxy && credentials_->proxy->auth;
+    if (!by_proxy && (status != 401 || !credentials_->auth)) return false;
+    if (!can_repeat(request.body())) return false;
+    Challenge challenge{{}, by_proxy};
+    Asked& asked = challenge.asked;
+    if (trip) asked.challenges = (by_proxy ? trip->proxy_asked : trip->asked).challenges;
+    const AuthContext context = by_proxy ? proxy_context() : origin_context();
+    Authenticator& auth = by_proxy ? *credentials_->proxy->auth : *credentials_->auth;
+    if (!is_challenged(auth, context, state_->message.headers,
+                       by_proxy ? credentials_->proxy_authorization : credentials_->authorization,
+                       asked))
+      return false;
+    follow_up_ = std::move(challenge);
+    return true;
+  }
+
+  /// Tries again what the server could not do, if the caller's policy says so.
+  void tries_again() {
+    if (max_retries_ == 0) return;
+    const Retries& retries = client->options.retries;
+    const int status = state_->message.status;
+    if (std::find(retries.statuses.begin(), retries.statuses.end(), status) ==
+        retries.statuses.end())
+      return;
+    const auto asked = retry_after(state_->message.headers);
+    if (asked && *asked > retries.max_delay) return;  // It had rather not be asked.
+    if (policy_allows(policy_facts(1)) && client->retry_budget.take()) follow_up_ = Retry{asked};
+  }
+
+  /// Sets out for the request to which the answer leads. @return false if there must be none.
+  bool follow_up() {
+    if (const auto* error = std::get_if<Error>(&*follow_up_)) {
+      failure = *error;
+      return false;
+    }
+    if (auto* const to = std::get_if<Redirection>(&*follow_up_)) {
+      tell_authenticators();
+      if (observer()) {
+        Event event = this->event(Event::Kind::redirected);
+        event.status = state_->message.status;
+        event.location = to->url.str();
+        observe(observer(), event);
+      }
+      Trip& onward = set_out();
+      const bool has_no_cookies = given_field(request, client->options, "Cookie") == "";
+      onward.redirect(request, std::move(*to), Response(std::move(state_)), has_no_cookies);
+    } else if (auto* const challenge = std::get_if<Challenge>(&*follow_up_)) {
+      Trip& onward = set_out();
+      onward.answer_challenge(request, url());
+      (challenge->by_proxy ? onward.proxy_asked : onward.asked) = std::move(challenge->asked);
+    } else {
+      retry(std::get<Retry>(*follow_up_).after);
+    }
+    return true;
+  }
+
+  /// Sets out for the same request once more.
+  /// @param asked how long the server wants to be left alone, if it says.
+  void retry(std::optional<Duration> asked) {
+    tell_authenticators();
+    const int status = state_->message.status;
+    const auto answer =
+        Error::of_status(status, std::to_string(status), std::string(url().origin()));
+    const Error error = answer.at(Phase::read, std::string(url().origin()), attempts(),
+                                  state_->connection.reused, lease.connection().h1.bytes_sent());
+    earlier_.push_back(error);
+    if (observer()) {
+      Event event = this->event(Event::Kind::request_retried);
+      event.error = &error;
+      observe(observer(), event);
+    }
+    Trip& onward = set_out();
+    onward.delay = asked.value_or(retry_delay(client->options.retries, onward.retries));
+    onward.retry(request, url(), "the server had answered that it could not");
+  }
+
+  PolicyFacts policy_facts(std::uint64_t bytes_sent) const {
+    PolicyFacts facts;
+    facts.retries = trip ? trip->retries : 0;
+    facts.max = max_retries_;
+    facts.any_method = client->options.retries.any_method;
+    facts.idempotent = request.method().is_idempotent();
+    facts.has_idempotency_key = has_idempotency_key(request, client->options);
+    facts.bytes_sent = bytes_sent;
+    facts.body_is_there = can_repeat(request.body());
+    return facts;
+  }
+
+  /// Adds to the failure what has come of a response, and how earlier attempts had failed.
+  void add_what_came() {
+    const bool has_head = has_connection_ && times_.head != Clock::time_point{};
+    if (!has_head && earlier_.empty()) return;
+    static constexpr std::size_t most = 64 * 1024;
+    const ResponseMessage& message = state_->message;
+    failure = failure->with(has_head ? message.status : 0,
+                            has_head ? message.body.substr(0, most) : std::string(), earlier_);
+  }
+
+  Next conclude_failure() {
+    if (has_connection_ && lease && exchange_) lease.connection().h1.trim(*exchange_);
+    // A failure while credentials are made may be an error of another connection's.
+    const bool waited = seeks_connection_ && !has_connection_;
+    const Phase phase = waited ? phase_of(*failure, *watch) : watch->phase();
+    const bool has_begun = lease && has_connection_ && times_.begun();
+    const std::uint64_t bytes_sent = has_begun ? lease.connection().h1.bytes_sent() : 0;
+    if (lease && failure->code() == Errc::body_too_large && !watch->ended() &&
+        lease.connection().h1.drain()) {
+      watch->leave();
+      give_back(lease, held_.get(), Clock::now());
+    }
+    const bool reused = state_->connection.reused;
+    const PolicyFacts policy = policy_facts(bytes_sent);
+    RetryFacts facts;
+    facts.allowed = retries_stale_;
+    facts.attempt = attempt_;
+    facts.reused = reused;
+    facts.lost = lease && failure->code() == Errc::connection_lost;
+    facts.response_started = lease && lease.connection().h1.response_started();
+    facts.bytes_sent = bytes_sent;
+    facts.body_is_there = policy.body_is_there;
+    facts.idempotent = policy.idempotent;
+    facts.has_idempotency_key = policy.has_idempotency_key;
+    const RetryVerdict verdict = retry_verdict(facts);
+    if (facts.lost && !reused && url().scheme() == "http" && pool().dials_port(url()))
+      failure.emplace(Errc::connection_lost, "if the port speaks TLS, the URL begins with https://",
+                      failure->cause());
+    failure = failure->at(phase, std::string(url().origin()), attempts(), reused, bytes_sent);
+    add_what_came();
+    watch->leave();
+    const bool tries_again = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
+                             is_transient(failure->code()) && policy_allows(policy) &&
+                             client->retry_budget.take();
+    if (tries_again) admission.keep();  // Before its connection goes.
+    const bool untouched =
+        lease && has_connection_ && !times_.begun() && lease.connection().h1.stream().is_open();
+    if (untouched && failure->code() != Errc::client_closed &&
+        failure->code() != Errc::unsolicited_response) {
+      --lease.connection().requests;
+      if (held_)
+        held_->slot = lease.detach();
+      else
+        lease.restore();
+    }
+    // On a retry it is closed when the next place is taken: so there is always one in flight.
+    if (!is_retry(verdict)) lease.discard(CloseReason::failed);
+    if (observer()) {
+      Event event = this->event(is_retry(verdict) || tries_again ? Event::Kind::request_retried
+                                                                 : Event::Kind::request_failed);
+      event.error = &*failure;
+      event.duration = Clock::now() - begin_;
+      observe(observer(), event);
+    }
+    if ((is_retry(verdict) || tries_again) && bytes_sent > 0) earlier_.push_back(*failure);
+    if (is_retry(verdict)) {
+      state_->message.clear();
+      state_->connection = ConnectionInfo();
+      state_->connection.retry_reason = to_string(verdict);
+      begin_attempt();
+      return Next::attempt;
+    }
+    if (!tries_again) return Next::failure;
+    Trip& onward = set_out();
+    onward.delay = retry_delay(client->options.retries, onward.retries);
+    onward.retry(request, url(), "the failure may be over by now");
+    watch->finish();
+    failure.reset();
+    return Next::preparation;
+  }
+
+  /// The exchange, as its connection sees it.
+  class OwnExchange final : public Exchange {
+   public:
+    explicit OwnExchange(Call& call)
+        : Exchange(call.request.body(), call.body_size_, call.timeouts, *call.watch,
+                   call.state_->message, call.times_, call.collect(), call.lease.slot().kept,
+                   call.max_body_size_),
+          call_(call) {}
+    void tell(Event::Kind kind) override {
+      if (call_.observer()) call_.tell(kind);
+    }
+    bool leads_further() override { return call_.leads_further(); }
+
+   private:
+    Call& call_;
+  };
+
+  void tell(Event::Kind kind) {
+    Event event = this->event(kind);
+    if (kind != Event::Kind::request_sent) {
+      const ResponseMessage& message = state_->message;
+      const bool is_final = kind == Event::Kind::head_received;
+      event.status = message.status;
+      event.version = message.version();
+      event.headers = &message.headers;
+      event.duration = (is_final ? times_.head : Clock::now()) - times_.begin;
+    }
+    observe(observer(), event);
+  }
+
+  const std::shared_ptr<HeldConnection> held_;
+  Redirects redirects_;
+  const std::uint64_t max_body_size_;
+  const Wants wants_;
+  const bool decodes_;
+  const bool limits_stream_;
+  const bool retries_stale_;
+  const int max_retries_;
+
+  Clock::time_point begin_{};     // Of the call.
+  std::optional<Body::Use> use_;  // Of the present request's body.
+  std::optional<std::uint64_t> body_size_;
+  std::unique_ptr<ResponseState> state_;  // Of the answer.
+  std::string cookie_;
+  std::unique_ptr<Credentials> credentials_;
+
+  int attempt_ = 0;  // At the present request.
+  Clock::time_point now_{};
+  Clock::time_point queued_since_{};
+  bool seeks_connection_ = false;  // Its credentials are there.
+  bool has_connection_ = false;    // Before, the lease may hold one that has failed.
+  ExchangeTimes times_;
+  std::optional<OwnExchange> exchange_;
+  /// The next request, if the answer's head leads to one; an error if it leads where none may go.
+  std::optional<std::variant<Error, Redirection, Challenge, Retry>> follow_up_;
+
+  std::vector<Error> earlier_;  // How attempts have failed that had sent something.
+  std::unique_ptr<Decoding> decoding_;
+  std::unique_ptr<OpenBody> stream_;
+  std::unique_ptr<Upgraded> upgraded_;
+};
+
+}  // namespace ferry::detail

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <ferry/detail/policy/retry.hpp>
+#include <ferry/detail/pool/core.hpp>
+#include <ferry/options.hpp>
+#include <ferry/url.hpp>
+
+namespace ferry::detail {
+
+/// What all handles of a client, and its requests in flight, share.
+struct ClientCore {
+  explicit ClientCore(std::shared_ptr<PoolCore> its_pool) : pool(std::move(its_pool)) {}
+
+  const std::shared_ptr<PoolCore> pool;
+  ClientOptions options;
+  Url base;
+  std::string accept_encoding;  ///< The codings that it can undo.
+  std::string usual_fields;     ///< Of a request that brings none of its own.
+  bool one_off = false;         ///< Its connections carry one request each.
+  std::atomic<bool> closed{false};
+  mutable RetryBudget retry_budget;
+};
+
+using Lease = PoolCore::Lease;
+
+/// A connection that somebody drives themselves, between their requests.
+struct HeldConnection {
+  HeldConnection(std::shared_ptr<const ClientCore> c, PoolCore::Slot* s)
+      : client(std::move(c)), slot(s) {}
+  HeldConnection(const HeldConnection&) = delete;
+  HeldConnection& operator=(const HeldConnection&) = delete;
+  ~HeldConnection() {
+    if (!slot) return;
+    if (used)
+      client->pool->release(*slot, hint, slot->idle_since, Clock::now());
+    else
+      client->pool->restore(*slot);
+  }
+
+  const std::shared_ptr<const ClientCore> client;
+  PoolCore::Slot* slot;          ///< None while a request has it, and once it is spent.
+  bool used = false;             ///< It has carried a request for its holder.
+  std::optional<Duration> hint;  ///< How long the server means to keep it.
+};
+
+/// Gives a connection back, to the pool or to its holder, after an exchange that has left it clean;
+/// closes it if something else speaks against its reuse.
+inline void give_back(Lease& lease, HeldConnection* held, Clock::time_point now) noexcept {
+  H1Connection& h1 = lease.connection().h1;
+  if (const auto reason = h1.reuse_verdict()) {
+    lease.discard(*reason);
+    return;
+  }
+  h1.go_idle();
+  const auto hint = h1.keep_alive_hint();
+  if (held) {
+    lease.slot().kept = true;
+    lease.slot().idle_since = now;
+    held->hint = hint;
+    held->used = true;
+    held->slot = lease.detach();
+  } else {
+    lease.release(hint, now);
+  }
+}
+
+}  // namespace ferry::detail

@@ -1,0 +1,843 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <ferry/body.hpp>
+#include <ferry/detail/base/read_buffer.hpp>
+#include <ferry/detail/h1/encoder.hpp>
+#include <ferry/detail/h1/parser.hpp>
+#include <ferry/detail/policy/redirect.hpp>
+#include <ferry/detail/policy/reuse.hpp>
+#include <ferry/detail/time/deadline.hpp>
+#include <ferry/detail/time/user_coroutine.hpp>
+#include <ferry/detail/time/work_budget.hpp>
+#include <ferry/stream.hpp>
+
+namespace ferry::detail {
+
+/// When the steps of an exchange were reached; the epoch if they were not.
+struct ExchangeTimes {
+  bool begun() const noexcept { return begin != Clock::time_point{}; }
+
+  Clock::time_point begin{};
+  Clock::time_point sent{};
+  Clock::time_point first_byte{};
+  Clock::time_point head{};
+  Clock::time_point end{};
+};
+
+/// What an exchange does with the response's body.
+enum class Collect {
+  all,   ///< It goes into the message, unless the response leads further.
+  none,  ///< It is left for `read_body`.
+};
+
+/// One request and its response: what of them concerns a connection. All that it refers to outlives
+/// it.
+class Exchange {
+ public:
+  /// @param size of the body, as the head says, whatever its source says by now; nothing if it is
+  /// not known.
+  Exchange(const Body& content, std::optional<std::uint64_t> size, const Timeouts& limits,
+           Watch& over, ResponseMessage& answer, ExchangeTimes& steps, Collect which, bool kept,
+           std::uint64_t most_early) noexcept
+      : body(content),
+        body_size(size),
+        timeouts(limits),
+        watch(over),
+        message(answer),
+        times(steps),
+        is_kept(kept),
+        most_kept_back(most_early),
+        collect(which) {}
+
+  /// Hears of what happens: `request_sent`, `interim_received`, `head_received`.
+  virtual void tell(Event::Kind kind) = 0;
+  /// The response's head is in. @return true if another request follows, and its body is of no use.
+  virtual bool leads_further() = 0;
+
+ protected:
+  ~Exchange() = default;
+
+ private:
+  friend class H1Connection;
+
+  /// What of the body has still to be brought on its way.
+  enum class Rest {
+    awaits_leave,  ///< All, once the server says so: `Expect: 100-continue`.
+    in_source,     ///< What its source has still to give.
+    none,          ///< Nothing.
+  };
+
+  const Body& body;
+  const std::optional<std::uint64_t> body_size;
+  const Timeouts& timeouts;
+  Watch& watch;
+  ResponseMessage& message;
+  ExchangeTimes& times;
+  const bool is_kept;
+  const std::uint64_t most_kept_back;  // Of an answer that is not collected, while this is sent.
+  Collect collect;
+  Rest rest = Rest::none;
+  std::uint64_t given = 0;  // By the source.
+  std::size_t filled = 0;   // Of the response's body, if that has a known length.
+  std::error_code write_error;
+  H1Parser::Step step = H1Parser::Step::need_more;
+  bool sends_on = false;  // The answer has begun, and the request's body goes on being sent.
+};
+
+/// One connection that speaks HTTP/1.1 (RFC 9112), an exchange at a time.
+///
+/// What an exchange decides is in ordinary functions; whoever drives it waits for the stream in
+/// their place, so that a request that need not wait to be written takes no coroutine of its own:
+/// `begin`; while it `is_sending`, `go_on_sending`; while it `is_receiving`, a read into `room`, of
+/// which `received` is told, or `go_on_receiving` when the work budget is used up. A failure ends
+/// it, and the connection. Threads: one at a time, as the pool's lock orders it; `abort` at any
+/// time.
+class H1Connection {
+ public:
+  explicit H1Connection(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
+  ~H1Connection() {
+    if (stream_) stream_->close();
+  }
+
+  Stream& stream() noexcept { return *stream_; }
+
+  /// Begins an exchange, and writes of the request what the system takes without waiting.
+  std::optional<Error> begin(Exchange& exchange, const RequestHead& head,
+                             const ParserLimits& limits, Clock::time_point now) {
+    stage_ = Stage::head;
+    sending_ = true;
+    bytes_sent_ = 0;
+    fully_sent_ = false;
+    early_end_ = false;
+    continued_ = false;
+    body_done_ = false;
+    body_failed_ = false;
+    close_announced_ = head.close || announces_close(head);
+    body_left_ = 0;
+    head_.clear();
+    encode_head(head, head_);
+    parser_.start(exchange.message, head.method.token() == "HEAD", limits, head.upgrade);
+    in_.clear();
+    sent_ = unsent_count_ = 0;
+    add_unsent(asio::buffer(head_.view()));
+    if (head.expect)
+      exchange.rest = Exchange::Rest::awaits_leave;
+    else if (exchange.body.source())
+      exchange.rest = Exchange::Rest::in_source;
+    else
+      add_unsent(asio::buffer(exchange.body.bytes()));
+
+    if (!exchange.watch.enter(Phase::write, exchange.timeouts.write, stream_.get(), now))
+      return exchange.watch.error();
+    // The beginning of what comes from a source goes out with the head.
+    if (exchange.rest == Exchange::Rest::in_source) return std::nullopt;
+    exchange.times.begin = now;
+    return write_some(exchange) ? std::nullopt : end_sending(exchange);
+  }
+
+  /// Looks at a connection that has carried no request yet: what has come all the same is no answer
+  /// to what will be asked (RFC 9112 9.2). @return the failure, or nothing.
+  std::optional<Error> refuse_early_bytes() {
+    if (stream_->look() != Look::surplus) return std::nullopt;
+    std::array<char, 64> bytes;
+    std::error_code error;
+    const std::size_t count = stream_->try_read_some(asio::buffer(bytes), error);
+    std::string what = "it begins with " + in_quotes(std::string_view(bytes.data(), count));
+    return Error(Errc::unsolicited_response, std::move(what));
+  }
+
+  /// True while there is something to be written.
+  bool is_sending() const noexcept { return sending_; }
+
+  /// Writes the rest of the request, waiting for the system, for the body's source or for the
+  /// server's leave. A final response that comes meanwhile ends it, unless it is a success that
+  /// leaves the connection open: then the body goes on being sent (RFC 9110 7.5).
+  template <class = void>
+  asio::awaitable<std::optional<Error>> go_on_sending(Exchange& exchange) {
+    if (!exchange.times.begun()) {
+      if (auto failure = co_await refill(exchange)) co_return failure;
+      exchange.times.begin = Clock::now();
+      // The source may have taken its time, in which the server can have closed, or have said what
+      // is no answer to this.
+      if (!exchange.is_kept) {
+        if (auto failure = refuse_early_bytes()) co_return failure;
+      } else if (stream_->look() != Look::quiet) {
+        co_return Error(Errc::connection_lost);
+      }
+    }
+    while (exchange.step == H1Parser::Step::need_more || exchange.sends_on) {
+      // A cancelled call sends nothing more, also where its coroutine lets no `co_await` throw.
+      const auto cancellation = co_await asio::this_coro::cancellation_state;
+      if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
+      if (budget_.is_used_up()) {
+        if (auto failure = co_await let_others_run(exchange.watch)) co_return failure;
+        continue;
+      }
+      const auto rest = unsent();
+      if (rest.empty()) {
+        if (exchange.rest == Exchange::Rest::none) break;
+        if (auto failure = co_await refill(exchange)) co_return failure;
+        continue;
+      }
+      if (!write_some(exchange)) break;
+      if (unsent().empty() || budget_.is_used_up()) continue;
+      // The server may answer before it has read all.
+      bool has_received = false;
+      if (auto failure = receive_early(exchange, has_received)) co_return failure;
+      if (has_received) continue;
+      std::error_code error;
+      std::size_t sent = 0;
+      if (expects_more(exchange))
+        sent = co_await stream_->write_some_or_wait_readable(unsent(), error);
+      else
+        sent = co_await stream_->write_some(unsent(), error);
+      if (error && error != asio::error::would_block) {
+        exchange.write_error = error;
+        break;
+      }
+      budget_.spend_awaited(sent);
+      took(sent);
+      if (sent > 0 && !unsent().empty()) exchange.watch.touch();
+    }
+    co_return end_sending(exchange);
+  }
+
+  /// True while bytes of the response are waited for.
+  bool is_receiving() const noexcept {
+    return !sending_ && (stage_ == Stage::head || stage_ == Stage::body);
+  }
+
+  /// Where they go.
+  asio::mutable_buffer room(Exchange& exchange) {
+    if (stage_ == Stage::head) return in_.room();
+    std::string& body = exchange.message.body;
+    return asio::buffer(body.data() + exchange.filled, body.size() - exchange.filled);
+  }
+
+  /// An awaited read has brought this many bytes there, or none, for this reason.
+  std::optional<Error> received(Exchange& exchange, std::size_t count, std::error_code error) {
+    budget_.spend_awaited(count);
+    if (stage_ != Stage::body) return took_bytes(exchange, count, error);
+    auto failure = took_body(exchange, count, error);
+    return failure ? failure : fill_body(exchange);
+  }
+
+  /// True if others have to run before this coroutine takes more of what is there.
+  bool has_used_up_budget() const noexcept { return budget_.is_used_up(); }
+  bool has_used_up_budget(Clock::time_point now) noexcept { return budget_.is_used_up(now); }
+  /// Counts work on so many bytes that the connection's reader does.
+  void count_work(std::size_t bytes) noexcept { budget_.spend(bytes); }
+
+  /// Suspends the coroutine once, and looks at what may have ended the call meanwhile.
+  template <class = void>
+  asio::awaitable<std::optional<Error>> let_others_run(Watch& watch) {
+    co_await budget_.renew();
+    if (!watch.check(Clock::now())) co_return watch.error();
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
+    co_return std::nullopt;
+  }
+
+  /// Lets others run, then takes what is there.
+  template <class = void>
+  asio::awaitable<std::optional<Error>> go_on_receiving(Exchange& exchange) {
+    if (auto failure = co_await let_others_run(exchange.watch)) co_return failure;
+    co_return receive_available(exchange);
+  }
+
+  /// After an exchange that did not collect: where the rest of the response goes, its body's pieces
+  /// and its trailers.
+  void go_on_into(ResponseMessage& message) noexcept { parser_.go_on_into(message); }
+
+  /// Takes the next bytes of the body, waiting for them if need be.
+  ///
+  /// @param piece gets them; it is valid until the next call, and empty at the end.
+  /// @param limit without a byte coming.
+  /// @return the failure, or nothing.
+  template <class = void>
+  asio::awaitable<std::optional<Error>> read_body(std::string_view& piece, ResponseMessage& message,
+                                                  Watch& watch, Duration limit) {
+    piece = {};
+    while (!next_piece(piece, message)) {
+      if (body_failed_) co_return parser_.error();
+      auto now = Clock::now();
+      if (!watch.check(now)) co_return watch.error();
+      if (budget_.is_used_up(now)) {
+        if (auto failure = co_await let_others_run(watch)) co_return failure;
+        now = Clock::now();
+      }
+      std::error_code error;
+      std::size_t received = stream_->try_read_some(in_.room(), error);
+      if (error == asio::error::would_block && write_error_) {
+        error = write_error_;  // It will bring no more.
+      } else if (error == asio::error::would_block) {
+        if (!watch.enter(Phase::read, limit, stream_.get(), now)) co_return watch.error();
+        received = co_await stream_->read_some(in_.room(), error);
+        budget_.spend_awaited(received);
+      } else {
+        budget_.spend(received);
+      }
+      if (watch.ended()) co_return watch.error();
+      if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
+      if (error == asio::error::eof && !write_error_ && parser_.finish()) {
+        body_done_ = true;
+        co_return std::nullopt;
+      }
+      if (error && parser_.framing() == Framing::length)
+        co_return body_failure(parser_.body_size() - body_left_, parser_.body_size(), error);
+      if (error) co_return read_failure(error, write_error_);
+      in_.fill(received);
+    }
+    co_return std::nullopt;
+  }
+
+  /// After a successful exchange: why the connection must not be used again, if so.
+  std::optional<CloseReason> reuse_verdict() const noexcept {
+    const ConnectionFields& said = parser_.connection();
+    ReuseFacts facts;
+    facts.fully_sent = fully_sent_;
+    facts.close_announced = close_announced_ || said.close;
+    facts.keep_alive = said.keep_alive;
+    facts.is_http_1_0 = parser_.is_http_1_0();
+    facts.until_close = parser_.framing() == Framing::until_close;
+    facts.surplus = !in_.empty();
+    facts.ambiguous = parser_.is_ambiguous();
+    return may_reuse(facts);
+  }
+  /// How long the server means to keep the connection, if it says.
+  std::optional<Duration> keep_alive_hint() const noexcept { return parser_.connection().hint; }
+
+  /// After an exchange that ended in a 101: gives the stream away, and what came behind the head.
+  std::pair<std::unique_ptr<Stream>, std::string> detach() {
+    std::string received(in_.unread());
+    return {std::move(stream_), std::move(received)};
+  }
+
+  /// Takes the rest of the body off the connection, if it is short and has arrived: of one that was
+  /// not wanted, or refused for its size. @return true if that has left the connection clean.
+  bool drain() noexcept {
+    const bool has_no_end = parser_.framing() == Framing::until_close && !body_done_;
+    if (body_failed_ || body_left_ > max_drained || has_no_end) return false;
+    try {
+      ResponseMessage unwanted;
+      go_on_into(unwanted);
+      for (std::size_t taken = 0; taken <= max_drained;) {
+        std::string_view piece;
+        if (next_piece(piece, unwanted)) {
+          if (piece.empty()) return true;
+          taken += piece.size();
+          continue;
+        }
+        std::error_code error;
+        if (!body_failed_) in_.fill(stream_->try_read_some(in_.room(), error));
+        if (body_failed_ || error) return false;
+      }
+    } catch (const std::bad_alloc&) {  // Then it is closed.
+    }
+    return false;
+  }
+
+  /// After a failure: leaves of a collected body what has come of it.
+  void trim(Exchange& exchange) {
+    if (stage_ == Stage::body) exchange.message.body.resize(exchange.filled);
+  }
+
+  /// No exchange follows at once: the next one takes its memory anew.
+  void go_idle() noexcept { in_.put_aside(); }
+
+  std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
+  /// True once a byte of a response to the present request has come.
+  bool response_started() const noexcept { return parser_.any_byte(); }
+
+ private:
+  static constexpr std::size_t max_kept_head = 64 * 1024;
+  static constexpr std::size_t largest_read = 64 * 1024;
+  static constexpr std::uint64_t max_drained = 64 * 1024;
+  static constexpr std::uint64_t first_body_step = 1024 * 1024;
+
+  /// How far the response has come.
+  enum class Stage { idle, head, body, done };
+
+  std::span<const asio::const_buffer> unsent() const noexcept {
+    return {unsent_.data() + sent_, unsent_count_ - sent_};
+  }
+  /// Puts a piece behind what has still to be written.
+  void add_unsent(asio::const_buffer piece) noexcept {
+    if (sent_ == unsent_count_) sent_ = unsent_count_ = 0;
+    if (piece.size() > 0) unsent_[unsent_count_++] = piece;
+  }
+  void took(std::size_t count) noexcept {
+    bytes_sent_ += count;
+    while (count > 0) {
+      const auto part = std::min(count, unsent_[sent_].size());
+      unsent_[sent_] += part;
+      count -= part;
+      if (unsent_[sent_].size() == 0) ++sent_;
+    }
+  }
+
+  /// Writes what can be written without waiting. @return true if something is left.
+  bool write_some(Exchange& exchange) {
+    for (;;) {
+      const auto rest = unsent();
+      if (rest.empty()) return exchange.rest != Exchange::Rest::none;
+      if (budget_.is_used_up()) return true;
+      std::error_code error;
+      const std::size_t sent = stream_->try_write_some(rest, error);
+      if (error == asio::error::would_block) return true;
+      exchange.write_error = error;
+      if (error) return false;
+      budget_.spend(sent);
+      took(sent);
+      if (sent > 0 && !unsent().empty()) exchange.watch.touch();
+    }
+  }
+
+  /// The request is written, or will not be.
+  std::optional<Error> end_sending(Exchange& exchange) {
+    const Watch& watch = exchange.watch;
+    if (watch.ended()) return watch.error();
+    if (exchange.write_error == asio::error::operation_aborted) return Error(Errc::cancelled);
+    // Another error of the writing is none of the exchange's yet: a server may answer and close
+    // without having read all, and its answer is worth more than that.
+    fully_sent_ = exchange.rest == Exchange::Rest::none && unsent().empty();
+    ExchangeTimes& times = exchange.times;
+    times.sent = Clock::now();
+    if (fully_sent_) exchange.tell(Event::Kind::request_sent);
+    const bool begun = times.first_byte != Clock::time_point{};
+    const Timeouts& limits = exchange.timeouts;
+    sending_ = false;
+    if (exchange.sends_on) times.end = std::max(times.end, times.sent);
+    if (stage_ == Stage::done) {  // The answer has come, or is left for `read_body`.
+      write_error_ = exchange.write_error;
+      free_request();
+    }
+    if (!(begun ? exchange.watch.enter(Phase::read, limits.read, times.sent)
+                : exchange.watch.enter(Phase::first_byte, limits.first_byte, times.sent)))
+      return watch.error();
+    auto failure = begun && !exchange.sends_on ? take_in(exchange) : std::nullopt;
+    return failure || !exchange.write_error ? failure : receive_available(exchange);
+  }
+
+  /// Takes what can be read without waiting, within the work budget.
+  std::optional<Error> receive_available(Exchange& exchange) {
+    if (!exchange.write_error) return stage_ == Stage::body ? fill_body(exchange) : std::nullopt;
+    // What a connection that fails has not brought by now, it will not bring.
+    std::optional<Error> failure;
+    while (!failure && is_receiving() && !budget_.is_used_up()) {
+      std::error_code error;
+      const std::size_t count = stream_->try_read_some(room(exchange), error);
+      budget_.spend(count);
+      if (error == asio::error::would_block) error = exchange.write_error;
+      failure = stage_ == Stage::body ? took_body(exchange, count, error)
+                                      : took_bytes(exchange, count, error);
+      if (!failure && stage_ == Stage::body) failure = fill_body(exchange);
+    }
+    return failure;
+  }
+
+  /// Takes in what has been read of the head, or of a body whose length the head does not tell.
+  std::optional<Error> took_bytes(Exchange& exchange, std::size_t count, std::error_code error) {
+    if (exchange.watch.ended()) return exchange.watch.error();
+    if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
+    // A reset that the write has met reads as the end of the stream: it ends no body.
+    if (error == asio::error::eof && !exchange.write_error && parser_.finish()) {
+      end_receiving(exchange);
+      return std::nullopt;
+    }
+    if (error) return read_failure(error, exchange.write_error);
+    in_.fill(count);
+    if (!sending_) exchange.watch.reached(Phase::read);
+    ExchangeTimes& times = exchange.times;
+    const bool had_head = times.head != Clock::time_point{};
+    auto failure = take_in(exchange);
+    // To look at the clock is not cheap: what came with the head came when the head did.
+    const bool has_head = times.head != Clock::time_point{};
+    const auto now = has_head && !had_head ? times.head : Clock::now();
+    if (times.first_byte == Clock::time_point{}) times.first_byte = now;
+    times.end = std::max(times.end, now);
+    if (!failure && is_receiving() &&
+        !exchange.watch.enter(Phase::read, exchange.timeouts.read, now))
+      failure = exchange.watch.error();
+    return failure;
+  }
+
+  /// Parses what has been read, up to where more has to be read.
+  std::optional<Error> take_in(Exchange& exchange) {
+    for (;;) {
+      if (exchange.step == H1Parser::Step::failed) {
+        body_failed_ = parser_.framing() != Framing::length;
+        body_left_ = parser_.body_size();
+        return parser_.error();
+      }
+      if (exchange.step == H1Parser::Step::head_done) {
+        if (exchange.message.status == 101 && !fully_sent_)
+          return Error(Errc::unexpected_upgrade, "before the request was sent");
+        if (parser_.framing() == Framing::length) {
+          body_left_ = parser_.body_size();
+          if (exchange.collect != Collect::none) return take_in_body(exchange);
+        }
+      }
+      if (exchange.step == H1Parser::Step::message_done ||
+          (exchange.step == H1Parser::Step::head_done &&
+           (exchange.collect == Collect::none || parser_.framing() == Framing::none))) {
+        end_receiving(exchange);
+        return std::nullopt;
+      }
+      if (in_.empty()) return std::nullopt;
+      exchange.step = parse(exchange);
+    }
+  }
+
+  /// A body of known length goes straight into its destination, which grows with what has arrived:
+  /// a head must not be enough to make us allocate what it only promises.
+  std::optional<Error> take_in_body(Exchange& exchange) {
+    std::string& body = exchange.message.body;
+    const auto unread = in_.unread();
+    if (body_left_ > unread.size())
+      body.reserve(static_cast<std::size_t>(std::min(body_left_, first_body_step)));
+    body.assign(unread.substr(0, std::min<std::uint64_t>(body_left_, unread.size())));
+    in_.take(body.size());
+    exchange.filled = body.size();
+    stage_ = Stage::body;
+    return fill_body(exchange);
+  }
+
+  std::optional<Error> took_body(Exchange& exchange, std::size_t count, std::error_code error) {
+    if (exchange.watch.ended()) return exchange.watch.error();
+    if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
+    if (error) return body_failure(exchange.filled, parser_.body_size(), error);
+    exchange.filled += count;
+    exchange.times.end = Clock::now();
+    if (!sending_) exchange.watch.enter(Phase::read, exchange.timeouts.read, exchange.times.end);
+    return std::nullopt;
+  }
+
+  /// Takes what is there of the body.
+  std::optional<Error> fill_body(Exchange& exchange) {
+    std::string& body = exchange.message.body;
+    const std::uint64_t size = parser_.body_size();
+    while (exchange.filled < size) {
+      if (exchange.filled == body.size()) {
+        // Its memory doubles; what of it is filled with zeros at a time is bounded.
+        const auto more = std::max<std::uint64_t>(first_body_step, body.size());
+        body.reserve(static_cast<std::size_t>(std::min(size, exchange.filled + more)));
+        body.resize(static_cast<std::size_t>(std::min(size, exchange.filled + first_body_step)));
+      }
+      if (budget_.is_used_up()) return std::nullopt;
+      std::error_code error;
+      const std::size_t count = stream_->try_read_some(room(exchange), error);
+      if (error == asio::error::would_block) return std::nullopt;
+      budget_.spend(count);
+      if (auto failure = took_body(exchange, count, error)) return failure;
+    }
+    body_left_ = 0;
+    end_receiving(exchange);
+    return std::nullopt;
+  }
+
+  void end_receiving(Exchange& exchange) {
+    stage_ = Stage::done;
+    write_error_ = exchange.write_error;
+    body_done_ = exchange.collect != Collect::none;
+    exchange.times.end = std::max(exchange.times.end, exchange.times.head);
+    if (!sending_) free_request();
+  }
+
+  /// The request's bytes are of no more use.
+  void free_request() noexcept {
+    if (head_.capacity() > max_kept_head) head_ = ByteBuffer();
+    piece_ = std::string();
+  }
+
+  /// True if more of an answer may come while the request is still being sent.
+  bool expects_more(const Exchange& exchange) const noexcept {
+    if (early_end_) return false;
+    if (stage_ != Stage::done) return true;
+    // The answer is left for `read_body`: what comes of it is kept back.
+    return exchange.collect == Collect::none && !body_done_ && parser_.framing() != Framing::none &&
+           (parser_.framing() != Framing::length || body_left_ > in_.unread().size());
+  }
+
+  /// Takes in what has come while the request is still being sent.
+  /// @param has_received set if anything has.
+  std::optional<Error> receive_early(Exchange& exchange, bool& has_received) {
+    if (!exchange.sends_on) {
+      std::error_code ignored;
+      has_received = read_early(exchange.times, ignored);
+      if (!has_received) return std::nullopt;
+      exchange.step = parse(exchange);
+      exchange.sends_on = goes_on_sending(exchange);
+      return exchange.sends_on ? take_in(exchange) : std::nullopt;
+    }
+    if (!expects_more(exchange)) return std::nullopt;
+    if (stage_ == Stage::done) {
+      std::error_code error;
+      has_received = read_early(exchange.times, error);
+      // A reset is told once: the next read would find a proper end.
+      if (error && error != asio::error::eof) exchange.write_error = error;
+      if (in_.unread().size() <= exchange.most_kept_back) return std::nullopt;
+      return Error(Errc::body_too_large,
+                   "more than " + std::to_string(exchange.most_kept_back) +
+                       " bytes of it came before the request was sent (limits.max_body_size)");
+    }
+    std::error_code error;
+    const std::size_t count = stream_->try_read_some(room(exchange), error);
+    has_received = error != asio::error::would_block;
+    if (!has_received) return std::nullopt;
+    budget_.spend(count);
+    if (stage_ == Stage::head) return took_bytes(exchange, count, error);
+    auto failure = took_body(exchange, count, error);
+    return failure ? failure : fill_body(exchange);
+  }
+
+  /// True if the request's body goes on being sent beside this answer, whose head is in.
+  bool goes_on_sending(const Exchange& exchange) const noexcept {
+    const ConnectionFields& said = parser_.connection();
+    const int status = exchange.message.status;
+    return (exchange.step == H1Parser::Step::head_done ||
+            exchange.step == H1Parser::Step::message_done) &&
+           status >= 200 && status < 300 &&
+           (exchange.rest != Exchange::Rest::awaits_leave || continued_) && !said.close &&
+           (!parser_.is_http_1_0() || said.keep_alive);
+  }
+
+  /// Brings more of the body into `unsent_`, if an answer does not come before it.
+  template <class = void>
+  asio::awaitable<std::optional<Error>> refill(Exchange& exchange) {
+    Watch& watch = exchange.watch;
+    if (bytes_sent_ > 0) {
+      bool has_received = false;
+      if (auto failure = receive_early(exchange, has_received)) co_return failure;
+      if (has_received) co_return std::nullopt;
+    }
+    watch.turn_into(Phase::write);  // The server is not the one who is waited for, or is by right.
+    if (exchange.rest == Exchange::Rest::awaits_leave) {
+      const auto until = after(Clock::now(), exchange.timeouts.expect_continue);
+      while (!continued_ && exchange.step == H1Parser::Step::need_more && !early_end_ &&
+             Clock::now() < until) {
+        // More may have come than what was waited for, and be in the stream's own hands already.
+        bool has_received = false;
+        if (auto failure = receive_early(exchange, has_received)) co_return failure;
+        if (has_received) continue;
+        if (early_end_) break;
+        const bool is_readable = co_await stream_->wait_readable(until);
+        if (watch.ended()) co_return watch.error();
+        const auto cancellation = co_await asio::this_coro::cancellation_state;
+        if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
+        if (!is_readable) break;
+      }
+      if (exchange.step != H1Parser::Step::need_more && !exchange.sends_on) co_return std::nullopt;
+      exchange.rest = exchange.body.source() ? Exchange::Rest::in_source : Exchange::Rest::none;
+      add_unsent(asio::buffer(exchange.body.bytes()));
+    } else if (auto failure = co_await read_source(exchange)) {
+      co_return watch.ended() ? watch.error() : std::move(*failure);
+    }
+    if (!watch.enter(Phase::write, exchange.timeouts.write, stream_.get())) co_return watch.error();
+    co_return std::nullopt;
+  }
+
+  /// Brings the next piece of a source into `unsent_`, as a chunk if its size is not known
+  /// (RFC 9112 7.1).
+  template <class = void>
+  asio::awaitable<std::optional<Error>> read_source(Exchange& exchange) {
+    BodySource& source = *exchange.body.source();
+    const auto size = exchange.body_size;
+    const std::uint64_t left = size ? *size - exchange.given : largest_read;
+    if (piece_.empty()) piece_.resize(largest_read);
+    // Where nothing is left, a byte more would show that it was longer than it had said.
+    const auto room = static_cast<std::size_t>(std::clamp<std::uint64_t>(left, 1, largest_read));
+    std::optional<Error> failure;
+    std::size_t count = 0;
+    Headers trailers;
+    try {
+      const auto buffer = asio::buffer(piece_.data(), room);
+      if (const auto there = source.read_now(buffer)) {
+        count = *there;
+      } else {
+        auto reading = read_into(count, source, buffer);
+        co_await run_limited(std::move(reading), exchange.watch, Phase::body_source);
+        const auto cancellation = co_await asio::this_coro::cancellation_state;
+        if (is_cancelled(cancellation)) failure.emplace(Errc::cancelled);
+      }
+      budget_.spend(0);
+      if (!failure && count == 0 && !size) trailers = source.trailers();
+    } catch (const std::system_error& e) {
+      // An `Error` may be that of another connection, which the source reads from: it says nothing
+      // of this one, and is no reason to send again.
+      if (e.code() == asio::error::operation_aborted || e.code() == Errc::cancelled)
+        failure.emplace(Errc::cancelled);
+      else
+        failure.emplace(Errc::body_source_failed, e.what());
+    } catch (const std::exception& e) {
+      failure.emplace(Errc::body_source_failed, e.what());
+    }
+    if (failure) co_return failure;
+    exchange.given += count;
+    if (count > room)
+      co_return Error(Errc::body_source_failed, "it returned more than it was given room for");
+    if (size && exchange.given > *size)
+      co_return Error(Errc::body_source_failed, "it is longer than it had said");
+    if (size && left > 0 && count == 0) {
+      std::string what = "it ended after " + std::to_string(exchange.given) + " of ";
+      what += std::to_string(*size) + " bytes";
+      co_return Error(Errc::body_source_failed, std::move(what));
+    }
+    if (count == 0) {
+      exchange.rest = Exchange::Rest::none;
+      if (!size) co_return end_chunks(trailers);
+      co_return std::nullopt;
+    }
+    const auto data = asio::buffer(piece_.data(), count);
+    if (size) {
+      add_unsent(data);
+    } else {
+      char digits[18];
+      const auto end = std::to_chars(digits, digits + 16, count, 16).ptr;
+      chunk_head_.assign(digits, end).append("\r\n");
+      add_unsent(asio::buffer(chunk_head_));
+      add_unsent(data);
+      add_unsent(asio::buffer("\r\n", 2));
+    }
+    co_return std::nullopt;
+  }
+
+  static asio::awaitable<void> read_into(std::size_t& count, BodySource& source,
+                                         asio::mutable_buffer buffer) {
+    count = co_await source.read(buffer);
+  }
+
+  /// The last chunk, and the trailers. @return why these must not be, if so.
+  std::optional<Error> end_chunks(const Headers& trailers) {
+    chunk_head_ = "0\r\n";
+    for (const auto [name, value] : trailers) {
+      // What frames, routes or authenticates a message cannot come behind it (RFC 9110 6.5.1).
+      for (const std::string_view early :
+           {"Content-Length", "Transfer-Encoding", "Host", "Content-Type", "Content-Encoding",
+            "Content-Range", "Trailer", "Authorization", "Proxy-Authorization", "Cookie", "Expect",
+            "Connection", "Range", "TE", "Upgrade", "Cache-Control"})
+        if (iequals(name, early))
+          return Error(Errc::invalid_header, std::string(early) + " cannot be a trailer");
+      chunk_head_.append(name).append(": ").append(value).append("\r\n");
+    }
+    chunk_head_.append("\r\n");
+    add_unsent(asio::buffer(chunk_head_));
+    return std::nullopt;
+  }
+
+  /// Takes a piece of the body from what has been read; an empty one at the body's end.
+  /// @return false if more has to be read first, or the parsing has failed.
+  bool next_piece(std::string_view& piece, ResponseMessage& message) {
+    const auto take = [&](std::uint64_t most) {
+      piece = in_.unread();
+      piece = piece.substr(0, std::min<std::uint64_t>(most, piece.size()));
+      in_.take(piece.size());
+      return !piece.empty();
+    };
+    if (body_done_) return true;
+    switch (parser_.framing()) {
+      case Framing::none: return true;
+      case Framing::until_close: return take(in_.unread().size());
+      case Framing::length:
+        if (body_left_ == 0) return true;
+        take(body_left_);
+        body_left_ -= piece.size();
+        return !piece.empty();
+      case Framing::chunked: break;
+    }
+    message.body.clear();
+    while (!in_.empty() && message.body.empty() && !body_done_) {
+      const auto [used, step] = parser_.feed(in_.unread());
+      in_.take(used);
+      body_done_ = step == H1Parser::Step::message_done;
+      body_failed_ = step == H1Parser::Step::failed;
+      if (body_failed_) return false;
+    }
+    piece = message.body;
+    return body_done_ || !piece.empty();
+  }
+
+  /// Takes in, without waiting, what comes before the request is sent. Its end of the stream is no
+  /// failure yet: a server may read on.
+  bool read_early(ExchangeTimes& times, std::error_code& error) {
+    if (early_end_) return false;
+    const std::size_t count = stream_->try_read_some(in_.room(), error);
+    budget_.spend(count);
+    in_.fill(count);
+    if (error == asio::error::would_block) {
+      error.clear();
+      return false;
+    }
+    early_end_ = static_cast<bool>(error);
+    if (!error && times.first_byte == Clock::time_point{}) times.first_byte = Clock::now();
+    return !error;
+  }
+
+  /// Parses what has been read, interim responses too. @return never `interim_done`.
+  H1Parser::Step parse(Exchange& exchange) {
+    ExchangeTimes& times = exchange.times;
+    for (;;) {
+      const auto [used, step] = parser_.feed(in_.unread());
+      in_.take(used);
+      const bool interim = step == H1Parser::Step::interim_done;
+      if (!interim && step != H1Parser::Step::head_done) return step;
+      if (!interim) times.head = Clock::now();
+      if (interim && exchange.message.status == 100) continued_ = true;
+      exchange.tell(interim ? Event::Kind::interim_received : Event::Kind::head_received);
+      if (!interim && exchange.leads_further()) exchange.collect = Collect::none;
+      if (!interim) return step;
+      if (in_.empty()) return H1Parser::Step::need_more;
+    }
+  }
+
+  Error read_failure(std::error_code read_error, std::error_code write_error) {
+    const bool ended = read_error == asio::error::eof;
+    const auto cause = cause_of(ended && write_error ? write_error : read_error);
+    if (!parser_.any_byte()) return Error(Errc::connection_lost, {}, cause);
+    return Error(parser_.in_body() ? Errc::truncated_body : Errc::truncated_head, {}, cause);
+  }
+
+  static Error body_failure(std::uint64_t came, std::uint64_t size, std::error_code error) {
+    std::string what = std::to_string(came) + " of " + std::to_string(size) + " bytes came";
+    return Error(Errc::truncated_body, std::move(what), cause_of(error));
+  }
+
+  /// An end of stream is no error of the system's.
+  static std::error_code cause_of(std::error_code error) noexcept {
+    return error == asio::error::eof ? std::error_code() : error;
+  }
+
+  std::unique_ptr<Stream> stream_;
+  H1Parser parser_;
+  ByteBuffer head_;  // Of the request; its memory is kept from one to the next.
+  ReadBuffer in_;
+  /// What is to be written next: the head, and of the body one piece, with a chunk's ends around
+  /// it.
+  std::array<asio::const_buffer, 4> unsent_;
+  std::size_t unsent_count_ = 0;
+  std::size_t sent_ = 0;    // Of these buffers: whole.
+  std::string piece_;       // Of a source's body.
+  std::string chunk_head_;  // What stands before it, or ends the body.
+  std::uint64_t bytes_sent_ = 0;
+  std::uint64_t body_left_ = 0;  // Of a body of known length: not taken yet.
+  std::error_code write_error_;
+  WorkBudget budget_;
+  Stage stage_ = Stage::idle;
+  bool sending_ = false;
+  bool fully_sent_ = false;
+  bool early_end_ = false;  // Nothing more can be read, while the request is still being sent.
+  bool continued_ = false;  // The server has given leave to send the body.
+  bool close_announced_ = false;
+  bool body_done_ = false;
+  bool body_failed_ = false;  // What is left of it cannot be read.
+};
+
+}  // namespace ferry::detail

@@ -1,0 +1,130 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/line_splitter.hpp>
+#include <ferry/detail/base/utf8.hpp>
+#include <ferry/error.hpp>
+#include <ferry/result.hpp>
+#include <ferry/server_event.hpp>
+
+namespace ferry::detail {
+
+/// Reads server-sent events from bytes that arrive in any pieces (WHATWG HTML 9.2.5 and 9.2.6):
+///
+///     parser.feed(piece);
+///     for (;;) { auto event = parser.next(); if (!event || !*event) break; ... }
+///
+/// An event that the stream ends within is none.
+class SseParser {
+ public:
+  /// @param max_size how many bytes an event may have: its data, type and id together, and each of
+  ///   its lines. An id may have 8 KiB in any case.
+  explicit SseParser(std::size_t max_size) : max_size_(max_size), lines_(max_size) {}
+
+  /// Gives the next piece. The one before has to be used up (`next` has returned nothing), and this
+  /// one has to stay until it is.
+  void feed(std::string_view piece) noexcept { lines_.feed(piece); }
+
+  /// The next event; nothing if more is needed.
+  /// @return `Errc::body_too_large` for an event or a line that is too large, then and ever after.
+  Result<std::optional<ServerEvent>> next() {
+    while (!error_) {
+      const auto line = lines_.next();
+      if (!line) {
+        error_ = line.error();
+        break;
+      }
+      if (!*line) return std::optional<ServerEvent>();
+      if (auto event = take(**line)) return event;
+    }
+    return *error_;
+  }
+
+  /// The last id that took effect; empty if there was none.
+  const std::string& last_event_id() const noexcept { return last_id_; }
+
+  /// How long to wait before connecting again, if the stream has said so: at most a day, as more
+  /// would be a mistake that clocks might not survive.
+  std::optional<std::chrono::milliseconds> retry() const noexcept { return retry_; }
+
+ private:
+  static constexpr std::size_t max_id_size = 8192;
+
+  std::optional<ServerEvent> take(std::string_view line) {
+    if (!std::exchange(begun_, true) && line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
+    if (line.empty()) return dispatch();
+    // A line that begins with a colon, a comment, is a field without a name: there is none.
+    const auto colon = std::min(line.find(':'), line.size());
+    auto value = line.substr(std::min(colon + 1, line.size()));
+    if (value.starts_with(' ')) value.remove_prefix(1);
+    take_field(line.substr(0, colon), value);
+    return std::nullopt;
+  }
+
+  /// Names are compared as they are, in their case.
+  void take_field(std::string_view name, std::string_view value) {
+    if (name == "data") {
+      data_.append(value) += '\n';
+    } else if (name == "event") {
+      type_ = value;
+    } else if (name == "id") {
+      // One with NUL could not be sent back as a header field.
+      if (value.find('\0') != std::string_view::npos) return;
+      // Every event from here on carries it: a few bytes of events must not cost megabytes.
+      if (value.size() > max_id_size) return refuse("the id of an event", max_id_size);
+      id_ = value;
+      id_is_new_ = true;
+    } else if (name == "retry") {
+      const bool digits = !value.empty() && std::all_of(value.begin(), value.end(), is_digit);
+      constexpr std::uint64_t day = 24 * 60 * 60 * 1000;
+      if (digits)
+        retry_ = std::chrono::milliseconds(std::min(parse_decimal(value).value_or(day), day));
+    }
+    // Without the LF behind the last line of data, which is taken off.
+    const auto size = data_.size() - (data_.empty() ? 0 : 1) + type_.size() + id_.size();
+    if (size > max_size_) refuse("an event", max_size_);
+  }
+
+  void refuse(const char* what, std::size_t limit) {
+    error_ = Error(Errc::body_too_large,
+                   std::string(what) + " in it is larger than " + std::to_string(limit) + " bytes");
+  }
+
+  /// Ends an event. One without data is none, but its id takes effect.
+  std::optional<ServerEvent> dispatch() {
+    if (std::exchange(id_is_new_, false)) last_id_ = to_valid_utf8(id_);
+    std::optional<ServerEvent> event;
+    if (!data_.empty()) {
+      data_.pop_back();
+      event.emplace();
+      event->data = to_valid_utf8(data_);
+      if (!type_.empty()) event->type = to_valid_utf8(type_);
+      event->id = last_id_;
+    }
+    data_.clear();
+    type_.clear();
+    return event;
+  }
+
+  std::size_t max_size_;
+  LineSplitter lines_;
+  bool begun_ = false;
+  bool id_is_new_ = false;
+  std::string data_, type_, id_;
+  std::string last_id_;
+  std::optional<std::chrono::milliseconds> retry_;
+  std::optional<Error> error_;
+};
+static_assert(co_await_safe<SseParser>);
+
+}  // namespace ferry::detail

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <ferry/headers.hpp>
+#include <ferry/status.hpp>
+
+namespace ferry::detail {
+
+/// A response as it came off the wire.
+struct ResponseMessage {
+  int status = 0;
+  int minor_version = 1;  ///< Of HTTP/1.x.
+  std::string reason;
+  Headers headers;
+  Headers trailers;
+  std::string body;
+
+  std::string_view version() const noexcept { return minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1"; }
+  /// Forgets all but the memory.
+  void clear() noexcept {
+    status = 0;
+    minor_version = 1;
+    reason.clear();
+    headers.table().clear();
+    trailers.table().clear();
+    body.clear();
+  }
+  bool leads_elsewhere() const noexcept {
+    return is_redirect(status) && !leads_nowhere(headers.get("Location").value_or(""));
+  }
+};
+
+/// How the end of a body is found (RFC 9112 6.3).
+enum class Framing { none, length, chunked, until_close };
+
+}  // namespace ferry::detail

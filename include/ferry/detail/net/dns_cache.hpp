@@ -1,0 +1,393 @@
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+
+#include <ferry/connector.hpp>
+#include <ferry/detail/net/lookup_threads.hpp>
+#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/resolver.hpp>
+
+namespace ferry::detail {
+
+using Addresses = std::vector<asio::ip::address>;
+
+/// Looks up names, keeps the answers for a while, and lets all that ask for the same name at the
+/// same time wait for one look-up.
+///
+/// The system's look-ups block threads (`LookupThreads`) and cannot be interrupted. One that nobody
+/// waits for any longer goes on alone; its answer is kept for the next caller. A `Resolver` is
+/// cancelled then. A caller does not join a look-up that nobody waits for, or one that has taken
+/// longer than the caller itself would wait: that one may be stuck. It begins another.
+/// Threads: safe to use by any number at once.
+template <class Tcp>
+class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
+ public:
+  /// Adds the addresses that are found for a host; it may block.
+  using Find = std::function<std::error_code(const std::string& host, Addresses& found)>;
+
+  /// @param find,threads how the system is asked, unless the options have a resolver.
+  explicit DnsCache(const TcpOptions& options, Find find = find_addresses<Tcp>,
+                    std::shared_ptr<LookupThreads> threads = LookupThreads::of_process())
+      : hosts_(options.hosts),
+        resolver_(options.resolver),
+        ttl_(options.dns_ttl),
+        find_(std::move(find)),
+        threads_(std::move(threads)) {}
+
+  /// The addresses of the dial's host if they need not be looked up: given, or kept.
+  Addresses known(const DialContext& context) {
+    Addresses addresses;
+    for (const HostAddresses& entry : hosts_) {
+      const bool meant = entry.port == 0 || entry.port == context.port();
+      if (!meant || !iequals(entry.host, context.host())) continue;
+      for (const std::string& text : entry.addresses)
+        addresses.push_back(asio::ip::make_address(text));
+      return addresses;
+    }
+    std::error_code error;
+    const auto address = asio::ip::make_address(context.host(), error);
+    if (!error) {
+      addresses.push_back(address);
+      return addresses;
+    }
+    const std::lock_guard lock(mutex_);
+    const auto kept = kept_.find(context.host());
+    if (kept != kept_.end() && kept->second.until > Clock::now()) return kept->second.addresses;
+    return addresses;
+  }
+
+  /// The addresses of the dial's host: known, or looked up within the dial's limit.
+  asio::awaitable<Result<Addresses>> lookup(DialContext& context) {
+    using Found = Result<Addresses>;
+    if (auto addresses = known(context); !addresses.empty()) co_return Found(std::move(addresses));
+    const auto executor = co_await asio::this_coro::executor;
+    if (!resolver_ && is_unlocked(executor))
+      co_return Found(Error(Errc::host_not_found, context.host(),
+                            make_error_code(asio::error::operation_not_supported)));
+    const auto waiter = std::make_shared<Waiter>();
+    const LeavePhase leave{context};
+    if (!context.enter(Phase::resolve, context.resolve_limit(), *waiter))
+      co_return Found(context.error());
+    WaiterGuard guard(*this, waiter);
+    if (guard.join(context.host(), context.resolve_limit(), executor)) begin(guard.lookup());
+    co_await waiter->wait();
+    guard.leave(&executor);
+    if (context.ended()) co_return Found(context.error());
+    co_return guard.result();
+  }
+
+  /// None of a name's addresses would do: they may have changed.
+  void forget(const std::string& host) noexcept {
+    const std::lock_guard lock(mutex_);
+    kept_.erase(host);
+  }
+
+ private:
+  static constexpr std::size_t most = 256;
+  /// Look-ups of the system's for one name that may be under way at once, those that nobody waits
+  /// for included: a dead name must not use the threads up.
+  static constexpr std::size_t most_of_one_name = 4;
+  /// A caller whose own limit is longer does not join a look-up that has taken this long either.
+  static constexpr Duration patience = std::chrono::seconds(30);
+
+  static std::error_code out_of_memory() noexcept {
+    return std::make_error_code(std::errc::not_enough_memory);
+  }
+
+  struct Kept {
+    Addresses addresses;
+    Clock::time_point until;
+  };
+  /// The waiters make an `Error` of it: the thread of a look-up may outlive all statics, the
+  /// categories of error codes included.
+  struct Answer {
+    Addresses addresses;
+    std::error_code code = out_of_memory();  ///< The system's; until it is known, this.
+    std::optional<Error> error;              ///< A resolver's.
+  };
+  struct Waiter : Wakeup {
+    std::shared_ptr<const Answer> answer;  ///< Guarded by the mutex.
+  };
+  /// Where a resolver runs, and what ends it there. Only its own coroutine keeps this: nothing of a
+  /// context may outlive that.
+  struct Resolving {
+    explicit Resolving(const asio::any_io_executor& executor) : strand(executor) {}
+
+    const asio::strand<asio::any_io_executor> strand;
+    asio::cancellation_signal cancellation;
+  };
+  struct Lookup {
+    explicit Lookup(std::string name) : host(std::move(name)) {}
+
+    const std::string host;
+    const Clock::time_point began = Clock::now();
+    Answer answer;                                 ///< Written by the look-up, before its end.
+    std::vector<std::shared_ptr<Waiter>> waiters;  ///< Guarded by the mutex.
+
+    std::weak_ptr<BlockingLookup> blocking;  ///< The system's; guarded by the mutex.
+    std::uint64_t generation = 0;            ///< Of `LookupThreads`.
+
+    asio::any_io_executor executor;      ///< A resolver's; not to be used, but to be compared.
+    std::weak_ptr<Resolving> resolving;  ///< Likewise; guarded by the mutex.
+  };
+  using UnderWay = std::vector<std::shared_ptr<Lookup>>;
+
+  /// A waiter's place at a look-up, which it leaves however its coroutine ends.
+  class WaiterGuard {
+   public:
+    WaiterGuard(DnsCache& cache, std::shared_ptr<Waiter> waiter) noexcept
+        : cache_(cache), waiter_(std::move(waiter)) {}
+    WaiterGuard(const WaiterGuard&) = delete;
+    WaiterGuard& operator=(const WaiterGuard&) = delete;
+    ~WaiterGuard() { leave(nullptr); }
+
+    /// @return true if the look-up is new, and has to be begun.
+    bool join(const std::string& host, Duration limit, const asio::any_io_executor& executor) {
+      const std::lock_guard lock(cache_.mutex_);
+      UnderWay& under_way = cache_.under_way_[host];
+      const bool is_new = !cache_.may_join(under_way, limit);
+      lookup_ = is_new ? cache_.make_lookup(host, executor) : under_way.back();
+      lookup_->waiters.push_back(waiter_);
+      if (is_new) under_way.push_back(lookup_);
+      return is_new;
+    }
+
+    /// @param here the executor whose context runs this; nothing if none may.
+    void leave(const asio::any_io_executor* here) noexcept {
+      if (lookup_ && std::exchange(waits_, false)) cache_.leave(lookup_, *waiter_, here);
+    }
+
+    const std::shared_ptr<Lookup>& lookup() const noexcept { return lookup_; }
+
+    /// The answer, after `leave`.
+    Result<Addresses> result() const {
+      const Answer* const answer = waiter_->answer.get();
+      if (!answer || answer->code == Errc::cancelled) return Error(Errc::cancelled);
+      if (answer->error) return *answer->error;
+      if (!answer->addresses.empty()) return answer->addresses;
+      return Error(Errc::host_not_found, lookup_->host, answer->code);
+    }
+
+   private:
+    DnsCache& cache_;
+    const std::shared_ptr<Waiter> waiter_;
+    std::shared_ptr<Lookup> lookup_;
+    bool waits_ = true;
+  };
+
+  /// Asks the system, in a thread; it keeps nothing alive but what it needs for that.
+  class SystemLookup final : public BlockingLookup {
+   public:
+    SystemLookup(std::weak_ptr<DnsCache> cache, std::shared_ptr<Lookup> lookup, Find find)
+        : cache_(std::move(cache)), lookup_(std::move(lookup)), find_(std::move(find)) {}
+
+    void run() noexcept override {
+      Answer& answer = lookup_->answer;
+      try {
+        answer.code = find_(lookup_->host, answer.addresses);
+      } catch (const std::bad_alloc&) {
+        answer.code = out_of_memory();
+        answer.addresses.clear();
+      }
+    }
+    void deliver() noexcept override {
+      if (const auto cache = cache_.lock()) cache->end(lookup_);
+    }
+
+   private:
+    const std::weak_ptr<DnsCache> cache_;
+    const std::shared_ptr<Lookup> lookup_;
+    const Find find_;
+  };
+
+  /// A resolver's look-up ends, also one that is destroyed with its context.
+  struct Ending {
+    Ending(std::shared_ptr<DnsCache> c, std::shared_ptr<Lookup> l)
+        : cache(std::move(c)), lookup(std::move(l)) {
+      lookup->answer.code = make_error_code(Errc::cancelled);
+    }
+    Ending(const Ending&) = delete;
+    Ending& operator=(const Ending&) = delete;
+    ~Ending() { cache->end(lookup); }
+
+    /// @param find says what was found.
+    template <class Function>
+    void finish(Function find) noexcept {
+      Answer& answer = lookup->answer;
+      try {
+        Result<Addresses> found = find();
+        answer.code = std::error_code();
+        if (found)
+          answer.addresses = std::move(*found);
+        else
+          answer.error = found.error();
+      } catch (const std::bad_alloc&) {
+        answer.code = out_of_memory();
+      }
+    }
+
+    const std::shared_ptr<DnsCache> cache;
+    const std::shared_ptr<Lookup> lookup;
+  };
+
+  /// True if a caller with this limit is to wait for the newest of these. Called under the lock.
+  bool may_join(UnderWay& under_way, Duration limit) const {
+    if (under_way.empty()) return false;
+    const Lookup& newest = *under_way.back();
+    if (!resolver_ && newest.generation != threads_->generation()) {
+      under_way.clear();  // In the parent process.
+      return false;
+    }
+    if (!resolver_ && under_way.size() >= most_of_one_name) return true;
+    return !newest.waiters.empty() && Clock::now() - newest.began < std::min(limit, patience);
+  }
+
+  std::shared_ptr<Lookup> make_lookup(const std::string& host,
+                                      const asio::any_io_executor& executor) const {
+    auto lookup = std::make_shared<Lookup>(host);
+    lookup->generation = threads_->generation();
+    if (resolver_) lookup->executor = executor;
+    return lookup;
+  }
+
+  void begin(const std::shared_ptr<Lookup>& lookup) {
+    try {
+      if (resolver_)
+        ask_resolver(lookup);
+      else
+        ask_system(lookup);
+    } catch (const std::bad_alloc&) {
+      end(lookup);
+      throw;
+    } catch (const std::system_error& e) {  // There can be no thread.
+      lookup->answer.code = e.code();
+      end(lookup);
+    }
+  }
+
+  void ask_system(const std::shared_ptr<Lookup>& lookup) {
+    const auto blocking = std::make_shared<SystemLookup>(this->weak_from_this(), lookup, find_);
+    {
+      const std::lock_guard lock(mutex_);
+      lookup->blocking = blocking;
+    }
+    threads_->start(blocking);
+  }
+
+  void ask_resolver(const std::shared_ptr<Lookup>& lookup) {
+    const auto resolving = std::make_shared<Resolving>(lookup->executor);
+    {
+      const std::lock_guard lock(mutex_);
+      lookup->resolving = resolving;
+    }
+    auto ending = std::make_shared<Ending>(this->shared_from_this(), lookup);
+    asio::co_spawn(resolving->strand, ask(resolver_, std::move(ending)),
+                   asio::bind_cancellation_slot(resolving->cancellation.slot(),
+                                                [resolving](std::exception_ptr) {}));
+  }
+  static asio::awaitable<void> ask(std::shared_ptr<Resolver> resolver,
+                                   std::shared_ptr<Ending> ending) {
+    try {
+      auto found = co_await resolver->resolve(ending->lookup->host);
+      ending->finish([&]() -> Result<Addresses> { return std::move(found); });
+    } catch (const std::exception& e) {
+      ending->finish([&]() -> Result<Addresses> {
+        return Error(Errc::host_not_found, ending->lookup->host + ": " + e.what());
+      });
+    }
+  }
+
+  /// One waiter less. A look-up that has lost its last one ends, as far as it can be ended.
+  void leave(const std::shared_ptr<Lookup>& lookup, Waiter& waiter,
+             const asio::any_io_executor* here) noexcept {
+    const std::lock_guard lock(mutex_);
+    auto& waiters = lookup->waiters;
+    const auto erased = std::erase_if(waiters, [&](auto& w) { return w.get() == &waiter; });
+    if (erased == 0 || !waiters.empty()) return;
+    if (here) cancel(*lookup, *here);
+    if (abandon(*lookup)) remove(*lookup);
+  }
+
+  /// Cancels a resolver's look-up, if this executor's context runs it, which is there: another's
+  /// may be gone. Nothing runs before this has returned.
+  static void cancel(const Lookup& lookup, const asio::any_io_executor& here) noexcept {
+    if (here != lookup.executor) return;
+    const auto resolving = lookup.resolving.lock();
+    if (!resolving) return;
+    try {
+      asio::post(resolving->strand,
+                 [resolving] { resolving->cancellation.emit(asio::cancellation_type::terminal); });
+    } catch (...) {  // It goes on alone.
+    }
+  }
+  /// @return true if it is the system's and had not begun: it never will.
+  bool abandon(const Lookup& lookup) const noexcept {
+    const auto blocking = lookup.blocking.lock();
+    return blocking && threads_->abandon(*blocking);
+  }
+  void remove(const Lookup& lookup) noexcept {
+    const auto entry = under_way_.find(lookup.host);
+    if (entry == under_way_.end()) return;
+    std::erase_if(entry->second, [&](const auto& other) { return other.get() == &lookup; });
+    if (entry->second.empty()) under_way_.erase(entry);
+  }
+
+  /// A look-up has ended. If it has found addresses, they are what all wait for that ask for this
+  /// host; if not, that is the answer for its own waiters only.
+  void end(const std::shared_ptr<Lookup>& lookup) noexcept {
+    const Answer& answer = lookup->answer;
+    const bool found = !answer.error && !answer.addresses.empty();
+    const std::lock_guard lock(mutex_);
+    wake(*lookup, lookup);
+    const auto entry = under_way_.find(lookup->host);
+    if (found && entry != under_way_.end()) {
+      std::erase_if(entry->second, [&](const auto& other) {
+        if (other->waiters.empty()) return false;
+        wake(*other, lookup);
+        cancel(*other, lookup->executor);
+        return abandon(*other);
+      });
+    }
+    remove(*lookup);
+    try {
+      if (found && ttl_ > Duration::zero()) keep(lookup->host, answer.addresses);
+    } catch (const std::bad_alloc&) {  // Then it is looked up again.
+    }
+  }
+  static void wake(Lookup& lookup, const std::shared_ptr<const Lookup>& answered) noexcept {
+    for (const auto& waiter : lookup.waiters) {
+      waiter->answer = std::shared_ptr<const Answer>(answered, &answered->answer);
+      waiter->fire();
+    }
+    lookup.waiters.clear();
+  }
+  void keep(const std::string& host, const Addresses& addresses) {
+    const auto sooner = [](const auto& a, const auto& b) {
+      return a.second.until < b.second.until;
+    };
+    if (kept_.size() >= most) kept_.erase(std::min_element(kept_.begin(), kept_.end(), sooner));
+    kept_.insert_or_assign(host, Kept{addresses, after(Clock::now(), ttl_)});
+  }
+
+  const std::vector<HostAddresses> hosts_;
+  const std::shared_ptr<Resolver> resolver_;
+  const Duration ttl_;
+  const Find find_;
+  const std::shared_ptr<LookupThreads> threads_;
+  std::mutex mutex_;
+  std::map<std::string, Kept, std::less<>> kept_;
+  std::map<std::string, UnderWay, std::less<>> under_way_;
+};
+
+}  // namespace ferry::detail

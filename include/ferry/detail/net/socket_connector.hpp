@@ -1,0 +1,27 @@
+#pragma once
+
+#include <utility>
+
+#include <ferry/detail/net/tcp_connector.hpp>
+#include <ferry/detail/net/unix.hpp>
+
+namespace ferry::detail {
+
+/// Opens what the system has sockets for: Unix sockets where one is named, TCP otherwise.
+template <class Tcp, class Local>
+class SocketConnector final : public Connector {
+ public:
+  SocketConnector(TcpOptions options, std::shared_ptr<DnsCache<Tcp>> dns)
+      : tcp_(std::move(options), std::move(dns)) {}
+
+  asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
+    if (context.unix_path().empty()) return tcp_.connect(context);
+    return unix_.connect(context);
+  }
+
+ private:
+  TcpConnector<Tcp> tcp_;
+  UnixConnector<Local> unix_;
+};
+
+}  // namespace ferry::detail

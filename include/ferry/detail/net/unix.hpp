@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <ferry/connector.hpp>
+#include <ferry/detail/net/socket_stream.hpp>
+
+namespace ferry::detail {
+
+/// A connection to a Unix socket.
+template <class Local>
+class UnixStream final : public SocketStream<Local> {
+ public:
+  using SocketStream<Local>::SocketStream;
+
+  /// @param path beginning with `@` for an abstract name, which is a zero byte in the system's
+  /// eyes.
+  void connect(std::string path, std::error_code& error) {
+    path_ = path;
+    if (path.starts_with('@')) path[0] = '\0';
+    if (!this->is_open() && !this->open({}, error)) return;
+    native_connect(this->socket_, {path}, error);
+  }
+
+  std::string remote_endpoint() const override { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// Opens connections to Unix sockets.
+template <class Local>
+class UnixConnector final : public Connector {
+ public:
+  asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
+    using Connected = Result<std::unique_ptr<Stream>>;
+    const auto begin = Clock::now();
+    const auto executor = co_await asio::this_coro::executor;
+    auto stream = std::make_unique<UnixStream<Local>>(executor);
+    Wakeup ended;
+    const LeavePhase leave{context};
+    if (!context.enter(Phase::connect, context.connect_limit(), ended))
+      co_return Connected(context.error());
+    std::error_code error;
+    for (;;) {
+      stream->connect(context.unix_path(), error);
+      // Its queue is full, and nothing will say when it no longer is. (Asio calls that no
+      // space, or, later than 1.22, in progress; a Unix socket's connecting never is.)
+      if (error != asio::error::would_block && error != asio::error::no_buffer_space &&
+          error != asio::error::in_progress)
+        break;
+      co_await ended.wait(Clock::now() + std::chrono::milliseconds(1));
+      if (context.ended()) co_return Connected(context.error());
+    }
+    if (error) {
+      co_return Connected(Error(error == asio::error::connection_refused ? Errc::connection_refused
+                                                                         : Errc::connect_failed,
+                                context.unix_path(), error));
+    }
+    context.connected_in = Clock::now() - begin;
+    co_return Connected(std::move(stream));
+  }
+};
+
+}  // namespace ferry::detail

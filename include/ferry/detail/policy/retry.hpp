@@ -1,0 +1,174 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/http_date.hpp>
+#include <ferry/error.hpp>
+#include <ferry/headers.hpp>
+#include <ferry/options.hpp>
+
+namespace ferry::detail {
+
+/// What decides whether a request that failed may be sent once more.
+struct RetryFacts {
+  bool allowed = true;            ///< `retry_stale`
+  int attempt = 1;                ///< The one that failed.
+  bool reused = false;            ///< It was made on a kept connection.
+  bool lost = false;              ///< It failed with `Errc::connection_lost`.
+  bool response_started = false;  ///< A byte of a response had come.
+  std::uint64_t bytes_sent = 0;
+  bool body_is_there = true;  ///< It can be sent from its beginning once more.
+  bool idempotent = false;    ///< By its method (RFC 9110 9.2.2).
+  bool has_idempotency_key = false;
+};
+
+/// Why a failed request is, or is not, sent once more.
+enum class RetryVerdict {
+  retry_unsent,         ///< Nothing of it had been written: the server cannot have seen it.
+  retry_idempotent,     ///< Sending it twice is the same as once.
+  no_forbidden,         ///< The caller does not want it.
+  no_second_time,       ///< It was one already: a new connection was lost, which staleness does not
+                        ///< explain.
+  no_new_connection,    ///< Likewise: only a kept connection can have gone stale.
+  no_other_failure,     ///< The connection was not simply gone.
+  no_response_started,  ///< The server was answering.
+  no_body_left,         ///< The body's source has been read and cannot begin again.
+  no_might_have_happened,  ///< The server may have acted on it, and twice is not once (RFC
+                           ///< 9110 9.2.2).
+};
+
+constexpr RetryVerdict retry_verdict(const RetryFacts& facts) noexcept {
+  if (!facts.allowed) return RetryVerdict::no_forbidden;
+  if (facts.attempt > 1) return RetryVerdict::no_second_time;
+  if (!facts.reused) return RetryVerdict::no_new_connection;
+  if (facts.response_started) return RetryVerdict::no_response_started;
+  if (!facts.lost) return RetryVerdict::no_other_failure;
+  if (!facts.body_is_there) return RetryVerdict::no_body_left;
+  if (facts.bytes_sent == 0) return RetryVerdict::retry_unsent;
+  if (facts.idempotent || facts.has_idempotency_key) return RetryVerdict::retry_idempotent;
+  return RetryVerdict::no_might_have_happened;
+}
+
+constexpr bool is_retry(RetryVerdict verdict) noexcept {
+  return verdict == RetryVerdict::retry_unsent || verdict == RetryVerdict::retry_idempotent;
+}
+
+constexpr std::string_view to_string(RetryVerdict verdict) noexcept {
+  switch (verdict) {
+    case RetryVerdict::retry_unsent:
+      return "the kept connection had been closed; nothing had been sent";
+    case RetryVerdict::retry_idempotent:
+      return "the kept connection had been closed; the request is idempotent";
+    case RetryVerdict::no_forbidden: return "not retried: retry_stale is off";
+    case RetryVerdict::no_second_time: return "not retried: it was a retry already";
+    case RetryVerdict::no_new_connection: return "not retried: the connection was new";
+    case RetryVerdict::no_other_failure:
+      return "not retried: the failure is not a stale connection's";
+    case RetryVerdict::no_response_started: return "not retried: the response had begun";
+    case RetryVerdict::no_body_left: return "not retried: the body's source cannot begin again";
+    case RetryVerdict::no_might_have_happened:
+      return "not retried: the server may have acted on it";
+  }
+  return {};
+}
+
+/// What decides whether a request is sent again because the caller's policy says so (`Retries`).
+struct PolicyFacts {
+  int retries = 0;  ///< Made so far.
+  int max = 0;      ///< That may be made.
+  bool any_method = false;
+  bool idempotent = false;
+  bool has_idempotency_key = false;
+  std::uint64_t bytes_sent = 0;
+  bool body_is_there = true;
+};
+
+constexpr bool policy_allows(const PolicyFacts& facts) noexcept {
+  if (facts.retries >= facts.max || !facts.body_is_there) return false;
+  return facts.any_method || facts.idempotent || facts.has_idempotency_key || facts.bytes_sent == 0;
+}
+
+/// True for failures that may be over the next time: no certificate gets better by asking again.
+inline bool is_transient(std::error_code code) noexcept {
+  return code == Errc::host_not_found || code == Errc::connection_refused ||
+         code == Errc::connect_failed || code == Errc::connection_lost ||
+         code == Errc::proxy_failed || code == Errc::truncated_head ||
+         code == Errc::truncated_body ||
+         (code == Condition::timeout && code != Errc::total_timeout && code != Errc::pool_timeout);
+}
+
+/// The retries that a client may still make (`Retries::budget`). Threads: any.
+class RetryBudget {
+ public:
+  /// Begins with a full budget.
+  void fill(int budget) noexcept {
+    most_ = std::int64_t{budget} * tenths;
+    left_.store(most_, std::memory_order_relaxed);
+  }
+  /// Takes a retry. @return false if there is none left.
+  bool take() noexcept {
+    auto left = left_.load(std::memory_order_relaxed);
+    while (left >= tenths)
+      if (left_.compare_exchange_weak(left, left - tenths, std::memory_order_relaxed)) return true;
+    return false;
+  }
+  /// Adds a tenth of a retry, for a request that has succeeded.
+  void earn() noexcept {
+    auto left = left_.load(std::memory_order_relaxed);
+    while (left < most_)
+      if (left_.compare_exchange_weak(left, left + 1, std::memory_order_relaxed)) return;
+  }
+
+ private:
+  static constexpr std::int64_t tenths = 10;
+  std::int64_t most_ = 0;
+  std::atomic<std::int64_t> left_{0};  // Tenths of retries.
+};
+
+/// How long to wait before a retry: a random part of what doubles each time.
+/// @param part from 0 to 1.
+inline std::chrono::nanoseconds backoff(std::chrono::nanoseconds first,
+                                        std::chrono::nanoseconds most, int retries, double part) {
+  auto limit = std::min(first, most);
+  for (int i = 0; i < retries && limit < most; ++i) limit = limit > most / 2 ? most : limit * 2;
+  return std::chrono::nanoseconds(
+      static_cast<std::int64_t>(static_cast<double>(limit.count()) * part));
+}
+
+/// How long to wait before this retry.
+inline Duration retry_delay(const Retries& options, int retries) {
+  // The clock's last digits are random enough to keep clients apart; splitmix64 spreads them.
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  auto bits = static_cast<std::uint64_t>(now.count());
+  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9U;
+  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebU;
+  bits ^= bits >> 31;
+  return backoff(options.first_delay, options.max_delay, retries,
+                 static_cast<double>(bits >> 11) / static_cast<double>(std::uint64_t{1} << 53));
+}
+
+/// How long the server wants to be left alone (RFC 9110 10.2.3); nothing if it does not say. A time
+/// that is too long to hold is the longest.
+inline std::optional<Duration> retry_after(const Headers& headers) {
+  using std::chrono::seconds;
+  const auto value = headers.get("Retry-After");
+  if (!value || value->empty()) return std::nullopt;
+  seconds asked{};
+  if (std::all_of(value->begin(), value->end(), is_digit)) {
+    asked = seconds(parse_decimal(*value).value_or(INT64_MAX));
+  } else {
+    const auto date = parse_date(*value);
+    if (!date) return std::nullopt;
+    asked = *date - std::chrono::floor<seconds>(std::chrono::system_clock::now());
+  }
+  return std::clamp(asked, seconds(0), std::chrono::floor<seconds>(Duration::max()));
+}
+
+}  // namespace ferry::detail

@@ -1,0 +1,387 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/indexed_heap.hpp>
+#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/error.hpp>
+#include <ferry/options.hpp>
+#include <ferry/stream.hpp>
+
+// Time limits without a timer per request. Every request and every dial in flight has a `Watch`;
+// all watches of a pool share one timer, which is armed only when a watch is due before it would
+// fire. When a watch is due, what it watches over is aborted; that it was a timeout, and in which
+// phase, stands in the watch, never in an I/O error. The same timer rings one alarm, the pool's,
+// for what has to be done when no request is in flight.
+namespace ferry::detail {
+
+/// `now + limit`, without overflow.
+inline Clock::time_point after(Clock::time_point now, Duration limit) noexcept {
+  return limit > Clock::time_point::max() - now ? Clock::time_point::max() : now + limit;
+}
+
+/// Something that is to be done when a time has come.
+class Alarm {
+ public:
+  /// The time has come. No lock of ferry's is held.
+  virtual void ring() noexcept = 0;
+
+ protected:
+  ~Alarm() = default;
+};
+
+class Deadlines {
+ public:
+  Deadlines() = default;
+  Deadlines(const Deadlines&) = delete;
+  Deadlines& operator=(const Deadlines&) = delete;
+
+  /// Ends all watches of this owner as `closed`. Its flag, if it has one, must be set already: a
+  /// watch that is entered later looks at it.
+  void close(const void* owner) noexcept {
+    const std::lock_guard lock(mutex_);
+    entries_.for_each([owner](Entry& entry) {
+      if (entry.owner == owner) end(entry, Verdict::closed);
+    });
+  }
+  /// Ends all watches, and those to come, as `closed`.
+  void close_all() noexcept {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    entries_.for_each([](Entry& entry) { end(entry, Verdict::closed); });
+  }
+
+  /// True if a wait does not keep the program running: only then can an alarm be set.
+  virtual bool waits_uncounted() const noexcept = 0;
+  /// Rings an alarm at this time or soon after it, once, if it still exists then; an earlier alarm
+  /// is off. @return false if there is no memory for it.
+  bool ring_at(Clock::time_point time, std::weak_ptr<Alarm> alarm) noexcept {
+    const std::lock_guard lock(mutex_);
+    alarm_ = std::move(alarm);
+    alarm_time_ = time;
+    try {
+      if (time < armed_ && !arms_later()) arm();
+    } catch (...) {
+      alarm_time_ = Clock::time_point::max();
+      return false;
+    }
+    return true;
+  }
+
+ protected:
+  ~Deadlines() = default;
+
+  /// Calls `on_timer(number)` at this time; an earlier wait is over. Called under the lock.
+  virtual void wait(Clock::time_point until, std::uint64_t number) = 0;
+  /// Nothing is waited for any more, and a wait would keep the program running: ends it, under the
+  /// lock. @return false if there is no need to.
+  virtual bool end_wait() noexcept = 0;
+
+  /// Has `arm_if_due` called by the context, if the timer cannot be armed from here: an alarm may
+  /// be set outside the context's threads. @return false if it can.
+  virtual bool arms_later() = 0;
+  void arm_if_due() noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto next = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
+    try {
+      if (next < armed_) arm();
+    } catch (...) {  // The next watch arms it.
+    }
+  }
+
+  void on_timer(std::uint64_t number) noexcept {
+    std::shared_ptr<Alarm> alarm;
+    {
+      const std::lock_guard lock(mutex_);
+      if (number != number_) return;
+      armed_ = Clock::time_point::max();
+      const auto now = Clock::now();
+      while (!entries_.empty() && entries_.top_key() <= now) {
+        Entry& entry = entries_.top();
+        auto due = entry.due.load(std::memory_order_relaxed);
+        if (due <= now) {
+          end(entry, due >= entry.total ? Verdict::total_timeout : Verdict::phase_timeout);
+          due = Clock::time_point::max();
+        }
+        entries_.update(entry, due);
+      }
+      if (alarm_time_ <= now) {
+        alarm_time_ = Clock::time_point::max();
+        alarm = alarm_.lock();
+      }
+      try {
+        arm();
+      } catch (...) {  // The next watch arms it.
+      }
+    }
+    if (alarm) alarm->ring();
+  }
+
+ private:
+  friend class Watch;
+  enum class Verdict : std::uint8_t { none, phase_timeout, total_timeout, closed, given_up };
+
+  struct Entry {
+    const void* owner = nullptr;
+    Abortable* target = nullptr;         // Guarded by the mutex.
+    std::atomic<Clock::time_point> due;  // May be moved to a later time without the mutex.
+    std::atomic<Phase> phase{Phase::prepare};
+    std::atomic<Verdict> verdict{Verdict::none};
+    Clock::time_point total = Clock::time_point::max();
+    std::size_t heap_index = static_cast<std::size_t>(-1);
+  };
+  static void end(Entry& entry, Verdict verdict) noexcept {
+    if (entry.verdict.load(std::memory_order_relaxed) != Verdict::none) return;
+    entry.verdict.store(verdict, std::memory_order_release);
+    if (entry.target) entry.target->abort();
+  }
+
+  /// Arms the timer for what comes first. To be called when something is due before it would fire.
+  void arm() {
+    armed_ = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
+    if (armed_ == Clock::time_point::max()) return;
+    try {
+      wait(armed_, ++number_);
+    } catch (...) {
+      armed_ = Clock::time_point::max();  // No memory for it: the next watch tries again.
+      throw;
+    }
+  }
+
+  std::mutex mutex_;
+  Clock::time_point armed_ = Clock::time_point::max();
+  std::uint64_t number_ = 0;
+  bool closed_ = false;
+  /// By when to look at them, which is never later than they are due.
+  IndexedHeap<Entry, Clock::time_point> entries_;
+  Clock::time_point alarm_time_ = Clock::time_point::max();
+  std::weak_ptr<Alarm> alarm_;
+};
+
+/// Those of an executor.
+///
+/// A context counts a pending wait as work. The library's own timer must not keep `run()` from
+/// returning when no request is in flight, so that count is taken back while the wait is pending.
+/// Where it cannot be (executors of other contexts), the wait is ended with the last watch.
+template <class SteadyTimer>
+class TimedDeadlines final : public Deadlines,
+                             public std::enable_shared_from_this<TimedDeadlines<SteadyTimer>> {
+ public:
+  explicit TimedDeadlines(const asio::any_io_executor& executor)
+      : uncounted_(io_context_executor(executor)),
+        timer_(uncounted_ ? asio::any_io_executor(*uncounted_) : executor) {}
+
+  bool waits_uncounted() const noexcept override { return uncounted_.has_value(); }
+
+ private:
+  void wait(Clock::time_point until, std::uint64_t number) override {
+    timer_.expires_at(until);  // Cancels an earlier wait: its handler finds an old number.
+    const auto fired = [weak = this->weak_from_this(), number](std::error_code) {
+      if (const auto self = weak.lock()) self->on_timer(number);
+    };
+    if (!uncounted_) return timer_.async_wait(fired);
+    timer_.async_wait([executor = *uncounted_, fired](std::error_code error) {
+      executor.on_work_started();
+      fired(error);
+    });
+    uncounted_->on_work_finished();
+  }
+  /// The count of a context that does nothing else would come to zero again, which stops it.
+  bool arms_later() override {
+    if (!uncounted_ || uncounted_->running_in_this_thread()) return false;
+    asio::post(*uncounted_, [weak = this->weak_from_this()] {
+      if (const auto self = weak.lock()) self->arm_if_due();
+    });
+    return true;
+  }
+  bool end_wait() noexcept override {
+    if (uncounted_) return false;
+    try {
+      timer_.cancel();
+    } catch (...) {  // It throws only by its signature.
+    }
+    return true;
+  }
+
+  const std::optional<asio::io_context::executor_type> uncounted_;
+  SteadyTimer timer_;
+};
+
+/// Watches over one request or one dial, from its first `enter` to its end.
+class Watch {
+ public:
+  /// @param owner whose watch this is, for `Deadlines::close`.
+  /// @param owner_closed set before that is called.
+  /// @param total by when all has to be done. @param limit how long that is, to be told.
+  Watch(Deadlines& deadlines, const void* owner, const std::atomic<bool>* owner_closed,
+        Clock::time_point total, Duration limit)
+      : deadlines_(deadlines), owner_closed_(owner_closed), total_(limit) {
+    entry_.owner = owner;
+    entry_.total = total;
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  ~Watch() { finish(); }
+
+  /// Begins a phase that may take `limit`, in which `target` is to be aborted when time is up.
+  /// @return false if time is up, or the owner closed, already.
+  bool enter(Phase phase, Duration limit, Abortable* target, Clock::time_point now = Clock::now()) {
+    const auto due = std::min(after(now, limit), entry_.total);
+    known_ = true;
+    const std::lock_guard lock(deadlines_.mutex_);
+    if (ended()) return false;  // In the phase before.
+    limit_ = limit;
+    entry_.phase.store(phase, std::memory_order_relaxed);
+    entry_.target = target;
+    if (deadlines_.closed_ || (owner_closed_ && *owner_closed_))
+      Deadlines::end(entry_, Deadlines::Verdict::closed);
+    if (ended()) return false;
+    entry_.due.store(due, std::memory_order_relaxed);
+    if (due <= now) {
+      entry_.verdict.store(entry_.total <= now ? Deadlines::Verdict::total_timeout
+                                               : Deadlines::Verdict::phase_timeout,
+                           std::memory_order_release);
+      return false;
+    }
+    schedule(due);
+    return true;
+  }
+
+  /// Begins the next phase on the same target.
+  bool enter(Phase phase, Duration limit, Clock::time_point now = Clock::now()) {
+    const auto due = std::min(after(now, limit), entry_.total);
+    if (due < entry_.due.load(std::memory_order_relaxed) || due <= now)
+      return enter(phase, limit, entry_.target, now);
+    if (ended()) return false;  // In the phase before.
+    limit_ = limit;
+    entry_.phase.store(phase, std::memory_order_relaxed);
+    entry_.due.store(due, std::memory_order_relaxed);
+    return true;
+  }
+
+  /// The same target waits for something else now, for which another watch keeps the time. Unlike
+  /// the rest, any thread may call it.
+  void turn_into(Phase phase) noexcept {
+    const std::lock_guard lock(deadlines_.mutex_);
+    if (ended()) return;  // In the phase before.
+    limit_ = no_timeout;
+    entry_.phase.store(phase, std::memory_order_relaxed);
+    entry_.due.store(entry_.total, std::memory_order_relaxed);
+  }
+
+  /// Takes over the phase of a dial that is waited for. If a phase's own limit has passed, that one
+  /// stays.
+  void follow(Phase phase) noexcept {
+    const std::lock_guard lock(deadlines_.mutex_);
+    if (entry_.verdict.load(std::memory_order_relaxed) == Deadlines::Verdict::phase_timeout) return;
+    entry_.phase.store(phase, std::memory_order_relaxed);
+    limit_ = no_timeout;  // Nothing is left to wait for.
+    entry_.due.store(entry_.total, std::memory_order_relaxed);
+  }
+
+  /// The next phase has begun, for as long as what has come already is looked at: within the limits
+  /// of the one before.
+  void reached(Phase phase) noexcept { entry_.phase.store(phase, std::memory_order_relaxed); }
+
+  /// Compares the total limit with this time, for as long as no timer has had a chance to.
+  /// @return false if the watch has ended.
+  bool check(Clock::time_point now) noexcept {
+    if (entry_.total <= now) {
+      const std::lock_guard lock(deadlines_.mutex_);
+      Deadlines::end(entry_, Deadlines::Verdict::total_timeout);
+    }
+    return !ended();
+  }
+
+  /// Bytes have moved: the phase's limit starts anew.
+  void touch() noexcept {
+    if (limit_ != no_timeout)
+      entry_.due.store(std::min(after(Clock::now(), limit_), entry_.total),
+                       std::memory_order_relaxed);
+  }
+
+  /// Nothing is to be aborted any more; what the target was may go.
+  void leave() noexcept {
+    const std::lock_guard lock(deadlines_.mutex_);
+    entry_.target = nullptr;
+  }
+
+  /// Ends what it watches over: nobody needs it any more. Any thread may call it.
+  void give_up() noexcept {
+    const std::lock_guard lock(deadlines_.mutex_);
+    Deadlines::end(entry_, Deadlines::Verdict::given_up);
+  }
+
+  /// Ends the watch.
+  void finish() noexcept {
+    if (!std::exchange(known_, false)) return;
+    const std::lock_guard lock(deadlines_.mutex_);
+    entry_.target = nullptr;
+    if (!deadlines_.entries_.contains(entry_)) return;
+    deadlines_.entries_.remove(entry_);
+    if (deadlines_.entries_.empty() && deadlines_.armed_ != Clock::time_point::max() &&
+        deadlines_.end_wait()) {
+      deadlines_.armed_ = Clock::time_point::max();
+      ++deadlines_.number_;
+    }
+  }
+
+  /// True once time was up or the owner was closed.
+  bool ended() const noexcept {
+    return entry_.verdict.load(std::memory_order_acquire) != Deadlines::Verdict::none;
+  }
+  Phase phase() const noexcept { return entry_.phase.load(std::memory_order_relaxed); }
+
+  /// Why it ended; call only if it has.
+  Error error() const {
+    switch (entry_.verdict.load(std::memory_order_acquire)) {
+      case Deadlines::Verdict::closed: return Error(Errc::client_closed);
+      case Deadlines::Verdict::given_up: return Error(Errc::cancelled, "no request needs it");
+      case Deadlines::Verdict::total_timeout: return Error(Errc::total_timeout, more_than(total_));
+      default: break;
+    }
+    switch (phase()) {
+      case Phase::pool: return Error(Errc::pool_timeout, more_than(limit_));
+      case Phase::resolve: return Error(Errc::resolve_timeout, more_than(limit_));
+      case Phase::proxy: return Error(Errc::proxy_timeout, more_than(limit_));
+      case Phase::connect: return Error(Errc::connect_timeout, more_than(limit_));
+      case Phase::tls: return Error(Errc::tls_timeout, more_than(limit_));
+      case Phase::write: return Error(Errc::write_timeout, more_than(limit_));
+      case Phase::first_byte: return Error(Errc::first_byte_timeout, more_than(limit_));
+      default: return Error(Errc::read_timeout, more_than(limit_));
+    }
+  }
+
+ private:
+  static std::string more_than(Duration limit) {
+    char text[48];
+    std::snprintf(text, sizeof text, "more than %.6g s",
+                  std::chrono::duration<double>(limit).count());
+    return text;
+  }
+
+  void schedule(Clock::time_point due) {
+    auto& entries = deadlines_.entries_;
+    if (!entries.contains(entry_))
+      entries.push(entry_, due);
+    else if (due < entries.key(entry_))
+      entries.update(entry_, due);
+    if (due < deadlines_.armed_) deadlines_.arm();
+  }
+
+  Deadlines& deadlines_;
+  const std::atomic<bool>* const owner_closed_;
+  Deadlines::Entry entry_;
+  Duration limit_ = no_timeout;
+  const Duration total_;
+  bool known_ = false;  // Others may know of it: only by the mutex can they be kept from it.
+};
+
+}  // namespace ferry::detail

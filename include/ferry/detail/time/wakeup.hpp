@@ -1,0 +1,109 @@
+#pragma once
+
+#include <chrono>
+#include <mutex>
+#include <utility>
+
+#include <ferry/detail/base/asio.hpp>
+#include <ferry/stream.hpp>
+
+namespace ferry::detail {
+
+using Clock = std::chrono::steady_clock;
+
+/// One coroutine waits for it, anyone on any thread gives it, once; it may be given before the
+/// wait.
+///
+/// The wait is a timer's on the waiting coroutine's own executor: so destroying its context frees
+/// the coroutine, cancellation slots work, and no thread is hopped to. One mutex covers the flag,
+/// the cancel and the initiation, so that no order of the two loses the wake-up.
+class Wakeup : public Abortable {
+ public:
+  virtual ~Wakeup() = default;
+
+  void fire() noexcept {
+    const std::lock_guard lock(mutex_);
+    fired_ = true;
+    if (timer_) timer_->cancel();
+  }
+  void abort() noexcept override { fire(); }
+  /// Takes it back, so that it can be given once more. The waiter's to call, which then looks
+  /// whether what it waits for has happened before it waits again.
+  void rearm() noexcept {
+    const std::lock_guard lock(mutex_);
+    fired_ = false;
+  }
+
+  bool fired() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return fired_;
+  }
+
+  /// Returns once it has been given, at `until`, or when the coroutine is cancelled. The caller
+  /// decides by its own state what has happened.
+  template <class = void>
+  asio::awaitable<void> wait(Clock::time_point until = Clock::time_point::max()) {
+    const auto executor = co_await asio::this_coro::executor;
+    TimerOf<asio::steady_timer> timer(*this, executor, until);
+    std::error_code ignored;
+    auto token = asio::redirect_error(asio::use_awaitable, ignored);
+    co_await asio::async_initiate<decltype(token), void(std::error_code)>(
+        Initiate<asio::steady_timer>{&timer}, token);
+  }
+
+ private:
+  /// The waiter's, while it waits.
+  class Timer {
+   public:
+    virtual void cancel() noexcept = 0;
+
+   protected:
+    ~Timer() = default;
+  };
+  template <class SteadyTimer>
+  class TimerOf final : public Timer {
+   public:
+    TimerOf(Wakeup& wakeup, const asio::any_io_executor& executor, Clock::time_point until)
+        : wakeup_(wakeup), timer_(executor, until) {
+      const std::lock_guard lock(wakeup_.mutex_);
+      wakeup_.timer_ = this;
+    }
+    TimerOf(const TimerOf&) = delete;
+    TimerOf& operator=(const TimerOf&) = delete;
+    ~TimerOf() {  // Whoever fires later must not meet a timer of a context that is gone.
+      const std::lock_guard lock(wakeup_.mutex_);
+      wakeup_.timer_ = nullptr;
+    }
+
+    void cancel() noexcept override {
+      try {
+        timer_.cancel();
+      } catch (...) {  // It throws only by its signature.
+      }
+    }
+    template <class Handler>
+    void wait(Handler&& handler) {
+      const std::lock_guard lock(wakeup_.mutex_);
+      if (wakeup_.fired_) timer_.expires_at(Clock::time_point::min());
+      timer_.async_wait(std::forward<Handler>(handler));
+    }
+
+   private:
+    Wakeup& wakeup_;
+    SteadyTimer timer_;
+  };
+  template <class SteadyTimer>
+  struct Initiate {
+    TimerOf<SteadyTimer>* timer;
+    template <class Handler>
+    void operator()(Handler&& handler) const {
+      timer->wait(std::forward<Handler>(handler));
+    }
+  };
+
+  mutable std::mutex mutex_;
+  Timer* timer_ = nullptr;
+  bool fired_ = false;
+};
+
+}  // namespace ferry::detail

@@ -1,0 +1,102 @@
+#pragma once
+
+/// @file
+/// `tls::Options`: how connections are secured.
+
+#include <cerrno>
+#include <fstream>
+#include <functional>
+#include <openssl/ssl.h>
+#include <sstream>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <asio/ssl/context.hpp>
+
+#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/error.hpp>
+
+namespace ferry::tls {
+
+/// Certificates or a key in PEM form (RFC 7468), in a file or in memory.
+///
+/// Lifetime: owns its text. Threads: a value.
+class Pem {
+ public:
+  /// Nothing.
+  Pem() = default;
+  /// The contents of this file, read when the context is made.
+  static Pem file(std::string path) { return Pem(std::move(path), {}); }
+  /// This text.
+  static Pem text(std::string text) { return Pem({}, std::move(text)); }
+
+  /// True if there is none.
+  bool empty() const noexcept { return path_.empty() && text_.empty(); }
+  /// The file, or empty.
+  const std::string& path() const& noexcept { return path_; }
+  /// The same, of a temporary: by value.
+  std::string path() && { return std::move(path_); }
+  /// The text.
+  /// @throws Error `Errc::invalid_option` for a file that cannot be read.
+  std::string read() const {
+    if (path_.empty()) return text_;
+    std::ostringstream text;
+    errno = 0;
+    text << std::ifstream(path_, std::ios::binary).rdbuf();
+    if (!text || text.view().empty())
+      throw Error(Errc::invalid_option, "cannot read " + detail::in_quotes(path_),
+                  std::error_code(errno, std::generic_category()));
+    return text.str();
+  }
+
+ private:
+  Pem(std::string path, std::string text) : path_(std::move(path)), text_(std::move(text)) {}
+
+  std::string path_;
+  std::string text_;
+};
+static_assert(detail::co_await_safe<Pem>);
+
+/// The oldest version of TLS that will do.
+enum class Version { tls1_2 = TLS1_2_VERSION, tls1_3 = TLS1_3_VERSION };
+
+/// How connections are secured. Set its members on a named variable.
+class Options {
+ public:
+  Options() {}
+
+  /// Trust the certificate authorities that the system trusts, or those of the environment's
+  /// `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+  bool system_roots = true;
+  /// Further certificate authorities to trust.
+  std::vector<Pem> roots;
+  /// The client's own certificate, with those between it and its root, for servers that ask for
+  /// one.
+  Pem certificate;
+  /// The private key of that certificate.
+  Pem private_key;
+  /// What the private key is encrypted with, if it is.
+  std::string password;
+  /// If there are any, the server's public key has to be one of these as well:
+  /// `sha256//` and the key's hash in base64 (RFC 7469 2.4), as for curl.
+  std::vector<std::string> pinned_public_keys;
+  /// The oldest version that will do.
+  Version min_version = Version::tls1_2;
+  /// Continue earlier sessions with the same server, which saves a new connection half of its
+  /// handshake's work.
+  bool resume_sessions = true;
+  /// The secrets of each connection are appended to this file, for Wireshark (`SSLKEYLOGFILE`).
+  /// Whoever reads it reads everything; it is made for its owner's eyes.
+  std::string keylog_file;
+  /// Accept whatever certificate a server shows: anybody on the way can then read and change
+  /// everything. The log says so for each connection.
+  bool danger_accept_any_certificate = false;
+  /// Called last, for whatever OpenSSL can do and is not named here.
+  std::function<void(asio::ssl::context&)> configure;
+};
+static_assert(detail::co_await_safe<Options>);
+
+}  // namespace ferry::tls

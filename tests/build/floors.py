@@ -1,0 +1,47 @@
+#!/usr/bin/python3
+"""Checks the table of floors in docs/architecture.md against the headers: each header stands in it once, and includes
+only headers of its own floor or of those below."""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+INCLUDE = ROOT / "include" / "ferry"
+
+
+def floors():
+    """The floor of each header that the table names."""
+    found = {}
+    rows = re.findall(r"^\| (\d) \| (.*?) \| (.*?) \|$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
+    for floor, room, names in rows:
+        folder = room.strip("`") if room.startswith("`") else ""
+        for name in names.split(", "):
+            header = f"{folder}{name}.hpp"
+            if header in found:
+                yield None, f"{header} stands in the table twice"
+            found[header] = int(floor)
+    yield found, None
+
+
+def problems():
+    table = {}
+    for found, problem in floors():
+        if problem:
+            yield problem
+        else:
+            table = found
+    headers = {str(path.relative_to(INCLUDE)): path for path in sorted(INCLUDE.rglob("*.hpp"))}
+    for name in headers.keys() - table.keys():
+        yield f"{name} is not in the table of docs/architecture.md"
+    for name in table.keys() - headers.keys():
+        yield f"the table of docs/architecture.md names {name}, which is not there"
+    for name, path in headers.items():
+        for included in re.findall(r"^#include <ferry/(.*)>", path.read_text(), re.MULTILINE):
+            if table.get(included, 0) > table.get(name, 9):
+                yield f"{name} (floor {table[name]}) includes {included} (floor {table[included]})"
+
+
+found = sorted(problems())
+print("\n".join(found) or "each header includes its own floor or those below")
+sys.exit(1 if found else 0)
