@@ -33,7 +33,8 @@ enum class CloseReason {
   not_kept,           ///< Request or response ended it: `Connection: close`, HTTP/1.0, no length.
   failed,             ///< The exchange on it failed, timed out or was cancelled.
   client_closed,      ///< The client or the pool was closed, or its last handle died.
-  unread,             ///< A response was left before its end: a dropped stream, a redirect.
+  unread,             ///< A response was left before its end: a dropped stream, a
+                      ///< redirect, a refusal or a failure that another request follows.
   upgraded,           ///< Another protocol has taken it over; it is not the pool's any more.
   inherited,          ///< This is a child process, and the connection its parent's.
   ambiguous_framing,  ///< A response without a body had fields that contradict each other on one.

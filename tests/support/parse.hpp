@@ -50,6 +50,7 @@ std::string parse_in_pieces(const std::string& bytes, NextSize next_size, bool h
       if (step == H1Parser::Step::message_done) return done(taken);
       if (step == H1Parser::Step::head_done) {
         own_body = parser.framing() == Framing::length;
+        if (own_body && !parser.body_fits()) return failed();
         if (parser.framing() == Framing::none || (own_body && parser.body_size() == 0))
           return done(taken);
       } else if (!piece.empty() && step != H1Parser::Step::interim_done) {

@@ -426,16 +426,6 @@ TEST_CASE("[26] the body's limit holds for every framing") {
   CHECK(parse(ok("", "hell"), 1, false, small) == "200 OK||hell||rest 0");
 }
 
-TEST_CASE("[26] but not for what is not collected: the body of a redirect that is followed") {
-  const ParserLimits sparing{1000, 10, 4, true};
-  const std::string fields = "Location: /b\r\nContent-Length: 5\r\n";
-  const std::string redirect = "HTTP/1.1 302 Found\r\n" + fields + "\r\n";
-  CHECK(parse(redirect + "hello", 100, false, sparing) ==
-        "302 Found|Location=/b;Content-Length=5;|hello||rest 0");
-  CHECK(parse(redirect + "hello", 100, false, {1000, 10, 4}) == message_of(Errc::body_too_large));
-  CHECK(parse(ok(fields, "hello"), 100, false, sparing) == message_of(Errc::body_too_large));
-}
-
 TEST_CASE("[10] a bare LF in chunk framing, without a limit too") {
   constexpr auto no_limit = std::numeric_limits<std::size_t>::max();
   const ParserLimits none{no_limit, no_limit, no_limit};

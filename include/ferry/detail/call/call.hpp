@@ -409,8 +409,7 @@ class Call : public Recycled<Call<void>> {
   ParserLimits parser_limits() const noexcept {
     const Limits& limits = client->options.limits;
     return {limits.max_head_size, limits.max_fields,
-            wants_ == Wants::a_stream ? std::numeric_limits<std::uint64_t>::max() : max_body_size_,
-            redirects_.follow};
+            wants_ == Wants::a_stream ? std::numeric_limits<std::uint64_t>::max() : max_body_size_};
   }
   Collect collect() const noexcept {
     return wants_ == Wants::a_stream ? Collect::none : Collect::all;

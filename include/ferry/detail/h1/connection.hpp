@@ -483,7 +483,10 @@ class H1Connection {
           return Error(Errc::unexpected_upgrade, "before the request was sent");
         if (parser_.framing() == Framing::length) {
           body_left_ = parser_.body_size();
-          if (exchange.collect != Collect::none) return take_in_body(exchange);
+          if (exchange.collect != Collect::none) {
+            if (!parser_.body_fits()) return parser_.error();
+            return take_in_body(exchange);
+          }
         }
       }
       if (exchange.step == H1Parser::Step::message_done ||

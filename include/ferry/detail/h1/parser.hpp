@@ -27,7 +27,6 @@ struct ParserLimits {
   std::size_t max_head_size;
   std::size_t max_fields;
   std::uint64_t max_body_size;
-  bool spares_redirects = false;  ///< Their bodies are not collected: any length is good.
 };
 
 /// Parses the response to one request, interim responses included, from bytes in any pieces.
@@ -80,7 +79,11 @@ class H1Parser {
   }
 
   /// From here on, what comes of the body and the trailers goes into another message.
-  void go_on_into(ResponseMessage& message) noexcept { message_ = &message; }
+  /// Its size is the caller's to limit.
+  void go_on_into(ResponseMessage& message) noexcept {
+    message_ = &message;
+    limits_.max_body_size = std::numeric_limits<std::uint64_t>::max();
+  }
 
   /// Takes bytes. @return how many were used, and what that came to; bytes behind a finished head
   /// or message are left to the caller.
@@ -106,6 +109,13 @@ class H1Parser {
   Framing framing() const noexcept { return framing_; }
   /// After `head_done`, with `Framing::length`: the body's size.
   std::uint64_t body_size() const noexcept { return body_size_; }
+  /// After `head_done`: false, with an error, if the body's size is known and larger than a body
+  /// that is collected may be.
+  bool body_fits() {
+    if (body_size_ <= limits_.max_body_size) return true;
+    fail_body_size();
+    return false;
+  }
   /// True once a byte of any response, interim ones included, has been seen.
   bool any_byte() const noexcept { return any_byte_; }
   /// True once the final response's head is in and its body is being parsed.
@@ -286,7 +296,7 @@ class H1Parser {
       return Step::head_done;
     }
     if (message.status < 200) return Step::interim_done;
-    return decide_framing(message);
+    return decide_framing();
   }
 
   /// Looks for fields of the head that two parsers could read differently. @return why; null if
@@ -306,7 +316,7 @@ class H1Parser {
 
   /// Decides how the body, if there is one, is delimited by fields that are not ambiguous
   /// (RFC 9112 6.3).
-  Step decide_framing(const ResponseMessage& message) {
+  Step decide_framing() {
     body_size_ = 0;
     if (has_no_body_) {
       framing_ = Framing::none;
@@ -315,8 +325,6 @@ class H1Parser {
     } else if (framing_fields_.length) {
       framing_ = Framing::length;
       body_size_ = *framing_fields_.length;
-      const bool is_spared = limits_.spares_redirects && message.leads_elsewhere();
-      if (body_size_ > limits_.max_body_size && !is_spared) return fail_body_size();
     } else {
       framing_ = Framing::until_close;
     }

@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include <ferry/headers.hpp>
-#include <ferry/status.hpp>
 
 namespace ferry::detail {
 
@@ -26,9 +25,6 @@ struct ResponseMessage {
     headers.table().clear();
     trailers.table().clear();
     body.clear();
-  }
-  bool leads_elsewhere() const noexcept {
-    return is_redirect(status) && !leads_nowhere(headers.get("Location").value_or(""));
   }
 };
 
