@@ -30,16 +30,16 @@ namespace ferry::detail {
 ///     after_quoted  after a quoted string
 class ChunkExtensions {
  public:
-  /// How many of the next bytes are llhttp's, and how many after these an extension's.
+  /// The division of the next bytes: `kept` go to llhttp, then `skipped` belong to an extension.
   struct Part {
     std::size_t kept;
     std::size_t skipped;
   };
 
-  /// A size line begins.
+  /// Starts a size line.
   void begin_line() noexcept { state_ = State::before_size; }
 
-  /// Divides the next bytes, up to where an extension ends or is malformed.
+  /// Divides the next bytes, up to the end of an extension or to an error in it.
   Part take(std::string_view bytes) noexcept {
     std::size_t kept = 0;
     std::size_t taken = 0;
@@ -48,7 +48,7 @@ class ChunkExtensions {
       if (state_ > State::failed) ++taken;
       if (state_ == State::size) kept = taken;
     }
-    // The rest has no extension: llhttp judges it.
+    // The rest has no extension: llhttp checks it.
     if (state_ == State::outside && taken == kept) kept = taken = bytes.size();
     return {kept, taken - kept};
   }

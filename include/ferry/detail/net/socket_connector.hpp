@@ -7,7 +7,8 @@
 
 namespace ferry::detail {
 
-/// Opens what the system has sockets for: Unix sockets where one is named, TCP otherwise.
+/// Opens connections over the system's sockets: to the Unix socket if the target names one, else
+/// TCP.
 template <class Tcp, class Local>
 class SocketConnector final : public Connector {
  public:
