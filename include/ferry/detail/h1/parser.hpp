@@ -598,8 +598,8 @@ class H1Parser {
     const bool good_before = check_chunk_framing(data.data());
     framing_begin_ = data.data() + data.size();  // Body data is not framing, even if it is refused.
     if (!good_before) return -1;
-    // As many bytes of framing as of data are normal for small chunks, and cost the sender as much
-    // as the client.
+    // Small chunks have as many bytes of framing as of data, and cost the sender as much as the
+    // client.
     const std::size_t due = 2 * data.size() + (std::exchange(chunk_begun_, false) ? 16 : 0);
     chunk_overhead_ -= std::min(chunk_overhead_, due);
     last_byte_ = '\0';

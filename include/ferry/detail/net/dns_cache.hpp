@@ -115,8 +115,9 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
   /// statics, including the categories of error codes.
   struct Answer {
     Addresses addresses;
-    std::error_code code = out_of_memory();  ///< The system's error.
-    std::optional<Error> error;              ///< The resolver's error.
+    /// The system's error; out of memory until it is known.
+    std::error_code code = out_of_memory();
+    std::optional<Error> error;  ///< The resolver's error.
   };
   struct Waiter : Wakeup {
     std::shared_ptr<const Answer> answer;  ///< Guarded by the mutex.
