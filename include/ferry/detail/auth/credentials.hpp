@@ -14,8 +14,8 @@
 // Checks of user names and passwords. Errors never show them, not even in part.
 namespace ferry::detail {
 
-/// Checks a part of credentials. It must not have a control character, which most often is the line
-/// end of the file from which the part was read.
+/// Checks a part of credentials. The part must not have a control character, which most often is
+/// the line end of the file from which the part was read.
 /// @param what the part's name in the error: `basic(): the password`.
 /// @return the failure, or nothing.
 inline std::optional<Error> check_credential(std::string_view what, std::string_view text,

@@ -9,7 +9,7 @@
 
 namespace ferry::detail {
 
-/// A buffer for many small appended pieces. It is faster than a `std::string`, which fills its
+/// A buffer for many small appended pieces, faster than a `std::string`, which fills its
 /// memory with zeros and whose functions are calls. A value type.
 class ByteBuffer {
  public:

@@ -31,8 +31,8 @@ namespace ferry::detail {
 /// The part of a response that a caller wants.
 enum class Wants { all_of_it, a_stream, an_upgrade };
 
-/// A call, from its request to its answer. It consists of one request, or of several if redirects,
-/// challenges or retries lead to others; each request takes one attempt or two.
+/// A call, from its request to its answer. A call consists of one request, or of several if
+/// redirects, challenges or retries lead to others; each request takes one attempt or two.
 ///
 /// The functions are the steps of a call, in order; none of them waits.
 template <class = void>
@@ -507,8 +507,8 @@ class Call : public Recycled<Call<void>> {
                     credentials_->proxy_authorization, fields);
   }
 
-  /// Leaves the connection. It is kept only if the rest of the answer has already arrived: the call
-  /// does not wait for a server that withholds it.
+  /// Leaves the connection, which is kept only if the rest of the answer has already arrived: the
+  /// call does not wait for a server that withholds it.
   /// @return the state that is kept between two requests.
   Trip& set_out() {
     admission.keep();
@@ -765,7 +765,8 @@ class Call : public Recycled<Call<void>> {
   Clock::time_point now_{};
   Clock::time_point queued_since_{};
   bool seeks_connection_ = false;  // True once the attempt's credentials are complete.
-  bool has_connection_ = false;    // If false, the lease may hold a failed connection.
+  // True once the lease has this attempt's connection; before, the lease may hold a failed one.
+  bool has_connection_ = false;
   ExchangeTimes times_;
   std::optional<OwnExchange> exchange_;
   /// The next request, if the answer's head leads to one; an error if it must not be followed.

@@ -47,7 +47,7 @@ struct HeldConnection {
   const std::shared_ptr<const ClientCore> client;
   PoolCore::Slot* slot;  ///< Null while a request uses the connection, or once it is closed.
   bool used = false;     ///< True once it has carried a request for its holder.
-  std::optional<Duration> hint;  ///< How long the server says that it keeps the connection.
+  std::optional<Duration> hint;  ///< Time for which the server says that it keeps the connection.
 };
 
 /// Gives back a connection, to the pool or to its holder, after an exchange that has left it clean.

@@ -62,7 +62,7 @@ Answer succeed(Call<>& call) {
 
 /// Carries out a call: its requests in sequence, with one or two attempts each.
 ///
-/// There is one coroutine for both ways of reporting failures. It calls no other coroutine when it
+/// There is one coroutine for both ways of reporting failures. The coroutine calls no other when it
 /// waits only for the answer, because every coroutine frame would be allocated for each request.
 /// Cancellation: terminal; the connection is closed, a place in the queue is given up.
 template <class Answer>
@@ -71,7 +71,7 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
   bool has_waited = false;
   for (auto next = Call<>::Next::preparation;; has_waited = true) {
     if (next == Call<>::Next::preparation && !call.prepare()) {
-      // A call that has sent nothing yet is reported as refused, not as failed.
+      // A call without an attempt was refused before it began: no event reports it.
       if (call.trip && call.trip->attempts > 0) call.fail_between(*call.failure, Phase::prepare);
       break;
     }

@@ -7,8 +7,8 @@
 
 namespace ferry::detail {
 
-/// Takes the extensions out of the size lines of chunks, where they are of no use to a client, and
-/// llhttp refuses forms of them that are allowed.
+/// Removes the extensions from the size lines of chunks: a client does not need extensions, and
+/// llhttp refuses some of their allowed forms.
 ///
 ///     chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )  (RFC 9112 7.1.1)
 ///

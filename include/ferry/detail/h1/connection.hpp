@@ -157,14 +157,12 @@ class H1Connection {
     return Error(Errc::unsolicited_response, std::move(what));
   }
 
-  /// Writes the rest of the request. It waits for the system, for the body's source, or for
-  /// `100 Continue`. A final response that comes meanwhile ends the sending, unless the response is
-  /// a success that leaves the connection open: then the body is sent to its end (RFC 9110 7.5).
+  /// True while the request is not fully written.
   bool is_sending() const noexcept { return sending_; }
 
-  /// Writes the rest of the request. It waits for the system, for the body's source, or for `100
-  /// Continue`. A final response that comes meanwhile ends the sending, unless the response is a
-  /// success that leaves the connection open: then the body is sent to its end (RFC 9110 7.5).
+  /// Writes the rest of the request, and waits for the system, for the body's source, or for
+  /// `100 Continue`. A final response that comes meanwhile ends the sending, unless the response is
+  /// a success that leaves the connection open: then the body is sent to its end (RFC 9110 7.5).
   template <class = void>
   asio::awaitable<std::optional<Error>> go_on_sending(Exchange& exchange) {
     if (!exchange.times.begun()) {
@@ -679,8 +677,8 @@ class H1Connection {
       budget_.spend(0);
       if (!failure && count == 0 && !size) trailers = source.trailers();
     } catch (const std::system_error& e) {
-      // An `Error` may come from another connection that the source reads from. It says nothing
-      // about this connection, and is no reason to send again.
+      // An `Error` may come from another connection that the source reads from. The error says
+      // nothing about this connection, and is no reason to send again.
       if (e.code() == asio::error::operation_aborted || e.code() == Errc::cancelled)
         failure.emplace(Errc::cancelled);
       else

@@ -30,7 +30,7 @@ class RequestParser {
   virtual void on_request() = 0;
 
   /// Parses bytes.
-  /// @return false if they are not a request, or a callback has thrown.
+  /// @return false if the bytes are not a request, or a callback has thrown.
   bool feed(std::string_view bytes) noexcept {
     const auto result = llhttp_execute(&llhttp_, bytes.data(), bytes.size());
     if (result == HPE_PAUSED_UPGRADE) llhttp_resume_after_upgrade(&llhttp_);

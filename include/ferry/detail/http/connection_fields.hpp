@@ -31,7 +31,7 @@ inline std::optional<std::chrono::seconds> keep_alive_hint(std::string_view valu
 struct ConnectionFields {
   bool close = false;       ///< `Connection: close`, in any position of any line.
   bool keep_alive = false;  ///< `Connection: keep-alive`, in any position of any line.
-  /// How long the server says that it keeps the connection.
+  /// Time for which the server says that it keeps the connection.
   std::optional<std::chrono::seconds> hint;
 
   void take(std::string_view name, std::string_view value) {

@@ -183,8 +183,8 @@ class ContentDecoding {
           decoder(coding.decoder()),
           buffer_(has_next ? new char[buffer_size] : nullptr) {}
 
-    /// The space for the next bytes. It never passes a multiple of the buffer's size, so that the
-    /// result of `check_swelling` does not depend on the pieces.
+    /// The space for the next bytes. The space never passes a multiple of the buffer's size, so
+    /// that the result of `check_swelling` does not depend on the pieces.
     std::span<char> room() const noexcept {
       return {buffer_.get(), static_cast<std::size_t>(buffer_size - total % buffer_size)};
     }

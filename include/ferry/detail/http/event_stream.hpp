@@ -91,7 +91,7 @@ class SseParser {
       if (digits)
         retry_ = std::chrono::milliseconds(std::min(parse_decimal(value).value_or(day), day));
     }
-    // Without the LF after the last line of data, which is removed.
+    // The size does not include the last LF of the data, which is removed.
     const auto size = data_.size() - (data_.empty() ? 0 : 1) + type_.size() + id_.size();
     if (size > max_size_) refuse("an event", max_size_);
   }

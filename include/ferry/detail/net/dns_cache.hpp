@@ -192,7 +192,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     bool waits_ = true;
   };
 
-  /// A look-up by the system, in a thread. It keeps alive only the objects that it needs.
+  /// A look-up by the system, in a thread, which keeps alive only the objects that it needs.
   class SystemLookup final : public BlockingLookup {
    public:
     SystemLookup(std::weak_ptr<DnsCache> cache, std::shared_ptr<Lookup> lookup, Find find)

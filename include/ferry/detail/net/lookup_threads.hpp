@@ -46,8 +46,8 @@ class BlockingLookup {
 /// `most_threads` limits all threads, including those of abandoned look-ups; beyond this number,
 /// look-ups queue until a thread is done.
 ///
-/// Lifetime: the threads are detached and share the ownership of this object. They own no object of
-/// a context, and neither the end of a context nor that of the program waits for them.
+/// Lifetime: the threads are detached and share the ownership of this object. The threads own no
+/// object of a context, and neither the end of a context nor that of the program waits for them.
 /// Threads: any number of threads may use this at the same time.
 class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
  public:
@@ -59,7 +59,7 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
   LookupThreads(const LookupThreads&) = delete;
   LookupThreads& operator=(const LookupThreads&) = delete;
 
-  /// The threads of the process. They are never destroyed, because a thread may outlive all
+  /// The threads of the process. This object is never destroyed, because a thread may outlive all
   /// statics.
   static const std::shared_ptr<LookupThreads>& of_process() {
     static const auto* const threads = make_for_process();

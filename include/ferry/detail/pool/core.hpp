@@ -217,7 +217,7 @@ class PoolCore {
                                                         const Observer& observer) = 0;
 
   /// Opens connections until `count` to the origin are idle, or until there is no room beside those
-  /// in use. It does not wait for connections in use: two callers that wait for each other's places
+  /// in use. The call does not wait for those in use: two callers that wait for each other's places
   /// would wait for ever.
   /// @param total the time by which all connections must be open.
   /// @return the number of opened connections, or the first failure, with its circumstances.

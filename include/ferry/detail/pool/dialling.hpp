@@ -436,8 +436,8 @@ class DiallingPool final : public PoolCore,
 
   // ---- dialling ----
 
-  /// A dial that has begun. It ends the dial's place in the state, also when its coroutine is
-  /// destroyed.
+  /// A dial that has begun. The destructor ends the dial's place in the state, also when the
+  /// coroutine is destroyed.
   class DialGuard {
    public:
     DialGuard(DiallingPool& pool, Slot* slot)

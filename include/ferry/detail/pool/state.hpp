@@ -38,8 +38,8 @@ class Watch;
 ///   closed, because an idle connection is known to work, while a spare dial may never end. The
 ///   dial that has been spare for the longest time is given up first. A given-up dial no longer
 ///   counts towards the limits; its slot is kept until the end of the dial is reported.
-/// - Only `enqueue` allocates, and if it throws, nothing has changed. It reserves the memory that
-///   later events need, so returning a connection and giving up a wait cannot fail.
+/// - Only `enqueue` allocates, and if it throws, nothing has changed. `enqueue` reserves the memory
+///   that later events need, so returning a connection and giving up a wait cannot fail.
 ///
 /// Each event passes its decisions to `out`, to be carried out after the lock is released. The
 /// functions of `out` must not throw:
@@ -354,7 +354,7 @@ class PoolState {
   using Expiry = std::pair<Time, Time>;
   /// Maximum number of keys that are remembered without a connection, for `Host::opened`.
   static constexpr std::size_t max_empty_hosts = 256;
-  /// How much longer a waiter of another key must have waited to take a place away.
+  /// Additional time that a waiter of another key must have waited to take a place away.
   static constexpr std::chrono::milliseconds patience{100};
 
   /// The state of this key, or null. `last_host_` is tried first, because most clients ask for the

@@ -13,8 +13,8 @@
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/detail/time/wakeup.hpp>
 
-// User coroutines that a call waits for, of an authenticator or a body source. They run within the
-// call's limits.
+// User coroutines that a call waits for, of an authenticator or a body source, within the call's
+// limits.
 namespace ferry::detail {
 
 /// A running user coroutine, shared with its completion handler.

@@ -11,7 +11,7 @@ namespace ferry::detail {
 
 /// The work that one connection may do between two suspensions of its coroutine.
 ///
-/// Operations that need not wait do not suspend a coroutine. If data always are available, a loop
+/// Operations that need not wait do not suspend a coroutine. If data are always available, a loop
 /// of such operations would hold the thread, and with it the timers, the other coroutines and the
 /// cancellation that run on it. Therefore each operation is counted here, and a coroutine that has
 /// used up its budget lets others run before it goes on.

@@ -26,8 +26,8 @@ struct OpenSslFree {
 /// TLS over any stream, by OpenSSL.
 ///
 /// OpenSSL reads and writes buffers, and this class moves bytes between them and the stream below.
-/// It has three advantages over `asio::ssl::stream`: it works over every `Stream`, including a
-/// tunnel or a test script; it can try without waiting, so a kept connection needs no more system
+/// The class has three advantages over `asio::ssl::stream`: it works over every `Stream`, including
+/// a tunnel or a test script; it can try without waiting, so a kept connection needs no more system
 /// calls than without TLS; and `look` can tell a late ticket from unsolicited data.
 class TlsStream final : public Stream {
  public:
@@ -141,7 +141,7 @@ class TlsStream final : public Stream {
   asio::awaitable<std::size_t> write_some_or_wait_readable(std::span<const asio::const_buffer>,
                                                            std::error_code& error) override {
     const auto buffer = outgoing();
-    if (buffer.size() == 0) {  // Empty if room was made meanwhile.
+    if (buffer.size() == 0) {  // OpenSSL wants input, or room was made meanwhile.
       if (wants_input_) co_await receive_to_write(error);
       co_return 0;
     }
