@@ -40,8 +40,7 @@ class Netrc {
   /// @param path the file's path for the error, which shows nothing of the contents.
   static Result<Netrc> parse(std::string_view text, std::string_view path);
 
-  /// The entry of the first `machine` of exactly this name; else, if `or_default`, that of
-  /// `default`.
+  /// The entry of the first `machine` of this name; else, if `or_default`, that of `default`.
   const Entry* find(std::string_view host, bool or_default) const noexcept {
     for (const auto& [name, entry] : machines_)
       if (iequals(name, host)) return &entry;

@@ -10,8 +10,7 @@
 #include <string_view>
 #include <type_traits>
 
-// The characters of HTTP and URIs. No function depends on the locale: those of <cctype> do, and are
-// slower.
+// The characters of HTTP and URIs. No function depends on the locale; <cctype> does, and is slower.
 namespace ferry::detail {
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }

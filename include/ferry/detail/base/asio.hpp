@@ -103,8 +103,7 @@ inline bool is_unlocked(const asio::any_io_executor& executor) {
 #endif
 }
 
-/// Adds the addresses that the system finds for a host (`getaddrinfo`). Blocks without a time
-/// limit.
+/// Adds the addresses that the system finds for a host (`getaddrinfo`). Blocks without limit.
 template <class Tcp>
 std::error_code find_addresses(const std::string& host, std::vector<asio::ip::address>& found) {
   namespace ops = asio::detail::socket_ops;
@@ -128,8 +127,7 @@ std::error_code find_addresses(const std::string& host, std::vector<asio::ip::ad
   return {};
 }
 
-/// `connect(2)` on a non-blocking socket, without the additional system calls of Asio's own
-/// function.
+/// `connect(2)` on a non-blocking socket, without the further system calls of Asio's own.
 template <class Socket>
 void native_connect(Socket& socket, const typename Socket::endpoint_type& remote,
                     std::error_code& error) {

@@ -10,8 +10,7 @@
 // program that checks a URL and the one that connects must mean the same machine.
 namespace ferry::detail {
 
-/// True for four decimal numbers from 0 to 255 without leading zeros (`IPv4address` of RFC 3986
-/// 3.2.2).
+/// True for an `IPv4address` (RFC 3986 3.2.2): four numbers from 0 to 255 without leading zeros.
 constexpr bool is_ipv4(std::string_view text) noexcept {
   std::size_t i = 0;
   for (int octet = 0; octet < 4; ++octet) {
@@ -101,8 +100,7 @@ constexpr std::string_view host_problem(std::string_view host) noexcept {
 }
 
 /// The problem of a host before its mapping to ASCII; empty if there is none. Its ASCII characters
-/// must already be allowed in a host, so that the mapping does not remove one or turn it into a
-/// delimiter.
+/// must already be allowed in a host, so that none is lost, or becomes a delimiter, in the mapping.
 constexpr std::string_view unmapped_host_problem(std::string_view host) noexcept {
   constexpr std::size_t longest = 4 * 255;  // Bytes of as many characters as a host may have.
   if (host.size() > longest) return "is longer than 1020 bytes";

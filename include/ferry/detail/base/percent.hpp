@@ -37,8 +37,7 @@ inline void append_escaped(std::string& out, char c) {
   out += digits[byte & 15];
 }
 
-/// Appends text percent-encoded: all characters but `unreserved` (RFC 3986 2.3); a space becomes
-/// `%20`.
+/// Appends text percent-encoded: all but `unreserved` (RFC 3986 2.3); a space becomes `%20`.
 inline void append_component(std::string& out, std::string_view text) {
   for (char c : text) {
     if (is_digit(c) || is_alpha(c) || c == '-' || c == '.' || c == '_' || c == '~')

@@ -12,15 +12,13 @@ namespace ferry::detail {
 
 /// Number of forks between the program's first process and this one. The fork itself changes the
 /// number, so comparing it costs less than comparing process ids, which takes a system call. There
-/// is one number for all shared libraries of the process; each library may register a handler for
-/// forks.
+/// is one number for all shared libraries of the process; each may register a fork handler.
 FERRY_VISIBLE inline std::atomic<unsigned> fork_count{0};
 
 /// The process that made this object. A child process of fork(2) has copies of all objects,
 /// including connections that belong to its parent.
 ///
-/// Children of vfork(2), clone(2) and _Fork(2) are not noticed, because these bypass
-/// pthread_atfork(3).
+/// Children of vfork(2), clone(2) and _Fork(2) are not noticed: these bypass pthread_atfork(3).
 class ProcessMark {
  public:
   ProcessMark() noexcept {

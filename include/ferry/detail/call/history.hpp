@@ -57,8 +57,7 @@ struct Trip {
   /// Prepares the request for another origin than the first one.
   ///
   /// The credentials are dropped for good: a later redirect back to the first origin may come from
-  /// an attacker (CVE-2022-27774, CVE-2024-45336). An empty field suppresses the client's own field
-  /// too.
+  /// an attacker (CVE-2022-27774, CVE-2024-45336). An empty field suppresses the client's own.
   /// @param has_no_cookies true if the caller suppressed cookies.
   void leave_origin(Request& request, const Url& to, bool has_no_cookies) {
     if (!has_no_cookies) left_own_cookie = true;

@@ -4,7 +4,7 @@
 
 namespace ferry::detail {
 
-/// Flags to open every file with, beside its mode: no text conversion, and not inherited by child
+/// Flags for every opened file, beside its mode: no text conversion, and not inherited by child
 /// processes.
 #if defined(_WIN32)
 inline constexpr int file_flags = O_BINARY | O_NOINHERIT;

@@ -38,8 +38,7 @@ enum class Collect {
   none,  ///< The caller, by `read_body`.
 };
 
-/// One request and its response, as a connection needs them. Everything given outlives the
-/// exchange.
+/// One request and its response, as a connection needs them. The arguments outlive the exchange.
 class Exchange {
  public:
   /// @param size the body's size in bytes, as the head says it, even if its source now says
@@ -98,7 +97,7 @@ class Exchange {
 /// The steps of an exchange are ordinary functions, and the caller waits for the stream between
 /// them. So a request that need not wait takes no coroutine of its own. Call `begin`; while
 /// `is_sending`, `go_on_sending`; while `is_receiving`, read into `room` and call `received`, or
-/// call `go_on_receiving` when the work budget is used up. A failure ends the exchange and the
+/// call `go_on_receiving` when the work budget is used up. A failure ends both exchange and
 /// connection.
 ///
 /// Threads: one at a time, ordered by the pool's lock; `abort` of the stream at any time.
@@ -177,8 +176,7 @@ class H1Connection {
       }
     }
     while (exchange.step == H1Parser::Step::need_more || exchange.sends_on) {
-      // A cancelled call sends nothing more, even if its coroutine disables throwing on
-      // cancellation.
+      // A cancelled call sends nothing more, even if its coroutine does not throw then.
       const auto cancellation = co_await asio::this_coro::cancellation_state;
       if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
       if (budget_.is_used_up()) {
@@ -503,8 +501,7 @@ class H1Connection {
   }
 
   /// Starts a body of known length, which is read straight into its destination. The destination
-  /// grows with the received bytes, so that a head alone cannot make the client allocate a large
-  /// body.
+  /// grows with the received bytes, so a head alone cannot make the client allocate much.
   std::optional<Error> take_in_body(Exchange& exchange) {
     std::string& body = exchange.message.body;
     const auto unread = in_.unread();
@@ -827,8 +824,7 @@ class H1Connection {
   H1Parser parser_;
   ByteBuffer head_;  // Head of the request; its memory is reused.
   ReadBuffer in_;
-  /// The next bytes to write: the head, and one piece of the body, with a chunk's framing around
-  /// it.
+  /// The next bytes to write: the head, and a piece of the body with a chunk's framing around it.
   std::array<asio::const_buffer, 4> unsent_;
   std::size_t unsent_count_ = 0;
   std::size_t sent_ = 0;    // Number of these buffers written completely.

@@ -45,8 +45,7 @@ inline bool is_authority(std::string_view text) {
 }
 
 /// Checks that these fields can be sent together with this body. Only the library writes the fields
-/// that frame a message: framing that is written twice allows request smuggling (RFC 9112 6.2,
-/// 11.2).
+/// that frame a message: framing written twice allows request smuggling (RFC 9112 6.2, 11.2).
 /// @param body_size the body's size in bytes; 0 for none, nothing if it is not known.
 /// @return the failure, or nothing.
 inline std::optional<Error> check_framing_fields(const Headers& headers,
@@ -124,8 +123,7 @@ inline void encode_fields(const RequestHead& head, ByteBuffer& out) {
     const auto end = std::to_chars(digits, digits + sizeof digits, head.body_size.value_or(0)).ptr;
     field("Content-Length", {digits, static_cast<std::size_t>(end - digits)});
   }
-  // HTTP/1.0 servers keep a connection only if asked to, and only then does Apache say for how
-  // long.
+  // HTTP/1.0 servers keep a connection only if asked to, and only then Apache says for how long.
   if (head.close ? !announces_close(head) : !given("Connection"))
     field("Connection", head.close ? "close" : "keep-alive");
   out.append("\r\n");

@@ -508,8 +508,7 @@ class H1Parser {
     return 0;
   }
 
-  /// Checks a field when it is complete; earlier, the result would depend on how the input was
-  /// split.
+  /// Checks a field when it is complete; before, the result would depend on the split.
   int on_field_complete() {
     field_open_ = false;
     if (field_.name_size == 0) {
@@ -598,8 +597,7 @@ class H1Parser {
     const bool good_before = check_chunk_framing(data.data());
     framing_begin_ = data.data() + data.size();  // Body data is not framing, even if it is refused.
     if (!good_before) return -1;
-    // Small chunks have as many bytes of framing as of data, and cost the sender as much as the
-    // client.
+    // Small chunks have as much framing as data, and cost the sender as much as the client.
     const std::size_t due = 2 * data.size() + (std::exchange(chunk_begun_, false) ? 16 : 0);
     chunk_overhead_ -= std::min(chunk_overhead_, due);
     last_byte_ = '\0';

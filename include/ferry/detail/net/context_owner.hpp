@@ -19,8 +19,7 @@ struct OwnedExecutor {
   operator asio::any_io_executor() const { return executor; }
 };
 
-/// The owner of an executor's context. Null for all other executors: their users keep the context
-/// alive.
+/// The owner of an executor's context. Null for others: their users keep the context alive.
 template <class Executor>
 std::shared_ptr<const void> owner_of(const Executor& executor) noexcept {
   if constexpr (std::is_same_v<Executor, OwnedExecutor>)

@@ -146,8 +146,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
   };
   using UnderWay = std::vector<std::shared_ptr<Lookup>>;
 
-  /// A waiter's place at a look-up. Its destructor leaves the place, even if the coroutine is
-  /// destroyed.
+  /// A waiter's place at a look-up. The destructor leaves it, also when the coroutine is destroyed.
   class WaiterGuard {
    public:
     WaiterGuard(DnsCache& cache, std::shared_ptr<Waiter> waiter) noexcept
@@ -248,8 +247,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     const std::shared_ptr<Lookup> lookup;
   };
 
-  /// True if a caller with this limit may wait for the newest of these look-ups. Called under the
-  /// lock.
+  /// True if a caller with this limit may join the newest of these look-ups. Called under the lock.
   bool may_join(UnderWay& under_way, Duration limit) const {
     if (under_way.empty()) return false;
     const Lookup& newest = *under_way.back();

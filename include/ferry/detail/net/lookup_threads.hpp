@@ -59,8 +59,7 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
   LookupThreads(const LookupThreads&) = delete;
   LookupThreads& operator=(const LookupThreads&) = delete;
 
-  /// The threads of the process. This object is never destroyed, because a thread may outlive all
-  /// statics.
+  /// The threads of the process. Never destroyed, because a thread may outlive all statics.
   static const std::shared_ptr<LookupThreads>& of_process() {
     static const auto* const threads = make_for_process();
     return *threads;

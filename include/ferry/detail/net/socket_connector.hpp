@@ -7,8 +7,7 @@
 
 namespace ferry::detail {
 
-/// Opens connections over the system's sockets: to the Unix socket if the target names one, else
-/// TCP.
+/// Opens connections over the system's sockets: Unix if the target names a socket, else TCP.
 template <class Tcp, class Local>
 class SocketConnector final : public Connector {
  public:

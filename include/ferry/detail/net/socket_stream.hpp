@@ -92,8 +92,7 @@ class SocketStream : public Stream, private OpenSocket {
   }
 
   /// Shuts down both directions but does not close the descriptor: pending reads and writes see an
-  /// end of stream. The lock prevents that the descriptor is closed, and its number reused,
-  /// meanwhile.
+  /// end of stream. The lock keeps the descriptor from being closed and reused meanwhile.
   void abort() noexcept override {
     const std::lock_guard lock(mutex_);
     if (!open_) return;

@@ -87,8 +87,7 @@ class ProxyRule {
         proxy = std::move(*parsed);
         proxy->use(options.auth);
       } else if (is_variable) {
-        // The environment is shared by all programs, so an error in it must not fail other
-        // requests.
+        // The environment is shared by all programs, so an error there must not fail every request.
         proxy.emplace().failure = parsed.error();
       } else {
         return parsed.error();

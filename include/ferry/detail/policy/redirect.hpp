@@ -67,8 +67,7 @@ inline Result<std::optional<Redirection>> redirection(const RedirectFacts& facts
     reference.append("#").append(facts.from.fragment());
   Result<Url> url = facts.from.resolve(reference, facts.host_to_ascii);
   if (!url) return bad_redirect(std::string("Location: ") + url.error().what());
-  // The server of a Unix socket may redirect to itself; no other server may redirect to a Unix
-  // socket.
+  // A Unix socket's server may redirect to itself; no other server may redirect to a socket.
   if (url->scheme() != "http" && url->scheme() != "https" && url->origin() != facts.from.origin())
     return bad_redirect("it leads to " + in_quotes(url->scheme()) + ", not http or https");
   if (!url->userinfo().empty() && url->userinfo() != facts.from.userinfo())

@@ -95,8 +95,7 @@ constexpr bool policy_allows(const PolicyFacts& facts) noexcept {
   return facts.any_method || facts.idempotent || facts.has_idempotency_key || facts.bytes_sent == 0;
 }
 
-/// True for failures that may not happen again. A rejected certificate, for example, is not
-/// transient.
+/// True for failures that may not happen again. A rejected certificate is not transient.
 inline bool is_transient(std::error_code code) noexcept {
   return code == Errc::host_not_found || code == Errc::connection_refused ||
          code == Errc::connect_failed || code == Errc::connection_lost ||

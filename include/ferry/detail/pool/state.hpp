@@ -271,8 +271,7 @@ class PoolState {
     abandon_if_quiet(out);
   }
 
-  /// Closes connections that have been idle for too long. Every event that has a time does so
-  /// first.
+  /// Closes connections that have been idle for too long. Every event with a time does so first.
   template <class Decisions>
   void expire(Time now, Decisions& out) noexcept {
     bool freed = false;
@@ -328,8 +327,8 @@ class PoolState {
             host.queue.size()};
   }
   /// The number of connections that could be opened to this key now, beside those in use and the
-  /// key's own idle ones. Spare dials do not count as taken: they make room, or become such
-  /// connections.
+  /// key's own idle ones. Spare dials do not count as taken, because each makes room or becomes
+  /// such a connection.
   std::size_t room(std::string_view key) const {
     const auto found = hosts_.find(key);
     const Counts own = found == hosts_.end() ? Counts() : counts(found->second);
@@ -467,8 +466,7 @@ class PoolState {
 
   /// Finds a dial for a queued ticket without one: a spare dial, if there is one. Otherwise, if the
   /// next ticket has a dial, this ticket takes the dial of the last ticket that has one, so that
-  /// the tickets with dials stay the first ones; that last ticket gets the memory for a dial of its
-  /// own.
+  /// the tickets with dials stay the first ones; the last ticket gets the memory for its own dial.
   void find_dial(Ticket& ticket) noexcept {
     Host& host = *ticket.host;
     if (Slot* const spare = host.spare_dials.front()) {

@@ -146,8 +146,7 @@ class Deadlines {
     if (entry.target) entry.target->abort();
   }
 
-  /// Sets the timer for the first entry or the alarm. Call this if one is due before the timer
-  /// fires.
+  /// Sets the timer for the first entry or alarm. Call this if one is due before the timer fires.
   void arm() {
     armed_ = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
     if (armed_ == Clock::time_point::max()) return;
@@ -173,8 +172,7 @@ class Deadlines {
 ///
 /// A context counts a pending wait as work. The library's own timer must not keep `run()` from
 /// returning when no request is in flight, so the wait is taken out of that count while it is
-/// pending. The executors of other contexts do not allow this: there the wait ends with the last
-/// watch.
+/// pending. Executors of other contexts do not allow this: there the wait ends with the last watch.
 template <class SteadyTimer>
 class TimedDeadlines final : public Deadlines,
                              public std::enable_shared_from_this<TimedDeadlines<SteadyTimer>> {

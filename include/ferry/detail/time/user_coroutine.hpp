@@ -13,8 +13,7 @@
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/detail/time/wakeup.hpp>
 
-// User coroutines that a call waits for, of an authenticator or a body source, within the call's
-// limits.
+// User coroutines, of an authenticator or a body source, that run within a call's limits.
 namespace ferry::detail {
 
 /// A running user coroutine, shared with its completion handler.

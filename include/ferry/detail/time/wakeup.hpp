@@ -11,7 +11,7 @@ namespace ferry::detail {
 
 using Clock = std::chrono::steady_clock;
 
-/// A one-time signal. One coroutine waits for the signal; any thread fires it, possibly before the
+/// A one-time signal. One coroutine waits for the signal; any thread fires it, also before the
 /// wait.
 ///
 /// The wait is a timer's on the waiting coroutine's own executor, so destroying the context frees

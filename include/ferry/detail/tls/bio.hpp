@@ -16,8 +16,7 @@ namespace ferry::detail {
 /// yet, and bytes of OpenSSL that have not been sent yet. OpenSSL sees a `BIO`.
 ///
 /// The buffers hold memory only while they hold bytes. Outgoing bytes stay at their address until
-/// they are sent, even when more are added after them, because they may be in the middle of a
-/// write.
+/// sent, even when more are added, because a write may be reading them.
 class TlsWire {
  public:
   /// Maximum number of unsent bytes.
