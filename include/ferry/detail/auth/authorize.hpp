@@ -11,14 +11,14 @@
 #include <ferry/headers.hpp>
 #include <ferry/result.hpp>
 
-// How an authenticator is asked for credentials, and told of refusals.
+// Functions that ask an authenticator for credentials and tell it about answers.
 namespace ferry::detail {
 
-/// What has come of one request's credentials so far.
+/// The history of one request's credentials.
 struct Asked {
-  int challenges = 0;  ///< Refusals, with 401 or 407.
-  Headers challenge;   ///< The last one's fields.
-  std::string sent;    ///< The credentials that it refused.
+  int challenges = 0;  ///< Number of refusals, with 401 or 407.
+  Headers challenge;   ///< Fields of the last refusal.
+  std::string sent;    ///< Credentials that it refused.
 
   void tell(AuthContext& context) const noexcept {
     context.challenges = challenges;
@@ -27,7 +27,8 @@ struct Asked {
   }
 };
 
-/// Asks for credentials, without waiting. @return false if they have to be waited for.
+/// Asks for credentials, without waiting.
+/// @return false if the caller must wait for them with `authorize`.
 inline Result<bool> authorize_now(Authenticator& auth, const AuthContext& context,
                                   std::string& authorization) {
   try {
@@ -41,15 +42,15 @@ inline Result<bool> authorize_now(Authenticator& auth, const AuthContext& contex
   return true;
 }
 
-/// Awaits the credentials of one that has to be waited for.
+/// Waits for credentials.
 inline asio::awaitable<void> await_credentials(Authenticator& auth, AuthContext context,
                                                std::string& authorization) {
   auto value = co_await auth.authorize(context);
   authorization = std::move(value);
 }
 
-/// Asks for credentials that have to be waited for, within the watch's limits.
-/// @param phase, limit as `run_limited`'s.
+/// Asks for credentials and waits for them, within the watch's limits.
+/// @param phase, limit as for `run_limited`.
 template <class = void>
 asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
                                                 std::string& authorization, Watch& watch,
@@ -62,7 +63,7 @@ asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext
   } catch (const Error& error) {
     failure = error;
   } catch (const std::system_error& e) {
-    // Asio throws this at whatever a cancelled coroutine awaits next.
+    // Asio throws this from the next `co_await` of a cancelled coroutine.
     if (e.code() != asio::error::operation_aborted && !watch.ended()) throw;
     failure.emplace(Errc::cancelled);
   } catch (...) {
@@ -72,7 +73,7 @@ asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext
   co_return failure;
 }
 
-/// Tells of any other answer.
+/// Tells the authenticator about an answer that is not a refusal.
 /// @param auth may be null.
 inline void tell_answered(Authenticator* auth, AuthContext context, const std::string& sent,
                           const Headers& response) {
@@ -81,7 +82,8 @@ inline void tell_answered(Authenticator* auth, AuthContext context, const std::s
   auth->answered(context, response);
 }
 
-/// Tells of a refusal. @return true if the request is to be sent once more; `asked` knows why then.
+/// Tells the authenticator about a refusal.
+/// @return true if the request must be sent again; `asked` then has the refusal.
 inline bool is_challenged(Authenticator& auth, AuthContext context, const Headers& refusal,
                           const std::string& sent, Asked& asked) {
   if (asked.challenges >= Authenticator::max_challenges) return false;

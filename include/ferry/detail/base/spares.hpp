@@ -7,8 +7,8 @@
 
 namespace ferry::detail {
 
-/// A thread's blocks of memory of one size that nobody uses: for what is made and given up with
-/// every request, by whichever connection or call is next.
+/// A thread's unused memory blocks of one size, for objects that are made and destroyed with every
+/// request. The next connection or call on the thread takes them.
 template <std::size_t Size>
 class Spares {
  public:
@@ -33,13 +33,13 @@ class Spares {
     return mine;
   }
 
-  /// Clients may outlive it: those that are global do.
+  /// True after the destruction of the thread's spares, which global clients outlive.
   static inline constinit thread_local bool gone = false;
   std::array<std::unique_ptr<char[]>, 8> blocks_;
   std::size_t count_ = 0;
 };
 
-/// Objects of this type are made of a thread's spares.
+/// A base class that allocates its objects from the thread's spares.
 template <class T>
 class Recycled {
  public:

@@ -25,31 +25,30 @@
 #include <ferry/response_stream.hpp>
 #include <ferry/upgraded.hpp>
 
-// One call, and all that is decided in it; `detail/sender.hpp` waits in its name.
+// One call and all of its decisions; the coroutine in `detail/call/sender.hpp` does its waiting.
 namespace ferry::detail {
 
-/// What a caller wants of a response.
+/// The part of a response that a caller wants.
 enum class Wants { all_of_it, a_stream, an_upgrade };
 
-/// A call, from what was asked for to its answer: one request, or several where redirects,
-/// challenges or retries lead to others, each in one attempt or two.
+/// A call, from its request to its answer. A call consists of one request, or of several if
+/// redirects, challenges or retries lead to others; each request takes one attempt or two.
 ///
-/// Its functions are the steps, in their order; none of them waits.
+/// The functions are the steps of a call, in order; none of them waits.
 template <class = void>
 class Call : public Recycled<Call<void>> {
  public:
-  /// What comes behind an attempt.
+  /// The step after an attempt.
   enum class Next {
-    answer,      ///< Nothing: `take_response` and its like have the answer.
-    decoding,    ///< `go_on_decoding`, after others have run.
-    failure,     ///< Nothing: `failure` says why.
-    attempt,     ///< The same request once more.
-    preparation  ///< Another request, after `get_ready`.
+    answer,      ///< None: `take_response`, `take_stream` or `take_upgraded` has the answer.
+    decoding,    ///< `go_on_decoding`, after other coroutines have run.
+    failure,     ///< None: `failure` has the error.
+    attempt,     ///< The same request again.
+    preparation  ///< Another request, after `prepare`.
   };
 
-  /// @param h the connection to use, and to give back; it is not replaced if it turns out to be
-  /// stale.
-  /// @param what what the request is made of: another one, or its method and so on.
+  /// @param h the connection to use and to give back, or null; a stale one is not replaced.
+  /// @param what the arguments for the request: another request, or its method and so on.
   template <class... What>
   Call(std::shared_ptr<const ClientCore> c, const RequestOptions& options, Wants w,
        std::shared_ptr<HeldConnection> h, What&&... what)
@@ -66,8 +65,8 @@ class Call : public Recycled<Call<void>> {
         limits_stream_(options.max_body_size.has_value()),
         retries_stale_(!held_ && options.retry_stale.value_or(client->options.retry_stale)),
         max_retries_(held_ ? 0 : options.max_retries.value_or(client->options.retries.max)) {
-    // Who drives a connection has to go where it leads, and who wants another protocol, to the one
-    // who speaks it.
+    // A caller that holds a connection goes only where it leads, and a caller that wants another
+    // protocol talks only to the server that speaks it: neither follows redirects.
     redirects_.follow = !held_ && wants_ != Wants::an_upgrade &&
                         options.follow_redirects.value_or(redirects_.follow);
     redirects_.max = options.max_redirects.value_or(redirects_.max);
@@ -76,28 +75,30 @@ class Call : public Recycled<Call<void>> {
   Call& operator=(const Call&) = delete;
 
   const std::shared_ptr<const ClientCore> client;
-  Request request;  ///< The present one.
+  Request request;  ///< The current request.
   const Timeouts timeouts;
-  PoolCore::Admission admission;  ///< Outlives the lease: between two connections it has this one.
-  Lease lease;                    ///< Outlives the watch, which may abort its stream.
-  std::optional<Watch> watch;     ///< Over the present request.
-  std::unique_ptr<Trip> trip;     ///< Once there has been another request, or a redirect, before.
-  std::optional<Error> failure;   ///< Of the present attempt; in the end, of the call.
+  /// Outlives the lease: between two connections, the call has only this.
+  PoolCore::Admission admission;
+  Lease lease;                 ///< Outlives the watch, which may abort the lease's stream.
+  std::optional<Watch> watch;  ///< Time limits of the current request.
+  /// State kept between requests; set after the first redirect or other repeat.
+  std::unique_ptr<Trip> trip;
+  std::optional<Error> failure;  ///< Error of the current attempt; in the end, of the call.
 
   PoolCore& pool() const noexcept { return *client->pool; }
   const Url& url() const noexcept { return state_->url; }
   const Observer& observer() const noexcept { return client->options.observer; }
 
-  /// The answer takes the place, and the memory, of an earlier one.
+  /// Reuses the memory of an earlier answer.
   void answer_into(std::unique_ptr<ResponseState> earlier) noexcept { state_ = std::move(earlier); }
 
-  /// When the first request was ready to be sent.
+  /// The time at which the first request was ready to be sent.
   Clock::time_point begun() const noexcept { return begin_; }
-  /// When all of it has to be done.
+  /// The time by which the whole call must be done.
   Clock::time_point limit() const noexcept { return after(begin_, timeouts.total); }
 
-  /// Makes the request ready for its first attempt. @return false if it has failed: nothing can be
-  /// sent.
+  /// Prepares the request for its first attempt.
+  /// @return false if the request cannot be sent: `failure` has the error.
   bool prepare() {
     failure = try_to_prepare();
     if (failure) return false;
@@ -108,14 +109,15 @@ class Call : public Recycled<Call<void>> {
     return true;
   }
 
-  /// Asks those who give credentials. @return one who has to be waited for, after which to ask
-  /// again; null if all have been asked, or one has failed.
+  /// Asks the authenticators of the origin and the proxy for credentials.
+  /// @return the authenticator that must be waited for, after which to call this again; null if all
+  ///   were asked, or one has failed.
   Authenticator* ask_for_credentials() {
     while (credentials_ && credentials_->asked < 2 && !failure) {
       Authenticator* const asks = asked_for_credentials();
       if (asks) {
         const auto known = authorize_now(*asks, auth_context(), credentials());
-        // A draining pool takes no new call; one that is let wait here is let finish.
+        // A draining pool admits no new call; a call that waits here is admitted and may finish.
         if (known && !*known && admission.ask()) return asks;
         if (!known)
           failure = known.error();
@@ -126,7 +128,7 @@ class Call : public Recycled<Call<void>> {
     }
     return nullptr;
   }
-  /// What the one who is asked for credentials is told, and where they go.
+  /// The request's data for the authenticator that is asked now.
   AuthContext auth_context() const noexcept {
     return is_origin_asked() ? origin_context() : proxy_context();
   }
@@ -139,8 +141,8 @@ class Call : public Recycled<Call<void>> {
     now_ = Clock::now();
   }
 
-  /// Takes the connection that the attempt is for, if that can be had at once. @return false if it
-  /// has to be waited for: `PoolCore::acquire`.
+  /// Takes the connection for this attempt, if one is available at once.
+  /// @return false if the caller must wait for one with `PoolCore::acquire`.
   bool take_connection() {
     queued_since_ = now_;
     seeks_connection_ = true;
@@ -156,7 +158,8 @@ class Call : public Recycled<Call<void>> {
     now_ = Clock::now();
   }
 
-  /// Begins the exchange, with a connection. @return it, unless the attempt has failed.
+  /// Begins the exchange on the leased connection.
+  /// @return the connection, or null if the attempt has failed.
   H1Connection* begin_exchange(bool cancelled) {
     if (failure) return nullptr;
     PooledConnection& connection = lease.connection();
@@ -169,7 +172,7 @@ class Call : public Recycled<Call<void>> {
     has_connection_ = true;
     Timings& timings = state_->timings;
     timings.queued += now_ - queued_since_;
-    // What went into a connection that was opened before the call is not the call's.
+    // The time to open a connection counts only if it was opened during the call.
     const bool opened_meanwhile = slot.opened >= begin_;
     timings.resolve = opened_meanwhile ? connection.resolved_in : Duration();
     timings.connect = opened_meanwhile ? connection.connected_in : Duration();
@@ -184,7 +187,7 @@ class Call : public Recycled<Call<void>> {
       failure.emplace(Errc::cancelled);
     else if (attempt_ > 1 && request.body().source())  // A file may have grown since.
       failure = detail::prepare(request.body(), request, body_size_);
-    // A kept connection was looked at when it was taken.
+    // A kept connection was already checked when it was taken.
     if (!failure && !slot.kept) failure = connection.h1.refuse_early_bytes();
     if (failure) return nullptr;
     exchange_.emplace(*this);
@@ -194,9 +197,9 @@ class Call : public Recycled<Call<void>> {
 
   Exchange& exchange() noexcept { return *exchange_; }
 
-  /// Undoes more of the body's codings. A body that takes long comes here several times, so that
-  /// others may run, and limits and cancellation be looked at, in between.
-  /// @param cancelled the call was, meanwhile.
+  /// Undoes more of the body's codings. A long body takes several steps, so that other coroutines
+  /// run and time limits and cancellation are checked between them.
+  /// @param cancelled true if the call was cancelled meanwhile.
   Next go_on_decoding(bool cancelled = false) {
     if (cancelled) failure.emplace(Errc::cancelled);
     if (watch->ended()) failure = watch->error();
@@ -207,7 +210,7 @@ class Call : public Recycled<Call<void>> {
       failure = done.error();
     else if (*done)
       failure = decoding_->coding.finish();
-    else if (watch->enter(Phase::read, no_timeout, nullptr))  // The total limit holds on.
+    else if (watch->enter(Phase::read, no_timeout, nullptr))  // The total limit still applies.
       return Next::decoding;
     else
       failure = watch->error();
@@ -219,7 +222,7 @@ class Call : public Recycled<Call<void>> {
     return deliver(raw_size);
   }
 
-  /// The call has failed before its next attempt has begun.
+  /// Records a failure of the call between two attempts.
   void fail_between(const Error& error, Phase phase) {
     const auto url = Url::parse(request.url());
     const std::string origin(url ? url->origin() : std::string_view());
@@ -236,7 +239,7 @@ class Call : public Recycled<Call<void>> {
     observe(observer(), event);
   }
 
-  /// Decides what comes next, after an attempt.
+  /// Decides the next step after an attempt.
   Next conclude() { return failure ? conclude_failure() : conclude_success(); }
 
   Response take_response() {
@@ -261,7 +264,7 @@ class Call : public Recycled<Call<void>> {
     return upgraded;
   }
 
-  /// An event of the present attempt.
+  /// An event of the current attempt.
   Event event(Event::Kind kind) const noexcept {
     Event event{kind};
     event.origin = url().origin();
@@ -273,31 +276,31 @@ class Call : public Recycled<Call<void>> {
   }
 
  private:
-  /// What most calls have no use for.
+  /// Credentials of a request; null in most calls.
   struct Credentials {
-    Authenticator* auth = nullptr;  ///< The origin's.
-    const Proxy* proxy = nullptr;   ///< One that forwards.
+    Authenticator* auth = nullptr;  ///< The origin's authenticator, or null.
+    const Proxy* proxy = nullptr;   ///< The forwarding proxy, or null.
     std::string authorization;
     std::string proxy_authorization;
-    std::string proxy_target;  ///< What the proxy is asked for.
-    int asked = 0;             ///< Of the two.
+    std::string proxy_target;  ///< The request's target at the proxy.
+    int asked = 0;             ///< Number of authenticators asked in this attempt, 0 to 2.
   };
 
-  /// A refusal that is answered with other credentials.
+  /// A refusal that the call answers with other credentials.
   struct Challenge {
     Asked asked;
     bool by_proxy;
   };
   /// An answer after which the same request is sent once more.
   struct Retry {
-    std::optional<Duration> after;  ///< The time that the server asks for, if it does.
+    std::optional<Duration> after;  ///< Delay that the server asks for, if any.
   };
 
-  /// A collected body while its codings are undone.
+  /// A collected body during decoding.
   struct Decoding {
     explicit Decoding(ContentDecoding c) noexcept : coding(std::move(c)) {}
     ContentDecoding coding;
-    std::string body;  ///< What has come of it.
+    std::string body;  ///< Decoded bytes so far.
   };
 
   int attempts() const noexcept { return (trip ? trip->attempts : 0) + attempt_; }
@@ -350,7 +353,7 @@ class Call : public Recycled<Call<void>> {
     seeks_connection_ = has_connection_ = false;
     follow_up_.reset();
     failure.reset();
-    if (credentials_) credentials_->asked = 0;  // Once more: a nonce is counted.
+    if (credentials_) credentials_->asked = 0;  // Ask again in every attempt: a nonce is counted.
   }
 
   bool is_origin_asked() const noexcept { return credentials_->asked == 0; }
@@ -358,14 +361,14 @@ class Call : public Recycled<Call<void>> {
     if (is_origin_asked()) return credentials_->auth;
     return credentials_->proxy ? credentials_->proxy->auth.get() : nullptr;
   }
-  /// What the origin's authenticator is told of the request.
+  /// The request's data for the origin's authenticator.
   AuthContext origin_context() const noexcept {
     AuthContext context{request.method().token(), url(), url().target()};
     if (trip) trip->asked.tell(context);
     context.redirected = trip && trip->left_origin;
     return context;
   }
-  /// What a forwarding proxy's is.
+  /// The request's data for a forwarding proxy's authenticator.
   AuthContext proxy_context() const noexcept {
     AuthContext context{request.method().token(), credentials_->proxy->url,
                         credentials_->proxy_target, true};
@@ -435,12 +438,12 @@ class Call : public Recycled<Call<void>> {
       upgraded_ = std::make_unique<Upgraded>();
       std::tie(upgraded_->stream, upgraded_->received) = lease.connection().h1.detach();
       lease.discard(CloseReason::upgraded);
-    } else if (watch->ended()) {  // Time ran out as the last byte came: all the same a response.
+    } else if (watch->ended()) {  // The limit passed with the last byte: still a response.
       lease.discard(CloseReason::failed);
     } else {
       give_back(lease, held_.get(), times_.end);
     }
-    // A 206 has a part of what was encoded.
+    // A 206 contains a part of the encoded data, which cannot be decoded alone.
     if (decodes_ && !client->options.codings.empty() && message.status != 206)
       return begin_decoding();
     return deliver(message.body.size());
@@ -459,7 +462,8 @@ class Call : public Recycled<Call<void>> {
     return go_on_decoding();
   }
 
-  /// The answer is ready. @param size of its body, as it came.
+  /// Reports the finished answer.
+  /// @param size the body's size in bytes, as received.
   Next deliver(std::size_t size) {
     if (observer()) {
       const ResponseMessage& message = state_->message;
@@ -502,8 +506,9 @@ class Call : public Recycled<Call<void>> {
                     credentials_->proxy_authorization, fields);
   }
 
-  /// Leaves the connection, which is kept only if the rest of the answer is there already: a server
-  /// that withholds it is not waited for. @return what is known between two requests.
+  /// Leaves the connection, which is kept only if the rest of the answer has already arrived: the
+  /// call does not wait for a server that withholds it.
+  /// @return the state that is kept between two requests.
   Trip& set_out() {
     admission.keep();
     if (!trip) {
@@ -518,7 +523,7 @@ class Call : public Recycled<Call<void>> {
     return *trip;
   }
 
-  /// Decides, at the head of an answer, whether that leads to another request.
+  /// Decides, at the end of an answer's head, whether the answer leads to another request.
   bool leads_further() {
     if (state_->message.status < 300 || held_) return false;
     if (!redirects_.follow && max_retries_ == 0 && !credentials_) return false;
@@ -553,7 +558,7 @@ class Call : public Recycled<Call<void>> {
     return true;
   }
 
-  /// Tries again what the server could not do, if the caller's policy says so.
+  /// Plans a retry of a request that the server could not serve, if the caller's policy allows it.
   void tries_again() {
     if (max_retries_ == 0) return;
     const Retries& retries = client->options.retries;
@@ -562,11 +567,13 @@ class Call : public Recycled<Call<void>> {
         retries.statuses.end())
       return;
     const auto asked = retry_after(state_->message.headers);
-    if (asked && *asked > retries.max_delay) return;  // It had rather not be asked.
+    // The server asks for a longer delay than allowed.
+    if (asked && *asked > retries.max_delay) return;
     if (policy_allows(policy_facts(1)) && client->retry_budget.take()) follow_up_ = Retry{asked};
   }
 
-  /// Sets out for the request to which the answer leads. @return false if there must be none.
+  /// Prepares the request to which the answer leads.
+  /// @return false if there must be none: `failure` has the error.
   bool follow_up() {
     if (const auto* error = std::get_if<Error>(&*follow_up_)) {
       failure = *error;
@@ -593,8 +600,8 @@ class Call : public Recycled<Call<void>> {
     return true;
   }
 
-  /// Sets out for the same request once more.
-  /// @param asked how long the server wants to be left alone, if it says.
+  /// Prepares the same request again.
+  /// @param asked the delay that the server asks for, if any.
   void retry(std::optional<Duration> asked) {
     tell_authenticators();
     const int status = state_->message.status;
@@ -625,7 +632,7 @@ class Call : public Recycled<Call<void>> {
     return facts;
   }
 
-  /// Adds to the failure what has come of a response, and how earlier attempts had failed.
+  /// Adds the received part of a response, and the errors of earlier attempts, to the failure.
   void add_what_came() {
     const bool has_head = has_connection_ && times_.head != Clock::time_point{};
     if (!has_head && earlier_.empty()) return;
@@ -637,7 +644,7 @@ class Call : public Recycled<Call<void>> {
 
   Next conclude_failure() {
     if (has_connection_ && lease && exchange_) lease.connection().h1.trim(*exchange_);
-    // A failure while credentials are made may be an error of another connection's.
+    // If credentials are still being made, the failure may be an error of another connection.
     const bool waited = seeks_connection_ && !has_connection_;
     const Phase phase = waited ? phase_of(*failure, *watch) : watch->phase();
     const bool has_begun = lease && has_connection_ && times_.begun();
@@ -669,7 +676,7 @@ class Call : public Recycled<Call<void>> {
     const bool tries_again = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
                              is_transient(failure->code()) && policy_allows(policy) &&
                              client->retry_budget.take();
-    if (tries_again) admission.keep();  // Before its connection goes.
+    if (tries_again) admission.keep();  // Admit the call before its connection is given up.
     const bool untouched =
         lease && has_connection_ && !times_.begun() && lease.connection().h1.stream().is_open();
     if (untouched && failure->code() != Errc::client_closed &&
@@ -680,7 +687,8 @@ class Call : public Recycled<Call<void>> {
       else
         lease.restore();
     }
-    // On a retry it is closed when the next place is taken: so there is always one in flight.
+    // On a retry, the connection is closed when the next place in the queue is taken, so that the
+    // pool always sees a request in flight.
     if (!is_retry(verdict)) lease.discard(CloseReason::failed);
     if (observer()) {
       Event event = this->event(is_retry(verdict) || tries_again ? Event::Kind::request_retried
@@ -706,7 +714,7 @@ class Call : public Recycled<Call<void>> {
     return Next::preparation;
   }
 
-  /// The exchange, as its connection sees it.
+  /// The exchange of this call, as its connection sees it.
   class OwnExchange final : public Exchange {
    public:
     explicit OwnExchange(Call& call)
@@ -745,24 +753,25 @@ class Call : public Recycled<Call<void>> {
   const bool retries_stale_;
   const int max_retries_;
 
-  Clock::time_point begin_{};     // Of the call.
-  std::optional<Body::Use> use_;  // Of the present request's body.
+  Clock::time_point begin_{};     // Begin of the call.
+  std::optional<Body::Use> use_;  // Use of the current request's body.
   std::optional<std::uint64_t> body_size_;
-  std::unique_ptr<ResponseState> state_;  // Of the answer.
+  std::unique_ptr<ResponseState> state_;  // State of the answer.
   std::string cookie_;
   std::unique_ptr<Credentials> credentials_;
 
-  int attempt_ = 0;  // At the present request.
+  int attempt_ = 0;  // Number of the attempt at the current request, from 1.
   Clock::time_point now_{};
   Clock::time_point queued_since_{};
-  bool seeks_connection_ = false;  // Its credentials are there.
-  bool has_connection_ = false;    // Before, the lease may hold one that has failed.
+  bool seeks_connection_ = false;  // True once the attempt's credentials are complete.
+  // True once the lease has this attempt's connection; before, the lease may hold a failed one.
+  bool has_connection_ = false;
   ExchangeTimes times_;
   std::optional<OwnExchange> exchange_;
-  /// The next request, if the answer's head leads to one; an error if it leads where none may go.
+  /// The next request, if the answer's head leads to one; an error if it must not be followed.
   std::optional<std::variant<Error, Redirection, Challenge, Retry>> follow_up_;
 
-  std::vector<Error> earlier_;  // How attempts have failed that had sent something.
+  std::vector<Error> earlier_;  // Errors of earlier attempts that had sent something.
   std::unique_ptr<Decoding> decoding_;
   std::unique_ptr<OpenBody> stream_;
   std::unique_ptr<Upgraded> upgraded_;

@@ -13,10 +13,10 @@
 
 namespace ferry::detail {
 
-/// The pool: `PoolState` behind one short mutex, and the I/O that its decisions ask for.
+/// The pool: `PoolState` under one short mutex, and the I/O that carries out its decisions.
 ///
-/// Nothing is called under the mutex but `PoolState`, watches and nothing of the user's. Whoever
-/// changes the state carries out what that decided, on its own thread, after unlocking.
+/// No user code runs under the mutex, only `PoolState` and watches. The thread that changes the
+/// state carries out the decisions of that change after unlocking.
 template <class Tcp, class Local>
 class DiallingPool final : public PoolCore,
                            public Alarm,
@@ -73,7 +73,7 @@ class DiallingPool final : public PoolCore,
       lease.take(*outcome);
       const auto found = flaw_of(lease.slot());
       if (!found) co_return std::nullopt;
-      // The server had closed it: that is nobody's fault, and costs nobody their turn.
+      // The server had closed the connection: the call asks again and keeps its turn.
       flaw = *found;
       now = Clock::now();
     }
@@ -96,7 +96,7 @@ class DiallingPool final : public PoolCore,
       const std::size_t there = state_.counts(url.origin()).idle;
       missing = std::min(count - std::min(count, there), state_.room(url.origin()));
     });
-    // Each is a waiter that only a new connection serves; they are dialled side by side.
+    // Each place is a waiter that only a new connection serves; all are dialled at the same time.
     struct Place {
       Place(DiallingPool& pool, const Url& url, const Timeouts& timeouts, Clock::time_point total)
           : watch(*pool.deadlines_, &pool, nullptr, total, timeouts.total),
@@ -116,7 +116,7 @@ class DiallingPool final : public PoolCore,
     }
     std::optional<Error> failure;
     std::size_t opened = 0;
-    for (Place& place : places) {  // They are served in this order.
+    for (Place& place : places) {  // Places are served in this order.
       PoolWaiter& waiter = place.queue.waiter();
       if (!place.watch.ended() && !waiter.fired()) co_await waiter.wait();
       const auto outcome = place.queue.outcome();
@@ -179,8 +179,8 @@ class DiallingPool final : public PoolCore,
     change([&](Decisions& decisions) { state_.close(now_too, decisions); });
   }
 
-  /// Idle connections have idled for too long: they are closed though nothing else happens here, so
-  /// that none that its server has closed stays half open.
+  /// Closes connections that have been idle for too long even if no other event comes, so that no
+  /// connection that its server has closed stays half open.
   void ring() noexcept override {
     change([&](Decisions& decisions) {
       rings_at_ = Clock::time_point::max();
@@ -206,16 +206,16 @@ class DiallingPool final : public PoolCore,
 
  private:
   static constexpr std::chrono::seconds long_wait{10};
-  /// What is left of a limit that has passed: what is there, or can be dialled, is still taken.
+  /// Time left of a pool limit that has passed: enough to take a ready connection or begin a dial.
   static constexpr Duration no_wait = std::chrono::milliseconds(1);
 
-  /// What a change of the state has decided, chained through the objects themselves: nothing is
-  /// allocated, so that giving a connection back cannot fail. What concerns tickets and slots,
-  /// which may be gone once the lock is, is done at once; the rest when this is destroyed, after
-  /// unlocking.
+  /// The decisions of one change of the state, chained through the objects themselves. Nothing is
+  /// allocated, so giving a connection back cannot fail. Decisions about tickets and slots, which
+  /// may be gone after unlocking, are carried out at once; the destructor carries out the others
+  /// after unlocking.
   class Decisions {
    public:
-    /// @param failure what waiters that fail are told.
+    /// @param failure the error code of waiters that fail.
     Decisions(DiallingPool& pool, std::error_code failure, const Error* error) noexcept
         : pool_(pool), failure_(failure), error_(error) {}
     Decisions(const Decisions&) = delete;
@@ -279,9 +279,8 @@ class DiallingPool final : public PoolCore,
     std::unique_ptr<PooledConnection>* closing_end_ = &closing_;
   };
 
-  /// Changes the state under the lock, and does what that decided, also if the change is cut short
-  /// by an exception.
-  /// @param failure, error what waiters that fail by it are told.
+  /// Changes the state under the lock and carries out the decisions, even if `function` throws.
+  /// @param failure, error the error of waiters that fail by this change.
   template <class Function>
   void change(Function function, std::error_code failure = make_error_code(Errc::client_closed),
               const Error* error = nullptr) {
@@ -295,7 +294,7 @@ class DiallingPool final : public PoolCore,
     drainers_.clear();
   }
 
-  /// This is a child process now, and what idles its parent's.
+  /// Closes all idle connections in a child process, because they belong to its parent.
   void leave_to_parent(Decisions& decisions) noexcept {
     process_ = ProcessMark();
     state_.close_idle(CloseReason::inherited, decisions);
@@ -310,9 +309,9 @@ class DiallingPool final : public PoolCore,
     });
   }
 
-  /// Sees to it that idle connections are closed in time. An alarm that rings too early is left to
-  /// ring, and set anew then: in the steady state the timer is set once in `idle_timeout`, not with
-  /// every request.
+  /// Makes sure that idle connections are closed in time. An alarm that is set too early is left as
+  /// it is, and set again when it rings. In the steady state the timer is therefore set once in
+  /// `idle_timeout` instead of with every request.
   void set_alarm() noexcept {
     const auto next = state_.next_expiry();
     if (next < rings_at_ && deadlines_->ring_at(next, this->weak_from_this())) rings_at_ = next;
@@ -328,7 +327,7 @@ class DiallingPool final : public PoolCore,
     change([&](Decisions& d) { state_.dial_failed(slot, d); }, code, error);
   }
 
-  /// Looks at a connection: why it must not be used, if so.
+  /// The reason why a connection must not be used, or nothing.
   std::optional<CloseReason> flaw_of(Slot& slot) noexcept {
     if (!slot.connection->process.is_current()) return CloseReason::inherited;
     if (!slot.kept) return std::nullopt;
@@ -340,10 +339,10 @@ class DiallingPool final : public PoolCore,
     return std::nullopt;
   }
 
-  /// A place in the queue that is left whatever happens to the coroutine that holds it.
+  /// A place in the queue. Its destructor leaves the queue, even if the coroutine is destroyed.
   class QueuePlace {
    public:
-    /// @param turn that of an earlier place, to wait on in; 0 for a new one.
+    /// @param turn the turn of an earlier place, to keep it; 0 for a new one.
     QueuePlace(DiallingPool& pool, const Url& url, bool fresh, std::uint64_t turn,
                const Timeouts& timeouts, Watch& watch)
         : pool_(pool), watch_(watch), ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
@@ -367,8 +366,8 @@ class DiallingPool final : public PoolCore,
 
     PoolWaiter& waiter() noexcept { return *ticket_.waiter; }
 
-    /// Takes the place, and closes what it replaces.
-    /// @return false if the pool takes nobody any more.
+    /// Takes the place, and closes the connection that it replaces.
+    /// @return false if the pool is closed.
     bool enqueue(std::string_view origin, Lease& replaced, CloseReason reason) {
       pool_.change([&](Decisions& decisions) {
         if (pool_.closed_) return;
@@ -380,7 +379,7 @@ class DiallingPool final : public PoolCore,
       return queued_;
     }
 
-    /// What the wait came to. It is read from the pool's own state, never from how the wait ended.
+    /// The result of the wait, read from the pool's own state, never from how the wait ended.
     Result<Slot*> outcome() {
       if (Slot* slot = leave()) {
         if (!watch_.ended()) return slot;
@@ -406,8 +405,8 @@ class DiallingPool final : public PoolCore,
       return slot;
     }
 
-    /// Tells the watch how far the dial is that is waited for: to whoever waits, its phase is the
-    /// call's.
+    /// Copies the phase of the dial that the ticket counts on to the call's watch, so that errors
+    /// name this phase.
     void note_phase() noexcept {
       if (!ticket_.dial) return;
       const Watch* const dial = ticket_.dial->watch;
@@ -437,8 +436,8 @@ class DiallingPool final : public PoolCore,
 
   // ---- dialling ----
 
-  /// A dial that has begun. It ends the dial's place in the state, also when its coroutine is
-  /// destroyed.
+  /// A dial that has begun. The destructor ends the dial's place in the state, also when the
+  /// coroutine is destroyed.
   class DialGuard {
    public:
     DialGuard(DiallingPool& pool, Slot* slot)
@@ -452,8 +451,8 @@ class DiallingPool final : public PoolCore,
       if (slot_) fail(make_error_code(Errc::cancelled));
     }
 
-    /// From now on whoever gives this dial up ends its watch. @return false if it was given up
-    /// before.
+    /// Makes the dial known to the state: from now on, giving up the dial ends its watch.
+    /// @return false if the dial was already given up.
     bool begin() {
       const std::lock_guard lock(pool_.mutex_);
       if (!slot_->host) return false;
@@ -483,7 +482,7 @@ class DiallingPool final : public PoolCore,
       pool_.fail_dial(*std::exchange(slot_, nullptr), code, error);
     }
 
-    Watch watch;  // The slot knows of it until the dial has ended.
+    Watch watch;  // Known to the slot until the dial has ended.
     const std::uint64_t number;
     std::string origin;
 
@@ -498,9 +497,9 @@ class DiallingPool final : public PoolCore,
 
   void start_dial(Slot& slot) noexcept;
 
-  /// Opens a connection: the pool's own task, whoever wanted it.
-  /// @param is_nested it is begun from inside another: one that fails at once begins the next, and
-  ///   that would go as deep as the queue is long.
+  /// Opens a connection. The task belongs to the pool, not to the waiter.
+  /// @param is_nested true if the task begins inside another dial. A dial that fails at once begins
+  ///   the next one, so the recursion would become as deep as the queue is long.
   static asio::awaitable<void> dial(std::shared_ptr<DiallingPool> self, Slot* slot,
                                     std::shared_ptr<PoolWaiter> waiter, bool is_nested) {
     DiallingPool& pool = *self;
@@ -517,7 +516,7 @@ class DiallingPool final : public PoolCore,
       observe(pool.options_.observer, event);
     }
     const Proxy* const proxy = waiter->proxy;
-    // It stays as it is: who waits may be dialled for again.
+    // The target is never changed, because the waiter may be dialled for again.
     DialContext context(guard.watch, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
     waiter.reset();
     Result<std::unique_ptr<Stream>> stream;
@@ -564,7 +563,7 @@ class DiallingPool final : public PoolCore,
     guard.succeed(std::move(connection));
   }
 
-  /// A stream through a proxy: to the origin, or to a proxy that forwards what it is sent.
+  /// Opens a stream through a proxy: to the origin, or to a forwarding proxy.
   asio::awaitable<Result<std::unique_ptr<Stream>>> reach(const Proxy& proxy, DialContext& origin) {
     using Reached = Result<std::unique_ptr<Stream>>;
     if (proxy.failure) co_return Reached(*proxy.failure);
@@ -603,11 +602,11 @@ class DiallingPool final : public PoolCore,
   const asio::any_io_executor executor_;
   mutable std::mutex mutex_;
   State state_;                   // Guarded by the mutex.
-  std::vector<Waiter> drainers_;  // Likewise.
-  /// Likewise: when the alarm rings, if it is set. It never is where it would keep the program
-  /// running: then this is the beginning of time.
+  std::vector<Waiter> drainers_;  // Guarded by the mutex.
+  /// The time at which the alarm rings; `max()` if it is not set. If the timer would keep the
+  /// program running, this is `min()`, so that no alarm is ever set. Guarded by the mutex.
   Clock::time_point rings_at_;
-  ProcessMark process_;  // Likewise.
+  ProcessMark process_;  // Guarded by the mutex.
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> opened_{0};
   std::atomic<std::uint64_t> closed_count_{0};
@@ -615,8 +614,8 @@ class DiallingPool final : public PoolCore,
   const std::shared_ptr<DnsCache<Tcp>> dns_;
 };
 
-// Not in the class, where they would be inline, and so be compiled by all who use a pool that is
-// compiled elsewhere.
+// Defined outside the class: functions defined inside are inline, and every user of an explicitly
+// instantiated pool would compile them.
 
 template <class Tcp, class Local>
 DiallingPool<Tcp, Local>::DiallingPool(const asio::any_io_executor& executor, PoolOptions options)
@@ -648,7 +647,7 @@ void DiallingPool<Tcp, Local>::start_dial(Slot& slot) noexcept {
   is_starting = is_nested;
 }
 
-/// Over the system's sockets.
+/// The pool over the system's sockets.
 using SocketPool = DiallingPool<asio::ip::tcp, asio::local::stream_protocol>;
 
 #if defined(FERRY_EXTERN)

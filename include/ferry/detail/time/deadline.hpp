@@ -15,11 +15,11 @@
 #include <ferry/options.hpp>
 #include <ferry/stream.hpp>
 
-// Time limits without a timer per request. Every request and every dial in flight has a `Watch`;
-// all watches of a pool share one timer, which is armed only when a watch is due before it would
-// fire. When a watch is due, what it watches over is aborted; that it was a timeout, and in which
-// phase, stands in the watch, never in an I/O error. The same timer rings one alarm, the pool's,
-// for what has to be done when no request is in flight.
+// Time limits without a timer per request. Every request and every dial in flight has a `Watch`.
+// All watches of a pool share one timer, which is set anew only when a watch is due before it would
+// fire. When a watch is due, its target is aborted. The watch itself records that this was a
+// timeout, and in which phase; an I/O error never does. The same timer rings one alarm, the pool's,
+// for work to do when no request is in flight.
 namespace ferry::detail {
 
 /// `now + limit`, without overflow.
@@ -27,10 +27,10 @@ inline Clock::time_point after(Clock::time_point now, Duration limit) noexcept {
   return limit > Clock::time_point::max() - now ? Clock::time_point::max() : now + limit;
 }
 
-/// Something that is to be done when a time has come.
+/// A function to be called at a given time.
 class Alarm {
  public:
-  /// The time has come. No lock of ferry's is held.
+  /// Called when the time has come. No lock of ferry's is held.
   virtual void ring() noexcept = 0;
 
  protected:
@@ -43,25 +43,26 @@ class Deadlines {
   Deadlines(const Deadlines&) = delete;
   Deadlines& operator=(const Deadlines&) = delete;
 
-  /// Ends all watches of this owner as `closed`. Its flag, if it has one, must be set already: a
-  /// watch that is entered later looks at it.
+  /// Ends all watches of this owner as `closed`. The owner's flag, if any, must already be set: a
+  /// watch that is entered later checks the flag.
   void close(const void* owner) noexcept {
     const std::lock_guard lock(mutex_);
     entries_.for_each([owner](Entry& entry) {
       if (entry.owner == owner) end(entry, Verdict::closed);
     });
   }
-  /// Ends all watches, and those to come, as `closed`.
+  /// Ends all current and future watches as `closed`.
   void close_all() noexcept {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     entries_.for_each([](Entry& entry) { end(entry, Verdict::closed); });
   }
 
-  /// True if a wait does not keep the program running: only then can an alarm be set.
+  /// True if a wait does not keep the program running; otherwise no alarm may be set.
   virtual bool waits_uncounted() const noexcept = 0;
-  /// Rings an alarm at this time or soon after it, once, if it still exists then; an earlier alarm
-  /// is off. @return false if there is no memory for it.
+  /// Rings an alarm once, at this time or soon after it, if the alarm still exists then. This
+  /// replaces an earlier alarm.
+  /// @return false if there is no memory for the alarm.
   bool ring_at(Clock::time_point time, std::weak_ptr<Alarm> alarm) noexcept {
     const std::lock_guard lock(mutex_);
     alarm_ = std::move(alarm);
@@ -78,21 +79,23 @@ class Deadlines {
  protected:
   ~Deadlines() = default;
 
-  /// Calls `on_timer(number)` at this time; an earlier wait is over. Called under the lock.
+  /// Calls `on_timer(number)` at this time, and cancels an earlier wait. Called under the lock.
   virtual void wait(Clock::time_point until, std::uint64_t number) = 0;
-  /// Nothing is waited for any more, and a wait would keep the program running: ends it, under the
-  /// lock. @return false if there is no need to.
+  /// Ends the pending wait, which is no longer needed, if it would keep the program running. Called
+  /// under the lock.
+  /// @return false if the wait may stay.
   virtual bool end_wait() noexcept = 0;
 
-  /// Has `arm_if_due` called by the context, if the timer cannot be armed from here: an alarm may
-  /// be set outside the context's threads. @return false if it can.
+  /// Makes the context call `arm_if_due` if the timer cannot be set on the current thread, because
+  /// an alarm may be set outside the context's threads.
+  /// @return false if the timer can be set now.
   virtual bool arms_later() = 0;
   void arm_if_due() noexcept {
     const std::lock_guard lock(mutex_);
     const auto next = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
     try {
       if (next < armed_) arm();
-    } catch (...) {  // The next watch arms it.
+    } catch (...) {  // The next watch sets the timer.
     }
   }
 
@@ -118,7 +121,7 @@ class Deadlines {
       }
       try {
         arm();
-      } catch (...) {  // The next watch arms it.
+      } catch (...) {  // The next watch sets the timer.
       }
     }
     if (alarm) alarm->ring();
@@ -143,14 +146,14 @@ class Deadlines {
     if (entry.target) entry.target->abort();
   }
 
-  /// Arms the timer for what comes first. To be called when something is due before it would fire.
+  /// Sets the timer for the first entry or alarm. Call this if one is due before the timer fires.
   void arm() {
     armed_ = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
     if (armed_ == Clock::time_point::max()) return;
     try {
       wait(armed_, ++number_);
     } catch (...) {
-      armed_ = Clock::time_point::max();  // No memory for it: the next watch tries again.
+      armed_ = Clock::time_point::max();  // No memory: the next watch tries again.
       throw;
     }
   }
@@ -159,17 +162,17 @@ class Deadlines {
   Clock::time_point armed_ = Clock::time_point::max();
   std::uint64_t number_ = 0;
   bool closed_ = false;
-  /// By when to look at them, which is never later than they are due.
+  /// Ordered by the time at which to check an entry, which is never after the time when it is due.
   IndexedHeap<Entry, Clock::time_point> entries_;
   Clock::time_point alarm_time_ = Clock::time_point::max();
   std::weak_ptr<Alarm> alarm_;
 };
 
-/// Those of an executor.
+/// The deadlines of an executor.
 ///
 /// A context counts a pending wait as work. The library's own timer must not keep `run()` from
-/// returning when no request is in flight, so that count is taken back while the wait is pending.
-/// Where it cannot be (executors of other contexts), the wait is ended with the last watch.
+/// returning when no request is in flight, so the wait is taken out of that count while it is
+/// pending. Executors of other contexts do not allow this: there the wait ends with the last watch.
 template <class SteadyTimer>
 class TimedDeadlines final : public Deadlines,
                              public std::enable_shared_from_this<TimedDeadlines<SteadyTimer>> {
@@ -193,7 +196,8 @@ class TimedDeadlines final : public Deadlines,
     });
     uncounted_->on_work_finished();
   }
-  /// The count of a context that does nothing else would come to zero again, which stops it.
+  /// Outside the context's threads, the work count of an idle context would return to zero, which
+  /// stops the context. So the timer is set on one of its threads.
   bool arms_later() override {
     if (!uncounted_ || uncounted_->running_in_this_thread()) return false;
     asio::post(*uncounted_, [weak = this->weak_from_this()] {
@@ -205,7 +209,7 @@ class TimedDeadlines final : public Deadlines,
     if (uncounted_) return false;
     try {
       timer_.cancel();
-    } catch (...) {  // It throws only by its signature.
+    } catch (...) {  // Throws only by its signature.
     }
     return true;
   }
@@ -214,12 +218,13 @@ class TimedDeadlines final : public Deadlines,
   SteadyTimer timer_;
 };
 
-/// Watches over one request or one dial, from its first `enter` to its end.
+/// Time limits of one request or one dial, from its first `enter` to its end.
 class Watch {
  public:
-  /// @param owner whose watch this is, for `Deadlines::close`.
-  /// @param owner_closed set before that is called.
-  /// @param total by when all has to be done. @param limit how long that is, to be told.
+  /// @param owner the owner of this watch, for `Deadlines::close`.
+  /// @param owner_closed set before the owner calls `Deadlines::close`; may be null.
+  /// @param total the time by which everything must be done.
+  /// @param limit the same as a duration, for error messages.
   Watch(Deadlines& deadlines, const void* owner, const std::atomic<bool>* owner_closed,
         Clock::time_point total, Duration limit)
       : deadlines_(deadlines), owner_closed_(owner_closed), total_(limit) {
@@ -230,13 +235,13 @@ class Watch {
   Watch& operator=(const Watch&) = delete;
   ~Watch() { finish(); }
 
-  /// Begins a phase that may take `limit`, in which `target` is to be aborted when time is up.
-  /// @return false if time is up, or the owner closed, already.
+  /// Begins a phase that may take `limit`; `target` is aborted when the time is up.
+  /// @return false if the time is already up, or the owner closed.
   bool enter(Phase phase, Duration limit, Abortable* target, Clock::time_point now = Clock::now()) {
     const auto due = std::min(after(now, limit), entry_.total);
     known_ = true;
     const std::lock_guard lock(deadlines_.mutex_);
-    if (ended()) return false;  // In the phase before.
+    if (ended()) return false;  // Ended in the previous phase.
     limit_ = limit;
     entry_.phase.store(phase, std::memory_order_relaxed);
     entry_.target = target;
@@ -259,25 +264,25 @@ class Watch {
     const auto due = std::min(after(now, limit), entry_.total);
     if (due < entry_.due.load(std::memory_order_relaxed) || due <= now)
       return enter(phase, limit, entry_.target, now);
-    if (ended()) return false;  // In the phase before.
+    if (ended()) return false;  // Ended in the previous phase.
     limit_ = limit;
     entry_.phase.store(phase, std::memory_order_relaxed);
     entry_.due.store(due, std::memory_order_relaxed);
     return true;
   }
 
-  /// The same target waits for something else now, for which another watch keeps the time. Unlike
-  /// the rest, any thread may call it.
+  /// Turns the phase into one whose limit another watch keeps, with the same target. Only the total
+  /// limit remains.
+  /// Threads: any thread may call this, unlike most other functions.
   void turn_into(Phase phase) noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
-    if (ended()) return;  // In the phase before.
+    if (ended()) return;  // Ended in the previous phase.
     limit_ = no_timeout;
     entry_.phase.store(phase, std::memory_order_relaxed);
     entry_.due.store(entry_.total, std::memory_order_relaxed);
   }
 
-  /// Takes over the phase of a dial that is waited for. If a phase's own limit has passed, that one
-  /// stays.
+  /// Takes over the phase of the awaited dial. If a phase's own limit has passed, that phase stays.
   void follow(Phase phase) noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
     if (entry_.verdict.load(std::memory_order_relaxed) == Deadlines::Verdict::phase_timeout) return;
@@ -286,11 +291,11 @@ class Watch {
     entry_.due.store(entry_.total, std::memory_order_relaxed);
   }
 
-  /// The next phase has begun, for as long as what has come already is looked at: within the limits
-  /// of the one before.
+  /// Notes that the next phase has begun, within the limits of the previous one, while bytes that
+  /// have already come are processed.
   void reached(Phase phase) noexcept { entry_.phase.store(phase, std::memory_order_relaxed); }
 
-  /// Compares the total limit with this time, for as long as no timer has had a chance to.
+  /// Checks the total limit against this time, in case no timer has had a chance to run.
   /// @return false if the watch has ended.
   bool check(Clock::time_point now) noexcept {
     if (entry_.total <= now) {
@@ -300,20 +305,21 @@ class Watch {
     return !ended();
   }
 
-  /// Bytes have moved: the phase's limit starts anew.
+  /// Restarts the phase's limit, because bytes have moved.
   void touch() noexcept {
     if (limit_ != no_timeout)
       entry_.due.store(std::min(after(Clock::now(), limit_), entry_.total),
                        std::memory_order_relaxed);
   }
 
-  /// Nothing is to be aborted any more; what the target was may go.
+  /// Forgets the target, which may then be destroyed.
   void leave() noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
     entry_.target = nullptr;
   }
 
-  /// Ends what it watches over: nobody needs it any more. Any thread may call it.
+  /// Ends the watched operation, because no request needs it.
+  /// Threads: any thread may call this.
   void give_up() noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
     Deadlines::end(entry_, Deadlines::Verdict::given_up);
@@ -333,13 +339,13 @@ class Watch {
     }
   }
 
-  /// True once time was up or the owner was closed.
+  /// True once the time is up, or the owner is closed, or the operation is given up.
   bool ended() const noexcept {
     return entry_.verdict.load(std::memory_order_acquire) != Deadlines::Verdict::none;
   }
   Phase phase() const noexcept { return entry_.phase.load(std::memory_order_relaxed); }
 
-  /// Why it ended; call only if it has.
+  /// The reason why the watch ended; call this only if it has.
   Error error() const {
     switch (entry_.verdict.load(std::memory_order_acquire)) {
       case Deadlines::Verdict::closed: return Error(Errc::client_closed);
@@ -381,7 +387,8 @@ class Watch {
   Deadlines::Entry entry_;
   Duration limit_ = no_timeout;
   const Duration total_;
-  bool known_ = false;  // Others may know of it: only by the mutex can they be kept from it.
+  // True if other threads may know the entry, so that the mutex is needed to remove it.
+  bool known_ = false;
 };
 
 }  // namespace ferry::detail

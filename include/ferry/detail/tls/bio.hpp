@@ -12,21 +12,23 @@
 
 namespace ferry::detail {
 
-/// The two ends of a TLS connection's encrypted bytes: those that came and that OpenSSL has not
-/// taken yet, and those that it has made and that have not gone yet. OpenSSL sees a `BIO`.
+/// The buffers of a TLS connection's encrypted bytes: received bytes that OpenSSL has not taken
+/// yet, and bytes of OpenSSL that have not been sent yet. OpenSSL sees a `BIO`.
 ///
-/// It holds memory only while it holds bytes. What is there to go stays where it is until it has
-/// gone, also while more comes behind it: it may be being written.
+/// The buffers hold memory only while they hold bytes. Outgoing bytes stay at their address until
+/// sent, even when more are added, because a write may be reading them.
 class TlsWire {
  public:
-  /// How much may wait to go.
+  /// Maximum number of unsent bytes.
   static constexpr std::size_t capacity = 40 * 1024;
 
   TlsWire() = default;
-  TlsWire(const TlsWire&) = delete;  // The BIO holds a pointer to this.
+  TlsWire(const TlsWire&) = delete;  // The BIO holds a pointer to this object.
   TlsWire& operator=(const TlsWire&) = delete;
 
-  /// @return the BIO, for `SSL_set_bio`, which becomes its owner. Not valid for longer than this.
+  /// Makes the BIO.
+  /// @return the BIO for `SSL_set_bio`, which takes its ownership. The BIO must not outlive this
+  ///   object.
   BIO* make_bio() {
     BIO* const bio = BIO_new(method());
     if (!bio) throw std::bad_alloc();
@@ -109,8 +111,8 @@ class TlsWire {
   }
 
   std::unique_ptr<char[]> out_;
-  std::size_t size_ = 0;  // Of what was put there.
-  std::size_t gone_ = 0;  // Of that.
+  std::size_t size_ = 0;  // Bytes in `out_`.
+  std::size_t gone_ = 0;  // Bytes of these already sent.
 };
 
 }  // namespace ferry::detail
