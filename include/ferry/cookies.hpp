@@ -554,9 +554,7 @@ class CookieJar final : public CookieStore {
                    "the cookie file " + detail::in_quotes(path) + " cannot be read",
                    std::error_code(code, std::generic_category()));
     };
-    if (path.find('\0') != path.npos)
-      throw unreadable(EINVAL);  // The system would open another
-                                 // file, named up to the NUL.
+    if (path.find('\0') != path.npos) throw unreadable(EINVAL);  // Else another file is opened.
     errno = 0;
     std::ifstream file(path, std::ios::binary);
     if (!file) throw unreadable(errno);
@@ -616,9 +614,7 @@ class CookieJar final : public CookieStore {
     if (!is_flag(fields[1]) || !is_flag(fields[3])) return "a flag is neither TRUE nor FALSE";
     if (!cookie.path.starts_with('/')) return "its path does not begin with a slash";
     if (cookie.name.empty() && cookie.value.empty()) return "it has neither name nor value";
-    if (fields[4].empty())
-      return {};                                    // Python writes an empty end for a session
-                                                    // cookie.
+    if (fields[4].empty()) return {};               // Python's end of a session.
     constexpr std::uint64_t latest = 253402300799;  // The end of the year 9999.
     const auto expires = detail::parse_decimal(fields[4]);
     if (!expires) return "its end is no number of seconds";
