@@ -28,9 +28,9 @@ class Pem {
  public:
   /// An empty value: no certificates and no key.
   Pem() = default;
-  /// The contents of this file, which is read when the context is made.
+  /// Takes the contents of this file, which is read when the context is made.
   static Pem file(std::string path) { return Pem(std::move(path), {}); }
-  /// The PEM form as this text.
+  /// Takes this text in PEM form.
   static Pem text(std::string text) { return Pem({}, std::move(text)); }
 
   /// True if there are no certificates and no key.
@@ -89,8 +89,8 @@ class Options {
   /// connection.
   bool resume_sessions = true;
   /// The file to which the secrets of each connection are appended, for Wireshark
-  /// (`SSLKEYLOGFILE`). Anyone who can read it can read all traffic; it is created readable by its
-  /// owner only.
+  /// (`SSLKEYLOGFILE`). Anyone who can read the file can read all traffic; only its owner may read
+  /// a file that is created here.
   std::string keylog_file;
   /// Accept any certificate: anyone on the network path can then read and change all traffic. The
   /// log says so for each connection.
