@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `FilledPool`: the pool's decisions by themselves, for measuring. No I/O: connections are
+/// `FilledPool`: the pool's decisions alone, for measuring. There is no I/O: connections are
 /// numbers.
 
 #include <chrono>
@@ -16,7 +16,7 @@ namespace pool_benchmark {
 
 using Pool = ferry::detail::PoolState<int, int>;
 
-/// Keeps of the pool's decisions only what measuring needs.
+/// Records only the decisions that measuring needs.
 struct Decisions {
   void granted(int waiter) { served = waiter; }
   void failed(int) {}
@@ -34,7 +34,7 @@ inline ferry::Limits unlimited() {
   return limits;
 }
 
-/// A pool of as many connections to as many origins, all idle. They never expire.
+/// A pool with `each` idle connections to each of `origins` origins. They never expire.
 struct FilledPool {
   FilledPool(std::size_t origins, std::size_t each, ferry::Limits limits = unlimited())
       : pool(limits) {
@@ -66,7 +66,7 @@ struct FilledPool {
   Pool::Time now{};
 };
 
-/// One connection, in use, and a queue for it.
+/// One connection in use, and a queue of waiters for it.
 class QueuedPool {
  public:
   explicit QueuedPool(std::size_t waiters) : filled_(1, 1, one()) {
@@ -85,7 +85,7 @@ class QueuedPool {
     filled_.pool.release(*slot_, filled_.now, Pool::Time::max(), filled_.now, none);
   }
 
-  /// It is given back, the first waiter gets it, and another one comes.
+  /// Gives the connection back, so that the first waiter gets it, and adds a waiter.
   void serve_one() {
     Decisions out;
     filled_.pool.release(*slot_, filled_.now, Pool::Time::max(), filled_.now, out);
