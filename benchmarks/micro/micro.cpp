@@ -59,7 +59,7 @@ void encode(benchmark::State& state) {
   ferry::Headers own;
   for (std::int64_t i = 0; i < state.range(0); ++i)
     own.add("X-Own-" + std::to_string(i), "some value");
-  const std::string usual = ferry::detail::usual_fields(none, "ferry/0", "");
+  const std::string usual = ferry::detail::default_head_fields(none, "ferry/0", "");
   ferry::detail::ByteBuffer out;
   for (auto _ : state) {
     out.clear();
@@ -68,7 +68,7 @@ void encode(benchmark::State& state) {
                                 .headers = own,
                                 .defaults = none,
                                 .user_agent = "ferry/0",
-                                .usual_fields = usual},
+                                .default_head_fields = usual},
                                out);
     benchmark::DoNotOptimize(out.data());
   }

@@ -155,7 +155,7 @@ class Run {
         ++returned_;
       });
     }
-    watch(begin, report);
+    deadline(begin, report);
     place_.closing_time = true;
     const bool finished = wait_for_the_end();
     report.seconds = seconds_since(begin);
@@ -176,7 +176,7 @@ class Run {
   }
 
   /// Takes a sample each second until time is up.
-  void watch(Clock::time_point begin, Report& report) {
+  void deadline(Clock::time_point begin, Report& report) {
     report.samples.reserve(settings_.seconds);  // Reserved now, because growth would be counted as
                                                 // the client's.
     benchmark::Progress progress;

@@ -119,14 +119,14 @@ class Body {
 
   /// A request's exclusive use of a body's source; used by the library only. It keeps the source
   /// alive: a redirect may drop the body first.
-  class Use {
+  class SourceLock {
    public:
     /// Claims the source.
-    explicit Use(const Body& body) noexcept
+    explicit SourceLock(const Body& body) noexcept
         : source_(body.source_), granted_(!source_ || !source_->in_use_.exchange(true)) {}
-    Use(const Use&) = delete;
-    Use& operator=(const Use&) = delete;
-    ~Use() { release(); }
+    SourceLock(const SourceLock&) = delete;
+    SourceLock& operator=(const SourceLock&) = delete;
+    ~SourceLock() { release(); }
     /// False if another request uses the source.
     bool granted() const noexcept { return granted_; }
     /// Releases the source: the request goes on elsewhere.

@@ -262,8 +262,8 @@ class Client {
       core->base = std::move(*base);
     }
     core->accept_encoding = detail::accept_encoding(options.codings);
-    core->usual_fields =
-        detail::usual_fields(options.headers, options.user_agent, core->accept_encoding);
+    core->default_head_fields =
+        detail::default_head_fields(options.headers, options.user_agent, core->accept_encoding);
     core->retry_budget.fill(options.retries.budget);
     core->options = std::move(options);
     handle_ = std::make_shared<Handle>(Handle{std::move(pool), std::move(core), shares_pool});
@@ -296,12 +296,12 @@ Client one_off_client(const asio::any_io_executor& executor, ClientOptions optio
 /// The client of an `io_context`, which calls share that have no client of their own. It keeps no
 /// connections, but is made only once for each context.
 template <class Client>
-class OneOffs final : public asio::execution_context::service {
+class OneShotClientService final : public asio::execution_context::service {
  public:
-  using key_type = OneOffs;
+  using key_type = OneShotClientService;
   static inline asio::execution_context::id id;
 
-  explicit OneOffs(asio::execution_context& context)
+  explicit OneShotClientService(asio::execution_context& context)
       : service(context),
         client_(one_off_client<Client>(static_cast<asio::io_context&>(context).get_executor(),
                                        options())) {}
@@ -310,7 +310,7 @@ class OneOffs final : public asio::execution_context::service {
     const auto own = io_context_executor(executor);
     if (!own) return one_off_client<Client>(executor, options());
     asio::execution_context& context = own->context();
-    return *asio::use_service<OneOffs>(context).client_;
+    return *asio::use_service<OneShotClientService>(context).client_;
   }
 
  private:
@@ -334,7 +334,7 @@ class OneOffs final : public asio::execution_context::service {
 template <std::same_as<Response> Answer = Response>
 asio::awaitable<Answer> send(Request request, RequestOptions options = {}) {
   const auto executor = co_await asio::this_coro::executor;
-  const Client client = detail::OneOffs<Client>::of(executor);
+  const Client client = detail::OneShotClientService<Client>::of(executor);
   co_return co_await client.send(std::move(request), options);
 }
 

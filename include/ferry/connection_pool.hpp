@@ -96,7 +96,8 @@ class Lease {
 
  private:
   friend class ConnectionPool;
-  explicit Lease(std::shared_ptr<detail::HeldConnection> held) noexcept : held_(std::move(held)) {}
+  explicit Lease(std::shared_ptr<detail::LeasedConnection> held) noexcept
+      : held_(std::move(held)) {}
 
   template <class Answer>
   static asio::awaitable<Answer> refuse() {
@@ -104,7 +105,7 @@ class Lease {
     co_return Answer();
   }
 
-  std::shared_ptr<detail::HeldConnection> held_;
+  std::shared_ptr<detail::LeasedConnection> held_;
 };
 static_assert(detail::co_await_safe<Lease>);
 
@@ -267,24 +268,24 @@ class ConnectionPool {
   static asio::awaitable<Answer> acquire_from(std::shared_ptr<detail::PoolCore> core, Origin origin,
                                               RequestOptions options) {
     const Call call = prepare(core, origin, options);
-    const auto held = std::make_shared<detail::HeldConnection>(call.client, nullptr);
+    const auto held = std::make_shared<detail::LeasedConnection>(call.client, nullptr);
     detail::PoolCore::Lease lease(*core);
     detail::PoolCore::Admission admission(*core);
-    detail::Watch watch(core->deadlines(), core.get(), nullptr,
-                        detail::after(detail::Clock::now(), call.timeouts.total),
-                        call.timeouts.total);
+    detail::Deadline deadline(core->deadlines(), core.get(), nullptr,
+                              detail::after(detail::Clock::now(), call.timeouts.total),
+                              call.timeouts.total);
     const Observer no_observer;
     std::optional<Error> failure;
     try {
       failure =
-          co_await core->acquire(call.url, lease, admission, call.timeouts, watch, no_observer);
+          co_await core->acquire(call.url, lease, admission, call.timeouts, deadline, no_observer);
     } catch (const std::system_error& e) {
       if (e.code() != asio::error::operation_aborted) throw;
       failure.emplace(Errc::cancelled);
     }
     if (failure)
-      throw failure->at(detail::phase_of(*failure, watch), std::string(call.url.origin()), 1, false,
-                        0);
+      throw failure->at(detail::phase_of(*failure, deadline), std::string(call.url.origin()), 1,
+                        false, 0);
     held->slot = lease.detach();
     co_return Lease(held);
   }

@@ -37,10 +37,10 @@ struct DialTarget {
 /// Lifetime: owned by the pool; outlives the dial. Threads: used by the dial only.
 class DialContext {
  public:
-  /// @param watch the dial's time limits; it also ends the dial when the pool does.
+  /// @param deadline the dial's time limits; it also ends the dial when the pool does.
   /// @param target the target and the limits; shared.
-  DialContext(detail::Watch& watch, std::shared_ptr<const detail::DialTarget> target) noexcept
-      : target_(std::move(target)), watch_(watch) {}
+  DialContext(detail::Deadline& deadline, std::shared_ptr<const detail::DialTarget> target) noexcept
+      : target_(std::move(target)), deadline_(deadline) {}
 
   /// A context for connecting to a proxy as part of the same dial.
   DialContext to_proxy(std::string host, std::uint16_t port, bool secure) const {
@@ -49,7 +49,7 @@ class DialContext {
     target->port = port;
     target->secure = secure;
     target->is_proxy = true;
-    return DialContext(watch_, target);
+    return DialContext(deadline_, target);
   }
 
   /// The host: a name or a numeric address, without brackets.
@@ -78,24 +78,24 @@ class DialContext {
   /// up.
   /// @return false if the dial has already been given up.
   bool enter(Phase phase, Duration limit, Abortable& target) {
-    return watch_.enter(phase, limit, &target);
+    return deadline_.begin_phase(phase, limit, &target);
   }
   /// Ends the phase: its target is not aborted from now on.
-  void leave() noexcept { watch_.leave(); }
+  void leave() noexcept { deadline_.detach(); }
   /// True if the dial has run out of time or was given up; `error()` says which.
-  bool ended() const noexcept { return watch_.ended(); }
+  bool ended() const noexcept { return deadline_.ended(); }
   /// The reason why the dial has ended; call only if `ended()`.
-  Error error() const { return watch_.error(); }
+  Error error() const { return deadline_.error(); }
 
   Duration resolved_in{};   ///< The duration of the look-up; set by the connector.
   Duration connected_in{};  ///< The duration of connecting; set by the connector.
-  Duration secured_in{};    ///< The duration of the TLS handshake; set by the TLS context.
+  Duration tls_time{};      ///< The duration of the TLS handshake; set by the TLS context.
 
  private:
   friend class detail::Tunnel;
 
   std::shared_ptr<const detail::DialTarget> target_;
-  detail::Watch& watch_;
+  detail::Deadline& deadline_;
 };
 
 /// Opens streams for a pool.
@@ -130,8 +130,8 @@ class TlsContext {
   /// @return the stream, or an error. A result that holds no stream, such as a default-constructed
   ///   one, fails the dial with `Errc::tls_failed`.
   /// Cancellation: the pool ends a dial through `context`; it never cancels the coroutine.
-  virtual asio::awaitable<Result<std::unique_ptr<Stream>>> secure(std::unique_ptr<Stream> stream,
-                                                                  DialContext& context) const = 0;
+  virtual asio::awaitable<Result<std::unique_ptr<Stream>>> handshake(
+      std::unique_ptr<Stream> stream, DialContext& context) const = 0;
 };
 
 namespace detail {

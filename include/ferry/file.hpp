@@ -43,7 +43,7 @@ class FileSource final : public BodySource {
       descriptor_ = ::open(path_.c_str(), O_RDONLY | file_flags);
     } while (descriptor_ < 0 && errno == EINTR);
     if (descriptor_ < 0) return failure("cannot be opened", errno);
-    return look();
+    return check_idle();
   }
 
   bool can_rewind() const noexcept override { return regular_; }
@@ -69,7 +69,7 @@ class FileSource final : public BodySource {
 
  private:
   /// Examines the opened file: whether it can be read again, and how large it is.
-  std::optional<Error> look() {
+  std::optional<Error> check_idle() {
     struct stat facts {};
     if (::fstat(descriptor_, &facts) != 0) return failure("cannot be looked at", errno);
     if (S_ISDIR(facts.st_mode)) return failure("cannot be sent", EISDIR);

@@ -20,7 +20,7 @@ namespace ferry {
 class Authenticator;
 
 namespace detail {
-struct Trip;
+struct CallHistory;
 }
 
 /// A request, built by chained setters:
@@ -172,7 +172,7 @@ class Request {
   }
 
  private:
-  friend struct detail::Trip;
+  friend struct detail::CallHistory;
   friend Request get_again(std::string url, std::string_view userinfo, bool left_origin) {
     Request request = Request::get(std::move(url));
     request.is_whole_ = true;

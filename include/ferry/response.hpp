@@ -108,7 +108,7 @@ inline Error status_error(int status, std::string_view reason, const Url& url,
 
 /// All data of a `Response`, in a separate allocation, so that the code that fills them need not
 /// move them.
-struct ResponseState : Recycled<ResponseState> {
+struct ResponseState : CacheAllocated<ResponseState> {
   ResponseMessage message;
   Url url;
   Duration elapsed{};

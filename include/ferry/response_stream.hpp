@@ -35,16 +35,16 @@ struct OpenBody {
            Duration total_limit)
       : client(std::move(c)),
         lease(*client->pool),
-        watch(client->pool->deadlines(), client.get(), &client->closed, total, total_limit),
+        deadline(client->pool->deadlines(), client.get(), &client->closed, total, total_limit),
         response(std::move(head)) {}
   OpenBody(const OpenBody&) = delete;
   OpenBody& operator=(const OpenBody&) = delete;
   ~OpenBody() {
     if (!lease) return;
     tell_of_drop();
-    watch.finish();
-    if (!watch.ended() && lease.connection().h1.drain())
-      give_back(lease, nullptr, Clock::now());
+    deadline.finish();
+    if (!deadline.ended() && lease.connection().h1.drain())
+      release_connection(lease, nullptr, Clock::now());
     else
       lease.discard(CloseReason::unread);
   }
@@ -58,15 +58,16 @@ struct OpenBody {
       if (!made) return failed(made.error());
       decoding = std::move(*made);
     }
-    if (!watch.enter(Phase::read, read_limit, &h1.stream())) return failed(watch.error());
-    watch.turn_into(Phase::read);  // No read waits for the server yet.
+    if (!deadline.begin_phase(Phase::read, read_limit, &h1.stream()))
+      return failed(deadline.error());
+    deadline.suspend_limit(Phase::read);  // No read waits for the server yet.
     return std::nullopt;
   }
 
   /// The next bytes of the body as received; none at the end.
   template <class = void>
   asio::awaitable<std::optional<Error>> read_raw(std::string_view& piece) {
-    return lease.connection().h1.read_body(piece, message(), watch, read_limit);
+    return lease.connection().h1.read_body(piece, message(), deadline, read_limit);
   }
 
   /// The next bytes of the body, decoded; none at the end.
@@ -77,9 +78,9 @@ struct OpenBody {
     for (bool ended = false;;) {
       // A little input may decode to a lot of output, so time and work are checked here.
       const auto now = Clock::now();
-      if (!watch.check(now)) co_return watch.error();
+      if (!deadline.check(now)) co_return deadline.error();
       if (h1.has_used_up_budget(now)) {
-        if (auto error = co_await h1.let_others_run(watch)) co_return error;
+        if (auto error = co_await h1.let_others_run(deadline)) co_return error;
       }
       const auto made = decoding.read(decoded);
       if (!made) co_return made.error();
@@ -96,8 +97,8 @@ struct OpenBody {
   }
 
   /// Accounts for a piece that was read. @return an error if no more may be read.
-  std::optional<Error> took(std::string_view piece) {
-    watch.turn_into(Phase::read);
+  std::optional<Error> consumed(std::string_view piece) {
+    deadline.suspend_limit(Phase::read);
     size += piece.size();
     if (!decoding.is_active()) raw_size = size;
     if (size > max_size)
@@ -114,7 +115,7 @@ struct OpenBody {
                   .at(Phase::read, std::string(response.url().origin()), attempt, connection.reused,
                       lease.connection().h1.bytes_sent())
                   .with(response.status(), {}, earlier);
-    watch.finish();
+    deadline.finish();
     lease.discard(CloseReason::failed);
     if (client->options.observer) tell_of(*failure);
     return *failure;
@@ -123,8 +124,8 @@ struct OpenBody {
   static constexpr std::size_t buffer_size = 64 * 1024;
 
   const std::shared_ptr<const ClientCore> client;
-  Lease lease;  // Outlives the watch, which may abort the lease's stream.
-  Watch watch;
+  Lease lease;  // Outlives the deadline, which may abort the lease's stream.
+  Deadline deadline;
   Response response;  ///< The response without its body.
   Method method;
   Clock::time_point begin{};
@@ -160,15 +161,15 @@ struct OpenBody {
   ResponseMessage& message() noexcept { return state_of(response).message; }
 
   void complete() {
-    watch.finish();
+    deadline.finish();
     const auto end = Clock::now();
     Timings& timings = state_of(response).timings;
     timings.receive = end - first_byte;
     timings.total = end - begin;
-    if (watch.ended())  // Time ran out as the last byte came; the response is complete.
+    if (deadline.ended())  // Time ran out as the last byte came; the response is complete.
       lease.discard(CloseReason::failed);
     else
-      give_back(lease, nullptr, end);
+      release_connection(lease, nullptr, end);
     message().body = std::string();
     if (client->options.observer) {
       Event event = make_event(Event::Kind::response_received);
@@ -238,7 +239,7 @@ class ResponseStream {
       if (e.code() != asio::error::operation_aborted) throw;
       failure.emplace(Errc::cancelled);
     }
-    if (!failure) failure = body.took(piece);
+    if (!failure) failure = body.consumed(piece);
     if (failure) throw body.failed(*failure);
     if (piece.empty()) co_return std::nullopt;
     co_return piece;

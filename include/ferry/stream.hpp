@@ -26,10 +26,10 @@ class Abortable {
 };
 
 /// The state of an idle stream.
-enum class Look {
-  quiet,    ///< Open, and no bytes have come: it can carry another request.
-  closed,   ///< Closed by the peer, or failed.
-  surplus,  ///< Bytes have come that were not requested.
+enum class IdleState {
+  quiet,            ///< Open, and no bytes have come: it can carry another request.
+  closed,           ///< Closed by the peer, or failed.
+  unexpected_data,  ///< Bytes have come that were not requested.
 };
 
 /// An ordered, reliable stream of bytes, used by one coroutine at a time.
@@ -71,7 +71,7 @@ class Stream : public Abortable {
                                      std::error_code& error) noexcept = 0;
 
   /// Checks, without waiting and without reading, whether an idle stream may be used again.
-  virtual Look look() noexcept = 0;
+  virtual IdleState check_idle() noexcept = 0;
 
   /// Closes the stream and frees its resources. No operation may be pending.
   virtual void close() noexcept = 0;

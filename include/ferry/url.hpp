@@ -265,7 +265,7 @@ class Url {
   // Parses a URL into this object, like `parse`; after an error this object's value is unspecified.
   // Returns the error.
   std::optional<Error> assign(std::string&& text, detail::HostToAscii to_ascii) {
-    if (takes_at_a_glance(text)) {
+    if (parse_fast(text)) {
       text_ = std::move(text);
       userinfo_.clear();
       return std::nullopt;
@@ -290,7 +290,7 @@ class Url {
 
   // Finds the parts of an `http` or `https` URL that is in normal form, as most are, by looking at
   // each byte once. Returns false for a URL that needs full parsing.
-  bool takes_at_a_glance(std::string_view text) noexcept {
+  bool parse_fast(std::string_view text) noexcept {
     if (text.size() < 8 || text.size() > max_size) return false;
     const bool secure = std::memcmp(text.data(), "https://", 8) == 0;
     if (!secure && std::memcmp(text.data(), "http://", 7) != 0) return false;

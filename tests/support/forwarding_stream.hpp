@@ -36,7 +36,7 @@ class ForwardingStream : public ferry::Stream {
                              std::error_code& error) noexcept override {
     return stream_->try_write_some(buffers, error);
   }
-  ferry::Look look() noexcept override { return stream_->look(); }
+  ferry::IdleState check_idle() noexcept override { return stream_->check_idle(); }
   void close() noexcept override { stream_->close(); }
   void abort() noexcept override { stream_->abort(); }
   bool is_open() const noexcept override { return stream_->is_open(); }

@@ -485,7 +485,7 @@ TEST_CASE("[61] a stream that one thread aborts, while another looks at it, or c
 }
 
 TEST_CASE("[61] a wake-up that is taken back while it is given") {
-  ferry::detail::Wakeup wakeup;
+  ferry::detail::OneShotEvent wakeup;
   std::thread giver([&] {
     for (int i = 0; i < 1000; ++i) wakeup.fire();
   });

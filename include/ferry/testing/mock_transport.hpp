@@ -138,8 +138,8 @@ class MockTransport final : public Connector {
   /// Passes streams on unsecured: there is no network.
   class PlainTls final : public TlsContext {
    public:
-    asio::awaitable<Result<std::unique_ptr<Stream>>> secure(std::unique_ptr<Stream> stream,
-                                                            DialContext&) const override {
+    asio::awaitable<Result<std::unique_ptr<Stream>>> handshake(std::unique_ptr<Stream> stream,
+                                                               DialContext&) const override {
       using Secured = Result<std::unique_ptr<Stream>>;
       co_return Secured(std::move(stream));
     }
@@ -190,7 +190,9 @@ class MockTransport final : public Connector {
     asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point) override {
       co_return true;  // All bytes that will ever come are already there.
     }
-    Look look() noexcept override { return ended_ || !open_ ? Look::closed : Look::quiet; }
+    IdleState check_idle() noexcept override {
+      return ended_ || !open_ ? IdleState::closed : IdleState::quiet;
+    }
     void close() noexcept override { open_ = false; }
     void abort() noexcept override {
       open_ = false;
@@ -235,7 +237,7 @@ class MockTransport final : public Connector {
     std::string answer_;
     bool ended_ = false;
     bool open_ = true;
-    detail::Wakeup wakeup_;
+    detail::OneShotEvent wakeup_;
   };
 
   std::shared_ptr<State> state_;

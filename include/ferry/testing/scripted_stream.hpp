@@ -54,9 +54,9 @@ class Script {
   int fail_at = 0;            ///< The number of the operation that fails, from 1; 0: none.
   /// The error of the failing operation.
   std::error_code failure = asio::error::connection_reset;
-  bool failure_lasts = true;     ///< True if all later operations fail too, as on a real
-                                 ///< connection.
-  Look idle_look = Look::quiet;  ///< The result of a look when nothing can be read.
+  bool failure_lasts = true;               ///< True if all later operations fail too, as on a real
+                                           ///< connection.
+  IdleState idle_look = IdleState::quiet;  ///< The result of a look when nothing can be read.
 
   std::string written;  ///< All bytes written.
   int operations = 0;   ///< Number of reads and writes, including failed ones.
@@ -147,9 +147,9 @@ class ScriptedStream final : public Stream {
     return write(buffers, error);
   }
 
-  Look look() noexcept override {
+  IdleState check_idle() noexcept override {
     ++script_->looks;
-    if (!script_->readable.empty()) return Look::surplus;
+    if (!script_->readable.empty()) return IdleState::unexpected_data;
     return script_->idle_look;
   }
   void close() noexcept override { script_->closed = true; }
@@ -210,7 +210,7 @@ class ScriptedStream final : public Stream {
 
   asio::any_io_executor executor_;
   std::shared_ptr<Script> script_;
-  detail::Wakeup wakeup_;
+  detail::OneShotEvent wakeup_;
 };
 
 /// Opens scripted streams: set it as `options.connector`.

@@ -15,12 +15,12 @@
 namespace ferry::detail {
 
 /// The history of one request's credentials.
-struct Asked {
+struct ChallengeState {
   int challenges = 0;  ///< Number of refusals, with 401 or 407.
   Headers challenge;   ///< Fields of the last refusal.
   std::string sent;    ///< Credentials that it refused.
 
-  void tell(AuthContext& context) const noexcept {
+  void fill(AuthContext& context) const noexcept {
     context.challenges = challenges;
     context.sent = sent;
     if (challenges > 0) context.challenge = &challenge;
@@ -49,27 +49,27 @@ inline asio::awaitable<void> await_credentials(Authenticator& auth, AuthContext 
   authorization = std::move(value);
 }
 
-/// Asks for credentials and waits for them, within the watch's limits.
+/// Asks for credentials and waits for them, within the deadline's limits.
 /// @param phase, limit as for `run_limited`.
 template <class = void>
 asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
-                                                std::string& authorization, Watch& watch,
+                                                std::string& authorization, Deadline& deadline,
                                                 Phase phase, Duration limit) {
   std::optional<Error> failure;
   try {
     auto asking = await_credentials(auth, context, authorization);
-    co_await run_limited(std::move(asking), watch, phase, limit);
+    co_await run_limited(std::move(asking), deadline, phase, limit);
     failure = check_field("Authorization", authorization);
   } catch (const Error& error) {
     failure = error;
   } catch (const std::system_error& e) {
     // Asio throws this from the next `co_await` of a cancelled coroutine.
-    if (e.code() != asio::error::operation_aborted && !watch.ended()) throw;
+    if (e.code() != asio::error::operation_aborted && !deadline.ended()) throw;
     failure.emplace(Errc::cancelled);
   } catch (...) {
-    if (!watch.ended()) throw;
+    if (!deadline.ended()) throw;
   }
-  if (watch.ended()) co_return watch.error();
+  if (deadline.ended()) co_return deadline.error();
   co_return failure;
 }
 
@@ -85,12 +85,12 @@ inline void tell_answered(Authenticator* auth, AuthContext context, const std::s
 /// Tells the authenticator about a refusal.
 /// @return true if the request must be sent again; `asked` then has the refusal.
 inline bool is_challenged(Authenticator& auth, AuthContext context, const Headers& refusal,
-                          const std::string& sent, Asked& asked) {
+                          const std::string& sent, ChallengeState& asked) {
   if (asked.challenges >= Authenticator::max_challenges) return false;
   ++asked.challenges;
   asked.challenge = refusal;
   asked.sent = sent;
-  asked.tell(context);
+  asked.fill(context);
   return auth.challenged(context);
 }
 

@@ -26,7 +26,7 @@ class ReadBuffer {
   /// The space for the next bytes. After a read that has filled the buffer, the buffer grows.
   asio::mutable_buffer room() {
     if (!bytes_) {
-      bytes_ = Spares<usual_size>::take();
+      bytes_ = BlockCache<usual_size>::take();
       size_ = usual_size;
     }
     const bool was_filled = end_ == size_;
@@ -52,7 +52,7 @@ class ReadBuffer {
   /// Frees the memory, because nothing is read for a while. There must be no unread bytes; views
   /// into the buffer become invalid.
   void put_aside() noexcept {
-    if (size_ == usual_size) Spares<usual_size>::put(std::move(bytes_));
+    if (size_ == usual_size) BlockCache<usual_size>::put(std::move(bytes_));
     bytes_.reset();
     begin_ = end_ = size_ = 0;
   }

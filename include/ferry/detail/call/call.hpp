@@ -29,14 +29,14 @@
 namespace ferry::detail {
 
 /// The part of a response that a caller wants.
-enum class Wants { all_of_it, a_stream, an_upgrade };
+enum class ResponseKind { buffered, stream, upgrade };
 
 /// A call, from its request to its answer. A call consists of one request, or of several if
 /// redirects, challenges or retries lead to others; each request takes one attempt or two.
 ///
 /// The functions are the steps of a call, in order; none of them waits.
 template <class = void>
-class Call : public Recycled<Call<void>> {
+class Call : public CacheAllocated<Call<void>> {
  public:
   /// The step after an attempt.
   enum class Next {
@@ -50,8 +50,8 @@ class Call : public Recycled<Call<void>> {
   /// @param h the connection to use and to give back, or null; a stale one is not replaced.
   /// @param what the arguments for the request: another request, or its method and so on.
   template <class... What>
-  Call(std::shared_ptr<const ClientCore> c, const RequestOptions& options, Wants w,
-       std::shared_ptr<HeldConnection> h, What&&... what)
+  Call(std::shared_ptr<const ClientCore> c, const RequestOptions& options, ResponseKind w,
+       std::shared_ptr<LeasedConnection> h, What&&... what)
       : client(std::move(c)),
         request(std::forward<What>(what)...),
         timeouts(merged(client->options.timeouts, options)),
@@ -60,14 +60,14 @@ class Call : public Recycled<Call<void>> {
         held_(std::move(h)),
         redirects_(client->options.redirects),
         max_body_size_(options.max_body_size.value_or(client->options.limits.max_body_size)),
-        wants_(w),
+        kind_(w),
         decodes_(options.decode),
         limits_stream_(options.max_body_size.has_value()),
         retries_stale_(!held_ && options.retry_stale.value_or(client->options.retry_stale)),
         max_retries_(held_ ? 0 : options.max_retries.value_or(client->options.retries.max)) {
     // A caller that holds a connection goes only where it leads, and a caller that wants another
     // protocol talks only to the server that speaks it: neither follows redirects.
-    redirects_.follow = !held_ && wants_ != Wants::an_upgrade &&
+    redirects_.follow = !held_ && kind_ != ResponseKind::upgrade &&
                         options.follow_redirects.value_or(redirects_.follow);
     redirects_.max = options.max_redirects.value_or(redirects_.max);
   }
@@ -79,10 +79,10 @@ class Call : public Recycled<Call<void>> {
   const Timeouts timeouts;
   /// Outlives the lease: between two connections, the call has only this.
   PoolCore::Admission admission;
-  Lease lease;                 ///< Outlives the watch, which may abort the lease's stream.
-  std::optional<Watch> watch;  ///< Time limits of the current request.
+  Lease lease;                       ///< Outlives the deadline, which may abort the lease's stream.
+  std::optional<Deadline> deadline;  ///< Time limits of the current request.
   /// State kept between requests; set after the first redirect or other repeat.
-  std::unique_ptr<Trip> trip;
+  std::unique_ptr<CallHistory> trip;
   std::optional<Error> failure;  ///< Error of the current attempt; in the end, of the call.
 
   PoolCore& pool() const noexcept { return *client->pool; }
@@ -105,7 +105,7 @@ class Call : public Recycled<Call<void>> {
     attempt_ = 0;
     begin_attempt();
     if (attempts() == 1) begin_ = now_;
-    watch.emplace(pool().deadlines(), client.get(), &client->closed, limit(), timeouts.total);
+    deadline.emplace(pool().deadlines(), client.get(), &client->closed, limit(), timeouts.total);
     return true;
   }
 
@@ -135,7 +135,7 @@ class Call : public Recycled<Call<void>> {
   std::string& credentials() const noexcept {
     return is_origin_asked() ? credentials_->authorization : credentials_->proxy_authorization;
   }
-  void has_credentials(std::optional<Error> error) {
+  void on_credentials(std::optional<Error> error) {
     failure = std::move(error);
     ++credentials_->asked;
     now_ = Clock::now();
@@ -153,7 +153,7 @@ class Call : public Recycled<Call<void>> {
     if (attempt_ == 1) lease.take(pool().take_idle(url().origin(), now_));
     return lease && attempt_ == 1;
   }
-  void has_waited(std::optional<Error> error) {
+  void on_connection(std::optional<Error> error) {
     failure = std::move(error);
     now_ = Clock::now();
   }
@@ -176,7 +176,7 @@ class Call : public Recycled<Call<void>> {
     const bool opened_meanwhile = slot.opened >= begin_;
     timings.resolve = opened_meanwhile ? connection.resolved_in : Duration();
     timings.connect = opened_meanwhile ? connection.connected_in : Duration();
-    timings.tls = opened_meanwhile ? connection.secured_in : Duration();
+    timings.tls = opened_meanwhile ? connection.tls_time : Duration();
     if (info.reused) pool().count_reuse();
     if (info.reused && observer()) {
       Event reuse = event(Event::Kind::connection_reused);
@@ -202,7 +202,7 @@ class Call : public Recycled<Call<void>> {
   /// @param cancelled true if the call was cancelled meanwhile.
   Next go_on_decoding(bool cancelled = false) {
     if (cancelled) failure.emplace(Errc::cancelled);
-    if (watch->ended()) failure = watch->error();
+    if (deadline->ended()) failure = deadline->error();
     if (failure) return conclude_failure();
     const auto done =
         decoding_->coding.read_more(decoding_->body, max_body_size_, WorkBudget::most);
@@ -210,12 +210,13 @@ class Call : public Recycled<Call<void>> {
       failure = done.error();
     else if (*done)
       failure = decoding_->coding.finish();
-    else if (watch->enter(Phase::read, no_timeout, nullptr))  // The total limit still applies.
+    else if (deadline->begin_phase(Phase::read, no_timeout,
+                                   nullptr))  // The total limit still applies.
       return Next::decoding;
     else
-      failure = watch->error();
+      failure = deadline->error();
     if (failure) return conclude_failure();
-    watch->finish();
+    deadline->finish();
     const auto raw_size = state_->message.body.size();
     state_->message.body = std::move(decoding_->body);
     state_->is_decoded = true;
@@ -288,7 +289,7 @@ class Call : public Recycled<Call<void>> {
 
   /// A refusal that the call answers with other credentials.
   struct Challenge {
-    Asked asked;
+    ChallengeState asked;
     bool by_proxy;
   };
   /// An answer after which the same request is sent once more.
@@ -315,15 +316,15 @@ class Call : public Recycled<Call<void>> {
       state_ = std::make_unique<ResponseState>();
     if (trip) state_->connection.retry_reason = trip->retry_reason;
     if (auto error = detail::prepare(*client, request, timeouts, state_->url)) return error;
-    if (!trip && Trip::has_left_origin(request)) {
-      trip = std::make_unique<Trip>();
+    if (!trip && CallHistory::has_left_origin(request)) {
+      trip = std::make_unique<CallHistory>();
       trip->leave_origin(request, url(), given_field(request, settings, "Cookie") == "");
     }
     use_.emplace(request.body());
     if (!use_->granted())
       return Error(Errc::invalid_body, "its source is being read by another request");
     if (auto error = detail::prepare(request.body(), request, body_size_)) return error;
-    if (wants_ == Wants::an_upgrade && !request.headers().contains("Upgrade"))
+    if (kind_ == ResponseKind::upgrade && !request.headers().contains("Upgrade"))
       return Error(Errc::invalid_header,
                    "there is no Upgrade field to say which protocol it asks for");
 
@@ -364,7 +365,7 @@ class Call : public Recycled<Call<void>> {
   /// The request's data for the origin's authenticator.
   AuthContext origin_context() const noexcept {
     AuthContext context{request.method().token(), url(), url().target()};
-    if (trip) trip->asked.tell(context);
+    if (trip) trip->asked.fill(context);
     context.redirected = trip && trip->left_origin;
     return context;
   }
@@ -372,7 +373,7 @@ class Call : public Recycled<Call<void>> {
   AuthContext proxy_context() const noexcept {
     AuthContext context{request.method().token(), credentials_->proxy->url,
                         credentials_->proxy_target, true};
-    if (trip) trip->proxy_asked.tell(context);
+    if (trip) trip->proxy_asked.fill(context);
     return context;
   }
 
@@ -400,8 +401,8 @@ class Call : public Recycled<Call<void>> {
     head.has_body = body.is_present();
     head.close = client->one_off;
     head.expect = body.is_present() && expects_continue(request.headers(), settings.headers);
-    head.upgrade = wants_ == Wants::an_upgrade;
-    head.usual_fields = client->usual_fields;
+    head.upgrade = kind_ == ResponseKind::upgrade;
+    head.default_head_fields = client->default_head_fields;
     if (credentials_) {
       head.authorization = credentials_->authorization;
       head.to_proxy = credentials_->proxy != nullptr;
@@ -411,18 +412,19 @@ class Call : public Recycled<Call<void>> {
   }
   ParserLimits parser_limits() const noexcept {
     const Limits& limits = client->options.limits;
-    return {limits.max_head_size, limits.max_fields,
-            wants_ == Wants::a_stream ? std::numeric_limits<std::uint64_t>::max() : max_body_size_};
+    return {
+        limits.max_head_size, limits.max_fields,
+        kind_ == ResponseKind::stream ? std::numeric_limits<std::uint64_t>::max() : max_body_size_};
   }
   Collect collect() const noexcept {
-    return wants_ == Wants::a_stream ? Collect::none : Collect::all;
+    return kind_ == ResponseKind::stream ? Collect::none : Collect::all;
   }
 
   // ---- after an attempt ----
 
   Next conclude_success() {
     ResponseMessage& message = state_->message;
-    watch->finish();
+    deadline->finish();
     Timings& timings = state_->timings;
     timings.send = times_.sent - times_.begin;
     timings.first_byte = std::max(times_.first_byte - times_.sent, Duration());
@@ -433,15 +435,15 @@ class Call : public Recycled<Call<void>> {
     if (follow_up_) return follow_up() ? Next::preparation : conclude_failure();
     if (message.status < 300 && max_retries_ > 0) client->retry_budget.earn();
     tell_authenticators();
-    if (wants_ == Wants::a_stream) return open_stream();
+    if (kind_ == ResponseKind::stream) return open_stream();
     if (message.status == 101) {
       upgraded_ = std::make_unique<Upgraded>();
       std::tie(upgraded_->stream, upgraded_->received) = lease.connection().h1.detach();
       lease.discard(CloseReason::upgraded);
-    } else if (watch->ended()) {  // The limit passed with the last byte: still a response.
+    } else if (deadline->ended()) {  // The limit passed with the last byte: still a response.
       lease.discard(CloseReason::failed);
     } else {
-      give_back(lease, held_.get(), times_.end);
+      release_connection(lease, held_.get(), times_.end);
     }
     // A 206 contains a part of the encoded data, which cannot be decoded alone.
     if (decodes_ && !client->options.codings.empty() && message.status != 206)
@@ -509,22 +511,22 @@ class Call : public Recycled<Call<void>> {
   /// Leaves the connection, which is kept only if the rest of the answer has already arrived: the
   /// call does not wait for a server that withholds it.
   /// @return the state that is kept between two requests.
-  Trip& set_out() {
+  CallHistory& begin_follow_up() {
     admission.keep();
     if (!trip) {
-      trip = std::make_unique<Trip>();
+      trip = std::make_unique<CallHistory>();
       trip->userinfo = url().userinfo();
     }
     trip->attempts += attempt_;
-    if (lease && !watch->ended() && lease.connection().h1.drain())
-      give_back(lease, nullptr, Clock::now());
+    if (lease && !deadline->ended() && lease.connection().h1.drain())
+      release_connection(lease, nullptr, Clock::now());
     else
       lease.discard(CloseReason::unread);
     return *trip;
   }
 
   /// Decides, at the end of an answer's head, whether the answer leads to another request.
-  bool leads_further() {
+  bool decide_follow_up() {
     if (state_->message.status < 300 || held_) return false;
     if (!redirects_.follow && max_retries_ == 0 && !credentials_) return false;
     auto next = redirection({state_->message.status, state_->message.headers, url(),
@@ -535,7 +537,7 @@ class Call : public Recycled<Call<void>> {
     else if (*next)
       follow_up_ = std::move(**next);
     else if (!answers_challenge())
-      tries_again();
+      retry_on_status();
     return follow_up_.has_value();
   }
 
@@ -546,7 +548,7 @@ class Call : public Recycled<Call<void>> {
     if (!by_proxy && (status != 401 || !credentials_->auth)) return false;
     if (!can_repeat(request.body())) return false;
     Challenge challenge{{}, by_proxy};
-    Asked& asked = challenge.asked;
+    ChallengeState& asked = challenge.asked;
     if (trip) asked.challenges = (by_proxy ? trip->proxy_asked : trip->asked).challenges;
     const AuthContext context = by_proxy ? proxy_context() : origin_context();
     Authenticator& auth = by_proxy ? *credentials_->proxy->auth : *credentials_->auth;
@@ -559,7 +561,7 @@ class Call : public Recycled<Call<void>> {
   }
 
   /// Plans a retry of a request that the server could not serve, if the caller's policy allows it.
-  void tries_again() {
+  void retry_on_status() {
     if (max_retries_ == 0) return;
     const Retries& retries = client->options.retries;
     const int status = state_->message.status;
@@ -569,7 +571,7 @@ class Call : public Recycled<Call<void>> {
     const auto asked = retry_after(state_->message.headers);
     // The server asks for a longer delay than allowed.
     if (asked && *asked > retries.max_delay) return;
-    if (policy_allows(policy_facts(1)) && client->retry_budget.take()) follow_up_ = Retry{asked};
+    if (may_retry(retry_facts(1)) && client->retry_budget.take()) follow_up_ = Retry{asked};
   }
 
   /// Prepares the request to which the answer leads.
@@ -587,11 +589,11 @@ class Call : public Recycled<Call<void>> {
         event.location = to->url.str();
         observe(observer(), event);
       }
-      Trip& onward = set_out();
+      CallHistory& onward = begin_follow_up();
       const bool has_no_cookies = given_field(request, client->options, "Cookie") == "";
       onward.redirect(request, std::move(*to), Response(std::move(state_)), has_no_cookies);
     } else if (auto* const challenge = std::get_if<Challenge>(&*follow_up_)) {
-      Trip& onward = set_out();
+      CallHistory& onward = begin_follow_up();
       onward.answer_challenge(request, url());
       (challenge->by_proxy ? onward.proxy_asked : onward.asked) = std::move(challenge->asked);
     } else {
@@ -615,20 +617,20 @@ class Call : public Recycled<Call<void>> {
       event.error = &error;
       observe(observer(), event);
     }
-    Trip& onward = set_out();
+    CallHistory& onward = begin_follow_up();
     onward.delay = asked.value_or(retry_delay(client->options.retries, onward.retries));
     onward.retry(request, url(), "the server had answered that it could not");
   }
 
-  PolicyFacts policy_facts(std::uint64_t bytes_sent) const {
-    PolicyFacts facts;
+  RetryFacts retry_facts(std::uint64_t bytes_sent) const {
+    RetryFacts facts;
     facts.retries = trip ? trip->retries : 0;
     facts.max = max_retries_;
     facts.any_method = client->options.retries.any_method;
     facts.idempotent = request.method().is_idempotent();
     facts.has_idempotency_key = has_idempotency_key(request, client->options);
     facts.bytes_sent = bytes_sent;
-    facts.body_is_there = can_repeat(request.body());
+    facts.body_replayable = can_repeat(request.body());
     return facts;
   }
 
@@ -646,37 +648,37 @@ class Call : public Recycled<Call<void>> {
     if (has_connection_ && lease && exchange_) lease.connection().h1.trim(*exchange_);
     // If credentials are still being made, the failure may be an error of another connection.
     const bool waited = seeks_connection_ && !has_connection_;
-    const Phase phase = waited ? phase_of(*failure, *watch) : watch->phase();
+    const Phase phase = waited ? phase_of(*failure, *deadline) : deadline->phase();
     const bool has_begun = lease && has_connection_ && times_.begun();
     const std::uint64_t bytes_sent = has_begun ? lease.connection().h1.bytes_sent() : 0;
-    if (lease && failure->code() == Errc::body_too_large && !watch->ended() &&
+    if (lease && failure->code() == Errc::body_too_large && !deadline->ended() &&
         lease.connection().h1.drain()) {
-      watch->leave();
-      give_back(lease, held_.get(), Clock::now());
+      deadline->detach();
+      release_connection(lease, held_.get(), Clock::now());
     }
     const bool reused = state_->connection.reused;
-    const PolicyFacts policy = policy_facts(bytes_sent);
-    RetryFacts facts;
+    const RetryFacts policy = retry_facts(bytes_sent);
+    StaleRetryFacts facts;
     facts.allowed = retries_stale_;
     facts.attempt = attempt_;
     facts.reused = reused;
     facts.lost = lease && failure->code() == Errc::connection_lost;
     facts.response_started = lease && lease.connection().h1.response_started();
     facts.bytes_sent = bytes_sent;
-    facts.body_is_there = policy.body_is_there;
+    facts.body_replayable = policy.body_replayable;
     facts.idempotent = policy.idempotent;
     facts.has_idempotency_key = policy.has_idempotency_key;
-    const RetryVerdict verdict = retry_verdict(facts);
+    const StaleRetry verdict = decide_stale_retry(facts);
     if (facts.lost && !reused && url().scheme() == "http" && pool().dials_port(url()))
       failure.emplace(Errc::connection_lost, "if the port speaks TLS, the URL begins with https://",
                       failure->cause());
     failure = failure->at(phase, std::string(url().origin()), attempts(), reused, bytes_sent);
     add_what_came();
-    watch->leave();
-    const bool tries_again = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
-                             is_transient(failure->code()) && policy_allows(policy) &&
-                             client->retry_budget.take();
-    if (tries_again) admission.keep();  // Admit the call before its connection is given up.
+    deadline->detach();
+    const bool retry_on_status = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
+                                 is_transient(failure->code()) && may_retry(policy) &&
+                                 client->retry_budget.take();
+    if (retry_on_status) admission.keep();  // Admit the call before its connection is given up.
     const bool untouched =
         lease && has_connection_ && !times_.begun() && lease.connection().h1.stream().is_open();
     if (untouched && failure->code() != Errc::client_closed &&
@@ -691,13 +693,13 @@ class Call : public Recycled<Call<void>> {
     // pool always sees a request in flight.
     if (!is_retry(verdict)) lease.discard(CloseReason::failed);
     if (observer()) {
-      Event event = this->event(is_retry(verdict) || tries_again ? Event::Kind::request_retried
-                                                                 : Event::Kind::request_failed);
+      Event event = this->event(is_retry(verdict) || retry_on_status ? Event::Kind::request_retried
+                                                                     : Event::Kind::request_failed);
       event.error = &*failure;
       event.duration = Clock::now() - begin_;
       observe(observer(), event);
     }
-    if ((is_retry(verdict) || tries_again) && bytes_sent > 0) earlier_.push_back(*failure);
+    if ((is_retry(verdict) || retry_on_status) && bytes_sent > 0) earlier_.push_back(*failure);
     if (is_retry(verdict)) {
       state_->message.clear();
       state_->connection = ConnectionInfo();
@@ -705,11 +707,11 @@ class Call : public Recycled<Call<void>> {
       begin_attempt();
       return Next::attempt;
     }
-    if (!tries_again) return Next::failure;
-    Trip& onward = set_out();
+    if (!retry_on_status) return Next::failure;
+    CallHistory& onward = begin_follow_up();
     onward.delay = retry_delay(client->options.retries, onward.retries);
     onward.retry(request, url(), "the failure may be over by now");
-    watch->finish();
+    deadline->finish();
     failure.reset();
     return Next::preparation;
   }
@@ -718,14 +720,14 @@ class Call : public Recycled<Call<void>> {
   class OwnExchange final : public Exchange {
    public:
     explicit OwnExchange(Call& call)
-        : Exchange(call.request.body(), call.body_size_, call.timeouts, *call.watch,
+        : Exchange(call.request.body(), call.body_size_, call.timeouts, *call.deadline,
                    call.state_->message, call.times_, call.collect(), call.lease.slot().kept,
                    call.max_body_size_),
           call_(call) {}
     void tell(Event::Kind kind) override {
       if (call_.observer()) call_.tell(kind);
     }
-    bool leads_further() override { return call_.leads_further(); }
+    bool decide_follow_up() override { return call_.decide_follow_up(); }
 
    private:
     Call& call_;
@@ -744,17 +746,17 @@ class Call : public Recycled<Call<void>> {
     observe(observer(), event);
   }
 
-  const std::shared_ptr<HeldConnection> held_;
+  const std::shared_ptr<LeasedConnection> held_;
   Redirects redirects_;
   const std::uint64_t max_body_size_;
-  const Wants wants_;
+  const ResponseKind kind_;
   const bool decodes_;
   const bool limits_stream_;
   const bool retries_stale_;
   const int max_retries_;
 
-  Clock::time_point begin_{};     // Begin of the call.
-  std::optional<Body::Use> use_;  // Use of the current request's body.
+  Clock::time_point begin_{};            // Begin of the call.
+  std::optional<Body::SourceLock> use_;  // Use of the current request's body.
   std::optional<std::uint64_t> body_size_;
   std::unique_ptr<ResponseState> state_;  // State of the answer.
   std::string cookie_;

@@ -21,9 +21,9 @@ struct ClientCore {
   const std::shared_ptr<PoolCore> pool;
   ClientOptions options;
   Url base;
-  std::string accept_encoding;  ///< The codings that the client can undo.
-  std::string usual_fields;     ///< `encode_fields` of a request without its own fields.
-  bool one_off = false;         ///< True if each connection carries one request.
+  std::string accept_encoding;      ///< The codings that the client can undo.
+  std::string default_head_fields;  ///< `encode_fields` of a request without its own fields.
+  bool one_off = false;             ///< True if each connection carries one request.
   std::atomic<bool> closed{false};
   mutable RetryBudget retry_budget;
 };
@@ -31,12 +31,12 @@ struct ClientCore {
 using Lease = PoolCore::Lease;
 
 /// A connection held by a user between the user's requests.
-struct HeldConnection {
-  HeldConnection(std::shared_ptr<const ClientCore> c, PoolCore::Slot* s)
+struct LeasedConnection {
+  LeasedConnection(std::shared_ptr<const ClientCore> c, PoolCore::Slot* s)
       : client(std::move(c)), slot(s) {}
-  HeldConnection(const HeldConnection&) = delete;
-  HeldConnection& operator=(const HeldConnection&) = delete;
-  ~HeldConnection() {
+  LeasedConnection(const LeasedConnection&) = delete;
+  LeasedConnection& operator=(const LeasedConnection&) = delete;
+  ~LeasedConnection() {
     if (!slot) return;
     if (used)
       client->pool->release(*slot, hint, slot->idle_since, Clock::now());
@@ -52,9 +52,10 @@ struct HeldConnection {
 
 /// Gives back a connection, to the pool or to its holder, after an exchange that has left it clean.
 /// Closes the connection if another rule forbids its reuse.
-inline void give_back(Lease& lease, HeldConnection* held, Clock::time_point now) noexcept {
+inline void release_connection(Lease& lease, LeasedConnection* held,
+                               Clock::time_point now) noexcept {
   H1Connection& h1 = lease.connection().h1;
-  if (const auto reason = h1.reuse_verdict()) {
+  if (const auto reason = h1.reuse_obstacle()) {
     lease.discard(*reason);
     return;
   }

@@ -14,7 +14,7 @@
 namespace ferry::detail {
 
 /// The state kept between the exchanges of a call that takes more than one. Most calls need none.
-struct Trip {
+struct CallHistory {
   /// Makes the request follow a redirect.
   /// @param response the redirect's own response, without its body.
   /// @param has_no_cookies true if the caller suppressed cookies.
@@ -31,8 +31,8 @@ struct Trip {
       request.headers_.remove("Content-Length");
     }
     ++redirects;
-    asked = Asked();
-    proxy_asked = Asked();
+    asked = ChallengeState();
+    proxy_asked = ChallengeState();
     retry_reason = {};
     history.push_back(std::move(response));
   }
@@ -79,8 +79,8 @@ struct Trip {
   std::string_view retry_reason;
   int redirects = 0;
   int retries = 0;
-  Asked asked;                   ///< Challenges of the origin.
-  Asked proxy_asked;             ///< Challenges of a forwarding proxy.
+  ChallengeState asked;          ///< Challenges of the origin.
+  ChallengeState proxy_asked;    ///< Challenges of a forwarding proxy.
   int attempts = 0;              ///< Number of exchanges so far.
   bool left_origin = false;      ///< True once a redirect has led to another origin.
   bool left_own_cookie = false;  ///< True if the cookie store is used for the other origin.

@@ -92,7 +92,7 @@ inline std::optional<Error> prepare(const Body& body, const Request& request,
 
 /// The authenticator that provides this request's credentials, or null.
 inline Authenticator* authenticator_of(const Request& request, const ClientOptions& settings,
-                                       const Trip* trip) noexcept {
+                                       const CallHistory* trip) noexcept {
   Authenticator* const auth = given_authenticator(request, settings);
   if (!auth) return nullptr;
   if (trip && trip->left_origin) return auth->chooses_by_origin() ? auth : nullptr;

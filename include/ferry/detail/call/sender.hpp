@@ -14,17 +14,17 @@ namespace ferry::detail {
 
 /// Waits until the next request may be sent. A failure is noted in the call.
 template <class = void>
-asio::awaitable<void> get_ready(Call<>& call) {
-  Trip& trip = *call.trip;
-  Wakeup wakeup;  // Outlives the watch, which may abort it.
-  Watch watch(call.pool().deadlines(), call.client.get(), &call.client->closed, call.limit(),
-              call.timeouts.total);
+asio::awaitable<void> prepare_follow_up(Call<>& call) {
+  CallHistory& trip = *call.trip;
+  OneShotEvent wakeup;  // Outlives the deadline, which may abort it.
+  Deadline deadline(call.pool().deadlines(), call.client.get(), &call.client->closed, call.limit(),
+                    call.timeouts.total);
   bool cancelled = false;
   try {
     const auto before = co_await asio::this_coro::cancellation_state;
     if (!is_cancelled(before) && trip.delay > Duration()) {
       const auto until = after(Clock::now(), std::exchange(trip.delay, Duration()));
-      if (watch.enter(Phase::backoff, no_timeout, &wakeup)) co_await wakeup.wait(until);
+      if (deadline.begin_phase(Phase::backoff, no_timeout, &wakeup)) co_await wakeup.wait(until);
     }
     const auto cancellation = co_await asio::this_coro::cancellation_state;
     cancelled = is_cancelled(cancellation);
@@ -33,10 +33,10 @@ asio::awaitable<void> get_ready(Call<>& call) {
     if (e.code() != asio::error::operation_aborted) throw;
     cancelled = true;
   }
-  if (watch.ended())
-    call.fail_between(watch.error(), watch.phase());
+  if (deadline.ended())
+    call.fail_between(deadline.error(), deadline.phase());
   else if (cancelled)
-    call.fail_between(Error(Errc::cancelled), watch.phase());
+    call.fail_between(Error(Errc::cancelled), deadline.phase());
 }
 
 /// Turns a failure into the result of `send`: an error in a `Result`, or an exception. This is the
@@ -66,7 +66,7 @@ Answer succeed(Call<>& call) {
 /// waits only for the answer, because every coroutine frame would be allocated for each request.
 /// Cancellation: terminal; the connection is closed, a place in the queue is given up.
 template <class Answer>
-asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
+asio::awaitable<Answer> perform(std::unique_ptr<Call<>> owned) {
   Call<>& call = *owned;
   bool has_waited = false;
   for (auto next = Call<>::Next::preparation;; has_waited = true) {
@@ -78,9 +78,9 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
     try {
       while (Authenticator* const asked = call.ask_for_credentials()) {
         const AuthContext context = call.auth_context();
-        auto error = co_await authorize(*asked, context, call.credentials(), *call.watch,
+        auto error = co_await authorize(*asked, context, call.credentials(), *call.deadline,
                                         Phase::authorize, no_timeout);
-        call.has_credentials(std::move(error));
+        call.on_credentials(std::move(error));
         has_waited = true;
       }
       // A call that was cancelled while it waited must not begin; Asio reports this only at the
@@ -91,8 +91,8 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
       }
       if (!call.failure && !call.take_connection()) {
         auto error = co_await call.pool().acquire(call.url(), call.lease, call.admission,
-                                                  call.timeouts, *call.watch, call.observer());
-        call.has_waited(std::move(error));
+                                                  call.timeouts, *call.deadline, call.observer());
+        call.on_connection(std::move(error));
       }
       const auto after_waiting = co_await asio::this_coro::cancellation_state;
       H1Connection* const h1 = call.begin_exchange(is_cancelled(after_waiting));
@@ -129,7 +129,7 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
     if (next == Call<>::Next::failure) break;
     if (next == Call<>::Next::preparation) {
       try {
-        co_await get_ready(call);
+        co_await prepare_follow_up(call);
       } catch (const std::system_error& e) {
         if (e.code() != asio::error::operation_aborted) throw;
         call.fail_between(Error(Errc::cancelled), Phase::prepare);
@@ -146,13 +146,13 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
 ///   to read the body later, `Upgraded` to let another protocol take over the connection.
 template <class Answer, class... What>
 asio::awaitable<Answer> send(std::shared_ptr<const ClientCore> client,
-                             const RequestOptions& options, std::shared_ptr<HeldConnection> held,
+                             const RequestOptions& options, std::shared_ptr<LeasedConnection> held,
                              What&&... what) {
-  constexpr auto wants = std::same_as<Answer, ResponseStream> ? Wants::a_stream
-                         : std::same_as<Answer, Upgraded>     ? Wants::an_upgrade
-                                                              : Wants::all_of_it;
-  return carry_out<Answer>(std::make_unique<Call<>>(std::move(client), options, wants,
-                                                    std::move(held), std::forward<What>(what)...));
+  constexpr auto wants = std::same_as<Answer, ResponseStream> ? ResponseKind::stream
+                         : std::same_as<Answer, Upgraded>     ? ResponseKind::upgrade
+                                                              : ResponseKind::buffered;
+  return perform<Answer>(std::make_unique<Call<>>(std::move(client), options, wants,
+                                                  std::move(held), std::forward<What>(what)...));
 }
 
 /// A GET for the URL of a response, whose parts are moved from.
@@ -167,19 +167,19 @@ template <class Answer>
 asio::awaitable<Answer> send_again(std::shared_ptr<const ClientCore> client,
                                    const RequestOptions& options, Answer earlier) {
   auto state = take_state(earlier);
-  auto call = std::make_unique<Call<>>(std::move(client), options, Wants::all_of_it, nullptr,
+  auto call = std::make_unique<Call<>>(std::move(client), options, ResponseKind::buffered, nullptr,
                                        repeated(state.get()));
   call->answer_into(std::move(state));
-  return carry_out<Answer>(std::move(call));
+  return perform<Answer>(std::move(call));
 }
 
 #if defined(FERRY_EXTERN)
-FERRY_EXTERN template asio::awaitable<Response> carry_out<Response>(std::unique_ptr<Call<>>);
-FERRY_EXTERN template asio::awaitable<Result<Response>> carry_out<Result<Response>>(
+FERRY_EXTERN template asio::awaitable<Response> perform<Response>(std::unique_ptr<Call<>>);
+FERRY_EXTERN template asio::awaitable<Result<Response>> perform<Result<Response>>(
     std::unique_ptr<Call<>>);
-FERRY_EXTERN template asio::awaitable<ResponseStream> carry_out<ResponseStream>(
+FERRY_EXTERN template asio::awaitable<ResponseStream> perform<ResponseStream>(
     std::unique_ptr<Call<>>);
-FERRY_EXTERN template asio::awaitable<Upgraded> carry_out<Upgraded>(std::unique_ptr<Call<>>);
+FERRY_EXTERN template asio::awaitable<Upgraded> perform<Upgraded>(std::unique_ptr<Call<>>);
 #endif
 
 }  // namespace ferry::detail

@@ -44,12 +44,12 @@ class Exchange {
   /// @param size the body's size in bytes, as the head says it, even if its source now says
   ///   otherwise; nothing if it is not known.
   Exchange(const Body& content, std::optional<std::uint64_t> size, const Timeouts& limits,
-           Watch& over, ResponseMessage& answer, ExchangeTimes& steps, Collect which, bool kept,
+           Deadline& over, ResponseMessage& answer, ExchangeTimes& steps, Collect which, bool kept,
            std::uint64_t most_early) noexcept
       : body(content),
         body_size(size),
         timeouts(limits),
-        watch(over),
+        deadline(over),
         message(answer),
         times(steps),
         is_kept(kept),
@@ -60,7 +60,7 @@ class Exchange {
   virtual void tell(Event::Kind kind) = 0;
   /// Called when the response's head has arrived.
   /// @return true if another request follows, so the body is of no use.
-  virtual bool leads_further() = 0;
+  virtual bool decide_follow_up() = 0;
 
  protected:
   ~Exchange() = default;
@@ -70,15 +70,15 @@ class Exchange {
 
   /// The part of the request's body that is not yet in `unsent_`.
   enum class Rest {
-    awaits_leave,  ///< All of it, until the server sends `100 Continue`.
-    in_source,     ///< The part that the source has not yet given.
-    none,          ///< Nothing.
+    awaiting_continue,  ///< All of it, until the server sends `100 Continue`.
+    in_source,          ///< The part that the source has not yet given.
+    none,               ///< Nothing.
   };
 
   const Body& body;
   const std::optional<std::uint64_t> body_size;
   const Timeouts& timeouts;
-  Watch& watch;
+  Deadline& deadline;
   ResponseMessage& message;
   ExchangeTimes& times;
   const bool is_kept;
@@ -118,7 +118,7 @@ class H1Connection {
     bytes_sent_ = 0;
     fully_sent_ = false;
     early_end_ = false;
-    continued_ = false;
+    got_continue_ = false;
     body_done_ = false;
     body_failed_ = false;
     close_announced_ = head.close || announces_close(head);
@@ -130,14 +130,14 @@ class H1Connection {
     sent_ = unsent_count_ = 0;
     add_unsent(asio::buffer(head_.view()));
     if (head.expect)
-      exchange.rest = Exchange::Rest::awaits_leave;
+      exchange.rest = Exchange::Rest::awaiting_continue;
     else if (exchange.body.source())
       exchange.rest = Exchange::Rest::in_source;
     else
       add_unsent(asio::buffer(exchange.body.bytes()));
 
-    if (!exchange.watch.enter(Phase::write, exchange.timeouts.write, stream_.get(), now))
-      return exchange.watch.error();
+    if (!exchange.deadline.begin_phase(Phase::write, exchange.timeouts.write, stream_.get(), now))
+      return exchange.deadline.error();
     // The first piece from a source goes out together with the head.
     if (exchange.rest == Exchange::Rest::in_source) return std::nullopt;
     exchange.times.begin = now;
@@ -148,7 +148,7 @@ class H1Connection {
   /// request (RFC 9112 9.2).
   /// @return the failure, or nothing.
   std::optional<Error> refuse_early_bytes() {
-    if (stream_->look() != Look::surplus) return std::nullopt;
+    if (stream_->check_idle() != IdleState::unexpected_data) return std::nullopt;
     std::array<char, 64> bytes;
     std::error_code error;
     const std::size_t count = stream_->try_read_some(asio::buffer(bytes), error);
@@ -171,7 +171,7 @@ class H1Connection {
       // bytes that answer no request.
       if (!exchange.is_kept) {
         if (auto failure = refuse_early_bytes()) co_return failure;
-      } else if (stream_->look() != Look::quiet) {
+      } else if (stream_->check_idle() != IdleState::quiet) {
         co_return Error(Errc::connection_lost);
       }
     }
@@ -180,7 +180,7 @@ class H1Connection {
       const auto cancellation = co_await asio::this_coro::cancellation_state;
       if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
       if (budget_.is_used_up()) {
-        if (auto failure = co_await let_others_run(exchange.watch)) co_return failure;
+        if (auto failure = co_await let_others_run(exchange.deadline)) co_return failure;
         continue;
       }
       const auto rest = unsent();
@@ -206,8 +206,8 @@ class H1Connection {
         break;
       }
       budget_.spend_awaited(sent);
-      took(sent);
-      if (sent > 0 && !unsent().empty()) exchange.watch.touch();
+      consumed(sent);
+      if (sent > 0 && !unsent().empty()) exchange.deadline.extend();
     }
     co_return end_sending(exchange);
   }
@@ -240,9 +240,9 @@ class H1Connection {
 
   /// Suspends the coroutine once, then checks the time limits and cancellation.
   template <class = void>
-  asio::awaitable<std::optional<Error>> let_others_run(Watch& watch) {
+  asio::awaitable<std::optional<Error>> let_others_run(Deadline& deadline) {
     co_await budget_.renew();
-    if (!watch.check(Clock::now())) co_return watch.error();
+    if (!deadline.check(Clock::now())) co_return deadline.error();
     const auto cancellation = co_await asio::this_coro::cancellation_state;
     if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
     co_return std::nullopt;
@@ -251,7 +251,7 @@ class H1Connection {
   /// Lets other coroutines run, then takes the available bytes.
   template <class = void>
   asio::awaitable<std::optional<Error>> go_on_receiving(Exchange& exchange) {
-    if (auto failure = co_await let_others_run(exchange.watch)) co_return failure;
+    if (auto failure = co_await let_others_run(exchange.deadline)) co_return failure;
     co_return receive_available(exchange);
   }
 
@@ -266,14 +266,14 @@ class H1Connection {
   /// @return the failure, or nothing.
   template <class = void>
   asio::awaitable<std::optional<Error>> read_body(std::string_view& piece, ResponseMessage& message,
-                                                  Watch& watch, Duration limit) {
+                                                  Deadline& deadline, Duration limit) {
     piece = {};
     while (!next_piece(piece, message)) {
       if (body_failed_) co_return parser_.error();
       auto now = Clock::now();
-      if (!watch.check(now)) co_return watch.error();
+      if (!deadline.check(now)) co_return deadline.error();
       if (budget_.is_used_up(now)) {
-        if (auto failure = co_await let_others_run(watch)) co_return failure;
+        if (auto failure = co_await let_others_run(deadline)) co_return failure;
         now = Clock::now();
       }
       std::error_code error;
@@ -281,13 +281,14 @@ class H1Connection {
       if (error == asio::error::would_block && write_error_) {
         error = write_error_;  // The connection will bring no more bytes.
       } else if (error == asio::error::would_block) {
-        if (!watch.enter(Phase::read, limit, stream_.get(), now)) co_return watch.error();
+        if (!deadline.begin_phase(Phase::read, limit, stream_.get(), now))
+          co_return deadline.error();
         received = co_await stream_->read_some(in_.room(), error);
         budget_.spend_awaited(received);
       } else {
         budget_.spend(received);
       }
-      if (watch.ended()) co_return watch.error();
+      if (deadline.ended()) co_return deadline.error();
       if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
       if (error == asio::error::eof && !write_error_ && parser_.finish()) {
         body_done_ = true;
@@ -302,7 +303,7 @@ class H1Connection {
   }
 
   /// After a successful exchange: the reason why the connection must not be reused, or nothing.
-  std::optional<CloseReason> reuse_verdict() const noexcept {
+  std::optional<CloseReason> reuse_obstacle() const noexcept {
     const ConnectionFields& said = parser_.connection();
     ReuseFacts facts;
     facts.fully_sent = fully_sent_;
@@ -312,7 +313,7 @@ class H1Connection {
     facts.until_close = parser_.framing() == Framing::until_close;
     facts.surplus = !in_.empty();
     facts.ambiguous = parser_.is_ambiguous();
-    return may_reuse(facts);
+    return detail::reuse_obstacle(facts);
   }
   /// The time for which the server says that it keeps the connection, if it does.
   std::optional<Duration> keep_alive_hint() const noexcept { return parser_.connection().hint; }
@@ -376,7 +377,7 @@ class H1Connection {
     if (sent_ == unsent_count_) sent_ = unsent_count_ = 0;
     if (piece.size() > 0) unsent_[unsent_count_++] = piece;
   }
-  void took(std::size_t count) noexcept {
+  void consumed(std::size_t count) noexcept {
     bytes_sent_ += count;
     while (count > 0) {
       const auto part = std::min(count, unsent_[sent_].size());
@@ -399,15 +400,15 @@ class H1Connection {
       exchange.write_error = error;
       if (error) return false;
       budget_.spend(sent);
-      took(sent);
-      if (sent > 0 && !unsent().empty()) exchange.watch.touch();
+      consumed(sent);
+      if (sent > 0 && !unsent().empty()) exchange.deadline.extend();
     }
   }
 
   /// Ends the sending, because the request is written or will not be.
   std::optional<Error> end_sending(Exchange& exchange) {
-    const Watch& watch = exchange.watch;
-    if (watch.ended()) return watch.error();
+    const Deadline& deadline = exchange.deadline;
+    if (deadline.ended()) return deadline.error();
     if (exchange.write_error == asio::error::operation_aborted) return Error(Errc::cancelled);
     // Any other write error does not end the exchange yet: a server may answer and close without
     // having read everything, and its answer is worth more than the error.
@@ -423,9 +424,9 @@ class H1Connection {
       write_error_ = exchange.write_error;
       free_request();
     }
-    if (!(begun ? exchange.watch.enter(Phase::read, limits.read, times.sent)
-                : exchange.watch.enter(Phase::first_byte, limits.first_byte, times.sent)))
-      return watch.error();
+    if (!(begun ? exchange.deadline.begin_phase(Phase::read, limits.read, times.sent)
+                : exchange.deadline.begin_phase(Phase::first_byte, limits.first_byte, times.sent)))
+      return deadline.error();
     auto failure = begun && !exchange.sends_on ? take_in(exchange) : std::nullopt;
     return failure || !exchange.write_error ? failure : receive_available(exchange);
   }
@@ -449,7 +450,7 @@ class H1Connection {
 
   /// Takes in bytes of the head, or of a body whose length the head does not tell.
   std::optional<Error> took_bytes(Exchange& exchange, std::size_t count, std::error_code error) {
-    if (exchange.watch.ended()) return exchange.watch.error();
+    if (exchange.deadline.ended()) return exchange.deadline.error();
     if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
     // After a failed write, a reset reads as the end of the stream, which must not end a body.
     if (error == asio::error::eof && !exchange.write_error && parser_.finish()) {
@@ -458,7 +459,7 @@ class H1Connection {
     }
     if (error) return read_failure(error, exchange.write_error);
     in_.fill(count);
-    if (!sending_) exchange.watch.reached(Phase::read);
+    if (!sending_) exchange.deadline.set_phase(Phase::read);
     ExchangeTimes& times = exchange.times;
     const bool had_head = times.head != Clock::time_point{};
     auto failure = take_in(exchange);
@@ -468,8 +469,8 @@ class H1Connection {
     if (times.first_byte == Clock::time_point{}) times.first_byte = now;
     times.end = std::max(times.end, now);
     if (!failure && is_receiving() &&
-        !exchange.watch.enter(Phase::read, exchange.timeouts.read, now))
-      failure = exchange.watch.error();
+        !exchange.deadline.begin_phase(Phase::read, exchange.timeouts.read, now))
+      failure = exchange.deadline.error();
     return failure;
   }
 
@@ -518,12 +519,13 @@ class H1Connection {
   }
 
   std::optional<Error> took_body(Exchange& exchange, std::size_t count, std::error_code error) {
-    if (exchange.watch.ended()) return exchange.watch.error();
+    if (exchange.deadline.ended()) return exchange.deadline.error();
     if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
     if (error) return body_failure(exchange.filled, parser_.body_size(), error);
     exchange.filled += count;
     exchange.times.end = Clock::now();
-    if (!sending_) exchange.watch.enter(Phase::read, exchange.timeouts.read, exchange.times.end);
+    if (!sending_)
+      exchange.deadline.begin_phase(Phase::read, exchange.timeouts.read, exchange.times.end);
     return std::nullopt;
   }
 
@@ -612,23 +614,23 @@ class H1Connection {
     return (exchange.step == H1Parser::Step::head_done ||
             exchange.step == H1Parser::Step::message_done) &&
            status >= 200 && status < 300 &&
-           (exchange.rest != Exchange::Rest::awaits_leave || continued_) && !said.close &&
+           (exchange.rest != Exchange::Rest::awaiting_continue || got_continue_) && !said.close &&
            (!parser_.is_http_1_0() || said.keep_alive);
   }
 
   /// Brings more of the body into `unsent_`, unless an answer comes first.
   template <class = void>
   asio::awaitable<std::optional<Error>> refill(Exchange& exchange) {
-    Watch& watch = exchange.watch;
+    Deadline& deadline = exchange.deadline;
     if (bytes_sent_ > 0) {
       bool has_received = false;
       if (auto failure = receive_early(exchange, has_received)) co_return failure;
       if (has_received) co_return std::nullopt;
     }
-    watch.turn_into(Phase::write);  // The wait is not, or should not be, for the server.
-    if (exchange.rest == Exchange::Rest::awaits_leave) {
+    deadline.suspend_limit(Phase::write);  // The wait is not, or should not be, for the server.
+    if (exchange.rest == Exchange::Rest::awaiting_continue) {
       const auto until = after(Clock::now(), exchange.timeouts.expect_continue);
-      while (!continued_ && exchange.step == H1Parser::Step::need_more && !early_end_ &&
+      while (!got_continue_ && exchange.step == H1Parser::Step::need_more && !early_end_ &&
              Clock::now() < until) {
         // More bytes may have come, and the stream may have buffered them already.
         bool has_received = false;
@@ -636,7 +638,7 @@ class H1Connection {
         if (has_received) continue;
         if (early_end_) break;
         const bool is_readable = co_await stream_->wait_readable(until);
-        if (watch.ended()) co_return watch.error();
+        if (deadline.ended()) co_return deadline.error();
         const auto cancellation = co_await asio::this_coro::cancellation_state;
         if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
         if (!is_readable) break;
@@ -645,9 +647,10 @@ class H1Connection {
       exchange.rest = exchange.body.source() ? Exchange::Rest::in_source : Exchange::Rest::none;
       add_unsent(asio::buffer(exchange.body.bytes()));
     } else if (auto failure = co_await read_source(exchange)) {
-      co_return watch.ended() ? watch.error() : std::move(*failure);
+      co_return deadline.ended() ? deadline.error() : std::move(*failure);
     }
-    if (!watch.enter(Phase::write, exchange.timeouts.write, stream_.get())) co_return watch.error();
+    if (!deadline.begin_phase(Phase::write, exchange.timeouts.write, stream_.get()))
+      co_return deadline.error();
     co_return std::nullopt;
   }
 
@@ -670,7 +673,7 @@ class H1Connection {
         count = *there;
       } else {
         auto reading = read_into(count, source, buffer);
-        co_await run_limited(std::move(reading), exchange.watch, Phase::body_source);
+        co_await run_limited(std::move(reading), exchange.deadline, Phase::body_source);
         const auto cancellation = co_await asio::this_coro::cancellation_state;
         if (is_cancelled(cancellation)) failure.emplace(Errc::cancelled);
       }
@@ -798,9 +801,9 @@ class H1Connection {
       const bool interim = step == H1Parser::Step::interim_done;
       if (!interim && step != H1Parser::Step::head_done) return step;
       if (!interim) times.head = Clock::now();
-      if (interim && exchange.message.status == 100) continued_ = true;
+      if (interim && exchange.message.status == 100) got_continue_ = true;
       exchange.tell(interim ? Event::Kind::interim_received : Event::Kind::head_received);
-      if (!interim && exchange.leads_further()) exchange.collect = Collect::none;
+      if (!interim && exchange.decide_follow_up()) exchange.collect = Collect::none;
       if (!interim) return step;
       if (in_.empty()) return H1Parser::Step::need_more;
     }
@@ -841,7 +844,7 @@ class H1Connection {
   bool sending_ = false;
   bool fully_sent_ = false;
   bool early_end_ = false;  // True if the stream can bring no more while the request is still sent.
-  bool continued_ = false;  // True once the server has sent `100 Continue`.
+  bool got_continue_ = false;  // True once the server has sent `100 Continue`.
   bool close_announced_ = false;
   bool body_done_ = false;
   bool body_failed_ = false;  // True if the rest of the body cannot be read.

@@ -35,7 +35,8 @@ struct RequestHead {
   bool to_proxy =
       false;  ///< True if a proxy forwards the request: in absolute form (RFC 9112 3.2.2).
   std::string_view proxy_authorization{};  ///< Credentials for that proxy; empty: none.
-  std::string_view usual_fields{};  ///< Result of `usual_fields()` for the client; empty: unknown.
+  std::string_view
+      default_head_fields{};  ///< Result of `default_head_fields()` for the client; empty: unknown.
 };
 
 /// True for `host[:port]`, in the form that a URL allows.
@@ -131,8 +132,8 @@ inline void encode_fields(const RequestHead& head, ByteBuffer& out) {
 
 /// The output of `encode_fields` for a request that has neither fields nor content of its own. Most
 /// requests are like this, so a client computes the output once.
-inline std::string usual_fields(const Headers& defaults, std::string_view user_agent,
-                                std::string_view accept_encoding) {
+inline std::string default_head_fields(const Headers& defaults, std::string_view user_agent,
+                                       std::string_view accept_encoding) {
   ByteBuffer fields;
   encode_fields({.method = Method::get(),
                  .url = Url(),
@@ -144,7 +145,7 @@ inline std::string usual_fields(const Headers& defaults, std::string_view user_a
   return std::string(fields.view());
 }
 
-/// True if `usual_fields()` is right for this request.
+/// True if `default_head_fields()` is right for this request.
 inline bool is_usual(const RequestHead& head) noexcept {
   return head.headers.empty() && !head.has_body && !head.method.expects_body() && !head.close &&
          head.authorization.empty() && head.cookie.empty() && head.proxy_authorization.empty();
@@ -162,8 +163,8 @@ inline void encode_head(const RequestHead& head, ByteBuffer& out) {
       .append(" HTTP/1.1\r\nHost: ")
       .append(host.value_or(is_unix ? "localhost" : head.url.authority()))
       .append("\r\n");
-  if (!head.usual_fields.empty() && is_usual(head))
-    out.append(head.usual_fields);
+  if (!head.default_head_fields.empty() && is_usual(head))
+    out.append(head.default_head_fields);
   else
     encode_fields(head, out);
 }

@@ -182,10 +182,10 @@ class H1Parser {
       std::size_t taken = rest.size();
       if (result != HPE_OK)
         taken = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - rest.data());
-      tidy_ = head_size_ == 0 && head_complete_ && !has_fold_ && !error_ &&
-              takes_at_a_glance(rest.substr(0, taken));
+      is_canonical_ = head_size_ == 0 && head_complete_ && !has_fold_ && !error_ &&
+                      parse_fast(rest.substr(0, taken));
       // The first error counts, so the lines before an llhttp error are checked first.
-      const bool good_before = tidy_ || check_line_ends(rest.data(), rest.data() + taken);
+      const bool good_before = is_canonical_ || check_line_ends(rest.data(), rest.data() + taken);
       if (error_ || !good_before) return {used, Step::failed};
       if (result != HPE_OK && !head_complete_) return {used, fail_llhttp()};
       fields_.append(rest.substr(0, taken));
@@ -214,7 +214,7 @@ class H1Parser {
   /// Checks a whole head of the usual form: each field is a name, a colon, an optional space, a
   /// value, and CR LF.
   /// @return false for any other form, which needs the slower check.
-  bool takes_at_a_glance(std::string_view head) noexcept {
+  bool parse_fast(std::string_view head) noexcept {
     const char* const text = head.data();
     std::size_t end = 0;
     for (std::size_t i = 0; i < fields_.count(); ++i) {
@@ -376,7 +376,7 @@ class H1Parser {
       if (extensions_.failed())
         return {used, fail(Errc::malformed_response, "a chunk extension is malformed")};
       if (field_open_ || fields_.count() > 0) {
-        tidy_ = false;
+        is_canonical_ = false;
         fields_.append(rest.substr(0, taken));
       }
       offset_ += taken;
@@ -535,8 +535,8 @@ class H1Parser {
   /// Finishes the values of all fields, and notes those that concern the framing or the connection.
   /// @return false if it has failed.
   bool finish_fields() {
-    if (tidy_) return true;
-    if (!body_started_) {  // `takes_at_a_glance` may have noted some of them.
+    if (is_canonical_) return true;
+    if (!body_started_) {  // `parse_fast` may have noted some of them.
       framing_fields_ = FramingFields();
       connection_ = ConnectionFields();
     }
@@ -671,7 +671,7 @@ class H1Parser {
   bool in_status_line_ = true;
   bool field_open_ = false;
   bool has_fold_ = false;
-  bool tidy_ = false;  // True if the head needs no slower check.
+  bool is_canonical_ = false;  // True if the head needs no slower check.
   bool head_complete_ = false;
   bool body_started_ = false;
   bool message_complete_ = false;

@@ -68,7 +68,7 @@ class OwningStream final : public Stream {
                              std::error_code& error) noexcept override {
     return stream_->try_write_some(buffers, error);
   }
-  Look look() noexcept override { return stream_->look(); }
+  IdleState check_idle() noexcept override { return stream_->check_idle(); }
   void close() noexcept override { stream_->close(); }
   void abort() noexcept override { stream_->abort(); }
   bool is_open() const noexcept override { return stream_->is_open(); }

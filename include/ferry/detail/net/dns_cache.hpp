@@ -119,7 +119,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     std::error_code code = out_of_memory();
     std::optional<Error> error;  ///< The resolver's error.
   };
-  struct Waiter : Wakeup {
+  struct Waiter : OneShotEvent {
     std::shared_ptr<const Answer> answer;  ///< Guarded by the mutex.
   };
   /// The strand in which a resolver runs, and the signal that cancels it. Only the resolver's

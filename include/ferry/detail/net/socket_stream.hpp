@@ -49,7 +49,7 @@ class SocketStream : public Stream, private OpenSocket {
   }
   asio::awaitable<bool> wait_readable(Clock::time_point until) override {
     close_if_inherited();
-    const auto wakeup = std::make_shared<Wakeup>();
+    const auto wakeup = std::make_shared<OneShotEvent>();
     struct Cancel {
       typename Protocol::socket& socket;
       ~Cancel() {
@@ -75,12 +75,12 @@ class SocketStream : public Stream, private OpenSocket {
   }
 
   /// Only peeks, so even in a child process nothing is taken from the connection.
-  Look look() noexcept override {
+  IdleState check_idle() noexcept override {
     char byte;
     std::error_code error;
     socket_.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
-    if (error == asio::error::would_block) return Look::quiet;
-    return error ? Look::closed : Look::surplus;
+    if (error == asio::error::would_block) return IdleState::quiet;
+    return error ? IdleState::closed : IdleState::unexpected_data;
   }
 
   void close() noexcept override {

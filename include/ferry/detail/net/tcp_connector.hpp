@@ -32,7 +32,7 @@ inline void interleave(Addresses& addresses) {
 
 /// A race of connection attempts; the first successful attempt wins.
 template <class Tcp>
-class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRace<Tcp>> {
+class ConnectRace : public OneShotEvent, public std::enable_shared_from_this<ConnectRace<Tcp>> {
  public:
   /// Begins another attempt.
   /// @return the attempt's stream if it has succeeded at once; else null.
@@ -55,7 +55,7 @@ class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRa
 
   /// Checks the attempts that have had an event.
   /// @return the winner's stream; null if there is none yet.
-  std::unique_ptr<TcpStream<Tcp>> look() {
+  std::unique_ptr<TcpStream<Tcp>> check_idle() {
     for (Attempt& attempt : attempts_) {
       if (!attempt.stream || !attempt.heard.exchange(false)) continue;
       std::error_code error;
@@ -135,7 +135,7 @@ class TcpConnector final : public Connector {
     for (std::size_t next = 0;;) {
       race->rearm();
       std::size_t pending = race->pending();
-      winner = race->look();
+      winner = race->check_idle();
       if (race->pending() < pending) next_at = Clock::time_point::min();  // An attempt has failed.
       while (!winner && next < addresses.size() &&
              (race->pending() == 0 || next_at <= Clock::now())) {

@@ -39,7 +39,7 @@ class UnixConnector final : public Connector {
     const auto begin = Clock::now();
     const auto executor = co_await asio::this_coro::executor;
     auto stream = std::make_unique<UnixStream<Local>>(executor);
-    Wakeup ended;
+    OneShotEvent ended;
     const LeavePhase leave{context};
     if (!context.enter(Phase::connect, context.connect_limit(), ended))
       co_return Connected(context.error());

@@ -22,7 +22,7 @@ struct RedirectFacts {
   const Headers& response;
   const Url& from;
   const Method& method;
-  bool body_is_there;  ///< True if there is no body, or it can be sent again.
+  bool body_replayable;  ///< True if there is no body, or it can be sent again.
   Redirects options;
   int followed;  ///< Number of redirects followed in this call.
   HostToAscii host_to_ascii = nullptr;
@@ -83,7 +83,7 @@ inline Result<std::optional<Redirection>> redirection(const RedirectFacts& facts
     next.as_get = method != "GET" && method != "HEAD";
   else if (facts.status == 301 || facts.status == 302)
     next.as_get = method == "POST";
-  if (!next.as_get && !facts.body_is_there)
+  if (!next.as_get && !facts.body_replayable)
     return bad_redirect("the body would have to be sent again, and its source cannot begin again");
   next.url = std::move(*url);
   return Next(std::move(next));

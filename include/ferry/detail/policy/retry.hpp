@@ -17,20 +17,20 @@
 namespace ferry::detail {
 
 /// The facts that decide whether a failed request may be sent again.
-struct RetryFacts {
+struct StaleRetryFacts {
   bool allowed = true;            ///< The option `retry_stale`.
   int attempt = 1;                ///< Number of the failed attempt, from 1.
   bool reused = false;            ///< True if it used a kept connection.
   bool lost = false;              ///< True if it failed with `Errc::connection_lost`.
   bool response_started = false;  ///< True if a byte of a response had come.
   std::uint64_t bytes_sent = 0;
-  bool body_is_there = true;  ///< True if the body can be sent again from its beginning.
-  bool idempotent = false;    ///< True if the method is idempotent (RFC 9110 9.2.2).
+  bool body_replayable = true;  ///< True if the body can be sent again from its beginning.
+  bool idempotent = false;      ///< True if the method is idempotent (RFC 9110 9.2.2).
   bool has_idempotency_key = false;
 };
 
 /// The reason why a failed request is, or is not, sent again.
-enum class RetryVerdict {
+enum class StaleRetry {
   retry_unsent,         ///< Nothing had been written: the server cannot have seen the request.
   retry_idempotent,     ///< Sending it twice has the same effect as once.
   no_forbidden,         ///< The caller does not allow it.
@@ -44,54 +44,53 @@ enum class RetryVerdict {
                            ///< idempotent (RFC 9110 9.2.2).
 };
 
-constexpr RetryVerdict retry_verdict(const RetryFacts& facts) noexcept {
-  if (!facts.allowed) return RetryVerdict::no_forbidden;
-  if (facts.attempt > 1) return RetryVerdict::no_second_time;
-  if (!facts.reused) return RetryVerdict::no_new_connection;
-  if (facts.response_started) return RetryVerdict::no_response_started;
-  if (!facts.lost) return RetryVerdict::no_other_failure;
-  if (!facts.body_is_there) return RetryVerdict::no_body_left;
-  if (facts.bytes_sent == 0) return RetryVerdict::retry_unsent;
-  if (facts.idempotent || facts.has_idempotency_key) return RetryVerdict::retry_idempotent;
-  return RetryVerdict::no_might_have_happened;
+constexpr StaleRetry decide_stale_retry(const StaleRetryFacts& facts) noexcept {
+  if (!facts.allowed) return StaleRetry::no_forbidden;
+  if (facts.attempt > 1) return StaleRetry::no_second_time;
+  if (!facts.reused) return StaleRetry::no_new_connection;
+  if (facts.response_started) return StaleRetry::no_response_started;
+  if (!facts.lost) return StaleRetry::no_other_failure;
+  if (!facts.body_replayable) return StaleRetry::no_body_left;
+  if (facts.bytes_sent == 0) return StaleRetry::retry_unsent;
+  if (facts.idempotent || facts.has_idempotency_key) return StaleRetry::retry_idempotent;
+  return StaleRetry::no_might_have_happened;
 }
 
-constexpr bool is_retry(RetryVerdict verdict) noexcept {
-  return verdict == RetryVerdict::retry_unsent || verdict == RetryVerdict::retry_idempotent;
+constexpr bool is_retry(StaleRetry verdict) noexcept {
+  return verdict == StaleRetry::retry_unsent || verdict == StaleRetry::retry_idempotent;
 }
 
-constexpr std::string_view to_string(RetryVerdict verdict) noexcept {
+constexpr std::string_view to_string(StaleRetry verdict) noexcept {
   switch (verdict) {
-    case RetryVerdict::retry_unsent:
+    case StaleRetry::retry_unsent:
       return "the kept connection had been closed; nothing had been sent";
-    case RetryVerdict::retry_idempotent:
+    case StaleRetry::retry_idempotent:
       return "the kept connection had been closed; the request is idempotent";
-    case RetryVerdict::no_forbidden: return "not retried: retry_stale is off";
-    case RetryVerdict::no_second_time: return "not retried: it was a retry already";
-    case RetryVerdict::no_new_connection: return "not retried: the connection was new";
-    case RetryVerdict::no_other_failure:
+    case StaleRetry::no_forbidden: return "not retried: retry_stale is off";
+    case StaleRetry::no_second_time: return "not retried: it was a retry already";
+    case StaleRetry::no_new_connection: return "not retried: the connection was new";
+    case StaleRetry::no_other_failure:
       return "not retried: the failure is not a stale connection's";
-    case RetryVerdict::no_response_started: return "not retried: the response had begun";
-    case RetryVerdict::no_body_left: return "not retried: the body's source cannot begin again";
-    case RetryVerdict::no_might_have_happened:
-      return "not retried: the server may have acted on it";
+    case StaleRetry::no_response_started: return "not retried: the response had begun";
+    case StaleRetry::no_body_left: return "not retried: the body's source cannot begin again";
+    case StaleRetry::no_might_have_happened: return "not retried: the server may have acted on it";
   }
   return {};
 }
 
 /// The facts that decide whether the caller's policy (`Retries`) sends a request again.
-struct PolicyFacts {
+struct RetryFacts {
   int retries = 0;  ///< Number of retries so far.
   int max = 0;      ///< Maximum number of retries.
   bool any_method = false;
   bool idempotent = false;
   bool has_idempotency_key = false;
   std::uint64_t bytes_sent = 0;
-  bool body_is_there = true;
+  bool body_replayable = true;
 };
 
-constexpr bool policy_allows(const PolicyFacts& facts) noexcept {
-  if (facts.retries >= facts.max || !facts.body_is_there) return false;
+constexpr bool may_retry(const RetryFacts& facts) noexcept {
+  if (facts.retries >= facts.max || !facts.body_replayable) return false;
   return facts.any_method || facts.idempotent || facts.has_idempotency_key || facts.bytes_sent == 0;
 }
 

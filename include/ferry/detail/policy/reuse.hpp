@@ -19,7 +19,7 @@ struct ReuseFacts {
 };
 
 /// The reason why the connection must not carry another request, or nothing (RFC 9112 9.3).
-constexpr std::optional<CloseReason> may_reuse(const ReuseFacts& facts) noexcept {
+constexpr std::optional<CloseReason> reuse_obstacle(const ReuseFacts& facts) noexcept {
   // A part of a request is on the wire: the server would take the next one for the rest of it
   // (CVE-2024-24791).
   if (!facts.fully_sent) return CloseReason::not_kept;

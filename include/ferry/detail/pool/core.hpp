@@ -37,7 +37,7 @@ struct PooledConnection {
         origin(std::move(key)),
         resolved_in(dial.resolved_in),
         connected_in(dial.connected_in),
-        secured_in(dial.secured_in) {
+        tls_time(dial.tls_time) {
     auto made = std::make_shared<ConnectionFacts>();
     made->id = next_connection_id();
     made->local_endpoint = h1.stream().local_endpoint();
@@ -52,7 +52,7 @@ struct PooledConnection {
   std::uint64_t requests = 0;
   Duration resolved_in;
   Duration connected_in;
-  Duration secured_in;
+  Duration tls_time;
   const Clock::time_point opened = Clock::now();
   const ProcessMark process;
 
@@ -62,10 +62,10 @@ struct PooledConnection {
 };
 
 /// A waiter for a connection.
-struct PoolWaiter : Wakeup {
+struct PoolWaiter : OneShotEvent {
   DialTarget target;
   const Proxy* proxy = nullptr;  // Owned by the pool.
-  Watch* watch = nullptr;        // Valid while the ticket is in a queue.
+  Deadline* deadline = nullptr;  // Valid while the ticket is in a queue.
 
   // The reason why the wait failed, if it did; guarded by the pool's mutex. The code is set alone
   // if no `Error` was given, because the code that sets it must not allocate.
@@ -77,7 +77,7 @@ struct PoolWaiter : Wakeup {
 };
 
 /// The phase of a call in which getting a connection failed with this error.
-inline Phase phase_of(const Error& error, const Watch& watch) noexcept {
+inline Phase phase_of(const Error& error, const Deadline& deadline) noexcept {
   const auto code = error.code();
   if (code == Errc::host_not_found || code == Errc::resolve_timeout) return Phase::resolve;
   if (code == Errc::connection_refused || code == Errc::connect_failed ||
@@ -88,7 +88,7 @@ inline Phase phase_of(const Error& error, const Watch& watch) noexcept {
     return Phase::proxy;
   if (code == Errc::certificate_rejected || code == Errc::tls_failed || code == Errc::tls_timeout)
     return Phase::tls;
-  return watch.phase();
+  return deadline.phase();
 }
 
 /// The counters of a `ConnectionPool` since its construction.
@@ -120,7 +120,7 @@ class PoolCore {
     return options_.unix_urls || !options_.unix_socket.empty();
   }
   const Timeouts& timeouts() const noexcept { return options_.timeouts; }
-  Deadlines& deadlines() noexcept { return *deadlines_; }
+  DeadlineQueue& deadlines() noexcept { return *deadlines_; }
   /// True if a connection for this URL leads to the URL's own host and port.
   bool dials_port(const Url& url) const {
     return options_.unix_socket.empty() && url.unix_path().empty() && !proxy_for(url);
@@ -170,7 +170,7 @@ class PoolCore {
     Admission(const Admission&) = delete;
     Admission& operator=(const Admission&) = delete;
     ~Admission() {
-      if (taken_) give_back();
+      if (taken_) release_connection();
     }
 
     /// Asks for permission.
@@ -179,7 +179,7 @@ class PoolCore {
       if (taken_) return true;
       keep();
       if (!pool_.draining_) return true;
-      give_back();
+      release_connection();
       return false;
     }
     /// Admits a call that has a connection and may need another one after it.
@@ -188,7 +188,7 @@ class PoolCore {
     }
 
    private:
-    void give_back() noexcept {
+    void release_connection() noexcept {
       taken_ = false;
       if (--pool_.admitted_ == 0 && pool_.draining_) pool_.look_whether_drained();
     }
@@ -208,12 +208,13 @@ class PoolCore {
   ///   connection replaces it. The failed one is closed when the new place in the queue is taken,
   ///   so the pool always sees a request in flight, and the call keeps its turn.
   /// @param admission the call's.
-  /// @param watch the request's; its phase follows the progress of the wait.
+  /// @param deadline the request's; its phase follows the progress of the wait.
   /// @return the failure, or nothing.
   /// Cancellation: gives up the place in the queue; a connection that was just granted goes back.
   virtual asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease,
                                                         Admission& admission,
-                                                        const Timeouts& timeouts, Watch& watch,
+                                                        const Timeouts& timeouts,
+                                                        Deadline& deadline,
                                                         const Observer& observer) = 0;
 
   /// Opens connections until `count` to the origin are idle, or until there is no room beside those
@@ -256,7 +257,7 @@ class PoolCore {
   std::weak_ptr<const void> context_owner;
 
  protected:
-  PoolCore(PoolOptions options, std::shared_ptr<Deadlines> deadlines)
+  PoolCore(PoolOptions options, std::shared_ptr<DeadlineQueue> deadlines)
       : options_(std::move(options)),
         deadlines_(std::move(deadlines)),
         proxies_(ProxyRule::make(options_.proxy, options_.idna, has_tls()).value()) {}
@@ -270,7 +271,7 @@ class PoolCore {
   virtual void look_whether_drained() noexcept = 0;
 
   PoolOptions options_;
-  const std::shared_ptr<Deadlines> deadlines_;
+  const std::shared_ptr<DeadlineQueue> deadlines_;
   ProxyRule proxies_;
   std::atomic<std::uint64_t> reused_{0};
   // These two prevent a race by their order: a call increments `admitted_` before it reads

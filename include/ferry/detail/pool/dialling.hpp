@@ -15,7 +15,7 @@ namespace ferry::detail {
 
 /// The pool: `PoolState` under one short mutex, and the I/O that carries out its decisions.
 ///
-/// No user code runs under the mutex, only `PoolState` and watches. The thread that changes the
+/// No user code runs under the mutex, only `PoolState` and deadlines. The thread that changes the
 /// state carries out the decisions of that change after unlocking.
 template <class Tcp, class Local>
 class DiallingPool final : public PoolCore,
@@ -27,7 +27,7 @@ class DiallingPool final : public PoolCore,
   Slot* take_idle(std::string_view origin, Clock::time_point now) override {
     for (;;) {
       Slot* slot = nullptr;
-      change([&](Decisions& decisions) { slot = state_.take(origin, now, decisions); });
+      change([&](PoolActions& decisions) { slot = state_.take(origin, now, decisions); });
       if (!slot || is_fit(*slot)) return slot;
     }
   }
@@ -39,7 +39,7 @@ class DiallingPool final : public PoolCore,
   }
 
   asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease, Admission& admission,
-                                                const Timeouts& timeouts, Watch& watch,
+                                                const Timeouts& timeouts, Deadline& deadline,
                                                 const Observer& observer) override {
     const bool fresh = static_cast<bool>(lease);
     if (fresh)
@@ -50,12 +50,12 @@ class DiallingPool final : public PoolCore,
     auto now = begin;
     CloseReason flaw = CloseReason::failed;
     for (std::uint64_t turn = fresh ? lease.slot().turn : 0;; turn = lease.slot().turn) {
-      QueuePlace place(*this, url, fresh, turn, timeouts, watch);
+      QueuePlace place(*this, url, fresh, turn, timeouts, deadline);
       PoolWaiter& waiter = place.waiter();
       const auto rest = timeouts.pool == no_timeout
                             ? no_timeout
                             : std::max(timeouts.pool - (now - begin), no_wait);
-      if (!watch.enter(Phase::pool, rest, &waiter, now)) co_return watch.error();
+      if (!deadline.begin_phase(Phase::pool, rest, &waiter, now)) co_return deadline.error();
       if (!place.enqueue(url.origin(), lease, flaw)) co_return Error(Errc::client_closed);
       const auto long_waited = begin + long_wait;
       if (!waiter.fired()) co_await waiter.wait(long_waited);
@@ -92,16 +92,16 @@ class DiallingPool final : public PoolCore,
       co_return Opened(Error(Errc::invalid_option, std::move(what)));
     }
     std::size_t missing = 0;
-    change([&](Decisions&) {
+    change([&](PoolActions&) {
       const std::size_t there = state_.counts(url.origin()).idle;
       missing = std::min(count - std::min(count, there), state_.room(url.origin()));
     });
     // Each place is a waiter that only a new connection serves; all are dialled at the same time.
     struct Place {
       Place(DiallingPool& pool, const Url& url, const Timeouts& timeouts, Clock::time_point total)
-          : watch(*pool.deadlines_, &pool, nullptr, total, timeouts.total),
-            queue(pool, url, true, 0, timeouts, watch) {}
-      Watch watch;
+          : deadline(*pool.deadlines_, &pool, nullptr, total, timeouts.total),
+            queue(pool, url, true, 0, timeouts, deadline) {}
+      Deadline deadline;
       QueuePlace queue;
     };
     Admission admission(*this);
@@ -110,7 +110,7 @@ class DiallingPool final : public PoolCore,
     for (std::size_t i = 0; i < missing; ++i) {
       Place& place = places.emplace_back(*this, url, timeouts, total);
       Lease none(*this);
-      if (!place.watch.enter(Phase::pool, timeouts.pool, &place.queue.waiter())) break;
+      if (!place.deadline.begin_phase(Phase::pool, timeouts.pool, &place.queue.waiter())) break;
       if (!place.queue.enqueue(url.origin(), none, CloseReason::failed))
         co_return Opened(Error(Errc::client_closed));
     }
@@ -118,14 +118,14 @@ class DiallingPool final : public PoolCore,
     std::size_t opened = 0;
     for (Place& place : places) {  // Places are served in this order.
       PoolWaiter& waiter = place.queue.waiter();
-      if (!place.watch.ended() && !waiter.fired()) co_await waiter.wait();
+      if (!place.deadline.ended() && !waiter.fired()) co_await waiter.wait();
       const auto outcome = place.queue.outcome();
       if (outcome) {
         restore(**outcome);
         ++opened;
       } else if (!failure) {
         const Error& error = outcome.error();
-        failure = error.at(phase_of(error, place.watch), std::string(url.origin()), 1, false, 0);
+        failure = error.at(phase_of(error, place.deadline), std::string(url.origin()), 1, false, 0);
       }
     }
     if (failure) co_return Opened(std::move(*failure));
@@ -136,7 +136,7 @@ class DiallingPool final : public PoolCore,
     draining_.store(true);
     const auto quiet = std::make_shared<PoolWaiter>();
     bool waits = false;
-    change([&](Decisions& decisions) {
+    change([&](PoolActions& decisions) {
       drainers_.reserve(drainers_.size() + 1);
       state_.close(false, decisions);
       waits = !is_drained();
@@ -164,11 +164,12 @@ class DiallingPool final : public PoolCore,
   }
 
   void discard(Slot& slot, CloseReason reason) noexcept override {
-    change([&](Decisions& decisions) { state_.discard(slot, reason, decisions); });
+    change([&](PoolActions& decisions) { state_.discard(slot, reason, decisions); });
   }
 
   void close_idle() noexcept override {
-    change([&](Decisions& decisions) { state_.close_idle(CloseReason::client_closed, decisions); });
+    change(
+        [&](PoolActions& decisions) { state_.close_idle(CloseReason::client_closed, decisions); });
   }
 
   void close(bool now_too) noexcept override {
@@ -176,13 +177,13 @@ class DiallingPool final : public PoolCore,
       closed_.store(true);
       deadlines_->close_all();
     }
-    change([&](Decisions& decisions) { state_.close(now_too, decisions); });
+    change([&](PoolActions& decisions) { state_.close(now_too, decisions); });
   }
 
   /// Closes connections that have been idle for too long even if no other event comes, so that no
   /// connection that its server has closed stays half open.
   void ring() noexcept override {
-    change([&](Decisions& decisions) {
+    change([&](PoolActions& decisions) {
       rings_at_ = Clock::time_point::max();
       state_.expire(Clock::now(), decisions);
       set_alarm();
@@ -210,18 +211,18 @@ class DiallingPool final : public PoolCore,
   static constexpr Duration no_wait = std::chrono::milliseconds(1);
 
   /// The decisions of one change of the state, chained through the objects themselves. Nothing is
-  /// allocated, so giving a connection back cannot fail. Decisions about tickets and slots, which
+  /// allocated, so giving a connection back cannot fail. PoolActions about tickets and slots, which
   /// may be gone after unlocking, are carried out at once; the destructor carries out the others
   /// after unlocking.
-  class Decisions {
+  class PoolActions {
    public:
     /// @param failure the error code of waiters that fail.
-    Decisions(DiallingPool& pool, std::error_code failure, const Error* error) noexcept
+    PoolActions(DiallingPool& pool, std::error_code failure, const Error* error) noexcept
         : pool_(pool), failure_(failure), error_(error) {}
-    Decisions(const Decisions&) = delete;
-    Decisions& operator=(const Decisions&) = delete;
-    ~Decisions() {
-      if (closing_ || woken_ || dials_) carry_out();
+    PoolActions(const PoolActions&) = delete;
+    PoolActions& operator=(const PoolActions&) = delete;
+    ~PoolActions() {
+      if (closing_ || woken_ || dials_) perform();
     }
 
     void granted(const Waiter& waiter) noexcept {
@@ -233,7 +234,7 @@ class DiallingPool final : public PoolCore,
       append(woken_end_, waiter, &PoolWaiter::next_woken);
     }
     void dial(Slot& slot, const Waiter& waiter) noexcept {
-      waiter->watch->turn_into(Phase::connect);
+      waiter->deadline->suspend_limit(Phase::connect);
       slot.dialled_for = waiter;
       *dials_end_ = &slot;
       dials_end_ = &slot.next_dial;
@@ -243,11 +244,11 @@ class DiallingPool final : public PoolCore,
       append(closing_end_, std::move(connection), &PooledConnection::next_closing);
     }
     void abandoned(Slot& slot) noexcept {
-      if (slot.watch) slot.watch->give_up();
+      if (slot.deadline) slot.deadline->give_up();
     }
 
    private:
-    void carry_out() noexcept {
+    void perform() noexcept {
       while (auto connection = std::move(closing_)) {
         closing_ = std::move(connection->next_closing);
         pool_.close(std::move(connection));
@@ -284,7 +285,7 @@ class DiallingPool final : public PoolCore,
   template <class Function>
   void change(Function function, std::error_code failure = make_error_code(Errc::client_closed),
               const Error* error = nullptr) {
-    Decisions decisions(*this, failure, error);
+    PoolActions decisions(*this, failure, error);
     const std::lock_guard lock(mutex_);
     if (!process_.is_current()) [[unlikely]]
       leave_to_parent(decisions);
@@ -295,7 +296,7 @@ class DiallingPool final : public PoolCore,
   }
 
   /// Closes all idle connections in a child process, because they belong to its parent.
-  void leave_to_parent(Decisions& decisions) noexcept {
+  void leave_to_parent(PoolActions& decisions) noexcept {
     process_ = ProcessMark();
     state_.close_idle(CloseReason::inherited, decisions);
   }
@@ -303,7 +304,7 @@ class DiallingPool final : public PoolCore,
   void keep(Slot& slot, Clock::time_point idle_since, Clock::time_point expires,
             Clock::time_point now) noexcept {
     if (!slot.connection->process.is_current()) return discard(slot, CloseReason::inherited);
-    change([&](Decisions& decisions) {
+    change([&](PoolActions& decisions) {
       state_.release(slot, idle_since, expires, now, decisions);
       if (expires < rings_at_) set_alarm();
     });
@@ -319,22 +320,22 @@ class DiallingPool final : public PoolCore,
 
   bool is_drained() const noexcept { return state_.quiet() && admitted_ == 0; }
   void look_whether_drained() noexcept override {
-    change([](Decisions&) {});
+    change([](PoolActions&) {});
   }
 
   void fail_dial(Slot& slot, std::error_code code, const Error* error = nullptr) noexcept {
     failed_.fetch_add(1, std::memory_order_relaxed);
-    change([&](Decisions& d) { state_.dial_failed(slot, d); }, code, error);
+    change([&](PoolActions& d) { state_.dial_failed(slot, d); }, code, error);
   }
 
   /// The reason why a connection must not be used, or nothing.
   std::optional<CloseReason> flaw_of(Slot& slot) noexcept {
     if (!slot.connection->process.is_current()) return CloseReason::inherited;
     if (!slot.kept) return std::nullopt;
-    switch (slot.connection->h1.stream().look()) {
-      case Look::closed: return CloseReason::closed_by_peer;
-      case Look::surplus: return CloseReason::surplus_bytes;
-      case Look::quiet: break;
+    switch (slot.connection->h1.stream().check_idle()) {
+      case IdleState::closed: return CloseReason::closed_by_peer;
+      case IdleState::unexpected_data: return CloseReason::surplus_bytes;
+      case IdleState::quiet: break;
     }
     return std::nullopt;
   }
@@ -344,8 +345,8 @@ class DiallingPool final : public PoolCore,
    public:
     /// @param turn the turn of an earlier place, to keep it; 0 for a new one.
     QueuePlace(DiallingPool& pool, const Url& url, bool fresh, std::uint64_t turn,
-               const Timeouts& timeouts, Watch& watch)
-        : pool_(pool), watch_(watch), ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
+               const Timeouts& timeouts, Deadline& deadline)
+        : pool_(pool), deadline_(deadline), ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
       PoolWaiter& made = *ticket_.waiter;
       made.target.host = url.host();
       made.target.port = url.port();
@@ -356,7 +357,7 @@ class DiallingPool final : public PoolCore,
       made.target.resolve_limit = timeouts.resolve;
       made.target.connect_limit = timeouts.connect;
       made.target.tls_limit = timeouts.tls;
-      made.watch = &watch;
+      made.deadline = &deadline;
     }
     QueuePlace(const QueuePlace&) = delete;
     QueuePlace& operator=(const QueuePlace&) = delete;
@@ -369,7 +370,7 @@ class DiallingPool final : public PoolCore,
     /// Takes the place, and closes the connection that it replaces.
     /// @return false if the pool is closed.
     bool enqueue(std::string_view origin, Lease& replaced, CloseReason reason) {
-      pool_.change([&](Decisions& decisions) {
+      pool_.change([&](PoolActions& decisions) {
         if (pool_.closed_) return;
         Slot* const dead = replaced ? &replaced.slot() : nullptr;
         pool_.state_.enqueue(ticket_, origin, Clock::now(), decisions, dead, reason);
@@ -382,7 +383,7 @@ class DiallingPool final : public PoolCore,
     /// The result of the wait, read from the pool's own state, never from how the wait ended.
     Result<Slot*> outcome() {
       if (Slot* slot = leave()) {
-        if (!watch_.ended()) return slot;
+        if (!deadline_.ended()) return slot;
         pool_.restore(*slot);
       }
       if (waiter().failure) return *waiter().failure;
@@ -390,32 +391,32 @@ class DiallingPool final : public PoolCore,
         if (code.category() == errc_category()) return Error(static_cast<Errc>(code.value()));
         return Error(Errc::connect_failed, {}, code);
       }
-      if (watch_.ended()) return watch_.error();
+      if (deadline_.ended()) return deadline_.error();
       return Error(Errc::cancelled);
     }
 
     Slot* leave() noexcept {
-      watch_.leave();
+      deadline_.detach();
       if (!std::exchange(queued_, false)) return nullptr;
       Slot* slot = nullptr;
-      pool_.change([&](Decisions& decisions) {
+      pool_.change([&](PoolActions& decisions) {
         note_phase();
         slot = pool_.state_.leave(ticket_, decisions);
       });
       return slot;
     }
 
-    /// Copies the phase of the dial that the ticket counts on to the call's watch, so that errors
-    /// name this phase.
+    /// Copies the phase of the dial that the ticket counts on to the call's deadline, so that
+    /// errors name this phase.
     void note_phase() noexcept {
       if (!ticket_.dial) return;
-      const Watch* const dial = ticket_.dial->watch;
+      const Deadline* const dial = ticket_.dial->deadline;
       const Phase phase = dial ? dial->phase() : Phase::prepare;
-      watch_.follow(phase == Phase::prepare ? Phase::connect : phase);
+      deadline_.follow(phase == Phase::prepare ? Phase::connect : phase);
     }
 
     DiallingPool& pool_;
-    Watch& watch_;
+    Deadline& deadline_;
     State::Ticket ticket_;
     bool queued_ = false;
   };
@@ -441,7 +442,7 @@ class DiallingPool final : public PoolCore,
   class DialGuard {
    public:
     DialGuard(DiallingPool& pool, Slot* slot)
-        : watch(*pool.deadlines_, nullptr, nullptr, Clock::time_point::max(), no_timeout),
+        : deadline(*pool.deadlines_, nullptr, nullptr, Clock::time_point::max(), no_timeout),
           number(slot->number),
           pool_(pool),
           slot_(slot) {}
@@ -451,13 +452,13 @@ class DiallingPool final : public PoolCore,
       if (slot_) fail(make_error_code(Errc::cancelled));
     }
 
-    /// Makes the dial known to the state: from now on, giving up the dial ends its watch.
+    /// Makes the dial known to the state: from now on, giving up the dial ends its deadline.
     /// @return false if the dial was already given up.
     bool begin() {
       const std::lock_guard lock(pool_.mutex_);
       if (!slot_->host) return false;
       origin = slot_->host->key;
-      slot_->watch = &watch;
+      slot_->deadline = &deadline;
       return true;
     }
     void succeed(std::unique_ptr<PooledConnection> connection) noexcept {
@@ -465,8 +466,8 @@ class DiallingPool final : public PoolCore,
       const Limits& limits = pool_.options_.limits;
       const auto expires = after(now, std::min(limits.idle_timeout, limits.max_lifetime));
       Slot& slot = *std::exchange(slot_, nullptr);
-      pool_.change([&](Decisions& d) {
-        slot.watch = nullptr;
+      pool_.change([&](PoolActions& d) {
+        slot.deadline = nullptr;
         pool_.state_.dialled(slot, std::move(connection), now, expires, d);
         if (expires < pool_.rings_at_) pool_.set_alarm();
       });
@@ -482,7 +483,7 @@ class DiallingPool final : public PoolCore,
       pool_.fail_dial(*std::exchange(slot_, nullptr), code, error);
     }
 
-    Watch watch;  // Known to the slot until the dial has ended.
+    Deadline deadline;  // Known to the slot until the dial has ended.
     const std::uint64_t number;
     std::string origin;
 
@@ -517,7 +518,7 @@ class DiallingPool final : public PoolCore,
     }
     const Proxy* const proxy = waiter->proxy;
     // The target is never changed, because the waiter may be dialled for again.
-    DialContext context(guard.watch, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
+    DialContext context(guard.deadline, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
     waiter.reset();
     Result<std::unique_ptr<Stream>> stream;
     std::unique_ptr<PooledConnection> connection;
@@ -531,7 +532,7 @@ class DiallingPool final : public PoolCore,
         require_stream(stream, Errc::connect_failed, "the connector");
       }
       if (stream && context.is_secure()) {
-        auto secured = co_await pool.options_.tls->secure(std::move(*stream), context);
+        auto secured = co_await pool.options_.tls->handshake(std::move(*stream), context);
         stream = std::move(secured);
         require_stream(stream, Errc::tls_failed, "the TLS context");
       }
@@ -539,13 +540,13 @@ class DiallingPool final : public PoolCore,
         connection = std::make_unique<PooledConnection>(std::move(*stream), std::move(guard.origin),
                                                         context);
     } catch (const std::bad_alloc&) {
-      guard.watch.finish();
+      guard.deadline.finish();
       guard.fail(out_of_memory());
       co_return;
     } catch (const std::exception& e) {
       stream = Error(Errc::connect_failed, e.what());
     }
-    guard.watch.finish();
+    guard.deadline.finish();
     if (!stream) {
       guard.fail(stream.error().code(), &stream.error());
       co_return;
@@ -556,7 +557,7 @@ class DiallingPool final : public PoolCore,
       event.origin = connection->origin;
       event.number = guard.number;
       event.connection = connection->facts->id;
-      event.duration = context.resolved_in + context.connected_in + context.secured_in;
+      event.duration = context.resolved_in + context.connected_in + context.tls_time;
       event.tls = connection->facts->tls ? &*connection->facts->tls : nullptr;
       observe(pool.options_.observer, event);
     }
@@ -573,18 +574,18 @@ class DiallingPool final : public PoolCore,
       if (!found) co_return Reached(found.error());
       address = found->front();
     }
-    for (Asked asked;;) {
+    for (ChallengeState asked;;) {
       DialContext context =
           origin.to_proxy(std::string(proxy.url.host()), proxy.port(), proxy.is_secure());
       auto stream = co_await options_.connector->connect(context);
       require_stream(stream, Errc::connect_failed, "the connector");
       if (stream && proxy.is_secure()) {
-        auto secured = co_await options_.tls->secure(std::move(*stream), context);
+        auto secured = co_await options_.tls->handshake(std::move(*stream), context);
         stream = std::move(secured);
         require_stream(stream, Errc::tls_failed, "the TLS context");
       }
       origin.resolved_in += context.resolved_in;
-      origin.connected_in += context.connected_in + context.secured_in;
+      origin.connected_in += context.connected_in + context.tls_time;
       if (!stream) co_return stream;
       if (proxy.kind == Proxy::Kind::http && !origin.is_secure()) co_return stream;
       const auto begin = Clock::now();
@@ -619,7 +620,8 @@ class DiallingPool final : public PoolCore,
 
 template <class Tcp, class Local>
 DiallingPool<Tcp, Local>::DiallingPool(const asio::any_io_executor& executor, PoolOptions options)
-    : PoolCore(std::move(options), std::make_shared<TimedDeadlines<asio::steady_timer>>(executor)),
+    : PoolCore(std::move(options),
+               std::make_shared<TimedDeadlineQueue<asio::steady_timer>>(executor)),
       executor_(executor),
       state_(options_.limits),
       rings_at_(deadlines_->waits_uncounted() ? Clock::time_point::max()

@@ -17,7 +17,7 @@
 
 namespace ferry::detail {
 
-class Watch;
+class Deadline;
 
 /// The decisions of a connection pool, without I/O, a clock, threads or callbacks.
 ///
@@ -80,7 +80,7 @@ class PoolState {
     // dialled, the next slot to dial, and the time limits of a dial that has begun.
     Waiter dialled_for{};
     Slot* next_dial = nullptr;
-    Watch* watch = nullptr;
+    Deadline* deadline = nullptr;
   };
 
   struct Ticket {
@@ -135,8 +135,8 @@ class PoolState {
 
   /// Takes the most recently used idle connection of this key and makes it active.
   /// @return null if there is none.
-  template <class Decisions>
-  Slot* take(std::string_view key, Time now, Decisions& out) noexcept {
+  template <class PoolActions>
+  Slot* take(std::string_view key, Time now, PoolActions& out) noexcept {
     expire(now, out);
     Host* const host = find(key);
     if (!host || host->idle.empty()) return nullptr;
@@ -152,9 +152,9 @@ class PoolState {
   /// end, and starts a dial if there is room.
   /// @param dead the useless active slot that the waiter had, if any: it is closed for `reason`,
   ///   and its place is the first to be reused.
-  template <class Decisions>
-  void enqueue(Ticket& ticket, std::string_view key, Time now, Decisions& out, Slot* dead = nullptr,
-               CloseReason reason = CloseReason::failed) {
+  template <class PoolActions>
+  void enqueue(Ticket& ticket, std::string_view key, Time now, PoolActions& out,
+               Slot* dead = nullptr, CloseReason reason = CloseReason::failed) {
     if (Slot* slot = ticket.fresh ? nullptr : take(key, now, out)) {
       if (ticket.sequence > 0) slot->turn = ticket.sequence;
       ticket.granted = slot;
@@ -165,7 +165,7 @@ class PoolState {
     Host* found = find(key);
     ticket.place = std::make_unique<Slot>();
     by_expiry_.reserve(total_ + waiting_ + 1);
-    hungry_.reserve(hosts_.size() + 1);
+    keys_awaiting_dial_.reserve(hosts_.size() + 1);
     if (!found) found = &hosts_.try_emplace(std::string(key), key).first->second;
     Host& host = *found;
     // Nothing below can fail.
@@ -186,47 +186,49 @@ class PoolState {
     if (!ticket.dial && at_host_limit(host) && !host.idle.empty())
       close(*host.idle.front(), CloseReason::evicted, out);
     update_hungry(host);
-    pump(out);
+    start_dials(out);
   }
 
   /// Removes the ticket of a waiter that gives up.
   /// @return the active slot that the ticket was granted, if any; the caller must release or
   ///   discard it.
-  template <class Decisions>
-  Slot* leave(Ticket& ticket, Decisions& out) noexcept {
+  template <class PoolActions>
+  Slot* leave(Ticket& ticket, PoolActions& out) noexcept {
     if (ticket.host) {
       Host& host = *ticket.host;
       dequeue(ticket);
       update_hungry(host);
       forget_if_empty(host);
-      pump(out);  // The ticket's dial may be spare now, and another key may wait for its place.
+      start_dials(
+          out);  // The ticket's dial may be spare now, and another key may wait for its place.
       abandon_if_quiet(out);
     }
     return std::exchange(ticket.granted, nullptr);
   }
 
   /// Takes back an active connection, unused since `idle_since`, fit for reuse until `expires`.
-  template <class Decisions>
-  void release(Slot& slot, Time idle_since, Time expires, Time now, Decisions& out) noexcept {
+  template <class PoolActions>
+  void release(Slot& slot, Time idle_since, Time expires, Time now, PoolActions& out) noexcept {
     slot.idle_since = idle_since;
     slot.expires = expires;
     slot.kept = true;
     expire(now, out);
-    settle(slot, false, out);
+    place(slot, false, out);
     abandon_if_quiet(out);
   }
 
   /// Takes back an active connection that must not be used again.
-  template <class Decisions>
-  void discard(Slot& slot, CloseReason reason, Decisions& out) noexcept {
+  template <class PoolActions>
+  void discard(Slot& slot, CloseReason reason, PoolActions& out) noexcept {
     close(slot, reason, out);
-    pump(out);
+    start_dials(out);
     abandon_if_quiet(out);
   }
 
   /// Reports that a dial has succeeded. The connection of a given-up dial is closed.
-  template <class Decisions>
-  void dialled(Slot& slot, Connection connection, Time now, Time expires, Decisions& out) noexcept {
+  template <class PoolActions>
+  void dialled(Slot& slot, Connection connection, Time now, Time expires,
+               PoolActions& out) noexcept {
     if (slot.state == Slot::State::given_up) {
       out.closing(std::move(connection), CloseReason::evicted);
       forget(slot);
@@ -237,15 +239,15 @@ class PoolState {
     slot.expires = expires;
     end_dial(slot);
     make_active(slot);
-    settle(slot, true, out);
-    pump(out);
+    place(slot, true, out);
+    start_dials(out);
     abandon_if_quiet(out);
   }
 
   /// Reports that a dial has failed. The waiter that started the dial fails; other waiters go on
   /// waiting, and a waiter that only inherited the dial gets a dial of its own.
-  template <class Decisions>
-  void dial_failed(Slot& slot, Decisions& out) noexcept {
+  template <class PoolActions>
+  void dial_failed(Slot& slot, PoolActions& out) noexcept {
     if (slot.state == Slot::State::given_up) {
       forget(slot);
       return;
@@ -267,13 +269,13 @@ class PoolState {
     delete &slot;
     update_hungry(host);
     forget_if_empty(host);
-    pump(out);
+    start_dials(out);
     abandon_if_quiet(out);
   }
 
   /// Closes connections that have been idle for too long. Every event with a time does so first.
-  template <class Decisions>
-  void expire(Time now, Decisions& out) noexcept {
+  template <class PoolActions>
+  void expire(Time now, PoolActions& out) noexcept {
     bool freed = false;
     while (!by_expiry_.empty() && by_expiry_.top_key().first <= now) {
       Slot& slot = by_expiry_.top();
@@ -281,7 +283,7 @@ class PoolState {
       close(slot, lifetime ? CloseReason::lifetime_expired : CloseReason::idle_expired, out);
       freed = true;
     }
-    if (freed) pump(out);
+    if (freed) start_dials(out);
   }
   /// The time at which the next idle connection expires; `Time::max()` if there is none.
   Time next_expiry() const noexcept {
@@ -289,15 +291,15 @@ class PoolState {
   }
 
   /// Closes all idle connections.
-  template <class Decisions>
-  void close_idle(CloseReason reason, Decisions& out) noexcept {
+  template <class PoolActions>
+  void close_idle(CloseReason reason, PoolActions& out) noexcept {
     while (!by_expiry_.empty()) close(by_expiry_.top(), reason, out);
-    pump(out);
+    start_dials(out);
   }
 
   /// Stops keeping connections. With `now_too`, also fails all waiters and gives up all dials.
-  template <class Decisions>
-  void close(bool now_too, Decisions& out) noexcept {
+  template <class PoolActions>
+  void close(bool now_too, PoolActions& out) noexcept {
     limits_.max_idle = 0;
     closed_ = true;
     close_idle(CloseReason::client_closed, out);
@@ -367,15 +369,15 @@ class PoolState {
   // ---- serving ----
 
   /// Gives an active slot to the key's first waiter; else lets the slot idle, or closes it.
-  template <class Decisions>
-  void settle(Slot& slot, bool fresh, Decisions& out) noexcept {
+  template <class PoolActions>
+  void place(Slot& slot, bool fresh, PoolActions& out) noexcept {
     Host& host = *slot.host;
     Ticket* ticket = host.queue.front();
     while (ticket && ticket->fresh && !fresh) ticket = host.queue.next(*ticket);
     if (ticket) {
       if (!fresh && is_overdue(*ticket)) {
         close(slot, CloseReason::evicted, out);
-        pump(out);
+        start_dials(out);
         return;
       }
       dequeue(*ticket);
@@ -383,19 +385,19 @@ class PoolState {
       ticket->granted = &slot;
       out.granted(ticket->waiter);
       update_hungry(host);
-      pump(out);  // The ticket's dial may be spare now.
+      start_dials(out);  // The ticket's dial may be spare now.
       return;
     }
     // The waiters without a dial cannot use this connection, and none of them may dial at the key's
     // limit: they would wait for ever, so the connection makes room.
     if (!fresh && host.first_without_dial && at_host_limit(host)) {
       close(slot, CloseReason::evicted, out);
-      pump(out);
+      start_dials(out);
       return;
     }
     if (limits_.max_idle == 0) {
       close(slot, closed_ ? CloseReason::client_closed : CloseReason::idle_cap, out);
-      pump(out);
+      start_dials(out);
       return;
     }
     if (by_expiry_.size() >= limits_.max_idle) close(by_expiry_.top(), CloseReason::idle_cap, out);
@@ -404,7 +406,7 @@ class PoolState {
     slot.state = Slot::State::idle;
     slot.kept = true;
     host.idle.push_back(slot);
-    pump(out);  // Another key may be waiting for this place.
+    start_dials(out);  // Another key may be waiting for this place.
   }
 
   /// True if a waiter that only a dial can serve has waited for a place longer than this ticket.
@@ -415,20 +417,20 @@ class PoolState {
     const Ticket* const dialless = ticket.host->first_without_dial;
     if (dialless && at_host_limit(*ticket.host) && dialless->sequence < ticket.sequence)
       return true;
-    return total_ >= limits_.max_connections && !hungry_.empty() &&
-           hungry_.top_key() < ticket.sequence &&
-           hungry_.top().first_without_dial->since + patience <= ticket.since;
+    return total_ >= limits_.max_connections && !keys_awaiting_dial_.empty() &&
+           keys_awaiting_dial_.top_key() < ticket.sequence &&
+           keys_awaiting_dial_.top().first_without_dial->since + patience <= ticket.since;
   }
 
   /// Starts dials while there are places and waiters without a dial, longest waiting first. Spare
   /// dials make room first, then idle connections.
-  template <class Decisions>
-  void pump(Decisions& out) noexcept {
-    while (!hungry_.empty() && make_room(out)) start_dial(out);
+  template <class PoolActions>
+  void start_dials(PoolActions& out) noexcept {
+    while (!keys_awaiting_dial_.empty() && make_room(out)) start_dial(out);
   }
   /// @return false if there is no place and none can be freed.
-  template <class Decisions>
-  bool make_room(Decisions& out) noexcept {
+  template <class PoolActions>
+  bool make_room(PoolActions& out) noexcept {
     if (total_ < limits_.max_connections) return true;
     if (!spares_.empty())
       give_up(*spares_.front(), out);
@@ -438,9 +440,9 @@ class PoolState {
       return false;
     return true;
   }
-  template <class Decisions>
-  void start_dial(Decisions& out) noexcept {
-    Host& host = hungry_.top();
+  template <class PoolActions>
+  void start_dial(PoolActions& out) noexcept {
+    Host& host = keys_awaiting_dial_.top();
     Ticket& ticket = *host.first_without_dial;
     Slot& slot = *ticket.place.release();
     slot.host = &host;
@@ -546,8 +548,8 @@ class PoolState {
   }
 
   /// Closes an active or idle slot and frees its place.
-  template <class Decisions>
-  void close(Slot& slot, CloseReason reason, Decisions& out) noexcept {
+  template <class PoolActions>
+  void close(Slot& slot, CloseReason reason, PoolActions& out) noexcept {
     Host& host = *slot.host;
     out.closing(std::move(slot.connection), reason);
     if (slot.state == Slot::State::idle)
@@ -563,18 +565,18 @@ class PoolState {
 
   /// Gives up all dials if no request is in flight: they would serve no one, and would keep the
   /// program running.
-  template <class Decisions>
-  void abandon_if_quiet(Decisions& out) noexcept {
+  template <class PoolActions>
+  void abandon_if_quiet(PoolActions& out) noexcept {
     if (!spares_.empty() && quiet()) give_up_dials(out);
   }
   /// Gives up all dials. The caller makes sure that all of them are spare.
-  template <class Decisions>
-  void give_up_dials(Decisions& out) noexcept {
+  template <class PoolActions>
+  void give_up_dials(PoolActions& out) noexcept {
     while (!spares_.empty()) give_up(*spares_.front(), out);
   }
   /// Gives up a spare dial: its place is free now, even if the dial ends later.
-  template <class Decisions>
-  void give_up(Slot& dial, Decisions& out) noexcept {
+  template <class PoolActions>
+  void give_up(Slot& dial, PoolActions& out) noexcept {
     Host& host = *dial.host;
     end_dial(dial);
     dial.state = Slot::State::given_up;
@@ -592,16 +594,17 @@ class PoolState {
     delete &slot;
   }
 
-  /// Updates the place of a key in `hungry_`, the heap of keys whose waiters need a new dial.
+  /// Updates the place of a key in `keys_awaiting_dial_`, the heap of keys whose waiters need a new
+  /// dial.
   void update_hungry(Host& host) noexcept {
     const bool hungry = host.first_without_dial && !at_host_limit(host);
-    if (hungry_.contains(host)) {
+    if (keys_awaiting_dial_.contains(host)) {
       if (hungry)
-        hungry_.update(host, host.first_without_dial->sequence);
+        keys_awaiting_dial_.update(host, host.first_without_dial->sequence);
       else
-        hungry_.remove(host);
+        keys_awaiting_dial_.remove(host);
     } else if (hungry) {
-      hungry_.push(host, host.first_without_dial->sequence);
+      keys_awaiting_dial_.push(host, host.first_without_dial->sequence);
     }
   }
 
@@ -620,7 +623,7 @@ class PoolState {
   IntrusiveList<Slot, &Slot::in_pool> active_;
   IndexedHeap<Slot, Expiry> by_expiry_;
   // Keyed by the turn of the first waiter without a dial.
-  IndexedHeap<Host, std::uint64_t> hungry_;
+  IndexedHeap<Host, std::uint64_t> keys_awaiting_dial_;
   std::uint64_t last_sequence_ = 0;
   std::size_t total_ = 0;
   std::size_t waiting_ = 0;

@@ -21,7 +21,7 @@ class Tunnel {
   /// @param context the origin's.
   /// @param asked the results of earlier attempts with the proxy's credentials.
   /// Lifetime: everything given outlives the tunnel.
-  Tunnel(Stream& stream, const Proxy& proxy, DialContext& context, Asked& asked)
+  Tunnel(Stream& stream, const Proxy& proxy, DialContext& context, ChallengeState& asked)
       : stream_(stream), proxy_(proxy), context_(context), asked_(asked) {}
 
   /// @param address the origin's, if the proxy is not to look it up.
@@ -51,13 +51,13 @@ class Tunnel {
   asio::awaitable<std::optional<Error>> connect() {
     const std::string target = origin();
     AuthContext asks{"CONNECT", proxy_.url, target, true};
-    asked_.tell(asks);
+    asked_.fill(asks);
     std::string credentials = proxy_.authorization();
     if (proxy_.auth) {
       const auto known = authorize_now(*proxy_.auth, asks, credentials);
       if (!known) co_return known.error();
       if (!*known) {
-        auto error = co_await authorize(*proxy_.auth, asks, credentials, context_.watch_,
+        auto error = co_await authorize(*proxy_.auth, asks, credentials, context_.deadline_,
                                         Phase::proxy, context_.connect_limit());
         if (error) co_return error;
         if (!context_.enter(Phase::proxy, context_.connect_limit(), stream_))
@@ -216,7 +216,7 @@ class Tunnel {
   Stream& stream_;
   const Proxy& proxy_;
   DialContext& context_;
-  Asked& asked_;
+  ChallengeState& asked_;
   bool may_try_again_ = false;
 };
 

@@ -15,11 +15,11 @@
 #include <ferry/options.hpp>
 #include <ferry/stream.hpp>
 
-// Time limits without a timer per request. Every request and every dial in flight has a `Watch`.
-// All watches of a pool share one timer, which is set anew only when a watch is due before it would
-// fire. When a watch is due, its target is aborted. The watch itself records that this was a
-// timeout, and in which phase; an I/O error never does. The same timer rings one alarm, the pool's,
-// for work to do when no request is in flight.
+// Time limits without a timer per request. Every request and every dial in flight has a `Deadline`.
+// All deadlines of a pool share one timer, which is set anew only when a deadline is due before it
+// would fire. When a deadline is due, its target is aborted. The deadline itself records that this
+// was a timeout, and in which phase; an I/O error never does. The same timer rings one alarm, the
+// pool's, for work to do when no request is in flight.
 namespace ferry::detail {
 
 /// `now + limit`, without overflow.
@@ -37,21 +37,21 @@ class Alarm {
   ~Alarm() = default;
 };
 
-class Deadlines {
+class DeadlineQueue {
  public:
-  Deadlines() = default;
-  Deadlines(const Deadlines&) = delete;
-  Deadlines& operator=(const Deadlines&) = delete;
+  DeadlineQueue() = default;
+  DeadlineQueue(const DeadlineQueue&) = delete;
+  DeadlineQueue& operator=(const DeadlineQueue&) = delete;
 
-  /// Ends all watches of this owner as `closed`. The owner's flag, if any, must already be set: a
-  /// watch that is entered later checks the flag.
+  /// Ends all deadlines of this owner as `closed`. The owner's flag, if any, must already be set: a
+  /// deadline that is entered later checks the flag.
   void close(const void* owner) noexcept {
     const std::lock_guard lock(mutex_);
     entries_.for_each([owner](Entry& entry) {
       if (entry.owner == owner) end(entry, Verdict::closed);
     });
   }
-  /// Ends all current and future watches as `closed`.
+  /// Ends all current and future deadlines as `closed`.
   void close_all() noexcept {
     const std::lock_guard lock(mutex_);
     closed_ = true;
@@ -77,7 +77,7 @@ class Deadlines {
   }
 
  protected:
-  ~Deadlines() = default;
+  ~DeadlineQueue() = default;
 
   /// Calls `on_timer(number)` at this time, and cancels an earlier wait. Called under the lock.
   virtual void wait(Clock::time_point until, std::uint64_t number) = 0;
@@ -95,7 +95,7 @@ class Deadlines {
     const auto next = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
     try {
       if (next < armed_) arm();
-    } catch (...) {  // The next watch sets the timer.
+    } catch (...) {  // The next deadline sets the timer.
     }
   }
 
@@ -121,14 +121,14 @@ class Deadlines {
       }
       try {
         arm();
-      } catch (...) {  // The next watch sets the timer.
+      } catch (...) {  // The next deadline sets the timer.
       }
     }
     if (alarm) alarm->ring();
   }
 
  private:
-  friend class Watch;
+  friend class Deadline;
   enum class Verdict : std::uint8_t { none, phase_timeout, total_timeout, closed, given_up };
 
   struct Entry {
@@ -153,7 +153,7 @@ class Deadlines {
     try {
       wait(armed_, ++number_);
     } catch (...) {
-      armed_ = Clock::time_point::max();  // No memory: the next watch tries again.
+      armed_ = Clock::time_point::max();  // No memory: the next deadline tries again.
       throw;
     }
   }
@@ -172,12 +172,14 @@ class Deadlines {
 ///
 /// A context counts a pending wait as work. The library's own timer must not keep `run()` from
 /// returning when no request is in flight, so the wait is taken out of that count while it is
-/// pending. Executors of other contexts do not allow this: there the wait ends with the last watch.
+/// pending. Executors of other contexts do not allow this: there the wait ends with the last
+/// deadline.
 template <class SteadyTimer>
-class TimedDeadlines final : public Deadlines,
-                             public std::enable_shared_from_this<TimedDeadlines<SteadyTimer>> {
+class TimedDeadlineQueue final
+    : public DeadlineQueue,
+      public std::enable_shared_from_this<TimedDeadlineQueue<SteadyTimer>> {
  public:
-  explicit TimedDeadlines(const asio::any_io_executor& executor)
+  explicit TimedDeadlineQueue(const asio::any_io_executor& executor)
       : uncounted_(io_context_executor(executor)),
         timer_(uncounted_ ? asio::any_io_executor(*uncounted_) : executor) {}
 
@@ -218,26 +220,27 @@ class TimedDeadlines final : public Deadlines,
   SteadyTimer timer_;
 };
 
-/// Time limits of one request or one dial, from its first `enter` to its end.
-class Watch {
+/// Time limits of one request or one dial, from its first `begin_phase` to its end.
+class Deadline {
  public:
-  /// @param owner the owner of this watch, for `Deadlines::close`.
-  /// @param owner_closed set before the owner calls `Deadlines::close`; may be null.
+  /// @param owner the owner of this deadline, for `DeadlineQueue::close`.
+  /// @param owner_closed set before the owner calls `DeadlineQueue::close`; may be null.
   /// @param total the time by which everything must be done.
   /// @param limit the same as a duration, for error messages.
-  Watch(Deadlines& deadlines, const void* owner, const std::atomic<bool>* owner_closed,
-        Clock::time_point total, Duration limit)
+  Deadline(DeadlineQueue& deadlines, const void* owner, const std::atomic<bool>* owner_closed,
+           Clock::time_point total, Duration limit)
       : deadlines_(deadlines), owner_closed_(owner_closed), total_(limit) {
     entry_.owner = owner;
     entry_.total = total;
   }
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-  ~Watch() { finish(); }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+  ~Deadline() { finish(); }
 
   /// Begins a phase that may take `limit`; `target` is aborted when the time is up.
   /// @return false if the time is already up, or the owner closed.
-  bool enter(Phase phase, Duration limit, Abortable* target, Clock::time_point now = Clock::now()) {
+  bool begin_phase(Phase phase, Duration limit, Abortable* target,
+                   Clock::time_point now = Clock::now()) {
     const auto due = std::min(after(now, limit), entry_.total);
     known_ = true;
     const std::lock_guard lock(deadlines_.mutex_);
@@ -246,12 +249,12 @@ class Watch {
     entry_.phase.store(phase, std::memory_order_relaxed);
     entry_.target = target;
     if (deadlines_.closed_ || (owner_closed_ && *owner_closed_))
-      Deadlines::end(entry_, Deadlines::Verdict::closed);
+      DeadlineQueue::end(entry_, DeadlineQueue::Verdict::closed);
     if (ended()) return false;
     entry_.due.store(due, std::memory_order_relaxed);
     if (due <= now) {
-      entry_.verdict.store(entry_.total <= now ? Deadlines::Verdict::total_timeout
-                                               : Deadlines::Verdict::phase_timeout,
+      entry_.verdict.store(entry_.total <= now ? DeadlineQueue::Verdict::total_timeout
+                                               : DeadlineQueue::Verdict::phase_timeout,
                            std::memory_order_release);
       return false;
     }
@@ -260,10 +263,10 @@ class Watch {
   }
 
   /// Begins the next phase on the same target.
-  bool enter(Phase phase, Duration limit, Clock::time_point now = Clock::now()) {
+  bool begin_phase(Phase phase, Duration limit, Clock::time_point now = Clock::now()) {
     const auto due = std::min(after(now, limit), entry_.total);
     if (due < entry_.due.load(std::memory_order_relaxed) || due <= now)
-      return enter(phase, limit, entry_.target, now);
+      return begin_phase(phase, limit, entry_.target, now);
     if (ended()) return false;  // Ended in the previous phase.
     limit_ = limit;
     entry_.phase.store(phase, std::memory_order_relaxed);
@@ -271,10 +274,9 @@ class Watch {
     return true;
   }
 
-  /// Turns the phase into one whose limit another watch keeps, with the same target. Only the total
-  /// limit remains.
-  /// Threads: any thread may call this, unlike most other functions.
-  void turn_into(Phase phase) noexcept {
+  /// Turns the phase into one whose limit another deadline keeps, with the same target. Only the
+  /// total limit remains. Threads: any thread may call this, unlike most other functions.
+  void suspend_limit(Phase phase) noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
     if (ended()) return;  // Ended in the previous phase.
     limit_ = no_timeout;
@@ -285,7 +287,8 @@ class Watch {
   /// Takes over the phase of the awaited dial. If a phase's own limit has passed, that phase stays.
   void follow(Phase phase) noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
-    if (entry_.verdict.load(std::memory_order_relaxed) == Deadlines::Verdict::phase_timeout) return;
+    if (entry_.verdict.load(std::memory_order_relaxed) == DeadlineQueue::Verdict::phase_timeout)
+      return;
     entry_.phase.store(phase, std::memory_order_relaxed);
     limit_ = no_timeout;  // Nothing is left to wait for.
     entry_.due.store(entry_.total, std::memory_order_relaxed);
@@ -293,27 +296,27 @@ class Watch {
 
   /// Notes that the next phase has begun, within the limits of the previous one, while bytes that
   /// have already come are processed.
-  void reached(Phase phase) noexcept { entry_.phase.store(phase, std::memory_order_relaxed); }
+  void set_phase(Phase phase) noexcept { entry_.phase.store(phase, std::memory_order_relaxed); }
 
   /// Checks the total limit against this time, in case no timer has had a chance to run.
-  /// @return false if the watch has ended.
+  /// @return false if the deadline has ended.
   bool check(Clock::time_point now) noexcept {
     if (entry_.total <= now) {
       const std::lock_guard lock(deadlines_.mutex_);
-      Deadlines::end(entry_, Deadlines::Verdict::total_timeout);
+      DeadlineQueue::end(entry_, DeadlineQueue::Verdict::total_timeout);
     }
     return !ended();
   }
 
   /// Restarts the phase's limit, because bytes have moved.
-  void touch() noexcept {
+  void extend() noexcept {
     if (limit_ != no_timeout)
       entry_.due.store(std::min(after(Clock::now(), limit_), entry_.total),
                        std::memory_order_relaxed);
   }
 
   /// Forgets the target, which may then be destroyed.
-  void leave() noexcept {
+  void detach() noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
     entry_.target = nullptr;
   }
@@ -322,10 +325,10 @@ class Watch {
   /// Threads: any thread may call this.
   void give_up() noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
-    Deadlines::end(entry_, Deadlines::Verdict::given_up);
+    DeadlineQueue::end(entry_, DeadlineQueue::Verdict::given_up);
   }
 
-  /// Ends the watch.
+  /// Ends the deadline.
   void finish() noexcept {
     if (!std::exchange(known_, false)) return;
     const std::lock_guard lock(deadlines_.mutex_);
@@ -341,16 +344,17 @@ class Watch {
 
   /// True once the time is up, or the owner is closed, or the operation is given up.
   bool ended() const noexcept {
-    return entry_.verdict.load(std::memory_order_acquire) != Deadlines::Verdict::none;
+    return entry_.verdict.load(std::memory_order_acquire) != DeadlineQueue::Verdict::none;
   }
   Phase phase() const noexcept { return entry_.phase.load(std::memory_order_relaxed); }
 
-  /// The reason why the watch ended; call this only if it has.
+  /// The reason why the deadline ended; call this only if it has.
   Error error() const {
     switch (entry_.verdict.load(std::memory_order_acquire)) {
-      case Deadlines::Verdict::closed: return Error(Errc::client_closed);
-      case Deadlines::Verdict::given_up: return Error(Errc::cancelled, "no request needs it");
-      case Deadlines::Verdict::total_timeout: return Error(Errc::total_timeout, more_than(total_));
+      case DeadlineQueue::Verdict::closed: return Error(Errc::client_closed);
+      case DeadlineQueue::Verdict::given_up: return Error(Errc::cancelled, "no request needs it");
+      case DeadlineQueue::Verdict::total_timeout:
+        return Error(Errc::total_timeout, more_than(total_));
       default: break;
     }
     switch (phase()) {
@@ -382,9 +386,9 @@ class Watch {
     if (due < deadlines_.armed_) deadlines_.arm();
   }
 
-  Deadlines& deadlines_;
+  DeadlineQueue& deadlines_;
   const std::atomic<bool>* const owner_closed_;
-  Deadlines::Entry entry_;
+  DeadlineQueue::Entry entry_;
   Duration limit_ = no_timeout;
   const Duration total_;
   // True if other threads may know the entry, so that the mutex is needed to remove it.

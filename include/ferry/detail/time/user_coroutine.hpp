@@ -17,7 +17,7 @@
 namespace ferry::detail {
 
 /// A running user coroutine, shared with its completion handler.
-struct UserCoroutine : Wakeup {
+struct UserCoroutine : OneShotEvent {
   asio::cancellation_signal signal;  // Used in the coroutine's strand only.
   std::exception_ptr thrown;         // Valid once the coroutine has ended.
   std::atomic<bool> ended{false};
@@ -34,30 +34,31 @@ struct UserCoroutine : Wakeup {
   }
 };
 
-/// Removes the watch's target before the target is destroyed.
-struct LeaveWatch {
-  Watch& watch;
-  ~LeaveWatch() { watch.leave(); }
+/// Removes the deadline's target before the target is destroyed.
+struct DetachDeadline {
+  Deadline& deadline;
+  ~DetachDeadline() { deadline.detach(); }
 };
 
 /// Runs a user coroutine on the current executor until it has ended.
 ///
-/// The coroutine gets its own cancellation slot. When the watch ends, or the calling coroutine is
-/// cancelled, the user coroutine is cancelled (`terminal`), and the caller still waits for its end,
-/// because it may use memory of the call. A coroutine that ignores its cancellation therefore
+/// The coroutine gets its own cancellation slot. When the deadline ends, or the calling coroutine
+/// is cancelled, the user coroutine is cancelled (`terminal`), and the caller still waits for its
+/// end, because it may use memory of the call. A coroutine that ignores its cancellation therefore
 /// delays the end of the call.
 ///
 /// The coroutine runs in a strand on the executor, and the cancellation is emitted in the same
 /// strand, so an executor with several threads works as well.
-/// @param phase, limit the watch's phase and limit during the run; the total limit holds as well.
-/// @throws the coroutine's exception. The caller must check the watch before it handles the
+/// @param phase, limit the deadline's phase and limit during the run; the total limit holds as
+/// well.
+/// @throws the coroutine's exception. The caller must check the deadline before it handles the
 ///   exception.
 template <class = void>
-asio::awaitable<void> run_limited(asio::awaitable<void> work, Watch& watch, Phase phase,
+asio::awaitable<void> run_limited(asio::awaitable<void> work, Deadline& deadline, Phase phase,
                                   Duration limit = no_timeout) {
   const auto state = std::make_shared<UserCoroutine>();
-  const LeaveWatch leave{watch};
-  if (!watch.enter(phase, limit, state.get())) co_return;
+  const DetachDeadline leave{deadline};
+  if (!deadline.begin_phase(phase, limit, state.get())) co_return;
   const auto executor = co_await asio::this_coro::executor;
   const asio::any_io_executor strand = asio::make_strand(executor);
   auto run = UserCoroutine::run(std::move(work), state);

@@ -18,9 +18,9 @@ using Clock = std::chrono::steady_clock;
 /// the coroutine, cancellation slots work, and the coroutine stays on its executor's threads. One
 /// mutex covers the flag, the cancellation and the start of the wait, so no order of these loses
 /// the signal.
-class Wakeup : public Abortable {
+class OneShotEvent : public Abortable {
  public:
-  virtual ~Wakeup() = default;
+  virtual ~OneShotEvent() = default;
 
   void fire() noexcept {
     const std::lock_guard lock(mutex_);
@@ -64,7 +64,7 @@ class Wakeup : public Abortable {
   template <class SteadyTimer>
   class TimerOf final : public Timer {
    public:
-    TimerOf(Wakeup& wakeup, const asio::any_io_executor& executor, Clock::time_point until)
+    TimerOf(OneShotEvent& wakeup, const asio::any_io_executor& executor, Clock::time_point until)
         : wakeup_(wakeup), timer_(executor, until) {
       const std::lock_guard lock(wakeup_.mutex_);
       wakeup_.timer_ = this;
@@ -90,7 +90,7 @@ class Wakeup : public Abortable {
     }
 
    private:
-    Wakeup& wakeup_;
+    OneShotEvent& wakeup_;
     SteadyTimer timer_;
   };
   template <class SteadyTimer>

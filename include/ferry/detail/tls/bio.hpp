@@ -17,14 +17,14 @@ namespace ferry::detail {
 ///
 /// The buffers hold memory only while they hold bytes. Outgoing bytes stay at their address until
 /// sent, even when more are added, because a write may be reading them.
-class TlsWire {
+class TlsBio {
  public:
   /// Maximum number of unsent bytes.
   static constexpr std::size_t capacity = 40 * 1024;
 
-  TlsWire() = default;
-  TlsWire(const TlsWire&) = delete;  // The BIO holds a pointer to this object.
-  TlsWire& operator=(const TlsWire&) = delete;
+  TlsBio() = default;
+  TlsBio(const TlsBio&) = delete;  // The BIO holds a pointer to this object.
+  TlsBio& operator=(const TlsBio&) = delete;
 
   /// Makes the BIO.
   /// @return the BIO for `SSL_set_bio`, which takes its ownership. The BIO must not outlive this
@@ -42,17 +42,17 @@ class TlsWire {
   asio::const_buffer outgoing() const noexcept {
     return asio::buffer(out_.get() + gone_, size_ - gone_);
   }
-  void went(std::size_t count) noexcept {
+  void on_sent(std::size_t count) noexcept {
     gone_ += count;
     if (gone_ < size_) return;
     gone_ = size_ = 0;
-    if (out_) Spares<capacity>::put(std::move(out_));
+    if (out_) BlockCache<capacity>::put(std::move(out_));
   }
 
  private:
   bool put(const char* data, std::size_t size) noexcept {
     try {
-      if (!out_) out_ = Spares<capacity>::take();
+      if (!out_) out_ = BlockCache<capacity>::take();
     } catch (const std::bad_alloc&) {
       return false;
     }
@@ -61,7 +61,7 @@ class TlsWire {
     return true;
   }
 
-  static TlsWire& of(BIO* bio) noexcept { return *static_cast<TlsWire*>(BIO_get_data(bio)); }
+  static TlsBio& of(BIO* bio) noexcept { return *static_cast<TlsBio*>(BIO_get_data(bio)); }
 
   static int read(BIO* bio, char* data, std::size_t size, std::size_t* count) noexcept {
     ReadBuffer& in = of(bio).in;
@@ -77,7 +77,7 @@ class TlsWire {
     return 1;
   }
   static int write(BIO* bio, const char* data, std::size_t size, std::size_t* count) noexcept {
-    TlsWire& self = of(bio);
+    TlsBio& self = of(bio);
     BIO_clear_retry_flags(bio);
     *count = std::min(size, capacity - self.size_);
     if (*count == 0) {

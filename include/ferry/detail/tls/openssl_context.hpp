@@ -50,8 +50,8 @@ class OpenSslContext final : public TlsContext,
     if (options_.configure) options_.configure(context_);
   }
 
-  asio::awaitable<Result<std::unique_ptr<Stream>>> secure(std::unique_ptr<Stream> below,
-                                                          DialContext& context) const override {
+  asio::awaitable<Result<std::unique_ptr<Stream>>> handshake(std::unique_ptr<Stream> below,
+                                                             DialContext& context) const override {
     using Secured = Result<std::unique_ptr<Stream>>;
     const auto begin = Clock::now();
     const auto peer = std::make_shared<Peer>();
@@ -77,7 +77,7 @@ class OpenSslContext final : public TlsContext,
     if (auto mismatch = check_pins(stream->native_handle()))
       co_return Secured(std::move(*mismatch));
     stream->set_connected(std::move(info));
-    context.secured_in = Clock::now() - begin;
+    context.tls_time = Clock::now() - begin;
     co_return Secured(std::move(stream));
   }
 

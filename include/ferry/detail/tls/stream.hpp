@@ -35,7 +35,7 @@ class TlsStream final : public Stream {
   TlsStream(std::unique_ptr<Stream> below, std::unique_ptr<SSL, OpenSslFree> ssl,
             std::shared_ptr<const void> owner)
       : below_(std::move(below)), owner_(std::move(owner)), ssl_(std::move(ssl)) {
-    BIO* const bio = wire_.make_bio();
+    BIO* const bio = bio_.make_bio();
     SSL_set_bio(ssl_.get(), bio, bio);
   }
   ~TlsStream() override {
@@ -56,12 +56,12 @@ class TlsStream final : public Stream {
         const auto buffer = outgoing();
         const auto moved = co_await below_->write_some(std::span(&buffer, 1), error);
         if (error) break;
-        wire_.went(moved);
+        bio_.on_sent(moved);
       }
       if (failure) error = failure;
       if (error || step == Step::done) co_return;
-      if (step == Step::full) continue;
-      const auto got = co_await below_->read_some(wire_.in.room(), error);
+      if (step == Step::want_write) continue;
+      const auto got = co_await below_->read_some(bio_.in.room(), error);
       if (!arrived(got, error)) co_return;
     }
   }
@@ -78,13 +78,13 @@ class TlsStream final : public Stream {
       std::size_t count = 0;
       const Step step = decrypt(buffer, count, error);
       budget_.spend(count);
-      if (step != Step::starved) co_return count;
+      if (step != Step::want_read) co_return count;
       if (is_receiving_) {
         co_await other_has_received();
         continue;
       }
       const Receiving mark(*this);
-      const auto got = co_await below_->read_some(wire_.in.room(), error);
+      const auto got = co_await below_->read_some(bio_.in.room(), error);
       budget_.spend_awaited(got);
       if (!arrived(got, error)) co_return 0;
     }
@@ -93,7 +93,7 @@ class TlsStream final : public Stream {
     for (int i = 0; i < most_tries; ++i) {
       std::size_t count = 0;
       const Step step = decrypt(buffer, count, error);
-      if (step != Step::starved) return count;
+      if (step != Step::want_read) return count;
       if (!try_receive(error)) return 0;
     }
     error = asio::error::would_block;  // Let other coroutines run.
@@ -109,12 +109,12 @@ class TlsStream final : public Stream {
   std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
                              std::error_code& error) noexcept override {
     error.clear();
-    if (sealed_ == 0 && (!flush(error) || !encrypt(buffers, error))) return 0;
+    if (unreported_ == 0 && (!flush(error) || !encrypt(buffers, error))) return 0;
     const bool flushed = flush(error);
     // There are at least as many encrypted bytes as plain ones.
-    const std::size_t held_back = flushed ? 0 : std::min(sealed_, outgoing().size());
-    const std::size_t gone = sealed_ - held_back;
-    sealed_ = held_back;
+    const std::size_t held_back = flushed ? 0 : std::min(unreported_, outgoing().size());
+    const std::size_t gone = unreported_ - held_back;
+    unreported_ = held_back;
     if (gone > 0) error.clear();  // The next call meets the error again.
     return gone;
   }
@@ -151,27 +151,28 @@ class TlsStream final : public Stream {
   }
 
   /// Takes in records without data: a server may send tickets and key updates at any time.
-  Look look() noexcept override {
+  IdleState check_idle() noexcept override {
     for (int i = 0; i < most_tries; ++i) {
       char byte;
       std::size_t count = 0;
       std::error_code error;
-      if (failure_) return Look::closed;
-      const Step step = checked(
-          is_starved() ? Step::starved : outcome(SSL_peek_ex(prepared(), &byte, 1, &count), error),
-          error);
-      if (step == Step::done) return Look::surplus;
-      if (step == Step::failed) return Look::closed;
+      if (failure_) return IdleState::closed;
+      const Step step =
+          checked(wants_read() ? Step::want_read
+                               : outcome(SSL_peek_ex(prepared(), &byte, 1, &count), error),
+                  error);
+      if (step == Step::done) return IdleState::unexpected_data;
+      if (step == Step::failed) return IdleState::closed;
       if (!try_receive(error))
-        return error == asio::error::would_block ? Look::quiet : Look::closed;
+        return error == asio::error::would_block ? IdleState::quiet : IdleState::closed;
     }
-    return Look::surplus;  // No server has so many tickets to give.
+    return IdleState::unexpected_data;  // No server has so many tickets to give.
   }
 
   void close() noexcept override {
     // Sends its half of a proper end, without waiting for the other half (RFC 8446 6.1). In a child
     // process the connection is the parent's to end.
-    if (process_.is_current() && below_->is_open() && connected_ && !failure_ && sealed_ == 0) {
+    if (process_.is_current() && below_->is_open() && connected_ && !failure_ && unreported_ == 0) {
       SSL_shutdown(prepared());
       std::error_code ignored;
       flush(ignored);
@@ -190,11 +191,12 @@ class TlsStream final : public Stream {
   /// Upper bound for the heads, paddings and tags of so many bytes, even in records of 512 bytes.
   static constexpr std::size_t overhead = 4 * 1024;
   static constexpr int batch = 2;  ///< Number of records encrypted at a time.
-  static_assert(TlsWire::capacity >= batch * (record + overhead));
+  static_assert(TlsBio::capacity >= batch * (record + overhead));
   static constexpr int most_tries = 64;
 
-  /// The result of an OpenSSL operation: `starved` wants more input, `full` wants room for output.
-  enum class Step { done, starved, full, failed };
+  /// The result of an OpenSSL operation: `want_read` wants more input, `want_write` wants room for
+  /// output.
+  enum class Step { done, want_read, want_write, failed };
 
   /// Clears OpenSSL's error queue before an operation: the queue belongs to the thread, and other
   /// code may have left errors in it.
@@ -204,9 +206,9 @@ class TlsStream final : public Stream {
   }
 
   /// True if OpenSSL has seen all received bytes. Asking OpenSSL to read costs as much as a record.
-  bool is_starved() const noexcept {
+  bool wants_read() const noexcept {
     SSL* const ssl = ssl_.get();
-    return wire_.in.empty() && SSL_has_pending(ssl) == 0 &&
+    return bio_.in.empty() && SSL_has_pending(ssl) == 0 &&
            (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) == 0;
   }
 
@@ -214,8 +216,8 @@ class TlsStream final : public Stream {
     error.clear();
     if (result > 0) return Step::done;
     const int why = SSL_get_error(ssl_.get(), result);
-    if (why == SSL_ERROR_WANT_READ) return Step::starved;
-    if (why == SSL_ERROR_WANT_WRITE) return Step::full;
+    if (why == SSL_ERROR_WANT_READ) return Step::want_read;
+    if (why == SSL_ERROR_WANT_WRITE) return Step::want_write;
     if (why == SSL_ERROR_ZERO_RETURN) {
       error = asio::error::eof;
       return Step::failed;
@@ -233,7 +235,7 @@ class TlsStream final : public Stream {
   Step checked(Step step, std::error_code& error) noexcept {
     std::error_code ignored;  // The next write meets the error again.
     flush(ignored);
-    if (step != Step::full) return step;
+    if (step != Step::want_write) return step;
     error = failure_ = asio::error::no_buffer_space;
     return Step::failed;
   }
@@ -241,7 +243,7 @@ class TlsStream final : public Stream {
   Step decrypt(asio::mutable_buffer buffer, std::size_t& count, std::error_code& error) noexcept {
     error = failure_;
     if (failure_) return Step::failed;
-    if (is_starved()) return checked(Step::starved, error);
+    if (wants_read()) return checked(Step::want_read, error);
     return checked(outcome(SSL_read_ex(prepared(), buffer.data(), buffer.size(), &count), error),
                    error);
   }
@@ -268,14 +270,14 @@ class TlsStream final : public Stream {
       co_await other_has_received();
     } else {
       const Receiving mark(*this);
-      const auto got = co_await below_->read_some(wire_.in.room(), error);
+      const auto got = co_await below_->read_some(bio_.in.room(), error);
       arrived(got, error);
     }
   }
   /// Waits for the other coroutine's read: the reader and the writer may both need the next bytes,
   /// and only one of them receives.
   asio::awaitable<void> other_has_received() {
-    const auto received = std::make_shared<Wakeup>();
+    const auto received = std::make_shared<OneShotEvent>();
     other_ = received;
     co_await received->wait();
   }
@@ -285,9 +287,9 @@ class TlsStream final : public Stream {
   bool arrived(std::size_t count, std::error_code& error) noexcept {
     if (!error) {
       wants_input_ = false;
-      wire_.in.fill(count);
-    } else if (wire_.in.empty()) {
-      wire_.in.put_aside();
+      bio_.in.fill(count);
+    } else if (bio_.in.empty()) {
+      bio_.in.put_aside();
     }
     // The stream below has ended without a closing alert from the peer (RFC 9112 9.8).
     if (error == asio::error::eof) error = asio::ssl::error::stream_truncated;
@@ -298,7 +300,7 @@ class TlsStream final : public Stream {
   bool try_receive(std::error_code& error) noexcept {
     std::size_t count = 0;
     try {
-      count = below_->try_read_some(wire_.in.room(), error);
+      count = below_->try_read_some(bio_.in.room(), error);
     } catch (const std::bad_alloc&) {
       error = asio::error::no_memory;
     }
@@ -306,12 +308,12 @@ class TlsStream final : public Stream {
   }
 
   /// Encrypted bytes that the stream below has not taken yet.
-  asio::const_buffer outgoing() const noexcept { return wire_.outgoing(); }
+  asio::const_buffer outgoing() const noexcept { return bio_.outgoing(); }
   /// Takes in the result of a write to the stream below. A failure is kept, so that the rest is
   /// never sent: it would complete a record that the caller was told had not been sent.
   bool written(std::size_t count, std::error_code error) noexcept {
     if (!error)
-      wire_.went(count);
+      bio_.on_sent(count);
     else if (error != asio::error::would_block)
       write_failure_ = error;
     return !error;
@@ -342,7 +344,7 @@ class TlsStream final : public Stream {
     for (int i = 0; i < batch && rest.size() > 0; ++i) {
       std::size_t count = std::min(record, rest.size());
       const Step step = outcome(SSL_write_ex(prepared(), rest.data(), count, &count), error);
-      if (step == Step::starved) {
+      if (step == Step::want_read) {
         wants_input_ = true;
         error = asio::error::would_block;
         return i > 0;
@@ -352,23 +354,23 @@ class TlsStream final : public Stream {
         return false;
       }
       rest += count;
-      sealed_ += count;
+      unreported_ += count;
     }
     return true;
   }
 
   std::unique_ptr<Stream> below_;
   std::shared_ptr<const void> owner_;
-  TlsWire wire_;  // Outlives its BIO, which OpenSSL owns.
+  TlsBio bio_;  // Outlives its BIO, which OpenSSL owns.
   std::unique_ptr<SSL, OpenSslFree> ssl_;
-  WorkBudget budget_;        // Budget for awaited operations, which may complete without waiting.
-  std::size_t sealed_ = 0;   // Plain bytes that are encrypted but not yet reported to a caller.
-  std::error_code failure_;  // Failure of TLS itself, which has then ended.
+  WorkBudget budget_;  // Budget for awaited operations, which may complete without waiting.
+  std::size_t unreported_ = 0;  // Plain bytes that are encrypted but not yet reported to a caller.
+  std::error_code failure_;     // Failure of TLS itself, which has then ended.
   std::error_code write_failure_;  // Failure of the stream below.
   bool is_receiving_ = false;
-  std::shared_ptr<Wakeup> other_;  // The waiter for the other coroutine's read.
-  bool wants_input_ = false;       // True if OpenSSL needs input before it writes.
-  bool is_being_written_ = false;  // True while a waiting writer sends the outgoing bytes.
+  std::shared_ptr<OneShotEvent> other_;  // The waiter for the other coroutine's read.
+  bool wants_input_ = false;             // True if OpenSSL needs input before it writes.
+  bool is_being_written_ = false;        // True while a waiting writer sends the outgoing bytes.
   bool connected_ = false;
   std::optional<TlsInfo> info_;
   ProcessMark process_;
