@@ -1,6 +1,6 @@
 /// @file
-/// What large bodies take: up and down, streamed, of known size and in chunks. The server is a
-/// process of its own, so that the peak of memory is the client's.
+/// The cost of large bodies: uploads and downloads, streamed, of known size and in chunks. The
+/// server is a separate process, so that the peak of memory is the client's.
 
 #include <algorithm>
 #include <array>
@@ -91,7 +91,7 @@ asio::awaitable<void> serve(tcp::socket socket, std::uint64_t size) {
     co_await asio::async_write(socket, asio::buffer(answer), asio::use_awaitable);
     for (std::uint64_t sent = 0; sent < body; sent += piece_size) {
       const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(piece_size, body - sent));
-      if (chunked && part < piece_size) break;  // Only whole pieces there.
+      if (chunked && part < piece_size) break;  // Only whole pieces are sent in chunks.
       const auto bytes = chunked ? asio::buffer(chunk) : asio::buffer(piece, part);
       co_await asio::async_write(socket, bytes, asio::use_awaitable);
     }
@@ -108,7 +108,7 @@ asio::awaitable<void> accept(tcp::acceptor acceptor, std::uint64_t size) {
   }
 }
 
-/// A server in a process of its own, which ends with this one.
+/// A server in a separate process, which ends with this one.
 class Server {
  public:
   explicit Server(std::uint64_t size) {
@@ -138,7 +138,7 @@ class Server {
   pid_t child_ = -1;
 };
 
-/// The most memory that this process has had since `forget_peak`.
+/// The peak of this process's memory in bytes since `forget_peak`.
 std::uint64_t peak_bytes() {
   std::ifstream status{"/proc/self/status"};
   for (std::string line; std::getline(status, line);)
@@ -168,7 +168,7 @@ asio::awaitable<std::uint64_t> receive(ferry::Client client, std::string url) {
 asio::awaitable<void> run(const Server& server, std::uint64_t size) {
   const auto executor = co_await asio::this_coro::executor;
   const ferry::Client client(executor);
-  co_await client.get(server.url("/"));  // All that is allocated once.
+  co_await client.get(server.url("/"));  // Allocates everything that is allocated once.
   std::cout << "| body of " << fixed(static_cast<double>(size) / (1 << 20), 0)
             << " MiB | MiB/s | peak memory, MiB | more than before, MiB |\n| --- | ---: | ---: | "
                "---: |\n";

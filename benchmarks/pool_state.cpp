@@ -1,6 +1,6 @@
 /// @file
-/// What the pool's decisions cost as it grows: taking a connection and giving it back, with 1 to
-/// 10,000 origins, connections and waiters. No I/O: the connections are numbers.
+/// The cost of the pool's decisions as the pool grows: taking a connection and giving it back, with
+/// 1 to 10,000 origins, connections and waiters. There is no I/O: the connections are numbers.
 
 #include <array>
 #include <chrono>
@@ -32,7 +32,7 @@ constexpr std::size_t sizes[] = {1, 10, 100, 1000, 10'000};
 constexpr int operations = 100'000;
 constexpr int rounds = 9;
 
-/// Takes and gives back, nanoseconds each time; the origins in random order.
+/// The time to take a connection and give it back, in nanoseconds; the origins are in random order.
 double reuse(std::size_t origins, std::size_t each) {
   FilledPool filled(origins, each);
   std::mt19937 random(1);
@@ -43,7 +43,8 @@ double reuse(std::size_t origins, std::size_t each) {
   return std::chrono::duration<double, std::nano>(Clock::now() - begin).count() / operations;
 }
 
-/// The part of it that any pool would need: finding the origin among as many in a hash table.
+/// The part of that time that any pool needs: finding one of as many origins in a hash table, in
+/// nanoseconds.
 double look_up(std::size_t origins) {
   std::unordered_map<std::string, std::array<char, 128>> table;
   std::vector<std::string> keys;
@@ -59,7 +60,7 @@ double look_up(std::size_t origins) {
   return std::chrono::duration<double, std::nano>(Clock::now() - begin).count() / operations;
 }
 
-/// Serves one waiter after the other, nanoseconds each time.
+/// The time to serve one waiter, in nanoseconds.
 double queue(std::size_t waiters) {
   QueuedPool queued(waiters);
   const auto begin = Clock::now();
@@ -90,7 +91,7 @@ void run(const std::string& svg) {
   }
   for (const std::size_t size : sizes) {
     std::vector<std::vector<double>> costs(
-        cases.size());  // Interleaved, so that all see the same machine.
+        cases.size());  // The cases alternate, so that all run under the same conditions.
     for (int round = 0; round < rounds; ++round)
       for (std::size_t i = 0; i < cases.size(); ++i) costs[i].push_back(cases[i].measure(size));
     for (std::size_t i = 0; i < cases.size(); ++i) {

@@ -1,7 +1,7 @@
 /// @file
-/// What reusing a connection is worth: sequential GETs, each on a new connection (`ferry::get`),
-/// against the same GETs on one kept connection (`ferry::Client`). Over TLS also on new connections
-/// that continue an earlier session.
+/// The benefit of reusing a connection: sequential GETs, each on a new connection (`ferry::get`),
+/// compared with the same GETs on one kept connection (`ferry::Client`). Over TLS also on new
+/// connections that resume an earlier session.
 
 #include <algorithm>
 #include <array>
@@ -63,7 +63,7 @@ struct Settings {
   std::uint64_t rounds = 5;
   std::uint64_t concurrency = 1;
   std::uint64_t body = 1024;
-  bool tls = false;  // of the embedded server
+  bool tls = false;  // TLS of the embedded server
   bool one_core = true;
   std::string url;  // empty: the embedded server
   std::string json;
@@ -125,7 +125,7 @@ Settings read_settings(benchmark::CommandLine line) {
 /// One mode's figures in one round. Times are in seconds, latencies in microseconds.
 struct Figures {
   double elapsed = 0;             // the sum of Response::elapsed()
-  double elapsed_with_setup = 0;  // the same, and what resolving, connecting and securing took
+  double elapsed_with_setup = 0;  // the same, with resolving, connecting and securing
   double wall = 0;
   std::uint64_t opened = 0;     // connections
   std::vector<double> latency;  // of each request, ascending
@@ -143,7 +143,7 @@ struct Run {
   std::uint64_t new_connections = 0;
 };
 
-/// Makes GETs, one after the other, until the run has no more of them to make.
+/// Sends GETs one after the other until the run has no more.
 template <class Get>
 asio::awaitable<void> make_requests(Run& run, Get get) {
   while (run.unsent > 0) {
@@ -164,7 +164,7 @@ asio::awaitable<void> make_requests(Run& run, Get get) {
   }
 }
 
-/// Runs `concurrency` coroutines that share `requests` GETs, to their end.
+/// Runs `concurrency` coroutines that together make `requests` GETs, to their end.
 template <class Get>
 Figures measure(asio::io_context& context, std::uint64_t requests, std::uint64_t concurrency,
                 Get get) {
@@ -184,10 +184,11 @@ Figures measure(asio::io_context& context, std::uint64_t requests, std::uint64_t
 
 enum Mode : std::size_t { fresh, resumed, kept };
 
-constexpr std::array<const char*, 3> keys{"new", "resumed", "reuse"};  // the modes' names in JSON
+constexpr std::array<const char*, 3> keys{"new", "resumed", "reuse"};  // the names of the modes in
+                                                                       // JSON
 constexpr std::array<const char*, 3> colours{"#bc4c00", "#8250df", "#0969da"};
 
-using Round = std::array<Figures, 3>;  // by Mode
+using Round = std::array<Figures, 3>;  // indexed by `Mode`
 
 std::vector<Mode> modes_of(const Settings& settings) {
   if (settings.is_secure()) return {fresh, resumed, kept};
@@ -200,8 +201,8 @@ std::string name(Mode mode, const Settings& settings) {
   return settings.concurrency == 1 ? "one kept connection" : "kept connections";
 }
 
-/// Measures one mode in a context and, if it keeps connections, with a client of its own, so that
-/// each round opens what it needs, as a program that starts would.
+/// Measures one mode in its own context and, if it keeps connections, with its own client, so that
+/// each round opens its connections like a program that starts.
 Figures measure(Mode mode, const std::string& url, const benchmark::Tls& tls,
                 std::uint64_t requests, std::uint64_t concurrency) {
   asio::io_context context{1};
@@ -219,8 +220,8 @@ Figures measure(Mode mode, const std::string& url, const benchmark::Tls& tls,
   return figures;
 }
 
-/// Warms the modes up and runs all rounds; what embedded servers and clients are still doing at a
-/// round's end counts towards no round.
+/// Warms the modes up and runs all rounds. Work of embedded servers and clients after a round's end
+/// counts towards no round.
 std::vector<Round> measure_rounds(const Settings& settings, const std::string& url,
                                   const benchmark::Tls& tls,
                                   const benchmark::KeepAliveServer* server) {
@@ -244,7 +245,8 @@ std::vector<Round> measure_rounds(const Settings& settings, const std::string& u
   return rounds;
 }
 
-/// A mode's figures over all rounds: latencies of all of them together, medians of the others.
+/// A mode's figures over all rounds: the latencies of all of them together, the medians of the
+/// others.
 Figures over_rounds(const std::vector<Round>& rounds, Mode mode) {
   const auto median_of = [&](auto Figures::*member) {
     std::vector<double> values;
@@ -264,7 +266,7 @@ Figures over_rounds(const std::vector<Round>& rounds, Mode mode) {
   return all;
 }
 
-/// By how much reuse is faster: the quotient of the two modes within each round.
+/// The speed-up by reuse: the quotient of the two modes within each round.
 struct SpeedUp {
   const char* key;
   const char* name;
@@ -288,15 +290,15 @@ std::vector<SpeedUp> speed_ups(const std::vector<Round>& rounds) {
   return result;
 }
 
-/// What one run of this program found.
+/// The results of one run of this program.
 struct Report {
   Settings settings;
   std::string url;
   std::vector<Round> rounds;
-  Round modes;  // over all rounds
+  Round modes;  // the figures over all rounds
   std::vector<SpeedUp> speed_ups;
   benchmark::Machine machine;
-  bool shares_core = false;  // with the embedded server
+  bool shares_core = false;  // true if the client shares a core with the embedded server
 
   double rate(const Figures& figures) const {
     return static_cast<double>(settings.requests) / figures.wall;

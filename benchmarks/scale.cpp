@@ -1,7 +1,7 @@
 /// @file
-/// How ferry scales: with cores and contexts, with connections, with idle connections, with origins
-/// that want more than the pool has. The servers are processes of their own, so that memory is the
-/// client's.
+/// The scaling of ferry: with cores and contexts, with connections, with idle connections, and with
+/// more origins than the pool has connections for. The servers are separate processes, so that the
+/// memory measured is the client's.
 
 #include <chrono>
 #include <csignal>
@@ -53,7 +53,7 @@ struct Settings {
   std::string json;
 };
 
-/// A server in a process of its own, on one core.
+/// A server in a separate process, on one core.
 class Server {
  public:
   explicit Server(int core) {
@@ -109,7 +109,7 @@ asio::awaitable<void> get(const ferry::Client& client, std::string url, std::uin
   }
 }
 
-/// Makes requests, so many at a time, to these servers in turn. @return requests per second.
+/// Sends requests to these servers in turn, `in_flight` at a time. @return requests per second.
 double rate(asio::io_context& context, const ferry::Client& client,
             const std::vector<std::string>& urls, std::uint64_t requests, std::size_t in_flight) {
   std::vector<std::uint64_t> unsent(urls.size(), requests / urls.size());
@@ -122,7 +122,7 @@ double rate(asio::io_context& context, const ferry::Client& client,
          std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-/// One context, its thread and its client on each of these cores, which share nothing.
+/// Runs one context with its thread and its client on each of these cores; they share nothing.
 /// @return requests per second of all of them.
 double rate_of_cores(const std::vector<int>& cores, const std::vector<std::string>& urls,
                      std::uint64_t requests) {
@@ -152,7 +152,7 @@ struct Row {
 };
 using Table = std::vector<Row>;
 
-/// Medians of what these measure, a round of all of them after the other.
+/// The medians of these measurements, which alternate in rounds.
 Table interleaved(
     std::uint64_t rounds,
     const std::vector<std::pair<std::string, std::function<std::vector<double>()>>>& measurements) {
@@ -174,7 +174,7 @@ Table interleaved(
   return table;
 }
 
-/// Opens so many connections, looks at the memory, and makes requests over one and over all.
+/// Opens `count` connections, measures their memory, and sends requests over one and over all.
 std::vector<double> connections(const std::string& url, std::uint64_t requests, std::size_t count) {
   asio::io_context context{1};
   const ferry::Client client{context, options(count)};
@@ -189,7 +189,7 @@ std::vector<double> connections(const std::string& url, std::uint64_t requests, 
   return {one, all, bytes / static_cast<double>(idle)};
 }
 
-/// More requests at a time than connections, to several origins.
+/// Sends more requests at a time than there are connections, to several origins.
 std::vector<double> saturated(std::vector<std::string> urls, std::size_t origins,
                               std::uint64_t requests) {
   urls.resize(origins);

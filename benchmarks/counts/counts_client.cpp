@@ -1,6 +1,6 @@
 /// @file
 /// The client whose costs `run` counts. usage: counts_client CASE URL REQUESTS [CA]; the URL's path
-/// ends with the size of the body. Prints how often memory was allocated.
+/// ends with the size of the body. Prints the number of allocations.
 
 #include <atomic>
 #include <cstddef>
@@ -15,8 +15,8 @@
 #include <ferry/ferry.hpp>
 #include <ferry/tls.hpp>
 
-// Defined here, glibc's own stand behind them: what operator new, OpenSSL and Asio's coroutines
-// take.
+// Replacements of glibc's functions, which call glibc's own. They count the allocations of operator
+// new, OpenSSL and Asio's coroutines.
 extern "C" void* __libc_malloc(std::size_t size);
 extern "C" void* __libc_memalign(std::size_t alignment, std::size_t size);
 
@@ -27,7 +27,7 @@ std::atomic<long> allocations{0};
 std::size_t size_of(const ferry::Response& response) { return response.body().size(); }
 std::size_t size_of(const ferry::Result<ferry::Response>& result) { return size_of(*result); }
 
-/// Makes the requests that `call(client, url)` stands for.
+/// Makes requests by `call(client, url)`.
 template <class Call>
 asio::awaitable<void> make_requests(const ferry::Client& client, std::string url, long requests,
                                     std::size_t body, Call call) {
@@ -38,7 +38,7 @@ asio::awaitable<void> make_requests(const ferry::Client& client, std::string url
   }
 }
 
-/// As above, each in the place of the one before.
+/// Makes requests with `refresh`: each response reuses the memory of the one before.
 asio::awaitable<void> refresh(const ferry::Client& client, std::string url, long requests,
                               std::size_t body) {
   ferry::Response page = co_await client.get(url);
@@ -48,7 +48,7 @@ asio::awaitable<void> refresh(const ferry::Client& client, std::string url, long
   }
 }
 
-/// As above, of responses that are read piece by piece.
+/// Makes requests whose responses are read piece by piece.
 asio::awaitable<void> read_streams(const ferry::Client& client, std::string url, long requests,
                                    std::size_t body) {
   for (long i = 0; i < requests; ++i) {

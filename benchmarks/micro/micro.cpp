@@ -1,5 +1,5 @@
 /// @file
-/// What single steps of a request cost, by Google Benchmark.
+/// The cost of single steps of a request, measured with Google Benchmark.
 
 #include <algorithm>
 #include <benchmark/benchmark.h>
@@ -19,7 +19,7 @@ namespace {
 
 constexpr ferry::detail::ParserLimits limits{64 * 1024, 128, 1 << 30};
 
-/// A response's head with so many fields beside the usual ones, and a body of 13 bytes.
+/// A response's head with this many fields besides the usual ones, and a body of 13 bytes.
 std::string response(int more_fields, bool chunked) {
   std::string text =
       "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
@@ -59,7 +59,7 @@ void encode(benchmark::State& state) {
   ferry::Headers own;
   for (std::int64_t i = 0; i < state.range(0); ++i)
     own.add("X-Own-" + std::to_string(i), "some value");
-  const std::string usual = ferry::detail::usual_fields(none, "ferry/0", "");
+  const std::string usual = ferry::detail::default_head_fields(none, "ferry/0", "");
   ferry::detail::ByteBuffer out;
   for (auto _ : state) {
     out.clear();
@@ -68,7 +68,7 @@ void encode(benchmark::State& state) {
                                 .headers = own,
                                 .defaults = none,
                                 .user_agent = "ferry/0",
-                                .usual_fields = usual},
+                                .default_head_fields = usual},
                                out);
     benchmark::DoNotOptimize(out.data());
   }

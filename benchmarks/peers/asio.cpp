@@ -1,5 +1,5 @@
 /// @file
-/// Asio alone, as its examples use it: coroutines, a request that is ready, a scan for the length.
+/// Asio alone, used as in its examples: coroutines, a prepared request, a scan for the length.
 
 #include <memory>
 #include <optional>

@@ -1,5 +1,5 @@
 /// @file
-/// libcurl: its easy interface, or, compiled with CURL_PEER_MULTI, its multi interface.
+/// libcurl: its easy interface or, if compiled with CURL_PEER_MULTI, its multi interface.
 
 #include <curl/curl.h>
 #include <memory>
@@ -21,7 +21,7 @@ std::size_t keep(char* bytes, std::size_t size, std::size_t count, void* body) {
   return size * count;
 }
 
-/// A handle and what it is doing.
+/// An easy handle and its state.
 class Transfer {
  public:
   explicit Transfer(const peer::Task& task) : task_(task), upload_(task.upload, 'x') {

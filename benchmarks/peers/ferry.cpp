@@ -1,5 +1,5 @@
 /// @file
-/// ferry as it comes: nothing is set but what the task needs.
+/// ferry with its defaults: only options that the task needs are set.
 
 #include <memory>
 #include <string>
@@ -20,7 +20,7 @@ class Ferry {
       options.roots.push_back(ferry::tls::Pem::file(task.ca));
       options.resume_sessions = task.resume || !task.fresh;
       options_.tls = ferry::tls::context(options);
-      if (task.fresh) options_.limits.max_idle = 0;  // `ferry::get` knows no such context.
+      if (task.fresh) options_.limits.max_idle = 0;  // `ferry::get` would use another context.
     }
     if (task.concurrency > options_.limits.max_connections)
       options_.limits.max_connections = task.concurrency;

@@ -1,6 +1,6 @@
 /// @file
-/// The floor: the system's sockets and as little as can be done with them. Blocking for one request
-/// at a time, epoll for more; OpenSSL for HTTPS.
+/// The floor: the system's sockets with as little code as possible. Blocking for one request at a
+/// time, epoll for more; OpenSSL for HTTPS.
 
 #include <arpa/inet.h>
 #include <memory>
@@ -53,7 +53,7 @@ class Connection {
   void send(const std::string& request) {
     body_.clear();
     head_ = {};
-    if (used_) begin_ = peer::Clock::now();  // Else opening the connection is part of it.
+    if (used_) begin_ = peer::Clock::now();  // The first time includes connecting.
     used_ = true;
     for (std::size_t sent = 0; sent < request.size();) {
       const auto rest = request.size() - sent;
@@ -63,7 +63,7 @@ class Connection {
       sent += static_cast<std::size_t>(count);
     }
   }
-  /// Reads once. @return true if the response is whole.
+  /// Reads once. @return true if the response is complete.
   bool receive(const peer::Task& task, peer::Stopwatch& stopwatch) {
     if (head_.size == 0) {
       char buffer[16 * 1024];
@@ -107,7 +107,7 @@ class Floor {
     if (!task.secure) return;
     tls_ = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_verify(tls_, SSL_VERIFY_PEER, nullptr);
-    SSL_CTX_set_read_ahead(tls_, 1);  // Else each record takes two calls to read.
+    SSL_CTX_set_read_ahead(tls_, 1);  // Without this, each record takes two calls to read.
     peer::check(SSL_CTX_load_verify_locations(tls_, task.ca.c_str(), nullptr) == 1, "no CA");
   }
 
@@ -145,7 +145,7 @@ class Floor {
       if (unsent > 0) connection->send(request_), --unsent;
     std::vector<Connection*> ready;
     for (std::uint64_t done = 0; done < requests;) {
-      // On one core, a server that is cut short by each of its answers makes a turn of each.
+      // On one core, this lets the server answer several requests before they are read.
       ::sched_yield();
       epoll_event events[128];
       const int count = ::epoll_wait(epoll_, events, 128, -1);
@@ -153,7 +153,7 @@ class Floor {
         auto& connection = *static_cast<Connection*>(events[i].data.ptr);
         if (connection.receive(task_, stopwatch)) ready.push_back(&connection);
       }
-      // Only now: the first request that is sent may be what makes the server take over.
+      // Requests are sent after the reads: the first one may make the system switch to the server.
       for (Connection* connection : ready)
         if (unsent > 0) connection->send(request_), --unsent;
       done += ready.size();

@@ -1,5 +1,5 @@
 /// @file
-/// cpp-httplib, which blocks: a thread and a client for each request in flight.
+/// cpp-httplib, which blocks: one thread and one client for each request in flight.
 
 #include <atomic>
 #include <httplib.h>

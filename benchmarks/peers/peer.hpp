@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What all peers have in common: their command line, their warm-up, their report.
+/// The common parts of all peers: command line, warm-up, report.
 
 #include <algorithm>
 #include <chrono>
@@ -19,23 +19,23 @@ namespace peer {
 
 using Clock = std::chrono::steady_clock;
 
-/// What a peer is asked to do.
+/// The task of a peer.
 struct Task {
   std::string url;
-  bool secure = false;  ///< Of the URL: its parts.
+  bool secure = false;  ///< True for `https`; this and the next three members are parts of the URL.
   std::string host;
   std::string port;
   std::string path;
   std::uint64_t requests = 1000;
-  std::size_t concurrency = 1;  ///< Requests in flight at a time, on as many connections.
-  bool fresh = false;           ///< A new connection for each request.
-  bool resume = false;          ///< These continue an earlier TLS session.
-  std::size_t upload = 0;       ///< The size of a POST's body; 0: GET.
-  std::size_t body = 0;         ///< The size of the body that has to come back.
-  std::string ca;               ///< Who has signed the server's certificate: a file.
+  std::size_t concurrency = 1;  ///< Requests in flight at a time, each on its own connection.
+  bool fresh = false;           ///< True if each request uses a new connection.
+  bool resume = false;          ///< True if new connections resume an earlier TLS session.
+  std::size_t upload = 0;       ///< The size of a POST's body in bytes; 0: GET.
+  std::size_t body = 0;         ///< The expected size of the response's body in bytes.
+  std::string ca;               ///< The file of the CA that signed the server's certificate.
 
   std::string authority() const { return host + ":" + port; }
-  /// The request as bytes, for those who write it themselves.
+  /// The request as bytes, for peers that write it themselves.
   std::string request() const {
     std::string text =
         (upload ? "POST " : "GET ") + path + " HTTP/1.1\r\nHost: " + authority() +
@@ -46,10 +46,10 @@ struct Task {
   }
 };
 
-/// The peer cannot do what it is asked to; its exit code is 3.
+/// Thrown if the peer cannot do its task; its exit code is then 3.
 struct Unsupported {};
 
-/// Takes the time of each request.
+/// Measures the time of each request.
 class Stopwatch {
  public:
   explicit Stopwatch(std::uint64_t requests) { latencies_.reserve(requests); }
@@ -80,7 +80,8 @@ inline void check_response(const Task& task, int status, std::size_t size) {
   check(size == task.body, "the body has another size");
 }
 
-/// What a head says of its response, for those who parse no more of it. Nothing if it is not whole.
+/// The parts of a response's head that are needed, for peers without a parser. Nothing if the head
+/// is incomplete.
 struct Head {
   std::size_t size = 0;
   int status = 0;
@@ -142,7 +143,7 @@ inline Task read_task(int count, char** arguments) {
   return task;
 }
 
-/// A peer's `main`. `Peer` is made of a task and has `run(requests, stopwatch)`.
+/// The `main` of a peer. `Peer` is constructed from a task and has `run(requests, stopwatch)`.
 template <class Peer>
 int main(int count, char** arguments) {
   try {

@@ -24,8 +24,8 @@ def arguments():
 
 
 class Peer:
-    """Makes requests one after the other, and so with a thread for each that is to be in flight. Each is
-    `once(client)`, with the client of that thread."""
+    """Makes requests one after the other, on one thread for each request in flight. A request is
+    `once(client)`, with the client of its thread."""
 
     def __init__(self, task, clients):
         self.task = task
@@ -56,7 +56,7 @@ class Peer:
 class Requests(Peer):
     def __init__(self, task):
         import requests
-        # requests.get is what makes a new connection each time; a Session is what keeps it.
+        # requests.get makes a new connection each time; a Session keeps its connection.
         super().__init__(task, [requests if task.new else requests.Session() for _ in range(task.concurrency)])
 
     def once(self, client):
@@ -69,7 +69,7 @@ class Requests(Peer):
 class Httpx(Peer):
     def __init__(self, task):
         import httpx
-        # A client of its own for each request would spend nearly all its time on loading certificates.
+        # One client serves all requests: a client for each would spend nearly all its time on loading certificates.
         limits = httpx.Limits(max_keepalive_connections=0 if task.new else task.concurrency)
         context = ssl.create_default_context(cafile=task.ca) if task.ca else True
         super().__init__(task, [httpx.Client(verify=context, limits=limits)] * task.concurrency)

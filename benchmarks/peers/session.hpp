@@ -1,26 +1,26 @@
 #pragma once
 
 /// @file
-/// TLS sessions for clients that leave these to whoever uses them.
+/// TLS sessions for clients that leave sessions to their user.
 
 #include <memory>
 #include <openssl/ssl.h>
 
 namespace peer {
 
-/// The one that the server sent last.
+/// The session that the server sent last.
 inline std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)> session{nullptr, SSL_SESSION_free};
 
-/// Has those that come kept.
+/// Makes the context keep new sessions.
 inline void keep_sessions(SSL_CTX* tls) {
   SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
   SSL_CTX_sess_set_new_cb(tls, [](SSL*, SSL_SESSION* latest) {
     session.reset(latest);
-    return 1;  // It is ours now.
+    return 1;  // The session belongs to this program now.
   });
 }
 
-/// To be called before a handshake.
+/// Resumes the last session; call this before a handshake.
 inline void resume_session(SSL* tls) {
   if (session) SSL_set_session(tls, session.get());
 }

@@ -1,4 +1,4 @@
-// node's undici. Takes what the other peers take, and prints the line that they print.
+// node's undici. Takes the same options as the other peers, and prints the same line.
 const fs = require("node:fs");
 const { parseArgs } = require("node:util");
 const { Agent, request } = require("undici");
@@ -43,7 +43,7 @@ function worked(cpu) {
 
 async function main() {
   const requests = Number(values.requests);
-  // A second of work at least: what runs often is compiled then, and twice as fast and more.
+  // At least a second of work: code that runs often is compiled by then, and more than twice as fast.
   do await run(Math.max(Math.floor(requests / 10), 2 * Number(values.concurrency)));
   while (worked(process.cpuUsage()) < 1e6);
   const cpu = process.cpuUsage();

@@ -11,7 +11,7 @@ import time
 
 
 class CountingSocket(socket.socket):
-    """urllib3 and httpcore both connect through socket.socket; neither tells how often."""
+    """Counts connections: urllib3 and httpcore both connect through socket.socket, and neither counts them."""
     connects = 0
 
     def connect(self, address):
@@ -23,7 +23,7 @@ socket.socket = CountingSocket
 
 
 def client(mode):
-    """The context that owns the client's connections, and gives what has a `get`."""
+    """The context manager that owns the client's connections; its value has a `get`."""
     if mode == "httpx.Client":
         import httpx
         return httpx.Client()
@@ -43,7 +43,7 @@ def main(mode, url, count):
             elapsed += response.elapsed.total_seconds()
             size += len(response.content)
     wall = time.perf_counter() - start
-    # Both libraries' `elapsed` holds the connection's set-up, and neither can tell it apart.
+    # The `elapsed` of both libraries includes the connection's set-up, and neither reports it separately.
     print(json.dumps({"elapsed": elapsed, "with_setup": elapsed, "wall": wall,
                       "connections": CountingSocket.connects, "bytes": size}))
 

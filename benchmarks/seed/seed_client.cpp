@@ -1,6 +1,6 @@
-// COUNT sequential GETs of URL, on a new connection each or on one client's kept connections.
-// Prints one line of JSON; benchmarks/seed/run starts it. The clock of `wall` runs from before the
-// client is made, as in python_client.py.
+// Sends COUNT sequential GETs of URL, each on a new connection or all on one client's kept
+// connections. Prints one line of JSON; benchmarks/seed/run starts it. The time `wall` begins
+// before the client is made, as in python_client.py.
 //
 // usage: seed_client once|client URL COUNT
 
@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   try {
-    asio::io_context context{1};  // one thread: nothing in Asio needs a lock
+    asio::io_context context{1};  // One thread: nothing in Asio needs a lock.
     Sums sums;
     const auto start = Clock::now();
     const auto rethrow = [](std::exception_ptr failure) {

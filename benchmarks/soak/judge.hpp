@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Whether what a request came to is explained by what the server did with it.
+/// Decides whether the server's actions explain the result of a request.
 
 #include <algorithm>
 #include <chrono>
@@ -19,7 +19,7 @@
 
 namespace soak {
 
-/// An answer that was there for so long should have been noticed before the time was up.
+/// The time after which the client should have noticed an answer that was there.
 inline constexpr std::chrono::seconds grace{2};
 
 /// One request that has ended for the client.
@@ -27,12 +27,12 @@ struct Ending {
   Token token;
   const Errand& errand;
   Entry entry;
-  Plan plan;  ///< Of the last time that the server saw it.
+  Plan plan;  ///< The plan of the last time that the server saw the request.
   bool cancelled;
   Clock::time_point at;
 };
 
-/// What is wrong with a response, if anything is.
+/// The fault of a response, or nothing.
 inline std::optional<std::string> fault_of(const ferry::Response& response, const Ending& ending) {
   const Plan& plan = ending.plan;
   if (ending.entry.read == 0) return "answered, but the server never read it";
@@ -49,7 +49,7 @@ inline std::optional<std::string> fault_of(const ferry::Response& response, cons
   return std::nullopt;
 }
 
-/// Whether time limits that were set, or a silent server, explain this error.
+/// True if time limits that were set, or a silent server, explain this error.
 inline bool is_expected_timeout(ferry::Errc code, const Ending& ending) {
   const Errand& errand = ending.errand;
   switch (code) {
@@ -61,8 +61,7 @@ inline bool is_expected_timeout(ferry::Errc code, const Ending& ending) {
   }
 }
 
-/// What is wrong with a failure, if anything is: the server must have given reason for it, or the
-/// worker itself.
+/// The fault of a failure, or nothing: the server or the worker must have given a reason for it.
 inline std::optional<std::string> fault_of(const ferry::Error& error, const Ending& ending) {
   const auto code = static_cast<ferry::Errc>(error.code().value());
   const ActFacts& act = facts_of(ending.plan.act);
@@ -74,7 +73,7 @@ inline std::optional<std::string> fault_of(const ferry::Error& error, const Endi
       return "answered long before it failed: " + std::string{error.what()};
     return std::nullopt;
   }
-  // A kept connection may be closed by the server before it reads anything.
+  // The server may close a kept connection before it reads anything.
   const bool unseen = ending.entry.seen == 0;
   if (unseen && code == ferry::Errc::connection_lost && error.reused()) return std::nullopt;
   const bool explained = !unseen && std::count(act.errors.begin(), act.errors.end(), code) > 0;

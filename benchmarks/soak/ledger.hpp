@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// `Ledger`: what client and server each know of every request, to be compared; `Findings`: where
-/// the two do not agree.
+/// `Ledger`: the knowledge of client and server about every request, to be compared; `Findings`:
+/// the cases in which they disagree.
 
 #include <algorithm>
 #include <array>
@@ -21,13 +21,13 @@ namespace soak {
 
 using Clock = std::chrono::steady_clock;
 
-/// What must not happen. Threads: every member may be called from any thread.
+/// Events that must not happen. Threads: every member may be called from any thread.
 class Findings {
  public:
   enum Kind : std::size_t {
-    wrong,    ///< A response or a request came to the wrong one, or not as it was sent.
-    lost,     ///< A request ended without its answer, and nothing that the server did explains it.
-    doubled,  ///< A request was read more often than it may be, or than the client says.
+    wrong,    ///< A request or response reached the wrong receiver, or was changed.
+    lost,     ///< A request ended without its answer, and no action of the server explains this.
+    doubled,  ///< A request was read more often than allowed, or than the client says.
   };
   static constexpr std::array<const char*, 3> names{"wrong", "lost", "doubled"};
 
@@ -42,7 +42,7 @@ class Findings {
   bool empty() const noexcept {
     return std::all_of(counts_.begin(), counts_.end(), [](const auto& n) { return n == 0; });
   }
-  /// The first ones, a line each.
+  /// The first findings, one on each line.
   std::vector<std::string> examples() const {
     const std::lock_guard lock{mutex_};
     return examples_;
@@ -56,27 +56,29 @@ class Findings {
   std::vector<std::string> examples_;
 };
 
-/// What is known of one request.
+/// The facts known about one request.
 struct Entry {
   std::uint32_t serial = 0;
   Verb verb = Verb::get;
-  int seen = 0;      ///< How often the server has read its head.
-  int read = 0;      ///< How often the server has read it whole.
-  int attempts = 0;  ///< How often the client says that it was sent; 0 while it is under way.
+  int seen = 0;      ///< Number of times that the server has read its head.
+  int read = 0;      ///< Number of times that the server has read it completely.
+  int attempts = 0;  ///< Number of times that the client says it was sent; 0 while the request is
+                     ///< in progress.
   bool is_doubled = false;
-  Clock::time_point answered{};  ///< When the server had written an answer whole.
+  Clock::time_point answered{};  ///< The time at which the server had written a complete answer.
 };
 
-/// The books of all requests. Its size does not depend on how many there are: each worker has one
-/// request at a time, and the entries of its last few are kept for what the server reads late.
+/// The entries of all requests. The ledger's size does not depend on the number of requests: each
+/// worker has one request at a time, and the entries of its last few are kept for requests that the
+/// server reads late.
 ///
-/// Threads: every member may be called from any thread. The locks are the workers' own, so that
-/// they do not put the client's threads in an order that would hide a race from TSan.
+/// Threads: every member may be called from any thread. Each worker has its own lock, so that the
+/// locks do not order the client's threads and hide a race from TSan.
 class Ledger {
  public:
   Ledger(std::size_t workers, Findings& findings) : books_(workers), findings_{findings} {}
 
-  /// A worker begins a request.
+  /// Enters a new request of a worker.
   void issue(Token token, Verb verb) {
     Book& book = books_[token.worker];
     const std::lock_guard lock{book.mutex};
@@ -84,8 +86,8 @@ class Ledger {
     ++issued_;
   }
 
-  /// The server has read a request's head. @return which time that was, or 0 if there is no such
-  /// request.
+  /// Enters that the server has read a request's head. @return the number of times, this one
+  /// included, or 0 if there is no such request.
   int see(Token token) {
     int nth = 0;
     const bool known = at(token, [&](Entry& entry) {
@@ -96,7 +98,7 @@ class Ledger {
     return nth;
   }
 
-  /// The server has read a request whole.
+  /// Enters that the server has read a complete request.
   void read(Token token) {
     at(token, [&](Entry& entry) {
       ++entry.read;
@@ -104,13 +106,13 @@ class Ledger {
     });
   }
 
-  /// The server has written its answer whole, and the connection stays sound until the client can
-  /// have read it.
+  /// Enters that the server has written a complete answer, over a connection that stays open until
+  /// the client can have read it.
   void answer(Token token) {
     at(token, [](Entry& entry) { entry.answered = Clock::now(); });
   }
 
-  /// The request has ended for the client, after as many attempts. @return what is known of it.
+  /// Enters that the request has ended for the client, after this many attempts. @return its entry.
   Entry settle(Token token, int attempts) {
     Entry result;
     at(token, [&](Entry& entry) {
@@ -145,8 +147,9 @@ class Ledger {
     return true;
   }
 
-  /// What has been seen in part counts: the server could have acted on it. So does what is read
-  /// after the request has ended, such as one that was cancelled when it had been sent.
+  /// Checks the number of times that a request was read. A partly read request counts, because the
+  /// server could have acted on it. So does a request that is read after its end: one that was
+  /// cancelled after it had been sent, for example.
   void check_reads(Token token, Entry& entry) {
     const int most = entry.attempts > 0 ? std::min(entry.attempts, most_reads(entry.verb))
                                         : most_reads(entry.verb);

@@ -1,9 +1,9 @@
 #pragma once
 
 /// @file
-/// What each request of the soak is, and what the server does with it. Both follow from the seed
-/// and the request's token alone, so that either side can work out what the other one must have
-/// done.
+/// The properties of each request of the soak, and the server's actions on it. Both are computed
+/// from the seed and the request's token alone, so client and server can each compute the other's
+/// actions.
 
 #include <algorithm>
 #include <array>
@@ -23,7 +23,7 @@ namespace soak {
 
 using std::chrono::milliseconds;
 
-/// Names one request: its worker, and which of the worker's requests it is, from 1.
+/// Names one request: the worker, and the request's number within that worker, from 1.
 struct Token {
   std::uint32_t worker = 0;
   std::uint32_t serial = 0;
@@ -32,7 +32,7 @@ struct Token {
   std::uint64_t key() const noexcept { return std::uint64_t{worker} << 32 | serial; }
 };
 
-/// 16 hexadecimal digits.
+/// The token as 16 hexadecimal digits.
 inline std::string to_string(Token token) {
   std::string text(16, '0');
   char digits[16];
@@ -57,14 +57,14 @@ constexpr std::uint64_t mix(std::uint64_t value) noexcept {
   return value ^ value >> 31;
 }
 
-/// Random numbers that follow from what they are for.
+/// Random numbers that depend only on the seed, a subject and a purpose.
 class Dice {
  public:
   Dice(std::uint64_t seed, std::uint64_t subject, std::uint64_t purpose)
       : state_{mix(seed ^ mix(subject ^ mix(purpose)))} {}
 
   std::uint64_t next() noexcept { return state_ = mix(state_); }
-  /// From 0 up to, not including, `end`, which is not 0.
+  /// A number from 0 up to, but not including, `end`, which is not 0.
   std::size_t below(std::size_t end) noexcept { return static_cast<std::size_t>(next() % end); }
   bool one_in(std::size_t n) noexcept { return below(n) == 0; }
   milliseconds up_to(milliseconds most) noexcept {
@@ -75,7 +75,7 @@ class Dice {
   std::uint64_t state_;
 };
 
-/// What dice are for: the same subject has different ones for each purpose.
+/// The purpose of dice: the same subject has different dice for each purpose.
 enum Purpose : std::uint64_t {
   errand_dice,
   connection_dice,
@@ -84,14 +84,14 @@ enum Purpose : std::uint64_t {
   plan_dice
 };
 
-/// Most bodies are small, some are large enough to need many reads and writes.
+/// The size of a body: most are small, some need many reads and writes.
 inline std::size_t body_size(Dice& dice) {
   if (dice.one_in(10)) return 0;
   if (dice.one_in(300)) return dice.below(512 * 1024);
   return dice.below(dice.one_in(20) ? 64 * 1024 : 4 * 1024);
 }
 
-/// Bytes that no other request's body has.
+/// The bytes of a request's body; no other body has the same.
 inline std::string pattern(Token token, Purpose purpose, std::size_t size) {
   const std::uint64_t start = mix(token.key() ^ mix(purpose));
   std::string bytes(size, '\0');
@@ -102,19 +102,19 @@ inline std::string pattern(Token token, Purpose purpose, std::size_t size) {
   return bytes;
 }
 
-// ---- what the client asks for ----
+// ---- the client's requests ----
 
 enum class Verb : std::uint8_t { get, head, post, keyed_post };
 
-/// How often the server may read a request of this kind: a lost one is sent once more if that
-/// cannot do harm.
+/// The number of times that the server may read a request of this kind: a lost request is sent once
+/// more if that is safe.
 constexpr int most_reads(Verb verb) noexcept { return verb == Verb::post ? 1 : 2; }
 
 /// One request of a worker.
 struct Errand {
   Verb verb = Verb::get;
   std::size_t upload = 0;  ///< Bytes of the request's body.
-  std::size_t origin = 0;  ///< Which of the server's.
+  std::size_t origin = 0;  ///< The index of the server's origin.
   std::optional<milliseconds> total;
   std::optional<milliseconds> pool;
   std::optional<milliseconds> first_byte;
@@ -133,7 +133,7 @@ inline Errand errand_of(std::uint64_t seed, Token token) {
                             : Verb::keyed_post;
   const std::size_t upload = body_size(dice);
   if (errand.verb == Verb::post || errand.verb == Verb::keyed_post) errand.upload = upload;
-  // Few, since a full pool has to close a connection of the other origin for each.
+  // These are few, because a full pool must close a connection of the other origin for each.
   if (dice.one_in(200)) errand.origin = 1;
   if (dice.one_in(25)) errand.total = dice.up_to(milliseconds(2000));
   if (dice.one_in(100)) errand.pool = dice.up_to(milliseconds(2000));
@@ -142,7 +142,7 @@ inline Errand errand_of(std::uint64_t seed, Token token) {
   return errand;
 }
 
-// ---- what the server does ----
+// ---- the server's actions ----
 
 enum class Act : std::uint8_t {
   length,
@@ -167,17 +167,18 @@ enum class Act : std::uint8_t {
   ambiguous,
 };
 
-/// What is to be known of an act.
+/// The properties of an act.
 struct ActFacts {
   const char* name;
-  unsigned weight;     ///< In 10,000; what is left is the first one's.
-  bool answers;        ///< The client must get this answer, and may fail only by its own doing.
-  bool needs_content;  ///< Makes no sense where a response has no body.
-  /// How else the client may see it; equal ones stand for fewer.
+  unsigned weight;     ///< The weight in 10,000; the first act gets the rest.
+  bool answers;        ///< True if the client must get this answer, and may fail only through its
+                       ///< own actions.
+  bool needs_content;  ///< True if the act needs a response that has a body.
+  /// Errors by which the client may report the act; unused places repeat one.
   std::array<ferry::Errc, 3> errors;
 };
 
-/// By Act.
+/// The properties of all acts, indexed by `Act`.
 inline constexpr auto acts = [] {
   using enum ferry::Errc;
   constexpr ferry::Errc none{};
@@ -205,7 +206,7 @@ inline constexpr auto acts = [] {
                false,
                true,
                {truncated_body, truncated_body, truncated_body}},
-      // How much of it still arrives before the reset is the network's business.
+      // The network decides how much of the body arrives before the reset.
       ActFacts{"body cut short by reset",
                100,
                false,
@@ -232,10 +233,10 @@ static_assert(acts.size() == static_cast<std::size_t>(Act::ambiguous) + 1);
 
 constexpr const ActFacts& facts_of(Act act) noexcept { return acts[static_cast<std::size_t>(act)]; }
 
-/// What the server does with a request.
+/// The server's action on a request.
 struct Plan {
   Act act = Act::length;
-  std::size_t size = 0;  ///< Bytes of the response's body, sent or not.
+  std::size_t size = 0;  ///< Bytes of the response's body, whether sent or not.
   int status = 200;
 };
 
@@ -248,7 +249,7 @@ inline Act drawn_act(Dice& dice) {
   return Act::length;
 }
 
-/// @param nth which time it is that the server sees this request, from 1.
+/// @param nth the number of times that the server has seen this request, this one included.
 inline Plan plan_of(std::uint64_t seed, Token token, Verb verb, int nth) {
   Dice dice{seed, token.key(), plan_dice + static_cast<std::uint64_t>(nth)};
   Plan plan;
@@ -258,9 +259,8 @@ inline Plan plan_of(std::uint64_t seed, Token token, Verb verb, int nth) {
     if (verb == Verb::head) plan.act = Act::length;
     plan.size += 16;
   }
-  // Small enough for the surplus to arrive together with the answer. Surplus that comes later
-  // cannot be told from the answer to the next request, by no client: HTTP/1.1 has no tokens of its
-  // own.
+  // The size is limited so that the surplus arrives together with the answer. No client can tell
+  // later surplus from the answer to the next request: HTTP/1.1 has no identifiers.
   if (plan.act == Act::surplus) plan.size = dice.below(16 * 1024);
   if (plan.act == Act::no_content) {
     plan.size = 0;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Report`: what one soak found, and whether that holds; printed, drawn, and as JSON.
+/// `Report`: the results of one soak and their verdict; printed, drawn, and as JSON.
 
 #include <algorithm>
 #include <array>
@@ -37,14 +37,14 @@ struct Settings {
   std::uint64_t seed = 1;
 };
 
-/// What was there at one moment.
+/// The figures at one moment.
 struct Sample {
   double second = 0;
-  std::uint64_t responses = 0;  ///< So far, as are errors and retried.
+  std::uint64_t responses = 0;  ///< The number so far, like `errors` and `retried`.
   std::array<std::uint64_t, Tally::error_kinds> errors{};
   std::uint64_t retried = 0;
-  std::uint64_t allocated = 0;  ///< Bytes.
-  std::uint64_t resident = 0;   ///< Bytes.
+  std::uint64_t allocated = 0;  ///< Bytes allocated.
+  std::uint64_t resident = 0;   ///< Bytes resident.
   std::uint64_t descriptors = 0;
   ferry::PoolStats pool;
 
@@ -57,19 +57,19 @@ struct Sample {
   std::size_t connections() const { return pool.active + pool.idle + pool.connecting; }
 };
 
-/// Whether memory stays the same under the same load.
+/// Memory under a constant load, at two times.
 struct Flatness {
   double before = 0;  ///< Bytes allocated: the median of the second fifth of the samples.
-  double after = 0;   ///< That of the last fifth.
+  double after = 0;   ///< The median of the last fifth, in bytes.
 
-  /// What the samples themselves vary by, and no leak worth the name.
+  /// The upper limit for `after`: above the variation of the samples, below any serious leak.
   double bound() const { return before * 1.05 + 1024 * 1024; }
   bool holds() const { return after <= bound(); }
 };
 
 constexpr std::size_t least_samples = 10;
 
-/// Nothing if there are too few samples to say.
+/// The flatness of the samples; nothing if there are too few of them.
 inline std::optional<Flatness> flatness_of(const std::vector<Sample>& samples) {
   if (samples.size() < least_samples) return std::nullopt;
   const auto median_of_fifth = [&](std::size_t which) {
@@ -81,7 +81,7 @@ inline std::optional<Flatness> flatness_of(const std::vector<Sample>& samples) {
   return Flatness{median_of_fifth(1), median_of_fifth(4)};
 }
 
-/// How often something happened.
+/// The number of times that something happened.
 struct Count {
   std::string name;
   std::uint64_t count = 0;
@@ -90,14 +90,14 @@ struct Count {
 struct Report {
   Settings settings;
   benchmark::Machine machine;
-  std::vector<Sample> samples;  ///< Under full load.
-  double seconds = 0;           ///< All of it, until the last request was done.
+  std::vector<Sample> samples;  ///< Taken under full load.
+  double seconds = 0;           ///< The whole time, until the last request was done.
 
   std::uint64_t requests = 0;
   std::uint64_t responses = 0;
   std::uint64_t response_bytes = 0;
   std::uint64_t retried = 0;
-  std::uint64_t longest_call = 0;  ///< Milliseconds.
+  std::uint64_t longest_call = 0;  ///< The longest call in milliseconds.
   std::vector<Count> errors;
   std::vector<Count> acts;
   std::vector<Count> closings;
@@ -105,13 +105,13 @@ struct Report {
   std::uint64_t accepted = 0;
   std::uint64_t reused = 0;
 
-  std::array<std::uint64_t, 3> findings{};  ///< By Findings::Kind.
+  std::array<std::uint64_t, 3> findings{};  ///< Findings by `Findings::Kind`.
   std::vector<std::string> examples;
   std::optional<Flatness> flatness;
   std::uint64_t peak_resident = 0;
   std::size_t descriptors_before = 0;
   std::size_t descriptors_after = 0;
-  std::vector<std::string> leftovers;  ///< What else was not as it should be in the end.
+  std::vector<std::string> leftovers;  ///< Other faults found at the end.
 
   bool holds() const {
     return std::count(findings.begin(), findings.end(), 0U) == 3 && leftovers.empty() &&
@@ -147,7 +147,7 @@ inline std::string verdict_on_descriptors(const Report& report) {
 
 using Rows = std::vector<std::vector<std::string>>;
 
-/// A row for the sum, and one for each that is not zero.
+/// Adds a row for the sum, and one for each count that is not zero.
 inline void add_counts(Rows& rows, const std::string& title, const std::vector<Count>& counts) {
   std::uint64_t total = 0;
   for (const Count& one : counts) total += one.count;
@@ -248,7 +248,7 @@ inline void write_json(std::ostream& out, const Report& report) {
   json.object("machine", [&] { benchmark::write_members(json, report.machine); });
 }
 
-/// The figure of each sample.
+/// A series with the figure of each sample.
 template <class Figure>
 benchmark::TimeChart::Series level(const Report& report, const char* name, const char* colour,
                                    Figure figure) {
@@ -258,7 +258,7 @@ benchmark::TimeChart::Series level(const Report& report, const char* name, const
   return series;
 }
 
-/// By how much the figure grew in a second, before each sample.
+/// A series with the growth of the figure per second before each sample.
 template <class Figure>
 benchmark::TimeChart::Series rate(const Report& report, const char* name, const char* colour,
                                   Figure figure) {
@@ -269,7 +269,7 @@ benchmark::TimeChart::Series rate(const Report& report, const char* name, const 
     series.values.push_back(grown / (sample.second - before.second));
     before = sample;
   }
-  // The first one is when all began at once, and says nothing.
+  // The first value is meaningless, because everything began at once.
   series.values.front() = series.values[1];
   return series;
 }

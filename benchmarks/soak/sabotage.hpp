@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// `Sabotage`: faults that the soak can be given on purpose, since a check that never fails proves
-/// nothing.
+/// `Sabotage`: faults that the soak can be given on purpose, because a check that never fails
+/// proves nothing.
 
 #include <array>
 #include <cstddef>
@@ -15,10 +15,10 @@ namespace soak {
 enum class Sabotage : std::uint8_t {
   none,
   wrong,       ///< Answers carry the token of another request.
-  lost,        ///< Answers are entered as given, and are not.
+  lost,        ///< Answers are entered in the ledger, but not sent.
   doubled,     ///< Requests are entered twice.
-  leak,        ///< Memory.
-  descriptor,  ///< Likewise.
+  leak,        ///< Memory leaks.
+  descriptor,  ///< Descriptors leak.
 };
 
 inline constexpr std::array<std::string_view, 6> sabotages{"none",    "wrong", "lost",

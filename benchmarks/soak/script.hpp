@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Script`: the bytes that the server answers with, how it divides them, and what follows.
+/// `Script`: the bytes of the server's answer, the way they are divided, and the end after them.
 
 #include <algorithm>
 #include <charconv>
@@ -18,12 +18,13 @@
 namespace soak {
 
 struct Script {
-  /// What follows the last byte.
+  /// The server's action after the last byte.
   enum class End { keep, fin, reset, silence };
 
   std::string bytes;
-  std::vector<std::size_t> cuts;  ///< Where one write ends and the next one begins, ascending.
-  milliseconds pause{0};          ///< Between writes.
+  std::vector<std::size_t> cuts;  ///< Offsets at which one write ends and the next one begins,
+                                  ///< ascending.
+  milliseconds pause{0};          ///< The pause between writes.
   End end = End::keep;
 };
 
@@ -84,7 +85,7 @@ class ScriptWriter {
     script_.bytes.replace(0, 8, "HTTP/1.0");
   }
 
-  /// None of their fields may show up in the answer.
+  /// Writes interim responses. None of their fields may appear in the answer.
   void write_interim() {
     for (std::size_t left = 1 + dice_.below(3); left > 0; --left) {
       script_.bytes +=
@@ -104,7 +105,7 @@ class ScriptWriter {
   void write_chunked(std::string coded) {
     head("200 OK", "Transfer-Encoding: chunked\r\n");
     content(coded);
-    if (dice_.one_in(4)) {  // A trailer is no header.
+    if (dice_.one_in(4)) {  // A trailer must not become a header.
       const std::string trailer = "Token: " + to_string(other_token()) + "\r\n";
       if (!is_head_) script_.bytes.insert(script_.bytes.size() - 2, trailer);
     }
@@ -180,10 +181,10 @@ class ScriptWriter {
   static std::string length_field(std::size_t size) {
     return "Content-Length: " + std::to_string(size) + "\r\n";
   }
-  /// Of a request that is probably in flight.
+  /// The token of another request, which is probably in flight.
   Token other_token() const { return {token_.worker ^ 1, token_.serial}; }
 
-  /// Cuts the bytes at random, since an answer must not depend on where it was cut.
+  /// Cuts the bytes at random: the result of an answer must not depend on the cuts.
   void divide() {
     if (script_.bytes.empty()) return;
     std::size_t count = dice_.one_in(3) ? 1 + dice_.below(4) : 0;
@@ -191,7 +192,7 @@ class ScriptWriter {
       count = 2 + dice_.below(6);
       script_.pause = milliseconds(20) + dice_.up_to(milliseconds(60));
     }
-    // Half of the cuts in the head, or just behind it.
+    // Half of the cuts are in the head or just after it.
     for (; count > 0; --count) {
       const std::size_t range =
           dice_.one_in(2) ? script_.bytes.size() : std::min<std::size_t>(100, script_.bytes.size());

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `HostileServer`: does to its clients what servers, proxies and networks do to them.
+/// `HostileServer`: misbehaves like real servers, proxies and networks.
 
 #include <algorithm>
 #include <array>
@@ -29,10 +29,11 @@
 
 namespace soak {
 
-/// An HTTP/1.1 server on loopback, in a thread of its own, that follows the `Plan` of each request
-/// and closes idle connections at random; it enters what it reads and answers into the ledger.
+/// An HTTP/1.1 server on loopback, with its own thread, that follows the `Plan` of each request and
+/// closes idle connections at random. It enters the requests that it reads and answers into the
+/// ledger.
 ///
-/// It understands the client's requests only. Threads: every member may be called from any thread.
+/// It understands only this client's requests. Threads: every member may be called from any thread.
 class HostileServer {
  public:
   HostileServer(std::uint64_t seed, Ledger& ledger, Findings& findings, Sabotage sabotage)
@@ -42,7 +43,7 @@ class HostileServer {
     thread_ = std::thread{[this] { context_.run(); }};
   }
 
-  /// Stops at once: open connections are closed, whatever they were doing.
+  /// Stops at once: open connections are closed, whatever their state.
   ~HostileServer() {
     context_.stop();
     thread_.join();
@@ -55,9 +56,9 @@ class HostileServer {
   std::string origin(std::size_t which) const { return "http://" + authority(which); }
 
   std::uint64_t accepted() const noexcept { return accepted_; }
-  /// How often it has done this.
+  /// The number of times that the server has done this act.
   std::uint64_t done(Act act) const noexcept { return done_[static_cast<std::size_t>(act)]; }
-  /// Connections that it closed while they were idle, or as a request came.
+  /// Number of connections that the server closed while they were idle, or as a request came.
   std::uint64_t closed_idle() const noexcept { return closed_idle_; }
 
  private:
@@ -73,9 +74,9 @@ class HostileServer {
     Socket socket;
     asio::steady_timer timer;
     Dice dice;
-    std::string input;            // Read, and not used yet.
-    std::uint64_t requests = 0;   // Served.
-    bool awaits_request = false;  // It may be closed by its timer.
+    std::string input;            // Bytes that were read but not used yet.
+    std::uint64_t requests = 0;   // Number of requests served.
+    bool awaits_request = false;  // True if the timer may close the connection.
   };
   using Peer = std::shared_ptr<Connection>;
 
@@ -138,7 +139,7 @@ class HostileServer {
 
   // ---- waiting for a request ----
 
-  /// Some idle connections are closed, so soon that a request may be on its way.
+  /// Closes some idle connections, so soon that a request may be on its way.
   void close_if_idle(const Peer& peer) {
     Connection& connection = *peer;
     connection.awaits_request = connection.requests > 0 && connection.dice.one_in(20);
@@ -162,13 +163,14 @@ class HostileServer {
     ++closed_idle_;
   }
 
-  /// A reset takes with it what has not reached the client yet: the rest of an answer.
+  /// True if all bytes have reached the client. A reset would discard the rest of an answer that
+  /// has not.
   static bool has_delivered(Socket& socket) {
     int on_its_way = 0;
     return ::ioctl(socket.native_handle(), TIOCOUTQ, &on_its_way) == 0 && on_its_way == 0;
   }
 
-  /// Makes closing it a reset.
+  /// Makes the next close send a reset.
   static void linger_0(Socket& socket) {
     asio::error_code ignored;
     socket.set_option(asio::socket_base::linger{true, 0}, ignored);
@@ -176,7 +178,7 @@ class HostileServer {
 
   // ---- reading ----
 
-  /// @return its size, with the empty line; 0 if none came.
+  /// Reads a head. @return its size in bytes, with the empty line; 0 if none came.
   asio::awaitable<std::size_t> read_head(Connection& connection) {
     asio::error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
@@ -190,7 +192,8 @@ class HostileServer {
     co_return error ? 0 : size;
   }
 
-  /// A request's head; nothing, and a finding, if it is not as the client was to send it.
+  /// Parses a request's head; returns nothing, and adds a finding, if the head is not as the client
+  /// should send it.
   std::optional<Arrival> parse(std::string_view head) {
     Arrival arrival;
     const auto token = parse_token(field(head, "Token"));
@@ -222,7 +225,8 @@ class HostileServer {
     return head.substr(0, head.find('\r'));
   }
 
-  /// Reads a request's body, checks it, and enters the request. @return false if it ended early.
+  /// Reads a request's body, checks it, and enters the request. @return false if the body ended
+  /// early.
   asio::awaitable<bool> read_body(Connection& connection, Arrival arrival) {
     std::string& input = connection.input;
     if (input.size() < arrival.content_length) {
@@ -235,7 +239,7 @@ class HostileServer {
     ledger_.read(arrival.token);
     if (input != pattern(arrival.token, request_body, arrival.content_length))
       findings_.add(Findings::wrong, arrival.token, "its body arrived as another one");
-    // What was large is given back: the next request is probably small.
+    // Large memory is freed, because the next request is probably small.
     input.clear();
     if (input.capacity() > 2 * largest_head) input.shrink_to_fit();
     co_return true;
@@ -247,7 +251,7 @@ class HostileServer {
     return ScriptWriter{plan, arrival.token, verb, seed_}.script();
   }
 
-  /// @return whether all of it was written.
+  /// Writes a script's bytes. @return true if all of them were written.
   asio::awaitable<bool> play(Connection& connection, const Script& script) {
     asio::error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
@@ -265,11 +269,11 @@ class HostileServer {
     co_return true;
   }
 
-  /// Does what follows an answer. @return whether the connection ends with it.
+  /// Does the end of a script. @return true if the connection ends with it.
   asio::awaitable<bool> ended(Connection& connection, Script::End end) {
     if (end == Script::End::keep) co_return false;
     if (end == Script::End::reset) linger_0(connection.socket);
-    if (end == Script::End::silence) {  // Until the client has had enough.
+    if (end == Script::End::silence) {  // Waits until the client gives up.
       asio::error_code error;
       auto token = asio::redirect_error(asio::use_awaitable, error);
       std::array<char, 64> ignored;
@@ -278,7 +282,7 @@ class HostileServer {
     co_return true;
   }
 
-  /// The script, or one that a check has to notice.
+  /// The script, or a faulty one that a check must notice.
   Script sabotaged(Script script, const Arrival& arrival) {
     if (sabotage_ == Sabotage::none || ++answered_ % 1000 != 0) return script;
     if (sabotage_ == Sabotage::doubled) ledger_.read(arrival.token);

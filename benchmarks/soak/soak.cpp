@@ -1,7 +1,7 @@
 /// @file
-/// Holds thousands of requests over a bounded pool, against a server that closes, resets,
-/// truncates, stalls and lies at random; and checks that each request ends once, with its own
-/// answer or with an error that the server gave reason for, and that nothing grows meanwhile.
+/// Keeps thousands of requests in flight over a bounded pool, against a server that closes, resets,
+/// truncates, stalls and lies at random. Checks that each request ends once, with its own answer or
+/// with an error that the server gave a reason for, and that nothing grows meanwhile.
 
 #include <algorithm>
 #include <atomic>
@@ -61,7 +61,7 @@ grow. Then the program returns 0, else 1.
   --help           print this
 )";
 
-/// How long the last requests may take once no new ones are made, and `run()` to return after them.
+/// The time that the last requests may take once no new ones are made, and then `run()` to return.
 constexpr auto patience = 60s;
 
 struct Options {
@@ -127,7 +127,7 @@ Sample sample(double second, const Tally& tally, const ferry::ConnectionPool& po
   return now;
 }
 
-/// The client's side: its threads, its workers, and the clock that ends their day.
+/// The client's side: its threads, its workers, and the clock that stops them.
 class Run {
  public:
   Run(const Settings& settings, const HostileServer& server, Ledger& ledger, Findings& findings,
@@ -144,7 +144,8 @@ class Run {
       workers_.emplace_back(place_, executor_for_worker(), i);
   }
 
-  /// Runs it to its end, and enters what can be told only while it runs into the report.
+  /// Runs the workers to their end, and adds to the report the figures that exist only while they
+  /// run.
   void run(Report& report) {
     const auto begin = Clock::now();
     for (Worker& worker : workers_) worker.start();
@@ -154,7 +155,7 @@ class Run {
         ++returned_;
       });
     }
-    watch(begin, report);
+    deadline(begin, report);
     place_.closing_time = true;
     const bool finished = wait_for_the_end();
     report.seconds = seconds_since(begin);
@@ -175,8 +176,9 @@ class Run {
   }
 
   /// Takes a sample each second until time is up.
-  void watch(Clock::time_point begin, Report& report) {
-    report.samples.reserve(settings_.seconds);  // Growing would be taken for the client's.
+  void deadline(Clock::time_point begin, Report& report) {
+    report.samples.reserve(settings_.seconds);  // Reserved now, because growth would be counted as
+                                                // the client's.
     benchmark::Progress progress;
     for (std::uint64_t second = 1; second <= settings_.seconds; ++second) {
       std::this_thread::sleep_until(begin + std::chrono::seconds(second));
@@ -189,8 +191,8 @@ class Run {
     }
   }
 
-  /// Waits until every worker has gone and `run()` has returned by itself, which idle connections
-  /// must not keep it from.
+  /// Waits until every worker has ended and `run()` has returned by itself; idle connections must
+  /// not prevent that.
   bool wait_for_the_end() {
     const auto until = Clock::now() + patience;
     while (Clock::now() < until) {
@@ -200,7 +202,7 @@ class Run {
     return false;
   }
 
-  /// What hangs cannot be ended in good order, so the process ends here.
+  /// Ends the process, because requests that hang cannot be ended cleanly.
   [[noreturn]] void give_up() {
     std::cout << place_.at_work << " requests never ended; " << settings_.threads - returned_
               << " threads are still running the context\n"
@@ -221,7 +223,7 @@ class Run {
   const Settings& settings_;
   asio::io_context context_;
   Workplace place_;
-  std::deque<Worker> workers_;  // They stay where they are.
+  std::deque<Worker> workers_;  // A deque, because workers must not move.
   std::vector<std::thread> threads_;
   std::atomic<std::uint64_t> returned_{0};
 };
@@ -250,7 +252,7 @@ void count(const Tally& tally, const HostileServer& server, Report& report) {
     report.peak_resident = std::max(report.peak_resident, sample.resident);
 }
 
-/// All that was begun has ended, for the requests and for the connections.
+/// Checks that all requests and connections that were begun have ended.
 void balance(const Tally& tally, const Ledger& ledger, Report& report) {
   if (ledger.issued() != ledger.settled() || ledger.settled() != tally.done())
     report.leftovers.push_back(std::to_string(ledger.issued()) + " requests began, " +

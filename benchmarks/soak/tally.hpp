@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Tally`: what the client's side of the soak counts while it runs.
+/// `Tally`: the counters of the soak's client side.
 
 #include <array>
 #include <atomic>
@@ -14,7 +14,7 @@
 
 namespace soak {
 
-/// The name that the code has in a program.
+/// The name of the code in C++ source.
 constexpr std::string_view name_of(ferry::Errc code) noexcept {
   switch (code) {
     case ferry::Errc::invalid_url: return "invalid_url";
@@ -49,8 +49,8 @@ constexpr std::string_view name_of(ferry::Errc code) noexcept {
   return "unknown";
 }
 
-/// Threads: every member may be used from any thread. The order is relaxed: counting must not put
-/// threads in an order that would hide a race from TSan.
+/// Counters. Threads: every member may be used from any thread. The memory order is relaxed,
+/// because counting must not order threads and hide a race from TSan.
 class Tally {
  public:
   class Counter {
@@ -75,12 +75,12 @@ class Tally {
   Counter responses;
   Counter response_bytes;
   Counter retried;       ///< Requests that were sent twice.
-  Counter longest_call;  ///< Milliseconds.
-  Counter opened;        ///< Connections, as their events say.
+  Counter longest_call;  ///< The longest call in milliseconds.
+  Counter opened;        ///< Connections opened, by their events.
   Counter not_opened;
   Counter reused;
-  std::array<Counter, error_kinds> errors;    ///< By Errc.
-  std::array<Counter, close_reasons> closed;  ///< By CloseReason.
+  std::array<Counter, error_kinds> errors;    ///< Errors by `Errc`.
+  std::array<Counter, close_reasons> closed;  ///< Closed connections by `CloseReason`.
 
   std::uint64_t errors_of(ferry::Errc code) const noexcept {
     return errors[static_cast<std::size_t>(code)].get();

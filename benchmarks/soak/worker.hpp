@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Worker`: one of the many coroutines that send requests, and judge what they come to.
+/// `Worker`: one of the many coroutines that send requests and check their results.
 
 #include <algorithm>
 #include <array>
@@ -27,7 +27,7 @@
 
 namespace soak {
 
-/// What all workers share.
+/// Data that all workers share.
 struct Workplace {
   std::uint64_t seed;
   ferry::Client client;
@@ -39,11 +39,12 @@ struct Workplace {
   std::atomic<std::size_t> at_work{0};
 };
 
-/// Sends its errands one after the other until it is closing time. It stays where it is: what is
-/// pending refers to it.
+/// Sends its requests one after the other until closing time. A worker must not move, because
+/// pending operations refer to it.
 class Worker {
  public:
-  /// @param executor a strand where several threads run the context, since it cancels requests.
+  /// @param executor a strand if several threads run the context, because the worker cancels
+  ///   requests.
   Worker(Workplace& place, asio::any_io_executor executor, std::uint32_t number)
       : place_{place}, executor_{executor}, number_{number}, cancel_timer_{executor} {}
   Worker(const Worker&) = delete;
@@ -77,11 +78,11 @@ class Worker {
     }
   }
 
-  /// Sends it, and cancels it a while later if it is not done by then.
+  /// Sends a request, and cancels it after a while if it is not done by then.
   asio::awaitable<ferry::Result<ferry::Response>> send_cancellable(Token token, Errand errand) {
     cancel_timer_.expires_after(*errand.cancel_after);
     cancel_timer_.async_wait([this, serial = token.serial](std::error_code error) {
-      // It may be on its way already when the timer is cancelled.
+      // The handler may already be queued when the timer is cancelled.
       if (error || serial != cancellable_) return;
       cancelled_ = true;
       cancel_signal_.emit(asio::cancellation_type::terminal);
@@ -94,7 +95,7 @@ class Worker {
       result = co_await asio::co_spawn(executor_, std::move(sending), slotted);
     } catch (const std::system_error& error) {
       if (error.code() != asio::error::operation_aborted) throw;
-      result = ferry::Error(ferry::Errc::cancelled);  // Before it had begun.
+      result = ferry::Error(ferry::Errc::cancelled);  // Cancelled before it had begun.
     }
     cancellable_ = 0;
     cancel_timer_.cancel();

@@ -1,4 +1,4 @@
-# Sourced by the run scripts: builds a benchmark, optimised.
+# Builds a benchmark, optimised. The run scripts source it.
 
 build_release() { # target
   require_packages "${build_packages[@]}"
@@ -7,7 +7,7 @@ build_release() { # target
     exit 1
   }
   rm -f build-release.log
-  ninja -C build-release build.ninja >/dev/null # Targets that are new are known only after this.
-  # Quiet unless it fails: then once more, to be seen.
+  ninja -C build-release build.ninja >/dev/null # New targets are known only after this.
+  # Quiet; if it fails, it runs again and shows its output.
   meson compile -C build-release "$1" >/dev/null || meson compile -C build-release "$1"
 }

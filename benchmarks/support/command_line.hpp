@@ -14,20 +14,20 @@
 
 namespace benchmark {
 
-/// The command line cannot be understood; `what()` says which option, and what it takes.
+/// An error in the command line; `what()` names the option and the values that it takes.
 class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// Walks over a program's options: `while (line.next()) if (line.option() == "--body") ...`.
+/// Iterates over a program's options: `while (line.next()) if (line.option() == "--body") ...`.
 ///
-/// Every member but `option` throws `UsageError` for what it cannot accept.
+/// Every member except `option` throws `UsageError` for input that it cannot accept.
 class CommandLine {
  public:
   CommandLine(int count, char** arguments) : next_{arguments + 1}, end_{arguments + count} {}
 
-  /// Goes on to the next option. @return whether there is one.
+  /// Advances to the next option. @return false if there is none.
   bool next() {
     if (unread_value_) throw UsageError{option_ + ": takes no value"};
     if (next_ == end_) return false;

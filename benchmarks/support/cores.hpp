@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Where a benchmark's threads run.
+/// The cores that a benchmark's threads run on.
 
 #if defined(__linux__)
 #include <sched.h>
@@ -9,8 +9,8 @@
 
 namespace benchmark {
 
-/// Makes this thread, and those that it starts later, use this core alone.
-/// @return false where that cannot be had.
+/// Restricts this thread, and threads that it starts later, to this core.
+/// @return false if the system does not support it.
 inline bool use_core([[maybe_unused]] int core) {
 #if defined(__linux__)
   cpu_set_t one;
@@ -23,8 +23,8 @@ inline bool use_core([[maybe_unused]] int core) {
 #endif
 }
 
-/// Makes this thread, and those that it starts later, share the core that it is on.
-/// @return false where that cannot be had.
+/// Restricts this thread, and threads that it starts later, to the present core.
+/// @return false if the system does not support it.
 inline bool share_one_core() {
 #if defined(__linux__)
   return use_core(sched_getcpu());

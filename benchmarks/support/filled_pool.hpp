@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `FilledPool`: the pool's decisions by themselves, for measuring. No I/O: connections are
+/// `FilledPool`: the pool's decisions alone, for measuring. There is no I/O: connections are
 /// numbers.
 
 #include <chrono>
@@ -16,8 +16,8 @@ namespace pool_benchmark {
 
 using Pool = ferry::detail::PoolState<int, int>;
 
-/// Keeps of the pool's decisions only what measuring needs.
-struct Decisions {
+/// Records only the decisions that measuring needs.
+struct PoolActions {
   void granted(int waiter) { served = waiter; }
   void failed(int) {}
   void dial(Pool::Slot& slot, int) { dialling = &slot; }
@@ -34,7 +34,7 @@ inline ferry::Limits unlimited() {
   return limits;
 }
 
-/// A pool of as many connections to as many origins, all idle. They never expire.
+/// A pool with `each` idle connections to each of `origins` origins. They never expire.
 struct FilledPool {
   FilledPool(std::size_t origins, std::size_t each, ferry::Limits limits = unlimited())
       : pool(limits) {
@@ -42,20 +42,20 @@ struct FilledPool {
     for (std::size_t i = 0; i < origins; ++i) {
       keys.push_back("http://host-" + std::to_string(i) + ".example:8080");
       for (std::size_t n = 0; n < each; ++n) {
-        Decisions out;
+        PoolActions out;
         Pool::Ticket ticket(0, true);
         pool.enqueue(ticket, keys.back(), now, out);
         pool.dialled(*out.dialling, 1, now, Pool::Time::max(), out);
         all.push_back(pool.leave(ticket, out));
       }
     }
-    Decisions out;
+    PoolActions out;
     for (Pool::Slot* slot : all) pool.release(*slot, now, Pool::Time::max(), now, out);
   }
 
   /// Takes a connection to this origin and gives it back.
   void take_and_release(const std::string& key) {
-    Decisions out;
+    PoolActions out;
     now += std::chrono::nanoseconds(1);
     Pool::Slot* slot = pool.take(key, now, out);
     pool.release(*slot, now, Pool::Time::max(), now, out);
@@ -66,11 +66,11 @@ struct FilledPool {
   Pool::Time now{};
 };
 
-/// One connection, in use, and a queue for it.
+/// One connection in use, and a queue of waiters for it.
 class QueuedPool {
  public:
   explicit QueuedPool(std::size_t waiters) : filled_(1, 1, one()) {
-    Decisions none;
+    PoolActions none;
     slot_ = filled_.pool.take(filled_.keys[0], filled_.now, none);
     for (std::size_t i = 0; i < waiters; ++i) {
       tickets_.push_back(std::make_unique<Pool::Ticket>(static_cast<int>(i)));
@@ -80,14 +80,14 @@ class QueuedPool {
   QueuedPool(const QueuedPool&) = delete;
   QueuedPool& operator=(const QueuedPool&) = delete;
   ~QueuedPool() {
-    Decisions none;
+    PoolActions none;
     for (auto& ticket : tickets_) filled_.pool.leave(*ticket, none);
     filled_.pool.release(*slot_, filled_.now, Pool::Time::max(), filled_.now, none);
   }
 
-  /// It is given back, the first waiter gets it, and another one comes.
+  /// Gives the connection back, so that the first waiter gets it, and adds a waiter.
   void serve_one() {
-    Decisions out;
+    PoolActions out;
     filled_.pool.release(*slot_, filled_.now, Pool::Time::max(), filled_.now, out);
     Pool::Ticket& served = *tickets_[static_cast<std::size_t>(out.served)];
     slot_ = filled_.pool.leave(served, out);

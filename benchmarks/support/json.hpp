@@ -11,7 +11,7 @@
 
 namespace benchmark {
 
-/// Writes one JSON object to a stream, member by member, and ends it when it dies.
+/// Writes one JSON object to a stream, member by member; the destructor ends it.
 class JsonWriter {
  public:
   /// Starts the object.
@@ -24,7 +24,7 @@ class JsonWriter {
   JsonWriter(const JsonWriter&) = delete;
   JsonWriter& operator=(const JsonWriter&) = delete;
 
-  /// Writes a member whose value is a number, a text or a truth value.
+  /// Writes a member whose value is a number, a text or a Boolean.
   template <class Value>
   void member(std::string_view name, const Value& value) {
     key(name);

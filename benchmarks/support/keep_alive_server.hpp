@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `KeepAliveServer`: the HTTP/1.1 server that a benchmark measures its client against.
+/// `KeepAliveServer`: the HTTP/1.1 server that a benchmark's client talks to.
 
 #include <algorithm>
 #include <array>
@@ -20,20 +20,22 @@
 
 namespace benchmark {
 
-/// Answers every request on loopback with the same `200 OK`, in a thread of its own, and keeps the
-/// connection unless it is asked not to.
+/// Answers every request on loopback with the same `200 OK`, on its own thread, and keeps the
+/// connection unless the request says otherwise.
 ///
-/// It understands what a benchmark's client sends and hangs up on the rest (chunked request bodies,
-/// heads above 64 KiB). Threads: every member may be called from any thread.
+/// It understands the requests of a benchmark's client, and closes the connection for others
+/// (chunked request bodies, heads above 64 KiB). Threads: every member may be called from any
+/// thread.
 class KeepAliveServer {
  public:
   using Socket = asio::ip::tcp::socket;
 
-  /// What to do with an accepted socket: `converse` over it, or over something around it.
+  /// A function that serves an accepted socket: it calls `converse` with the socket, or with a
+  /// stream around it.
   using Serve = std::function<asio::awaitable<void>(KeepAliveServer&, Socket)>;
 
   /// Listens on a port that the system chooses; each response carries `body_size` bytes.
-  /// @param serve where the socket alone will not do, and the scheme is `https`.
+  /// @param serve serves a socket; if set, the scheme is `https`.
   explicit KeepAliveServer(std::size_t body_size, Serve serve = nullptr)
       : kept_{body_size, ""},
         closing_{body_size, "Connection: close\r\n"},
@@ -45,7 +47,7 @@ class KeepAliveServer {
     thread_ = std::thread{[this] { context_.run(); }};
   }
 
-  /// Stops at once: open connections are closed, whatever they were doing.
+  /// Stops at once: open connections are closed, whatever their state.
   ~KeepAliveServer() {
     context_.stop();
     thread_.join();
@@ -54,16 +56,16 @@ class KeepAliveServer {
   KeepAliveServer(const KeepAliveServer&) = delete;
   KeepAliveServer& operator=(const KeepAliveServer&) = delete;
 
-  /// Where it listens: `http://127.0.0.1:PORT/`, or `https`.
+  /// The server's URL: `http://127.0.0.1:PORT/`, or `https`.
   const std::string& url() const noexcept { return url_; }
 
-  /// How many connections were accepted so far; counted before their first response.
+  /// The number of connections accepted so far; counted before their first response.
   std::uint64_t accepted() const noexcept { return accepted_; }
 
-  /// How many requests were answered so far; counted before their response is sent.
+  /// The number of requests answered so far; counted before their response is sent.
   std::uint64_t served() const noexcept { return served_; }
 
-  /// Answers what comes over a stream until it ends.
+  /// Answers the requests of a stream until it ends.
   template <class Stream>
   asio::awaitable<void> converse(Stream& stream) {
     asio::error_code error;
@@ -92,7 +94,7 @@ class KeepAliveServer {
           asio::buffer(reply.bytes.data(), head.body_wanted ? reply.bytes.size() : reply.head_size);
       std::size_t sent = 0;
       if constexpr (std::same_as<Stream, Socket>) {
-        // The socket's buffer nearly always takes it whole, and then nothing has to be waited for.
+        // The socket's buffer nearly always takes the whole response, so there is no wait.
         sent = stream.write_some(bytes, error);
         if (error && error != asio::error::would_block) co_return;
       }
@@ -105,7 +107,7 @@ class KeepAliveServer {
   }
 
  private:
-  /// A response, built once: sending it is one buffer and no formatting.
+  /// A response, built once, so that sending it takes one buffer and no formatting.
   struct Reply {
     Reply(std::size_t body_size, const std::string& connection)
         : bytes{"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n" + connection +
@@ -118,7 +120,7 @@ class KeepAliveServer {
     std::size_t head_size;
   };
 
-  /// What has to be known of a request to answer it.
+  /// The parts of a request that are needed to answer it.
   struct Head {
     bool supported = true;
     bool keep_alive = true;
@@ -146,7 +148,7 @@ class KeepAliveServer {
     return text.substr(first, text.find_last_not_of(" \t") - first + 1);
   }
 
-  /// Reads a request's head, its empty line included.
+  /// Parses a request's head, its empty line included.
   static Head parse(std::string_view text) {
     Head head;
     const std::string_view request_line = text.substr(0, text.find("\r\n"));
@@ -181,7 +183,7 @@ class KeepAliveServer {
       asio::error_code error;
       Socket socket =
           co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
-      // Such as no descriptor left: the next connection that ends makes room.
+      // No descriptor is left, for example. The next connection that ends makes room.
       if (error) continue;
       ++accepted_;
       asio::co_spawn(context_, serve(std::move(socket)), asio::detached);
@@ -198,7 +200,7 @@ class KeepAliveServer {
       co_await converse(socket);
   }
 
-  // Everything that a connection's coroutine refers to stands before the context that destroys it.
+  // All members that a connection's coroutine refers to are before the context, which destroys it.
   Reply kept_;
   Reply closing_;
   Serve serve_;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `LineChart`: how a cost grows with a size, as an SVG picture.
+/// `LineChart`: a cost as a function of a size, as an SVG picture.
 
 #include <algorithm>
 #include <cmath>
@@ -14,8 +14,8 @@
 
 namespace benchmark {
 
-/// A line for each of several series over a logarithmic axis of sizes; the other axis is linear and
-/// starts at zero, so that flat lines are flat. The picture brings its own light background.
+/// One line for each series over a logarithmic axis of sizes. The other axis is linear and starts
+/// at zero, so that flat lines are flat. The picture has its own light background.
 class LineChart {
  public:
   struct Series {
@@ -66,7 +66,7 @@ class LineChart {
     text(out, 0, 0, y_axis,
          "text-anchor=\"middle\" fill=\"#57606a\" transform=\"translate(20 " + middle +
              ") rotate(-90)\"");
-    std::vector<double> taken;  // Where labels stand already.
+    std::vector<double> taken;  // Positions of labels so far.
     for (const Series& one : series) {
       out << "<path fill=\"none\" stroke-width=\"2\" stroke=\"" << one.colour << "\" d=\"";
       for (std::size_t i = 0; i < one.points.size(); ++i)

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Machine`: what a figure has to be read with.
+/// `Machine`: the conditions of a measurement.
 
 #include <ctime>
 #include <fstream>
@@ -19,18 +19,18 @@
 
 namespace benchmark {
 
-/// Where, when and from what a benchmark was run.
+/// The place, time and build of a benchmark's run.
 struct Machine {
   std::string cpu;
   int cores = 0;
-  int usable_cores = 0;  ///< Those that this process may run on.
+  int usable_cores = 0;  ///< The cores that this process may run on.
   std::string kernel;
   std::string compiler;
   std::string asio;
-  std::string date;  ///< In UTC.
+  std::string date;  ///< The date in UTC.
 };
 
-/// The machine that this runs on, and what this program was built with.
+/// The machine that this program runs on, and the program's build.
 inline Machine this_machine() {
   Machine machine;
   utsname system{};
@@ -72,7 +72,7 @@ inline Machine this_machine() {
   return machine;
 }
 
-/// All of it in one line.
+/// All members in one line.
 inline std::string to_string(const Machine& machine) {
   std::string cores = std::to_string(machine.cores);
   if (machine.usable_cores != machine.cores) {
@@ -82,7 +82,7 @@ inline std::string to_string(const Machine& machine) {
          machine.kernel + ", " + machine.compiler + ", Asio " + machine.asio + ", " + machine.date;
 }
 
-/// All of it as members of the object that is being written.
+/// Writes all members into the object that is being written.
 inline void write_members(JsonWriter& json, const Machine& machine) {
   json.member("cpu", machine.cpu);
   json.member("cores", machine.cores);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `OutputFile`: a file that an option may name.
+/// `OutputFile`: a file named by an option.
 
 #include <fstream>
 #include <stdexcept>
@@ -12,19 +12,20 @@
 
 namespace benchmark {
 
-/// Opened before anything is measured, so that a wrong path costs nobody a run.
+/// A file that is opened before anything is measured, so that a wrong path does not waste a run.
 class OutputFile {
  public:
-  /// @param path empty if the option was not given: then nothing is written.
-  /// @throws UsageError if it cannot be written to.
+  /// @param option the option's name, for errors.
+  /// @param path empty if the option was not given; then nothing is written.
+  /// @throws UsageError if the file cannot be written.
   OutputFile(const std::string& option, std::string path) : path_{std::move(path)} {
     if (path_.empty()) return;
     file_.open(path_);
     if (!file_) throw UsageError{option + ": cannot write to \"" + path_ + "\""};
   }
 
-  /// Has `write(stream)` write the file.
-  /// @throws std::runtime_error if that fails.
+  /// Writes the file by calling `write(stream)`.
+  /// @throws std::runtime_error if writing fails.
   template <class Write>
   void write(Write write) {
     if (path_.empty()) return;

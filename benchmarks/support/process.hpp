@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What this process holds of the system's memory and descriptors.
+/// This process's use of memory and descriptors.
 
 #include <cstddef>
 #include <cstdint>
@@ -12,12 +12,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/// Of ASan and TSan, which keep books of their own; null without them.
+/// A function of ASan and TSan, which have their own allocators; null without them.
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes() __attribute__((weak));
 
 namespace benchmark {
 
-/// Bytes of this process that are in memory.
+/// Bytes of this process in physical memory.
 inline std::uint64_t resident_bytes() {
   std::uint64_t size = 0;
   std::uint64_t resident = 0;
@@ -25,7 +25,7 @@ inline std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-/// Bytes that were allocated and not freed: what a leak shows in, whatever the allocator keeps.
+/// Bytes that were allocated and not freed. They show a leak even if the allocator keeps memory.
 inline std::uint64_t allocated_bytes() {
   if (&__sanitizer_get_current_allocated_bytes) return __sanitizer_get_current_allocated_bytes();
   const auto info = mallinfo2();
@@ -35,7 +35,9 @@ inline std::uint64_t allocated_bytes() {
 /// Open descriptors of this process.
 inline std::size_t open_descriptors() {
   const std::filesystem::directory_iterator all{"/proc/self/fd"};
-  return static_cast<std::size_t>(std::distance(begin(all), end(all))) - 1;  // One is the look's.
+  return static_cast<std::size_t>(std::distance(begin(all), end(all))) - 1;  // One descriptor
+                                                                             // belongs to the
+                                                                             // iterator.
 }
 
 /// Makes room for this many descriptors. @return false if the system does not allow it.

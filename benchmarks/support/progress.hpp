@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Progress`: says how far a benchmark is, if somebody is looking.
+/// `Progress`: shows the progress of a benchmark on a terminal.
 
 #include <iostream>
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace benchmark {
 
-/// A line on stderr that is replaced by the next one, and gone in the end.
+/// A line on stderr that the next line replaces; the destructor erases it.
 class Progress {
  public:
   Progress() = default;

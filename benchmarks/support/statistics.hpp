@@ -26,7 +26,7 @@ inline double percentile(const std::vector<double>& ascending, double fraction) 
   return std::lerp(ascending[below], ascending[above], position - std::floor(position));
 }
 
-/// The median of values in any order, of which there is at least one.
+/// The median of the values, in any order; there must be at least one.
 inline double median(std::vector<double> values) {
   return percentile(sorted(std::move(values)), 0.5);
 }

@@ -16,12 +16,12 @@
 
 namespace benchmark {
 
-/// A histogram for each of several series, one above the other over one logarithmic axis, with the
-/// median and the 99th percentile marked.
+/// One histogram for each series, above each other over one logarithmic axis, with the median and
+/// the 99th percentile marked.
 ///
-/// Stacked and not overlaid: distributions that nearly coincide stay readable, and labels cannot
-/// collide. All histograms share bars and scale, so they compare by eye. The picture brings its own
-/// light background.
+/// The histograms are stacked, not overlaid, so that distributions that nearly coincide stay
+/// readable, and labels cannot collide. All of them have the same bars and scale, so they compare
+/// by eye. The picture has its own light background.
 class DistributionChart {
  public:
   struct Series {
@@ -32,7 +32,7 @@ class DistributionChart {
 
   std::string title;
   std::string subtitle;
-  std::string axis;  ///< What is measured; the unit is added.
+  std::string axis;  ///< The quantity on the axis; the unit is added.
   std::string footnote;
   std::vector<Series> series;
 
@@ -78,7 +78,7 @@ class DistributionChart {
 
   /// Maps a duration to its place on the axis.
   struct Scale {
-    double lowest = 0;  // log10 of microseconds, as is highest
+    double lowest = 0;  // The base-10 logarithm of microseconds, like `highest`.
     double highest = 0;
 
     double x(double microseconds) const {
@@ -89,7 +89,7 @@ class DistributionChart {
     static constexpr double end = width - right;
   };
 
-  /// The axis over all but the outliers, with room at both ends for a mark's label.
+  /// The axis over all values except the outliers, with room at both ends for a mark's label.
   Scale fitted_scale() const {
     double lowest = HUGE_VAL;
     double highest = -HUGE_VAL;
@@ -164,8 +164,8 @@ class DistributionChart {
     }
   }
 
-  /// Marks a percentile. The median's label ends at its line and the other's starts there, so that
-  /// the two stay apart however close they are.
+  /// Marks a percentile. The median's label ends at its line and the other one starts at its line,
+  /// so they stay apart however close the lines are.
   static void write_mark(std::ostream& out, const Series& one, const std::string& name,
                          double fraction, const std::string& anchor, double offset,
                          const Scale& scale, double foot) {
@@ -177,7 +177,7 @@ class DistributionChart {
          "text-anchor=\"" + anchor + "\" fill=\"" + one.colour + "\"");
   }
 
-  /// The distance of the ticks that divides this range into two to five.
+  /// The distance between ticks that divides this range into two to five parts.
   static double tick_step(double range) {
     const double power = std::pow(10, std::floor(std::log10(range)));
     if (range / power < 2) return power / 2;

@@ -33,7 +33,8 @@ inline std::string grouped(std::uint64_t number) {
   return text;
 }
 
-/// Prints rows of equally many cells in columns: the first one flush left, the others flush right.
+/// Prints rows with equal numbers of cells in columns: the first one flush left, the others flush
+/// right.
 inline void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths(rows.front().size());
   for (const auto& row : rows) {

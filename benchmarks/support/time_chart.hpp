@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `TimeChart`: how several figures went over one stretch of time, as an SVG picture.
+/// `TimeChart`: several figures over the same stretch of time, as an SVG picture.
 
 #include <algorithm>
 #include <cmath>
@@ -17,8 +17,8 @@
 
 namespace benchmark {
 
-/// Panels one above the other over one axis of time; each has a scale of its own that starts at
-/// zero, so that flat lines are flat. The picture brings its own light background.
+/// Panels above each other over one time axis. Each has its own scale that starts at zero, so that
+/// flat lines are flat. The picture has its own light background.
 class TimeChart {
  public:
   struct Series {
@@ -101,7 +101,7 @@ class TimeChart {
     write_labels(out, panel, y, head);
   }
 
-  /// Each series' name beside its end, moved as far as it takes to keep them apart.
+  /// Writes each series' name beside its end, moved as far as necessary to keep the names apart.
   template <class Scale>
   static void write_labels(std::ostream& out, const Panel& panel, Scale y, double head) {
     std::vector<std::size_t> order(panel.series.size());
@@ -120,7 +120,7 @@ class TimeChart {
     }
   }
 
-  /// Where a line ends, to the eye.
+  /// The height at which a line seems to end: the mean of its last values.
   static double tail(const std::vector<double>& values) {
     const std::size_t count = std::max<std::size_t>(1, values.size() / 20);
     return std::accumulate(values.end() - static_cast<std::ptrdiff_t>(count), values.end(), 0.0) /

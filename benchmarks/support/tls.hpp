@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a benchmark over TLS needs.
+/// The TLS setup of a benchmark.
 
 #include <memory>
 
@@ -11,16 +11,16 @@
 
 namespace benchmark {
 
-/// Both ends of TLS. Without OpenSSL there is none.
+/// Both ends of TLS. Empty if built without OpenSSL.
 struct Tls {
   KeepAliveServer::Serve serve;                    ///< The embedded server's end.
-  std::shared_ptr<const ferry::TlsContext> fresh;  ///< The client's, each connection by itself.
+  std::shared_ptr<const ferry::TlsContext> fresh;  ///< The client's end, without resumption.
   std::shared_ptr<const ferry::TlsContext>
-      resuming;  ///< The client's, continuing earlier sessions.
+      resuming;  ///< The client's end, resuming earlier sessions.
 };
 
-/// @param embedded trust the embedded server alone; otherwise whom the system trusts.
-/// @throws UsageError if this was built without OpenSSL.
+/// @param embedded true to trust only the embedded server; false to trust the system's roots.
+/// @throws UsageError if built without OpenSSL.
 Tls make_tls(bool embedded);
 
 }  // namespace benchmark

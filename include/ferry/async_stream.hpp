@@ -19,47 +19,51 @@
 
 namespace ferry {
 
-/// A `Stream` as an Asio AsyncReadStream and AsyncWriteStream: for `asio::async_read`, for
-/// WebSocket libraries. Use it where `co_await stream->read_some(...)` will not do.
+/// A `Stream` as an Asio AsyncReadStream and AsyncWriteStream, for `asio::async_read` and for
+/// WebSocket libraries. Use it where `co_await stream->read_some(...)` does not fit.
 ///
-/// Cancellation: none; `abort()` ends what is pending. Threads: as any socket, one operation in
-/// each direction at a time, on its executor. Lifetime: it outlives its operations.
+/// Cancellation: none; `abort()` ends pending operations. Threads: one operation in each direction
+/// at a time, on the stream's executor, as for any socket. Lifetime: the stream must outlive its
+/// operations.
 class AsyncStream {
  public:
-  /// As Asio asks of a stream.
+  /// The executor's type, which Asio requires of a stream.
   using executor_type = asio::any_io_executor;
-  /// As Asio asks of a stream: there is no other layer.
+  /// The stream's own type, which Asio requires of a stream: there is no layer below it.
   using lowest_layer_type = AsyncStream;
 
-  /// @param executor where operations run, and complete unless their handler says otherwise.
+  /// @param executor runs the operations, and their handlers unless those have an executor of their
+  ///   own.
+  /// @param stream the stream to adapt; owned.
+  /// @param received bytes that are read before those of `stream`.
   AsyncStream(executor_type executor, std::unique_ptr<Stream> stream, std::string received = {})
       : executor_(std::move(executor)),
         stream_(std::move(stream)),
         received_(std::move(received)) {}
-  /// What is left of an upgrade; what has come already is read first.
+  /// Takes the stream of an upgrade. The bytes that have already come are read first.
   AsyncStream(executor_type executor, Upgraded upgraded)
       : AsyncStream(std::move(executor), std::move(upgraded.stream), std::move(upgraded.received)) {
   }
 
-  /// Where its handlers run.
+  /// The executor on which handlers run.
   executor_type get_executor() const noexcept { return executor_; }
-  /// Itself.
+  /// The stream itself.
   lowest_layer_type& lowest_layer() & noexcept { return *this; }
-  /// What carries the bytes.
+  /// The stream below, which carries the bytes.
   Stream& stream() & noexcept { return *stream_; }
 
   /// Makes pending and later operations fail. Any thread may call it.
   void abort() noexcept { stream_->abort(); }
-  /// Ends both directions; what is in flight fails.
+  /// Closes both directions. Operations in flight fail.
   void close() noexcept { stream_->close(); }
 
-  /// Reads what is there, at least a byte. `void(std::error_code, std::size_t)`
+  /// Reads the bytes that are there, at least one. Signature: `void(std::error_code, std::size_t)`.
   template <class Buffers, class Token>
   auto async_read_some(const Buffers& buffers, Token&& token) {
     const asio::mutable_buffer first = first_of<asio::mutable_buffer>(buffers);
     return start(std::forward<Token>(token), [this, first] { return read(first); });
   }
-  /// Writes some of it, at least a byte. `void(std::error_code, std::size_t)`
+  /// Writes some of the bytes, at least one. Signature: `void(std::error_code, std::size_t)`.
   template <class Buffers, class Token>
   auto async_write_some(const Buffers& buffers, Token&& token) {
     const asio::const_buffer first = first_of<asio::const_buffer>(buffers);

@@ -2,7 +2,7 @@
 
 /// @file
 /// The authenticators that need no library: `basic`, `bearer`, `netrc`, and `only_for`, which binds
-/// any to one origin. `ferry/digest.hpp` has `digest`.
+/// another one to one origin. `digest` is in `ferry/digest.hpp`.
 
 #include <cerrno>
 #include <cstddef>
@@ -29,7 +29,7 @@ namespace ferry {
 
 namespace detail {
 
-/// Always the same value.
+/// Gives every request the same value.
 class FixedAuthenticator final : public Authenticator {
  public:
   explicit FixedAuthenticator(std::string value) : value_(std::move(value)) {}
@@ -39,13 +39,13 @@ class FixedAuthenticator final : public Authenticator {
   const std::string value_;
 };
 
-/// What a file has for the host.
+/// Gives a host the login and password that a netrc file has for it.
 class NetrcAuthenticator final : public Authenticator {
  public:
   explicit NetrcAuthenticator(Netrc file) : file_(std::move(file)) {}
 
   std::optional<std::string> authorize_now(const AuthContext& context) override {
-    // `default` is for all hosts that the user names, not for those that a server names.
+    // The entry `default` applies to hosts that the user names, not to hosts that a redirect names.
     const Netrc::Entry* const entry = file_.find(context.url.host(), !context.redirected);
     if (!entry || !entry->is_set) return std::string();
     return basic_authorization(entry->login, entry->password, "netrc(): ").value();
@@ -60,7 +60,7 @@ class NetrcAuthenticator final : public Authenticator {
   const Netrc file_;
 };
 
-/// Another authenticator, asked about one origin only.
+/// Asks another authenticator, but about one origin only.
 class BoundAuthenticator final : public Authenticator {
  public:
   BoundAuthenticator(std::string origin, std::shared_ptr<Authenticator> auth)
@@ -92,7 +92,7 @@ class BoundAuthenticator final : public Authenticator {
   const std::shared_ptr<Authenticator> auth_;
 };
 
-/// The user's home directory, or empty.
+/// The user's home directory; empty if there is none.
 inline std::string home_directory() {
   if (const char* home = std::getenv("HOME"); home && *home) return home;
 #if defined(_WIN32)
@@ -108,7 +108,8 @@ inline std::string home_directory() {
 #endif
 }
 
-/// Where the netrc file is: `$NETRC`, or `~/.netrc`; empty if there is no home either.
+/// The path of the netrc file: `path`, `$NETRC` or `~/.netrc`; empty if it needs a home directory
+/// and there is none.
 inline std::string netrc_path(std::string path) {
   if (const char* named = std::getenv("NETRC"); path.empty() && named) path = named;
   if (path.empty()) path = "~/.netrc";
@@ -117,7 +118,8 @@ inline std::string netrc_path(std::string path) {
   return home.empty() ? home : home + path.substr(1);
 }
 
-/// The text of a netrc file; nothing if there is none. @throws Error `Errc::invalid_option`.
+/// The text of a netrc file; nothing if there is no such file. @throws Error
+/// `Errc::invalid_option`.
 inline std::optional<std::string> read_netrc(const std::string& path) {
   constexpr std::size_t largest = std::size_t{1} << 20;
   const auto fail = [&path](const char* what, int code) {
@@ -128,7 +130,7 @@ inline std::optional<std::string> read_netrc(const std::string& path) {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
   };
   if (path.empty()) return std::nullopt;
-  // The system would open the file that is named before the NUL.
+  // The system would open the file whose name ends at the NUL.
   if (path.find('\0') != path.npos) fail("has a NUL", 0);
   const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rbe"));
   if (!file && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
@@ -145,28 +147,30 @@ inline std::optional<std::string> read_netrc(const std::string& path) {
 
 }  // namespace detail
 
-/// A user and a password, sent with every request: `Authorization: Basic ...`.
+/// Sends a user and a password with every request: `Authorization: Basic ...`.
 ///
-/// Whoever can read the request can read both: it wants `https://`. They are sent as the bytes that
-/// they are, UTF-8 best.
+/// Anyone who can read the request can read both, so use `https://`. The bytes are sent as given;
+/// UTF-8 is recommended.
 ///
-/// @param user without a colon.
-/// @return what any number of clients and requests may share.
-/// @throws Error `Errc::invalid_option` for a control character (a line end behind a password that
-///   was read from a file, say), or a colon in `user`. It shows neither. (RFC 7617)
+/// @param user the user; must not contain a colon.
+/// @param password the password.
+/// @return an authenticator that any number of clients and requests may share.
+/// @throws Error `Errc::invalid_option` for a control character (the line end after a password that
+///   was read from a file, for example), or for a colon in `user`. The message shows neither. (RFC
+///   7617)
 inline std::shared_ptr<Authenticator> basic(std::string_view user, std::string_view password) {
   return std::make_shared<detail::FixedAuthenticator>(
       detail::basic_authorization(user, password, "basic(): ").value());
 }
 
-/// A token, sent with every request: `Authorization: Bearer ...`. One that has to be fetched or
-/// renewed is for an `Authenticator` of one's own.
+/// Sends a token with every request: `Authorization: Bearer ...`. A token that has to be fetched or
+/// renewed needs an `Authenticator` of your own.
 ///
-/// Whoever can read the request can read the token: it wants `https://`.
+/// Anyone who can read the request can read the token, so use `https://`.
 ///
-/// @return what any number of clients and requests may share.
+/// @return an authenticator that any number of clients and requests may share.
 /// @throws Error `Errc::invalid_option` for a token that is empty, or has a space or a control
-///   character. It does not show the token. (RFC 6750 2.1)
+///   character. The message does not show the token. (RFC 6750 2.1)
 inline std::shared_ptr<Authenticator> bearer(std::string_view token) {
   if (token.empty()) throw Error(Errc::invalid_option, "bearer(): the token is empty");
   if (auto error = detail::check_credential("bearer(): the token", token)) throw *error;
@@ -175,19 +179,20 @@ inline std::shared_ptr<Authenticator> bearer(std::string_view token) {
   return std::make_shared<detail::FixedAuthenticator>("Bearer " + std::string(token));
 }
 
-/// The users and passwords that a netrc file has, each for its host: `Authorization: Basic ...`.
+/// Sends the user and the password that a netrc file has for the host: `Authorization: Basic ...`.
 ///
-/// As for curl: `machine NAME login USER password SECRET` is for exactly this host, on any port;
-/// the first one counts; `default` is for all others, but not for those that a redirect leads to.
-/// `account`, `macdef` and words that are none of these are skipped, so a value with a space has to
-/// be in double quotes. A host that has neither a login nor a password there gets those of the
-/// request's URL, if that has some. The file is read now, once. One that is not there has no
-/// credentials.
+/// The file is read as curl reads it. `machine NAME login USER password SECRET` applies to exactly
+/// this host, on any port; the first entry of a host counts. `default` applies to all other hosts,
+/// except those that a redirect leads to. `account`, `macdef` and unknown words are skipped, so a
+/// value with a space must be in double quotes. A host without a login and a password in the file
+/// gets those of the request's URL, if the URL has some. The file is read once, during this call. A
+/// missing file has no credentials.
 ///
-/// @param path of the file, `~/` being the home directory; empty: `$NETRC`, or `~/.netrc`.
-/// @return what any number of clients and requests may share.
-/// @throws Error `Errc::invalid_option` for a file that cannot be read or is malformed; it names
-///   the line, and shows nothing of it.
+/// @param path the file's path; a leading `~/` is the home directory. If empty: `$NETRC`, or
+///   `~/.netrc`.
+/// @return an authenticator that any number of clients and requests may share.
+/// @throws Error `Errc::invalid_option` for a file that cannot be read or is malformed. The message
+///   names the line but shows nothing of it.
 inline std::shared_ptr<Authenticator> netrc(std::string path = {}) {
   path = detail::netrc_path(std::move(path));
   const auto text = detail::read_netrc(path);
@@ -196,12 +201,12 @@ inline std::shared_ptr<Authenticator> netrc(std::string path = {}) {
 }
 
 /// Binds an authenticator to one origin, for a client that also sends to others:
-/// `only_for("https://api.example", ferry::bearer(token))`. To every other origin it gives nothing,
-/// so that a user and a password in the request's URL are sent there.
+/// `only_for("https://api.example", ferry::bearer(token))`. Every other origin gets nothing from
+/// the authenticator, so a user and a password in the request's URL are sent there.
 ///
-/// A redirect that comes back to the origin gets its credentials again.
+/// A redirect that comes back to the origin gets the credentials again.
 ///
-/// @param url of which scheme, host and port count.
+/// @param url a URL; only its scheme, host and port count.
 /// @throws Error `Errc::invalid_url`; `Errc::invalid_option` if `auth` is null.
 inline std::shared_ptr<Authenticator> only_for(std::string url,
                                                std::shared_ptr<Authenticator> auth) {

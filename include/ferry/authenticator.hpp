@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// `Authenticator`: what proves to a server who is asking. `ferry/auth.hpp` and `ferry/digest.hpp`
-/// have those that everybody knows; another scheme is a class derived from it.
+/// `Authenticator`: gives requests the credentials that a server asks for. `ferry/auth.hpp` and
+/// `ferry/digest.hpp` have the common schemes; for any other scheme derive a class from it.
 
 #include <optional>
 #include <string>
@@ -15,93 +15,99 @@
 
 namespace ferry {
 
-/// A request that is to be authorized, and what has come of it so far.
+/// A request that needs credentials, and the result of its attempts so far.
 ///
-/// Lifetime: all that it refers to is there until the call that it was given to has returned; for
-/// `Authenticator::authorize`, until its awaitable is done.
+/// Lifetime: all that the members refer to is valid until the call that got this object returns;
+/// for `Authenticator::authorize`, until its awaitable is done.
 struct AuthContext {
-  std::string_view method;  ///< `GET`; `CONNECT` for the tunnel of a proxy.
-  /// The server that will read the credentials, and nobody else: the request's own URL or, for a
-  /// proxy, the proxy's. Its `origin()` is whom they are for.
+  std::string_view method;  ///< `GET`; `CONNECT` for a tunnel through a proxy.
+  /// The URL of the only server that reads the credentials: the request's own or, for a proxy, the
+  /// proxy's. The credentials are meant for its `origin()`.
   const Url& url;
-  /// The target that this server sees: `/path?query`; for a proxy, that of the request line, which
-  /// is the whole URL, or `host:port` of a tunnel.
+  /// The target that this server sees: `/path?query`; for a proxy, the target in the request line:
+  /// the whole URL, or `host:port` of a tunnel.
   std::string_view target;
-  bool proxy = false;  ///< It is about `Proxy-Authorization` and 407, not `Authorization` and 401.
-  /// A redirect has led here from another origin: the caller has never named this server. Set only
-  /// for those that `chooses_by_origin()`; others are not asked then.
+  bool proxy = false;  ///< True for `Proxy-Authorization` and 407; false for `Authorization` and
+                       ///< 401.
+  /// True if a redirect has led here from another origin, so the caller has never named this
+  /// server. Set only for authenticators that `chooses_by_origin()`; others are not asked then.
   bool redirected = false;
-  int challenges = 0;  ///< How often this request has been refused with a 401 (407) so far.
-  /// The credentials of the attempt that was refused or answered; empty if it had none.
+  int challenges = 0;  ///< Number of 401 (407) responses to this request so far.
+  /// The credentials of the attempt that got this response; empty if the attempt had none.
   std::string_view sent{};
-  /// The fields of the last refusal; null before the first.
+  /// The fields of the last 401 (407) response; null before the first.
   const Headers* challenge = nullptr;
 };
 static_assert(detail::co_await_safe<AuthContext>);
 
-/// Gives requests their credentials: the field `Authorization` or, to proxies,
+/// Gives requests their credentials: the field `Authorization` or, for proxies,
 /// `Proxy-Authorization`.
 ///
-/// Before each attempt it is asked for the field's value: `authorize_now`, and `authorize` if that
-/// one had nothing to say. After a 401 (407) it is asked whether the request is to be `challenged`:
-/// sent once more, with what it then gives. `answered` hands it the fields of every other response.
+/// Before each attempt the client asks for the field's value: it calls `authorize_now`, and
+/// `authorize` if `authorize_now` returned nothing. After a 401 (407) the client calls
+/// `challenged`; if that returns true, it sends the request once more, with a new value. For every
+/// other response it calls `answered` with the response's fields.
 ///
-/// It is asked only about the origin of the request that it was set for: after a redirect to
-/// another origin it is not asked again, unless it `chooses_by_origin()`. What it gives goes to the
-/// origin of `AuthContext::url`, and appears in no error, event or log.
+/// An authenticator is asked only about the origin of the request that it was set for. After a
+/// redirect to another origin it is not asked again, unless it `chooses_by_origin()`. Its values go
+/// to the origin of `AuthContext::url`, and appear in no error, event or log.
 ///
-/// Threads: one object serves many requests, so all of its functions must be safe to call by
-/// several at once. Lifetime: shared; requests in flight keep it. (RFC 9110 section 11)
+/// Threads: one object serves many requests, so all of its functions must be safe to call from
+/// several threads at once. Lifetime: shared; requests in flight keep it. (RFC 9110 section 11)
 class Authenticator {
  public:
-  /// A request is sent again at most so often, whatever `challenged` says.
+  /// The most often that a request is sent again, whatever `challenged` returns.
   static constexpr int max_challenges = 3;
 
   Authenticator(const Authenticator&) = delete;
   Authenticator& operator=(const Authenticator&) = delete;
   virtual ~Authenticator() = default;
 
-  /// The value of the field, if it takes no waiting to know it. It costs no coroutine: schemes that
-  /// never wait do everything here.
+  /// The field's value, if it is known without waiting. The call needs no coroutine: schemes that
+  /// never wait override this function only.
   ///
-  /// @return the value; empty: the request goes without; nothing: ask `authorize`.
-  /// @throws whatever it likes; the request fails with it. No secret belongs into its text.
+  /// @return the value; if empty, the request goes without the field; nothing: the client calls
+  ///   `authorize`.
+  /// @throws any exception; the request fails with it. Its text must not contain a secret.
   virtual std::optional<std::string> authorize_now(const AuthContext&) { return std::nullopt; }
 
-  /// The value of the field, which may have to be waited for: a token that is fetched first, say.
+  /// The field's value, if it may have to be waited for: a token that is fetched first, for
+  /// example.
   ///
-  /// It runs on the request's executor, in a strand of its own, and may use a client of its own
-  /// (not the one it is set for: that would ask it again).
+  /// This coroutine runs on the request's executor, in a strand of its own. It may use a client of
+  /// its own, but not the one that it is set for: that client would ask it again.
   ///
-  /// @return the value; empty: the request goes without.
-  /// @throws whatever it likes; the request fails with it. No secret belongs into its text.
+  /// @return the value; if empty, the request goes without the field.
+  /// @throws any exception; the request fails with it. Its text must not contain a secret.
   /// Cancellation: when the total limit passes, the request is cancelled or the client is closed,
-  ///   this coroutine is cancelled (`terminal`) and waited for. One that ignores its cancellation
-  ///   delays the request's end. What several requests wait for must outlive one of them.
+  /// this coroutine is cancelled (`terminal`) and waited for. A coroutine that ignores its
+  /// cancellation delays the request's end. Work that several requests wait for must outlive each
+  /// of them.
   virtual asio::awaitable<std::string> authorize(AuthContext context) {
     auto value = authorize_now(context);
     co_return value ? std::move(*value) : std::string();
   }
 
-  /// A server has answered 401 (407), with `context.challenge`: is the request to be sent once
-  /// more, with what `authorize` gives for this context? If not, that response is the answer.
+  /// Decides whether to send the request once more, after a server has answered 401 (407) with
+  /// `context.challenge`. If true, the value comes from `authorize` for this context; if false,
+  /// that response is the answer.
   ///
-  /// One that says yes looks at `context.sent` and `context.challenges`: credentials that were
-  /// refused once will be refused twice. It is not asked about a request whose body cannot be read
-  /// again, nor about one that has been sent again `max_challenges` times.
+  /// Before returning true, check `context.sent` and `context.challenges`: credentials that were
+  /// refused once will be refused again. This function is not called for a request whose body
+  /// cannot be read again, nor for one that has been sent again `max_challenges` times.
   virtual bool challenged(const AuthContext&) { return false; }
 
-  /// The fields of a response after which the request is not sent there again, whichever its
-  /// status is: for what a server says about the next request. (RFC 9110 11.6.3)
+  /// Takes the fields of a response after which the request is not sent to this server again,
+  /// whatever the status is: a server may say there what the next request needs. (RFC 9110 11.6.3)
   virtual void answered(const AuthContext&, const Headers& response) { (void)response; }
 
-  /// True if it looks at `context.url` itself, and gives each server only what that one is to have.
-  /// Then it is also asked about origins that redirects lead to.
+  /// True if the authenticator checks `context.url` itself, and gives each server only the
+  /// credentials meant for it. The client then also asks it about origins that redirects lead to.
   virtual bool chooses_by_origin() const noexcept { return false; }
 
-  /// True if it has, or may yet have, credentials for the server of this URL: Digest, say, which
-  /// gives none before it is challenged. If it has none, a user and a password in the request's URL
-  /// are sent instead, as Basic.
+  /// True if the authenticator has credentials for the server of this URL, or may have them later:
+  /// Digest, for example, gives none before the first challenge. If false, a user and a password in
+  /// the request's URL are sent instead, as Basic.
   ///
   /// @param url the request's own or, for a proxy, the proxy's.
   virtual bool has_credentials_for(const Url& url) const noexcept {

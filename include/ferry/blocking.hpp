@@ -18,52 +18,52 @@
 
 namespace ferry::blocking {
 
-/// A `ferry::Client` whose calls return when they are done: a shared handle, copies of which share
-/// connections and options, with a thread and a context of its own.
+/// A `ferry::Client` whose calls return when they are done. It is a shared handle with a thread and
+/// a context of its own; copies share connections and options.
 ///
-/// Threads: safe to use by any number at once; each waits for its own call only. Not to be called
-///   from the client's own thread, that is from its observer or from a coroutine that `run` runs:
-///   that is `Errc::invalid_option`, as is a call in a child process that was forked off later.
-/// Lifetime: context and thread live as long as what needs them: handles, copies of `async()` and
-/// of
-///   its pool, leases, streams and upgraded connections. These may outlive the last handle, and
-///   work as before. Whatever goes last waits for the thread, so that nothing runs afterwards, the
-///   observer included, and destroys the context; it must not hold a lock that the observer waits
-///   for. Dropped on the client's own thread, it does not wait: the thread destroys the context
-///   when the handler that runs has returned, and the program's end does not wait for that. A
-///   coroutine that somebody spawned on the context without keeping any of these is destroyed with
-///   it. A static one ends in the usual order of statics.
+/// Threads: safe to use from any number of threads at once; each waits for its own call only. It
+/// must not be called from the client's own thread, that is from its observer or from a coroutine
+/// that `run` runs, nor in a child process that was forked after the client was made: both are
+/// `Errc::invalid_option`.
+/// Lifetime: context and thread live as long as anything needs them: handles, copies of `async()`
+/// and of its pool, leases, streams and upgraded connections. These may outlive the last handle,
+/// and work as before. The destructor of the last of them waits for the thread, so that nothing
+/// runs afterwards, the observer included, and destroys the context; do not hold a lock there that
+/// the observer waits for. If the last of them is destroyed on the client's own thread, it does not
+/// wait: the thread destroys the context when the running handler has returned, and the end of the
+/// program does not wait for that. A coroutine that was spawned on the context and keeps none of
+/// these is destroyed with the context. A static client ends in the usual order of statics.
 class Client {
  public:
-  /// @throws Error as `ferry::Client`; std::system_error if there can be no thread.
+  /// @throws Error as `ferry::Client`; std::system_error if no thread can be started.
   explicit Client(ClientOptions options = ClientOptions())
       : core_(std::make_shared<const Core>(std::move(options))) {}
 
-  /// Requests with these methods, as `ferry::Client`'s.
+  /// Sends a GET. The functions below send the other methods, as those of `ferry::Client` do.
   Response get(std::string url, RequestOptions options = {}) const {
     return send(Request::get(std::move(url)), options);
   }
-  /// A HEAD.
+  /// Sends a HEAD.
   Response head(std::string url, RequestOptions options = {}) const {
     return send(Request::head(std::move(url)), options);
   }
-  /// An OPTIONS.
+  /// Sends an OPTIONS.
   Response options(std::string url, RequestOptions options = {}) const {
     return send(Request::options(std::move(url)), options);
   }
-  /// A POST.
+  /// Sends a POST.
   Response post(std::string url, Body body = Body(), RequestOptions options = {}) const {
     return send(Request::post(std::move(url), std::move(body)), options);
   }
-  /// A PUT.
+  /// Sends a PUT.
   Response put(std::string url, Body body = Body(), RequestOptions options = {}) const {
     return send(Request::put(std::move(url), std::move(body)), options);
   }
-  /// A PATCH.
+  /// Sends a PATCH.
   Response patch(std::string url, Body body = Body(), RequestOptions options = {}) const {
     return send(Request::patch(std::move(url), std::move(body)), options);
   }
-  /// A DELETE.
+  /// Sends a DELETE.
   Response delete_(std::string url, RequestOptions options = {}) const {
     return send(Request::delete_(std::move(url)), options);
   }
@@ -72,11 +72,11 @@ class Client {
   Response send(Request request, RequestOptions options = {}) const {
     return run(core_->client->send(std::move(request), options));
   }
-  /// Sends any request; failures come back in the result.
+  /// Sends any request; a failure is in the result.
   Result<Response> try_send(Request request, RequestOptions options = {}) const {
     return run(core_->client->try_send(std::move(request), options));
   }
-  /// As `ferry::Client::download`; needs `ferry/download.hpp`.
+  /// Downloads to a file like `ferry::Client::download`; needs `ferry/download.hpp`.
   template <class Download = detail::Download>
   auto download(std::string url, std::string path,
                 typename Download::Options options = typename Download::Options()) const {
@@ -84,9 +84,9 @@ class Client {
                                                           std::move(options)));
   }
 
-  /// Waits for anything that is done with `async()`: `client.run(read(client.async()))`.
-  /// @throws Error `Errc::invalid_option` on the client's own thread or in a child process; and
-  ///   whatever the coroutine throws.
+  /// Waits for a coroutine that uses `async()`: `client.run(read(client.async()))`.
+  /// @throws Error `Errc::invalid_option` on the client's own thread or in a child process; and any
+  ///   exception of the coroutine.
   template <class T>
   T run(asio::awaitable<T> awaited) const {
     const auto core = core_;
@@ -102,24 +102,25 @@ class Client {
         result.set_exception(std::move(e));
       else
         result.set_value(std::move(value)...);
-      // Only after this has Asio let go of the exception: two threads might end it.
+      // Asio releases the exception only after this handler has returned. Without this wait, two
+      // threads might destroy it.
       asio::post(loop.context, [&over] { over.set_value(); });
     });
     over.get_future().wait();
     return result.get_future().get();
   }
 
-  /// The client that does the work. Copies of it may outlive this one; they are awaited on any
+  /// The client that does the work. Copies of it may outlive this one; they can be awaited on any
   /// executor.
   const ferry::Client& async() const& noexcept { return *core_->client; }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const ferry::Client& async() const&& = delete;
 
  private:
-  /// The context and its thread.
+  /// An `io_context` and the thread that runs it.
   class Loop {
    public:
-    /// Starts one. The end of the last copy of the pointer ends it.
+    /// Starts the thread. The destruction of the last copy of the pointer ends it.
     static std::shared_ptr<Loop> start() {
       auto loop = std::make_unique<Loop>();
       loop->thread_ = std::thread(run, loop.get());
@@ -137,9 +138,9 @@ class Client {
       if (loop->ends_itself_) delete loop;
     }
     static void end(Loop* loop) noexcept {
-      if (loop->is_of_parent()) return;  // There is no thread, and it may have held any lock.
+      if (loop->is_of_parent()) return;  // No thread runs here, and it may have held any lock.
       loop->context.stop();
-      if (loop->is_this_thread()) {  // It cannot wait for itself.
+      if (loop->is_this_thread()) {  // The thread cannot wait for itself.
         loop->thread_.detach();
         loop->ends_itself_ = true;
         return;
@@ -150,7 +151,7 @@ class Client {
 
     const asio::executor_work_guard<asio::io_context::executor_type> work_{context.get_executor()};
     const detail::ProcessMark process_;
-    bool ends_itself_ = false;  // Its thread's alone.
+    bool ends_itself_ = false;  // Used by the loop's own thread only.
     std::thread thread_;
   };
 
@@ -161,7 +162,7 @@ class Client {
     Core(const Core&) = delete;
     Core& operator=(const Core&) = delete;
     ~Core() {
-      // In a child process the thread that may have held the client's locks is not there.
+      // The thread that may have held the client's locks does not exist in a child process.
       if (loop->is_of_parent()) static_cast<void>(client.release());
     }
 
@@ -172,7 +173,7 @@ class Client {
   std::shared_ptr<const Core> core_;
 };
 
-/// Sends one request over a new connection, which is closed after it, in the caller's thread.
+/// Sends one request over a new connection, which is closed afterwards, on the caller's thread.
 /// @throws Error as `ferry::send`.
 inline Response send(Request request, RequestOptions options = {},
                      ClientOptions client_options = ClientOptions()) {
@@ -189,12 +190,12 @@ inline Response send(Request request, RequestOptions options = {},
   return response;
 }
 
-/// As `ferry::blocking::send`, with these methods.
+/// Sends a GET like `ferry::blocking::send`.
 inline Response get(std::string url, RequestOptions options = {},
                     ClientOptions client_options = ClientOptions()) {
   return blocking::send(Request::get(std::move(url)), options, std::move(client_options));
 }
-/// A POST.
+/// Sends a POST like `ferry::blocking::send`.
 inline Response post(std::string url, Body body = Body(), RequestOptions options = {},
                      ClientOptions client_options = ClientOptions()) {
   return blocking::send(Request::post(std::move(url), std::move(body)), options,

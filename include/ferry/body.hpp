@@ -24,8 +24,8 @@ namespace ferry {
 
 /// Content that is read piece by piece while it is sent, as fast as the server takes it.
 ///
-/// Lifetime: shared by the bodies made from it. Threads: read by one request at a time, on its
-/// executor; a second request meanwhile is refused with `Errc::invalid_body`.
+/// Lifetime: shared by the bodies made from it. Threads: read by one request at a time, on that
+/// request's executor; a second request at the same time fails with `Errc::invalid_body`.
 class BodySource {
  public:
   BodySource() = default;
@@ -33,37 +33,36 @@ class BodySource {
   BodySource& operator=(const BodySource&) = delete;
   virtual ~BodySource() = default;
 
-  /// Goes to the beginning. Called before every attempt to send it, the first included.
-  /// @return nothing, or why it cannot: the request fails with this before anything is sent.
+  /// Goes to the beginning. Called before every attempt, the first included.
+  /// @return nothing, or an error: the request then fails with it before anything is sent.
   virtual std::optional<Error> rewind() = 0;
-  /// True if `rewind` will work once more after something was read: a request that failed may then
-  /// be repeated.
+  /// True if `rewind` still works after bytes were read: a failed request may then be repeated.
   virtual bool can_rewind() const noexcept { return true; }
 
-  /// How many bytes there are, asked after `rewind`. Nothing if that is not known: the body is sent
-  /// in chunks then (RFC 9112 7.1).
+  /// The number of bytes, asked for after `rewind`. Nothing if unknown: the body is then sent in
+  /// chunks (RFC 9112 7.1).
   virtual std::optional<std::uint64_t> size() const { return std::nullopt; }
 
-  /// Puts the next bytes into the buffer, which is not empty, if that takes no waiting. It costs no
-  /// coroutine: a source that never waits does everything here.
-  /// @return how many, at least one; 0 at the end; nothing: `read` is asked.
+  /// Puts the next bytes into the buffer, which is not empty, if that takes no waiting. The call
+  /// needs no coroutine: a source that never waits does all of its work here.
+  /// @return the number of bytes, at least one; 0 at the end; nothing: the client calls `read`.
   /// @throws as `read`.
   virtual std::optional<std::size_t> read_now(asio::mutable_buffer buffer) {
     (void)buffer;
     return std::nullopt;
   }
 
-  /// Puts the next bytes into the buffer, which is not empty, and may wait for them. It runs on the
-  /// request's executor, in a strand of its own.
-  /// @return how many, at least one; 0 at the end.
+  /// Puts the next bytes into the buffer, which is not empty, and may wait for them. This coroutine
+  /// runs on the request's executor, in a strand of its own.
+  /// @return the number of bytes, at least one; 0 at the end.
   /// @throws any `std::exception`: the request then fails with `Errc::body_source_failed`, which
   ///   carries the message.
   /// Cancellation: when the total limit passes, the request is cancelled or the client is closed,
-  ///   this coroutine is cancelled (`terminal`) and waited for. One that ignores its cancellation
-  ///   delays the request's end.
+  /// this coroutine is cancelled (`terminal`) and waited for. A coroutine that ignores its
+  /// cancellation delays the request's end.
   virtual asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) = 0;
 
-  /// Fields to be sent behind a body of unknown size, asked after its end: a checksum, say
+  /// Fields to send after a body of unknown size, asked for after its end: a checksum, for example
   /// (RFC 9110 6.5). The request should announce their names in a field `Trailer`.
   virtual Headers trailers() { return {}; }
 
@@ -72,65 +71,65 @@ class BodySource {
   std::atomic<bool> in_use_{false};
 };
 
-/// A request's content, with the `Content-Type` that it goes with: bytes, or a source of them.
+/// A request's content and its `Content-Type`: bytes, or a source of them.
 ///
-/// `ferry/file.hpp`, `ferry/form.hpp` and `ferry/multipart.hpp` make others. Lifetime: owns its
-/// bytes or shares them, shares its source. Threads: a value.
+/// `ferry/file.hpp`, `ferry/form.hpp` and `ferry/multipart.hpp` make other bodies. Lifetime: owns
+/// or shares its bytes; shares its source. Threads: a value.
 class Body {
  public:
-  /// No content at all.
+  /// A body without content.
   Body() = default;
-  /// These bytes; no `Content-Type` unless one is given.
+  /// A body of these bytes, without a `Content-Type` unless one is given.
   Body(std::string bytes, std::string content_type = {})
       : bytes_(std::move(bytes)), content_type_(std::move(content_type)), present_(true) {}
-  /// Fields in braces would be taken for the beginning and the end of a text: see `form` and
-  /// `json`.
+  /// Deleted: fields in braces would be taken for the begin and end iterators of a string. Use
+  /// `form` or `json`.
   Body(std::initializer_list<std::pair<std::string_view, std::string_view>>) = delete;
-  /// This text, zero-terminated.
+  /// A body of this zero-terminated text.
   Body(const char* text) : Body(std::string(text)) {}
-  /// A copy of these bytes.
+  /// A body with a copy of these bytes.
   Body(std::span<const std::byte> bytes, std::string content_type = {})
       : Body(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
              std::move(content_type)) {}
-  /// These bytes, shared with whoever else has them: what is sent many times is not copied for each
-  /// request. Not null; nobody may change them meanwhile.
+  /// A body that shares these bytes, so that content that is sent often is not copied for each
+  /// request. The pointer must not be null, and the bytes must not change while the body exists.
   Body(std::shared_ptr<const std::string> bytes, std::string content_type = {})
       : shared_(std::move(bytes)), content_type_(std::move(content_type)), present_(true) {}
-  /// What this source gives; not null.
+  /// A body that reads from this source; not null.
   Body(std::shared_ptr<BodySource> source, std::string content_type = {})
       : content_type_(std::move(content_type)), source_(std::move(source)), present_(true) {}
 
   /// The bytes; empty for a body with a source.
   const std::string& bytes() const& noexcept { return shared_ ? *shared_ : bytes_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   std::string bytes() && {
     if (shared_) return *shared_;
     return std::move(bytes_);
   }
-  /// What the request will say of it, unless it or the client has a field of that name.
+  /// The `Content-Type` to send, unless the request or the client has a field of that name.
   const std::string& content_type() const& noexcept { return content_type_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   std::string content_type() && { return std::move(content_type_); }
-  /// Where the bytes come from, if they are not in memory.
+  /// The source of the bytes; null if they are in memory.
   const std::shared_ptr<BodySource>& source() const& noexcept { return source_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   std::shared_ptr<BodySource> source() && { return std::move(source_); }
-  /// False for a request without content; an empty content is one, too.
+  /// False for a request without content; true for empty content.
   bool is_present() const noexcept { return present_; }
 
-  /// A request's claim to a body's source; for the library's use. It keeps the source: the body may
-  /// go before it, when a redirect drops it.
-  class Use {
+  /// A request's exclusive use of a body's source; used by the library only. It keeps the source
+  /// alive: a redirect may drop the body first.
+  class SourceLock {
    public:
-    /// Makes the claim.
-    explicit Use(const Body& body) noexcept
+    /// Claims the source.
+    explicit SourceLock(const Body& body) noexcept
         : source_(body.source_), granted_(!source_ || !source_->in_use_.exchange(true)) {}
-    Use(const Use&) = delete;
-    Use& operator=(const Use&) = delete;
-    ~Use() { release(); }
-    /// False if another request has it.
+    SourceLock(const SourceLock&) = delete;
+    SourceLock& operator=(const SourceLock&) = delete;
+    ~SourceLock() { release(); }
+    /// False if another request uses the source.
     bool granted() const noexcept { return granted_; }
-    /// Gives it up: the request goes on elsewhere.
+    /// Releases the source: the request goes on elsewhere.
     void release() noexcept {
       if (source_ && granted_) source_->in_use_ = false;
       source_.reset();
@@ -151,14 +150,14 @@ class Body {
 static_assert(detail::co_await_safe<Body>);
 
 /// A body of JSON: `co_await client.post("/users", ferry::json(R"({"name":"Ada"})"))`. The text is
-/// sent as it is; for values see `ferry/nlohmann.hpp`.
+/// sent as given; for values see `ferry/nlohmann.hpp`.
 inline Body json(std::string text) { return Body(std::move(text), "application/json"); }
-/// Nor are fields in braces a text.
+/// Deleted: fields in braces are not a text.
 Body json(std::initializer_list<std::pair<std::string_view, std::string_view>>) = delete;
 
 namespace detail {
 
-/// A source that asks a function.
+/// A source that calls a function for its bytes.
 template <class Function>
 class PullSource final : public BodySource {
  public:
@@ -200,9 +199,11 @@ class PullSource final : public BodySource {
 
 }  // namespace detail
 
-/// A body that a function gives, piece by piece: it puts bytes into a `std::span<char>` and returns
-/// how many, 0 at the end, or an `asio::awaitable` of that. It can be sent once.
-/// @param size how many bytes will come, before the 0; if nothing, the body is sent in chunks.
+/// A body that a function produces, piece by piece. The function puts bytes into a
+/// `std::span<char>` and returns how many, 0 at the end, or an `asio::awaitable` of that. The body
+/// can be sent once.
+/// @param function the function.
+/// @param size the total number of bytes; if nothing, the body is sent in chunks.
 template <class Function>
 Body pull(Function function, std::optional<std::uint64_t> size = std::nullopt,
           std::string content_type = "application/octet-stream") {

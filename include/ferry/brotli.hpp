@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The content coding br: `options.codings = {ferry::brotli}`. The only public header that includes
-/// brotli, whose decoder then has to be linked (`brotlidec`).
+/// The content coding br: `options.codings = {ferry::brotli}`. This is the only public header that
+/// includes brotli; link `brotlidec` when you use it.
 
 #include <brotli/decode.h>
 #include <cstddef>
@@ -18,8 +18,8 @@ namespace ferry {
 
 namespace detail {
 
-/// libbrotli's decoder. Its window has at most 16 MiB (RFC 7932 9.1), and it takes as much as the
-/// data fill of it.
+/// A decoder that uses libbrotli. Its window has at most 16 MiB (RFC 7932 9.1); memory grows only
+/// as far as the data fill the window.
 class BrotliContentDecoder final : public ContentDecoder {
  public:
   BrotliContentDecoder() : state_(BrotliDecoderCreateInstance(nullptr, nullptr, nullptr)) {

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// `Client`: sends requests over connections that it keeps; and `ferry::get` and its like, which do
-/// not.
+/// `Client`: sends requests over connections that it keeps. `ferry::get` and the other free
+/// functions send one request over a new connection.
 
 #include <concepts>
 #include <memory>
@@ -21,30 +21,31 @@ namespace detail {
 struct Download;
 }
 
-/// An HTTP/1.1 client: a shared handle, copies of which share connections and options.
+/// An HTTP/1.1 client: a shared handle; copies share connections and options.
 ///
-/// What not every program needs is a template that nobody has to name, so that who does not use it
-/// does not wait for it to be compiled. Every verb returns an `asio::awaitable`. It runs in its
-/// caller's coroutine, on its caller's executor, and takes all it needs by value: the client and
-/// the arguments may go before it ends.
+/// The coroutine members are templates, so each program compiles only those it calls; their
+/// template arguments have defaults. Every verb returns an `asio::awaitable`, which runs in its
+/// caller's coroutine, on its caller's executor. The awaitable takes all it needs by value: the
+/// client and the arguments may be destroyed before it ends.
 ///
-/// @throws Each verb's awaitable throws `Error`: for what was given (`Condition::invalid_request`),
-/// before
-///   anything is sent; for a connection that could not be made or was lost
-///   (`Condition::connection_failed`); for a time limit (`Condition::timeout`); for a response that
-///   is no HTTP (`Condition::protocol_error`) or too large (`Condition::too_large`);
-///   `Errc::cancelled`; `Errc::client_closed`. A status of 400 or more is a response, not an error.
-/// Cancellation: terminal, through any of Asio's ways; the request ends with `Errc::cancelled`, its
-///   connection is closed, its place in the queue given up. Asio's default filter passes `terminal`
-///   only.
-/// Threads: safe to use by any number at once. Cancelling a request, or using
-///   `awaitable_operators`, on an executor of several threads needs a strand, which is Asio's own
-///   rule.
-/// Lifetime: when the last handle dies, requests in flight finish and their connections close. The
-///   executor's context must outlive all handles and requests, and be running while there are any.
+/// @throws Error from the awaitable of each verb: for invalid arguments
+///   (`Condition::invalid_request`), before anything is sent; for a connection that could not be
+///   made or failed (`Condition::connection_failed`); for a time limit (`Condition::timeout`); for
+///   a response that is not HTTP (`Condition::protocol_error`) or too large
+///   (`Condition::too_large`); `Errc::cancelled`; `Errc::client_closed`. A status of 400 or more is
+///   a response, not an error.
+/// Cancellation: terminal, through any of Asio's ways. The request ends with `Errc::cancelled`, its
+/// connection is closed, and its place in the queue is given up. Asio's default filter passes
+/// `terminal` only.
+/// Threads: safe to use from any number of threads at once. Cancelling a request, or using
+/// `awaitable_operators`, on an executor of several threads needs a strand; Asio itself requires
+/// that.
+/// Lifetime: when the last handle is destroyed, requests in flight finish and their connections
+/// close. The executor's context must outlive all handles and requests, and must run while there
+/// are any.
 class Client {
  public:
-  /// A client with a pool of its own, on this executor.
+  /// Makes a client with its own pool, on this executor.
   /// @throws Error `Errc::invalid_option` or `Errc::invalid_url` for options that make no sense.
   template <std::convertible_to<asio::any_io_executor> Executor>
   explicit Client(Executor executor, ClientOptions options = ClientOptions()) {
@@ -52,62 +53,63 @@ class Client {
     make(std::move(pool), std::move(options), false);
   }
 
-  /// A client with a pool of its own, on this context's executor.
+  /// Makes a client with its own pool, on this context's executor.
   /// @throws Error as the other constructor.
   template <std::derived_from<asio::execution_context> Context>
   explicit Client(Context& context, ClientOptions options = ClientOptions())
       : Client(context.get_executor(), std::move(options)) {}
 
-  /// A client on a pool that others may use as well.
-  /// @throws Error as the other constructors, and `Errc::invalid_option` if the options set what
-  ///   belongs to the pool: what is in `ConnectOptions`, or one of the limits of `PoolOptions`.
+  /// Makes a client on a pool that other clients may use as well.
+  /// @throws Error as the other constructors, and `Errc::invalid_option` if the options set
+  ///   anything that belongs to the pool: a member of `ConnectOptions`, or one of the limits of
+  ///   `PoolOptions`.
   explicit Client(ConnectionPool pool, ClientOptions options = ClientOptions()) {
     make(std::move(pool), std::move(options), true);
   }
 
-  /// Another handle to the same client.
+  /// Makes another handle to the same client.
   Client(const Client&) noexcept = default;
   /// Becomes another handle to the same client.
   Client& operator=(const Client&) noexcept = default;
-  /// As copying does: no handle is ever empty.
+  /// Copies: a handle is never empty.
   Client(Client&& other) noexcept { *this = std::as_const(other); }
-  /// As copying does.
+  /// Copies: a handle is never empty.
   Client& operator=(Client&& other) noexcept { return *this = std::as_const(other); }
 
-  /// Requests with these methods; `url` may be relative to `ClientOptions::base_url`.
+  /// Sends a GET. Here and below, `url` may be relative to `ClientOptions::base_url`.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> get(std::string url, const RequestOptions& options = {}) const {
     return ask<Answer>(options, Method::get(), std::move(url));
   }
-  /// A HEAD.
+  /// Sends a HEAD.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> head(std::string url, const RequestOptions& options = {}) const {
     return ask<Answer>(options, Method::head(), std::move(url));
   }
-  /// An OPTIONS.
+  /// Sends an OPTIONS.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> options(std::string url, const RequestOptions& options = {}) const {
     return ask<Answer>(options, Method::options(), std::move(url));
   }
-  /// A POST.
+  /// Sends a POST.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> post(std::string url, Body body = Body(),
                                const RequestOptions& options = {}) const {
     return ask<Answer>(options, Method::post(), std::move(url), std::move(body));
   }
-  /// A PUT.
+  /// Sends a PUT.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> put(std::string url, Body body = Body(),
                               const RequestOptions& options = {}) const {
     return ask<Answer>(options, Method::put(), std::move(url), std::move(body));
   }
-  /// A PATCH.
+  /// Sends a PATCH.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> patch(std::string url, Body body = Body(),
                                 const RequestOptions& options = {}) const {
     return ask<Answer>(options, Method::patch(), std::move(url), std::move(body));
   }
-  /// A DELETE.
+  /// Sends a DELETE.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> delete_(std::string url, const RequestOptions& options = {}) const {
     return ask<Answer>(options, Method::delete_(), std::move(url));
@@ -119,15 +121,15 @@ class Client {
     return ask<Answer>(options, std::move(request));
   }
 
-  /// A GET for the URL of a response once more: `page = co_await client.refresh(std::move(page))`.
+  /// Sends a GET for the URL of an earlier response:
+  /// `page = co_await client.refresh(std::move(page))`.
   ///
-  /// The new response takes over the memory of the old one, so that what asks for the same thing
-  /// again and again allocates nothing. Only the URL is the same, with the user and the password
-  /// that it had: fields and other credentials are the client's. If a redirect had led to it from
-  /// another origin, what stayed behind there stays behind here, too: neither `Authorization` nor
-  /// `Cookie` nor `Host` of the client's is sent, and authenticators are asked as after a redirect.
-  /// So it is for a refresh of the new response. A response that was put together by other code
-  /// counts as one whose URL was asked for.
+  /// The new response reuses the memory of the old one, so a program that asks for the same URL
+  /// again and again allocates nothing. Only the URL is kept, with its user and password; fields
+  /// and other credentials are the client's. If a redirect had led to the URL from another origin,
+  /// the request is sent as after a redirect: without the client's `Authorization`, `Cookie` and
+  /// `Host`, and authenticators are asked accordingly. This also holds for a refresh of the new
+  /// response. A response made by other code counts as one that no redirect led to.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> refresh(Answer page, const RequestOptions& options = {}) const {
     if (has_middleware()) {
@@ -137,63 +139,65 @@ class Client {
     return detail::send_again(handle_->core, options, std::move(page));
   }
 
-  /// Sends any request; failures come back in the result. Throws nothing but what a lack of memory
-  /// throws, and what code of yours does that is no `Error`: an authenticator, a middleware.
+  /// Sends any request; a failure is in the result. The awaitable throws only for a lack of memory,
+  /// and any exception other than `Error` from your own code: an authenticator, a middleware.
   template <std::same_as<Result<Response>> Answer = Result<Response>>
   asio::awaitable<Answer> try_send(Request request, const RequestOptions& options = {}) const {
     if (has_middleware()) return detail::try_chain<Response>(chain(options), std::move(request));
     return detail::send<Answer>(handle_->core, options, nullptr, std::move(request));
   }
 
-  /// Sends any request, and returns when the response's head is in: its body is read from the
-  /// stream, as fast as it is asked for.
+  /// Sends any request, and returns when the response's head is complete. The body is read from the
+  /// stream, as fast as the caller asks for it.
   ///
-  /// `Timeouts::total` holds until the body's end; `Timeouts::read` while a read waits. There is no
-  /// limit on the body's size unless this call sets one.
+  /// `Timeouts::total` holds until the body's end; `Timeouts::read` holds while a read waits. The
+  /// body's size has no limit unless this call sets one.
   /// @throws Error as the verbs, and for a `Content-Encoding` of too many codings.
   template <std::same_as<ResponseStream> Answer = ResponseStream>
   asio::awaitable<Answer> stream(Request request, const RequestOptions& options = {}) const {
     return detail::send<Answer>(handle_->core, options, nullptr, std::move(request));
   }
-  /// Streams a GET.
+  /// Sends a GET and streams its response.
   template <std::same_as<ResponseStream> Answer = ResponseStream>
   asio::awaitable<Answer> stream(std::string url, const RequestOptions& options = {}) const {
     return stream<Answer>(Request::get(std::move(url)), options);
   }
 
-  /// Writes the body of a response to a file, which appears under its name when it is whole.
+  /// Writes the body of a response to a file, which gets its name when it is complete.
   ///
-  /// Until then it is `path.part`, which nobody else's download can write meanwhile. A later
-  /// download goes on from there, if the server says that what it has is still the same; in any
-  /// other case it begins again. `path.part.validator` says what the part is of. Both are used only
-  /// if they are regular files of this user's own: a link of that name is not followed, but
-  /// removed. Two writers are kept apart only where the file system has locks (flock(2)). Needs
-  /// `ferry/download.hpp`. Writing blocks the thread, as files do.
+  /// Until then the file is `path.part`, which no other download can write meanwhile. A later
+  /// download continues it if the server says that the resource is still the same; otherwise it
+  /// starts again. `path.part.validator` records which version the part belongs to. Both files are
+  /// used only if they are regular files of this user; a link of that name is not followed, but
+  /// removed. Two writers are kept apart only if the file system has locks (flock(2)). Needs
+  /// `ferry/download.hpp`. Writing blocks the thread, as file I/O does.
   /// @param options a `DownloadOptions`.
-  /// @return a `Downloaded`: how large the file is, and how much of it was there before.
+  /// @return a `Downloaded`: the file's size, and how much of it was there before.
   /// @throws Error as the verbs; `Errc::http_status` for a status other than 2xx;
-  ///   `Errc::file_failed`, also while another download writes the file: it names the process, if
-  ///   the system knows it; also if the part has another size at the end than was written;
-  ///   `Errc::invalid_header` for a request with a `Range`, which is the download's own;
-  ///   `Errc::malformed_response` for a part that nothing whole can be made of. The bytes that have
-  ///   come are kept for the next time. Cancellation: terminal, likewise.
+  ///   `Errc::file_failed`, also while another download writes the file (the message names its
+  ///   process, if the system knows it), and if the part's size at the end is not the number of
+  ///   bytes written; `Errc::invalid_header` for a request with a `Range`, which the download sets
+  ///   itself; `Errc::malformed_response` for parts that cannot be put together. The bytes that
+  ///   have come are kept for the next download. Cancellation: terminal; the bytes that have come
+  ///   are kept too.
   template <class Download = detail::Download>
   auto download(Request request, std::string path,
                 typename Download::Options options = typename Download::Options()) const {
     return Download::run(*this, std::move(request), std::move(path), std::move(options));
   }
-  /// As above, of a GET.
+  /// Downloads by a GET, as above.
   template <class Download = detail::Download>
   auto download(std::string url, std::string path,
                 typename Download::Options options = typename Download::Options()) const {
     return Download::run(*this, Request::get(std::move(url)), std::move(path), std::move(options));
   }
 
-  /// Asks the server to go on in another protocol (RFC 9110 7.8), which the request's field
-  /// `Upgrade` names: `websocket`, say. `Connection: Upgrade` is added.
+  /// Asks the server to switch to another protocol (RFC 9110 7.8), named by the request's field
+  /// `Upgrade`: `websocket`, for example. `Connection: Upgrade` is added.
   ///
-  /// @return the connection and what has come over it already, if the server has switched; else its
-  ///   answer, over a connection that is kept as after any other.
+  /// @return if the server has switched: the connection, and the bytes of the new protocol that
+  ///   have already come; otherwise the server's answer, whose connection is kept as after any
+  ///   other.
   /// @throws Error as the verbs, and `Errc::invalid_header` for a request without `Upgrade`.
   template <std::same_as<Upgraded> Answer = Upgraded>
   asio::awaitable<Answer> upgrade(Request request, const RequestOptions& options = {}) const {
@@ -202,8 +206,8 @@ class Client {
     return detail::send<Answer>(handle_->core, options, nullptr, std::move(request));
   }
 
-  /// Ends this client's requests, in flight and later ones, with `Errc::client_closed`; closes the
-  /// pool's idle connections too if the pool is its own. Calling it again does nothing.
+  /// Ends this client's requests, in flight and later ones, with `Errc::client_closed`. If the pool
+  /// is the client's own, its idle connections are closed too. Calling `close` again does nothing.
   void close() const noexcept {
     handle_->core->closed = true;
     if (handle_->shares_pool)
@@ -212,9 +216,9 @@ class Client {
       handle_->pool.close();
   }
 
-  /// The pool that it uses.
+  /// The client's pool.
   const ConnectionPool& pool() const& noexcept { return handle_->pool; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   ConnectionPool pool() && { return handle_->pool; }
 
  private:
@@ -226,7 +230,7 @@ class Client {
     bool shares_pool;
   };
 
-  /// Sends the request that is made of these.
+  /// Sends the request made of these arguments.
   template <class Answer, class... What>
   asio::awaitable<Answer> ask(const RequestOptions& options, What&&... what) const {
     if (has_middleware()) return chain(options)(Request(std::forward<What>(what)...));
@@ -258,8 +262,8 @@ class Client {
       core->base = std::move(*base);
     }
     core->accept_encoding = detail::accept_encoding(options.codings);
-    core->usual_fields =
-        detail::usual_fields(options.headers, options.user_agent, core->accept_encoding);
+    core->default_head_fields =
+        detail::default_head_fields(options.headers, options.user_agent, core->accept_encoding);
     core->retry_budget.fill(options.retries.budget);
     core->options = std::move(options);
     handle_ = std::make_shared<Handle>(Handle{std::move(pool), std::move(core), shares_pool});
@@ -289,15 +293,15 @@ Client one_off_client(const asio::any_io_executor& executor, ClientOptions optio
   return client;
 }
 
-/// That of a context: what calls share that ask for no client of their own. It keeps no connection,
-/// but need not be made for each of them.
+/// The client of an `io_context`, which calls share that have no client of their own. It keeps no
+/// connections, but is made only once for each context.
 template <class Client>
-class OneOffs final : public asio::execution_context::service {
+class OneShotClientService final : public asio::execution_context::service {
  public:
-  using key_type = OneOffs;
+  using key_type = OneShotClientService;
   static inline asio::execution_context::id id;
 
-  explicit OneOffs(asio::execution_context& context)
+  explicit OneShotClientService(asio::execution_context& context)
       : service(context),
         client_(one_off_client<Client>(static_cast<asio::io_context&>(context).get_executor(),
                                        options())) {}
@@ -306,13 +310,14 @@ class OneOffs final : public asio::execution_context::service {
     const auto own = io_context_executor(executor);
     if (!own) return one_off_client<Client>(executor, options());
     asio::execution_context& context = own->context();
-    return *asio::use_service<OneOffs>(context).client_;
+    return *asio::use_service<OneShotClientService>(context).client_;
   }
 
  private:
   static ClientOptions options() {
     ClientOptions options;
-    options.limits.max_connections = no_limit;  // They do not know of each other.
+    options.limits.max_connections = no_limit;  // These calls do not know of each other, so none
+                                                // may make another wait.
     return options;
   }
   void shutdown() noexcept override { client_.reset(); }
@@ -322,18 +327,18 @@ class OneOffs final : public asio::execution_context::service {
 
 }  // namespace detail
 
-/// Sends one request over a new connection, which is closed after it: what a `Client` saves you.
+/// Sends one request over a new connection, which is closed afterwards: no `Client` is needed.
 ///
-/// What was looked up for one is known to those that follow, `TcpOptions::dns_ttl` long.
+/// The address of a host is kept for later calls, for `TcpOptions::dns_ttl`.
 /// @throws Error as `Client`'s verbs. Cancellation, Threads: as `Client`'s verbs.
 template <std::same_as<Response> Answer = Response>
 asio::awaitable<Answer> send(Request request, RequestOptions options = {}) {
   const auto executor = co_await asio::this_coro::executor;
-  const Client client = detail::OneOffs<Client>::of(executor);
+  const Client client = detail::OneShotClientService<Client>::of(executor);
   co_return co_await client.send(std::move(request), options);
 }
 
-/// The same with a client's options: headers, limits, observer and so on.
+/// Sends one request with a client's options: headers, limits, observer and so on.
 /// @throws Error as above, and `Errc::invalid_option`.
 template <std::same_as<Response> Answer = Response>
 asio::awaitable<Answer> send(Request request, RequestOptions options,
@@ -343,40 +348,40 @@ asio::awaitable<Answer> send(Request request, RequestOptions options,
   co_return co_await client.send(std::move(request), options);
 }
 
-/// As `ferry::send`, with these methods. A `ClientOptions` may follow.
+/// Sends a GET like `ferry::send`. Here and below, a `ClientOptions` may follow.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> get(std::string url, const RequestOptions& options = {}, Own... own) {
   return send(Request::get(std::move(url)), options, std::move(own)...);
 }
-/// A HEAD.
+/// Sends a HEAD like `ferry::send`.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> head(std::string url, const RequestOptions& options = {}, Own... own) {
   return send(Request::head(std::move(url)), options, std::move(own)...);
 }
-/// An OPTIONS.
+/// Sends an OPTIONS like `ferry::send`.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> options(std::string url, const RequestOptions& options = {}, Own... own) {
   return send(Request::options(std::move(url)), options, std::move(own)...);
 }
-/// A POST.
+/// Sends a POST like `ferry::send`.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> post(std::string url, Body body = Body(),
                                const RequestOptions& options = {}, Own... own) {
   return send(Request::post(std::move(url), std::move(body)), options, std::move(own)...);
 }
-/// A PUT.
+/// Sends a PUT like `ferry::send`.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> put(std::string url, Body body = Body(),
                               const RequestOptions& options = {}, Own... own) {
   return send(Request::put(std::move(url), std::move(body)), options, std::move(own)...);
 }
-/// A PATCH.
+/// Sends a PATCH like `ferry::send`.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> patch(std::string url, Body body = Body(),
                                 const RequestOptions& options = {}, Own... own) {
   return send(Request::patch(std::move(url), std::move(body)), options, std::move(own)...);
 }
-/// A DELETE.
+/// Sends a DELETE like `ferry::send`.
 template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> delete_(std::string url, const RequestOptions& options = {}, Own... own) {
   return send(Request::delete_(std::move(url)), options, std::move(own)...);

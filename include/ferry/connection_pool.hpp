@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `ConnectionPool`: the connections that clients keep, their limits, and what can be seen of them.
+/// `ConnectionPool`: the connections that clients keep, the limits on them, and statistics.
 
 #include <concepts>
 #include <memory>
@@ -16,12 +16,12 @@
 
 namespace ferry {
 
-/// What a pool holds now, and has counted since it was made.
+/// A pool's present contents, and its counts since it was made.
 struct PoolStats {
   std::size_t active = 0;      ///< Connections that carry a request.
   std::size_t idle = 0;        ///< Connections kept for reuse.
   std::size_t connecting = 0;  ///< Connections being opened.
-  std::size_t waiting = 0;     ///< Requests that wait for a connection.
+  std::size_t waiting = 0;     ///< Requests waiting for a connection.
   std::uint64_t opened = 0;    ///< Connections that were opened.
   std::uint64_t closed = 0;    ///< Connections that were closed.
   std::uint64_t reused = 0;    ///< Requests that got a kept connection.
@@ -29,38 +29,38 @@ struct PoolStats {
 };
 static_assert(detail::co_await_safe<PoolStats>);
 
-/// What a pool holds for one origin.
+/// A pool's present contents for one origin.
 ///
 /// Lifetime: owns its text. Threads: a value.
 class OriginStats {
  public:
-  /// Of this origin: nothing yet.
+  /// Makes empty statistics for this origin.
   explicit OriginStats(std::string of) : origin(std::move(of)) {}
 
   std::string origin;          ///< `scheme://host[:port]`
   std::size_t active = 0;      ///< Connections that carry a request.
   std::size_t idle = 0;        ///< Connections kept for reuse.
   std::size_t connecting = 0;  ///< Connections being opened.
-  std::size_t waiting = 0;     ///< Requests that wait for a connection.
+  std::size_t waiting = 0;     ///< Requests waiting for a connection.
 };
 static_assert(detail::co_await_safe<OriginStats>);
 
-/// `scheme://host[:port]`: what connections are kept for. Whatever follows in the URL is not looked
-/// at.
+/// An origin, `scheme://host[:port]`: connections are kept for each origin. The rest of a URL is
+/// ignored.
 ///
-/// It is checked when it is used. Lifetime: owns its text. Threads: a value.
+/// The URL is checked when the origin is used. Lifetime: owns its text. Threads: a value.
 class Origin {
  public:
-  /// Of the text of a URL.
+  /// The origin of a URL given as text.
   Origin(std::string url) : url_(std::move(url)) {}
-  /// Of the text of a URL.
+  /// The origin of a URL given as text.
   Origin(const char* url) : url_(url) {}
-  /// Of a URL.
+  /// The origin of a URL.
   Origin(const Url& url) : url_(url.origin()) {}
 
   /// The URL as it was given.
   const std::string& url() const& noexcept { return url_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   std::string url() && { return std::move(url_); }
 
  private:
@@ -68,36 +68,36 @@ class Origin {
 };
 static_assert(detail::co_await_safe<Origin>);
 
-/// One connection of a pool, for somebody who drives it: no other request gets it meanwhile. Copies
+/// One connection of a pool, reserved for its holder: no other request gets it meanwhile. Copies
 /// share it.
 ///
-/// Lifetime: the end of the last copy gives the connection back to the pool, to be reused if it
-/// still can be; a request in flight on it is finished first. It keeps the pool's connections, not
-/// its handle, alive. Threads: one at a time; the destructor may run on any thread.
+/// Lifetime: the destruction of the last copy gives the connection back to the pool, to be reused
+/// if possible; a request in flight on it finishes first. A lease keeps the pool's connections
+/// alive, but not its handle. Threads: one at a time; the destructor may run on any thread.
 class Lease {
  public:
-  /// Holds nothing.
+  /// An empty lease.
   Lease() = default;
 
   /// Sends a request over this connection. URLs may be relative to its origin.
   ///
-  /// Nothing is retried: if the server has closed the connection, that is the answer. After a
-  /// failure, or a response that ends the connection, the lease is spent.
+  /// Nothing is retried: if the server has closed the connection, the call fails. After a failure,
+  /// or a response that ends the connection, the lease is spent.
   /// @throws Error as `Client`'s verbs, and `Errc::lease_unusable` for a lease that is in use,
-  /// spent or empty, or
-  ///   a URL of another origin. Cancellation: terminal; the lease is spent.
+  ///   spent or empty, or for a URL of another origin. Cancellation: terminal; the lease is spent.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> send(Request request, const RequestOptions& options = {}) const {
     if (!held_) return refuse<Answer>();
     return detail::send<Answer>(held_->client, options, held_, std::move(request));
   }
 
-  /// True if it can carry a request now.
+  /// True if the connection can carry a request now.
   bool is_usable() const noexcept { return held_ && held_->slot; }
 
  private:
   friend class ConnectionPool;
-  explicit Lease(std::shared_ptr<detail::HeldConnection> held) noexcept : held_(std::move(held)) {}
+  explicit Lease(std::shared_ptr<detail::LeasedConnection> held) noexcept
+      : held_(std::move(held)) {}
 
   template <class Answer>
   static asio::awaitable<Answer> refuse() {
@@ -105,31 +105,31 @@ class Lease {
     co_return Answer();
   }
 
-  std::shared_ptr<detail::HeldConnection> held_;
+  std::shared_ptr<detail::LeasedConnection> held_;
 };
 static_assert(detail::co_await_safe<Lease>);
 
-/// A pool of connections, kept for reuse: a shared handle, copies of which share one pool.
+/// A pool of connections, kept for reuse: a shared handle; copies share one pool.
 ///
-/// A client makes one of its own unless it is given one; several clients may share it. Reuse is
-/// last in, first out; waiters are served first in, first out, by whichever comes first, a
-/// connection that is given back or a new one. Before a connection is used again it is looked at
-/// without waiting. A connection that is being opened when its request has gone is opened all the
-/// same, and kept; but it is given up as soon as another request needs its place, and when nothing
-/// is in flight.
+/// A client makes its own pool unless it is given one; several clients may share a pool. The
+/// connection that was given back last is reused first. Waiting requests are served in order, by
+/// the first connection that is given back or opened. Before a kept connection is used, the pool
+/// checks it without waiting. A connection whose request has gone while it was being opened is
+/// opened all the same, and kept; but it is given up as soon as another request needs its place,
+/// and when nothing is in flight.
 ///
-/// Lifetime: when the last handle dies, or the last client that holds one, idle connections close,
-/// and those in use close after their request. The executor's context must outlive all handles and
-/// all requests, and has to be running for connections to be opened and time limits to be kept.
-/// Threads: safe to use by any number at once; requests on different executors may share a pool.
-/// Processes: a child of fork(2) opens its own connections; what idles is dropped there, and a
-/// lease, a stream or a request in flight fails there, without a word to the server. The context
-/// has to be told of the fork, while no other thread uses it (Asio's `notify_fork`).
+/// Lifetime: when the last handle, or the last client that holds one, is destroyed, idle
+/// connections close, and those in use close after their request. The executor's context must
+/// outlive all handles and requests, and must run for connections to be opened and time limits to
+/// be kept. Threads: safe to use from any number of threads at once; requests on different
+/// executors may share a pool. Processes: a child of fork(2) opens its own connections. Idle
+/// connections are dropped there, and a lease, a stream or a request in flight fails there; the
+/// server is sent nothing. The context must be told of the fork while no other thread uses it
+/// (Asio's `notify_fork`).
 class ConnectionPool {
  public:
-  /// @param executor connections are opened, and time limits kept, on it; a strand or a thread
-  /// pool's
-  ///   will do as well.
+  /// @param executor opens connections and keeps time limits; it may be a strand, or a thread
+  ///   pool's executor.
   /// @throws Error `Errc::invalid_option`.
   template <std::convertible_to<asio::any_io_executor> Executor>
   explicit ConnectionPool(Executor executor, PoolOptions options = PoolOptions()) {
@@ -141,58 +141,58 @@ class ConnectionPool {
     handle_ = std::make_shared<Handle>(
         detail::keep_with<detail::PoolCore>(std::move(owner), std::move(core)));
   }
-  /// On a context's executor.
+  /// Makes a pool on a context's executor.
   /// @throws Error as the other constructor.
   template <std::derived_from<asio::execution_context> Context>
   explicit ConnectionPool(Context& context, PoolOptions options = PoolOptions())
       : ConnectionPool(context.get_executor(), std::move(options)) {}
 
-  /// Another handle to the same pool.
+  /// Makes another handle to the same pool.
   ConnectionPool(const ConnectionPool&) noexcept = default;
   /// Becomes another handle to the same pool.
   ConnectionPool& operator=(const ConnectionPool&) noexcept = default;
-  /// As copying does: no handle is ever empty.
+  /// Copies: a handle is never empty.
   ConnectionPool(ConnectionPool&& other) noexcept { *this = std::as_const(other); }
-  /// As copying does.
+  /// Copies: a handle is never empty.
   ConnectionPool& operator=(ConnectionPool&& other) noexcept {
     return *this = std::as_const(other);
   }
 
-  /// Takes a connection to this origin, kept or new, for oneself.
-  /// @param options its time limits go before those of `PoolOptions`; the others are not looked at.
+  /// Takes a connection to this origin, kept or new, for the caller's exclusive use.
+  /// @param options its time limits override those of `PoolOptions`; its other members are ignored.
   /// @throws Error as `Client`'s verbs do before anything is sent. Cancellation: gives up the place
-  /// in the queue.
+  ///   in the queue.
   template <std::same_as<Lease> Answer = Lease>
   asio::awaitable<Answer> acquire(Origin origin, RequestOptions options = {}) const {
     return acquire_from<Answer>(handle_->core, std::move(origin), options);
   }
 
-  /// Opens connections, side by side, until `count` are idle, so that the first requests need not
-  /// wait; as far as the limits leave room beside those in use.
-  /// @return how many were opened.
-  /// @throws Error the first failure; what was opened is kept all the same. `Errc::invalid_option`
-  /// if the limits do
-  ///   not allow so many. Cancellation: what is open by then is kept.
+  /// Opens connections in parallel until `count` are idle, so that the first requests need not
+  /// wait. Connections in use count towards the pool's limits.
+  /// @return the number of connections opened.
+  /// @throws Error the first failure; the connections that were opened are kept.
+  ///   `Errc::invalid_option` if the limits do not allow so many. Cancellation: connections that
+  ///   are already open are kept.
   template <std::same_as<std::size_t> Opened = std::size_t>
   asio::awaitable<Opened> warm(Origin origin, std::size_t count,
                                RequestOptions options = {}) const {
     return warm_up<Opened>(handle_->core, std::move(origin), count, options);
   }
 
-  /// Takes no new calls, lets those in flight or waiting finish, and keeps no connection; returns
-  /// when the last one is done. Later calls end with `Errc::client_closed`.
+  /// Accepts no new calls, lets calls in flight or waiting finish, and keeps no connection. Returns
+  /// when the last call is done. Later calls end with `Errc::client_closed`.
   ///
-  /// A call is let finish with all that it has still to send: redirects, answers to challenges,
-  /// retries and the waits before them; a stream, up to its end or its drop. What code of the
-  /// caller's sends meanwhile is a new call: a middleware that calls `next` a second time, an
-  /// authenticator that fetches a token through the same pool, a resumed download.
+  /// A call may finish with all that it still has to send: redirects, answers to challenges,
+  /// retries and the waits before them; a stream, up to its end or its destruction. Requests that
+  /// the caller's code sends meanwhile are new calls: a middleware that calls `next` a second time,
+  /// an authenticator that fetches a token through the same pool, a resumed download.
   /// @throws Error `Errc::cancelled`. Cancellation: stops waiting only.
   template <std::same_as<void> Nothing = void>
   asio::awaitable<Nothing> drain() const {
     return drained<Nothing>(handle_->core);
   }
 
-  /// What it holds and has counted.
+  /// The pool's present contents and counts.
   PoolStats stats() const {
     const auto counts = core().counts();
     const auto totals = core().totals();
@@ -200,7 +200,8 @@ class ConnectionPool {
             totals.opened, totals.closed, totals.reused,   totals.failed};
   }
 
-  /// What it holds for each origin that it knows, in no order. It looks at every origin.
+  /// The pool's present contents for each origin that it knows, in no order. The time taken grows
+  /// with the number of origins.
   std::vector<OriginStats> origins() const {
     std::vector<OriginStats> origins;
     for (auto& [key, counts] : core().counts_by_origin()) {
@@ -213,8 +214,8 @@ class ConnectionPool {
     return origins;
   }
 
-  /// A line for each of `origins()`: "http://localhost:8080: 1 active, 2 idle, 0 waiting". It is
-  /// meant for people.
+  /// One line for each of `origins()`, for people to read: "http://localhost:8080: 1 active, 2
+  /// idle, 0 waiting".
   std::string describe() const {
     std::string text;
     for (const OriginStats& origin : origins()) {
@@ -227,14 +228,14 @@ class ConnectionPool {
     return text;
   }
 
-  /// Closes the connections that nobody uses; those in use are kept afterwards as before.
+  /// Closes the idle connections. Connections in use are kept afterwards as usual.
   void close_idle() const noexcept { core().close_idle(); }
 
-  /// Closes the pool: idle connections now, and requests in flight or waiting end with
-  /// `Errc::client_closed`, as do later ones. Calling it again does nothing.
+  /// Closes the pool: idle connections close now; requests in flight or waiting, and later ones,
+  /// end with `Errc::client_closed`. Calling `close` again does nothing.
   void close() const noexcept { core().close(true); }
 
-  /// For the library's use.
+  /// Used by the library only.
   const std::shared_ptr<detail::PoolCore>& shared_core() const noexcept { return handle_->core; }
 
  private:
@@ -247,8 +248,7 @@ class ConnectionPool {
 
   detail::PoolCore& core() const noexcept { return *handle_->core; }
 
-  /// What acquiring and warming have in common with sending: the checks, and the errors'
-  /// circumstances.
+  /// The checks and the error details that acquiring and warming share with sending.
   struct Call {
     Url url;
     Timeouts timeouts;
@@ -268,24 +268,24 @@ class ConnectionPool {
   static asio::awaitable<Answer> acquire_from(std::shared_ptr<detail::PoolCore> core, Origin origin,
                                               RequestOptions options) {
     const Call call = prepare(core, origin, options);
-    const auto held = std::make_shared<detail::HeldConnection>(call.client, nullptr);
+    const auto held = std::make_shared<detail::LeasedConnection>(call.client, nullptr);
     detail::PoolCore::Lease lease(*core);
     detail::PoolCore::Admission admission(*core);
-    detail::Watch watch(core->deadlines(), core.get(), nullptr,
-                        detail::after(detail::Clock::now(), call.timeouts.total),
-                        call.timeouts.total);
+    detail::Deadline deadline(core->deadlines(), core.get(), nullptr,
+                              detail::after(detail::Clock::now(), call.timeouts.total),
+                              call.timeouts.total);
     const Observer no_observer;
     std::optional<Error> failure;
     try {
       failure =
-          co_await core->acquire(call.url, lease, admission, call.timeouts, watch, no_observer);
+          co_await core->acquire(call.url, lease, admission, call.timeouts, deadline, no_observer);
     } catch (const std::system_error& e) {
       if (e.code() != asio::error::operation_aborted) throw;
       failure.emplace(Errc::cancelled);
     }
     if (failure)
-      throw failure->at(detail::phase_of(*failure, watch), std::string(call.url.origin()), 1, false,
-                        0);
+      throw failure->at(detail::phase_of(*failure, deadline), std::string(call.url.origin()), 1,
+                        false, 0);
     held->slot = lease.detach();
     co_return Lease(held);
   }
@@ -308,7 +308,7 @@ class ConnectionPool {
   template <class Nothing>
   static asio::awaitable<Nothing> drained(std::shared_ptr<detail::PoolCore> core) {
     co_await core->drain();
-    // A wait that was cancelled returns, too.
+    // A cancelled wait returns normally, so the cancellation is checked here.
     const auto cancellation = co_await asio::this_coro::cancellation_state;
     if (detail::is_cancelled(cancellation)) throw Error(Errc::cancelled);
   }

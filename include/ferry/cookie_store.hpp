@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `CookieStore`: where a client keeps cookies; `ferry/cookies.hpp` has one.
+/// `CookieStore`: keeps a client's cookies; `ferry/cookies.hpp` has one.
 
 #include <string>
 
@@ -10,10 +10,10 @@
 
 namespace ferry {
 
-/// Keeps the cookies that servers set, and knows which of them go where (RFC 6265bis).
+/// Keeps the cookies that servers set, and chooses those to send with each request (RFC 6265bis).
 ///
-/// Threads: one object serves all requests of a client, or of several, and so must be safe to use
-/// by several at once. Lifetime: shared; requests in flight keep it.
+/// Threads: one object serves all requests of one or more clients, so it must be safe to use from
+/// several threads at once. Lifetime: shared; requests in flight keep it.
 class CookieStore {
  public:
   CookieStore() = default;
@@ -21,10 +21,10 @@ class CookieStore {
   CookieStore& operator=(const CookieStore&) = delete;
   virtual ~CookieStore() = default;
 
-  /// The value of the field `Cookie` for a request to this URL; empty if there is none to send. One
-  /// with a control character fails the request with `Errc::invalid_header`.
+  /// The value of the field `Cookie` for a request to this URL; empty if there is none to send. A
+  /// value with a control character fails the request with `Errc::invalid_header`.
   virtual std::string cookies_for(const Url& url) = 0;
-  /// A response has come from this URL, with these fields: takes its `Set-Cookie`.
+  /// Takes the `Set-Cookie` fields of a response from this URL.
   virtual void take(const Url& url, const Headers& response) = 0;
 };
 static_assert(detail::co_await_safe<CookieStore>);

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// `CookieJar`: keeps cookies for a client: `options.cookies =
-/// std::make_shared<ferry::CookieJar>()`.
+/// `CookieJar`: keeps cookies for a client:
+/// `options.cookies = std::make_shared<ferry::CookieJar>()`.
 
 #include <algorithm>
 #include <cerrno>
@@ -34,63 +34,70 @@ namespace ferry {
 /// Lifetime: owns its texts. Threads: a value.
 class Cookie {
  public:
-  /// When it ends, to the second.
+  /// The type of a cookie's end, in seconds.
   using Time = std::chrono::sys_seconds;
 
   Cookie() = default;
-  /// @param host that it is for, alone.
+  /// @param host the only host that gets the cookie.
   Cookie(std::string of_name, std::string of_value, std::string host, std::string of_path = "/")
       : name(std::move(of_name)),
         value(std::move(of_value)),
         domain(std::move(host)),
         path(std::move(of_path)) {}
 
-  std::string name;             ///< May be empty.
-  std::string value;            ///< A secret, as a rule.
-  std::string domain;           ///< The host, or the domain below which hosts get it.
-  std::string path = "/";       ///< Requests below it get it.
-  bool host_only = true;        ///< Not for the names below `domain`.
-  bool secure = false;          ///< Only over https.
-  bool http_only = false;       ///< Not for scripts; kept, and of no meaning here.
-  std::string same_site;        ///< As the server wrote it; of no meaning without pages.
-  std::optional<Time> expires;  ///< Nothing: at the end of the session.
-  /// The domain that it was to be shared in, if the jar keeps it for its host alone instead: see
-  /// `CookieJarOptions::shared_domains`. Empty otherwise. A file does not hold it.
+  std::string name;             ///< The name; may be empty.
+  std::string value;            ///< The value; usually a secret.
+  std::string domain;           ///< The host, or the domain whose hosts get the cookie; see
+                                ///< `host_only`.
+  std::string path = "/";       ///< The path: requests at and below it get the cookie.
+  bool host_only = true;        ///< True if only the host `domain` gets the cookie, and no name
+                                ///< below it.
+  bool secure = false;          ///< True if the cookie is sent over https only.
+  bool http_only = false;       ///< The attribute `HttpOnly`; kept, but without effect in this
+                                ///< client.
+  std::string same_site;        ///< The attribute `SameSite` as the server wrote it; without effect
+                                ///< in this client.
+  std::optional<Time> expires;  ///< The time when the cookie ends; nothing: at the end of the
+                                ///< session.
+  /// The domain in which the server wanted to share the cookie, if the jar keeps it for its host
+  /// alone instead: see `CookieJarOptions::shared_domains`. Empty otherwise. Not written to files.
   std::string narrowed_from;
 
   friend bool operator==(const Cookie&, const Cookie&) = default;
 };
 static_assert(detail::co_await_safe<Cookie>);
 
-/// What can be set of a jar. Set its members on a named variable.
+/// The options of a `CookieJar`. Set its members on a named variable.
 class CookieJarOptions {
  public:
   CookieJarOptions() {}
 
-  /// True for a public suffix: a domain under which anybody can have a name (`co.uk`,
+  /// Returns true for a public suffix: a domain under which anyone can register a name (`co.uk`,
   /// `github.io`), so that it is never a cookie's domain. `ferry::psl::is_public_suffix` of
-  /// `ferry/psl.hpp` knows them all.
+  /// `ferry/psl.hpp` knows all of them.
   ///
-  /// Without a list no rule can tell them apart: then every cookie goes back to the host alone that
-  /// has set it, whatever its `Domain` says, except in `shared_domains`. Called without a lock.
+  /// If empty, the jar cannot tell public suffixes from other domains. Every cookie then goes back
+  /// only to the host that has set it, whatever its `Domain` says, except in `shared_domains`.
+  /// Called without a lock.
   std::function<bool(std::string_view domain)> is_public_suffix;
-  /// Domains whose hosts share cookies, by the caller's own knowledge: with `example.com`, a
-  /// cookie that `www.example.com` sets for `Domain=example.com` goes to `api.example.com`, too.
+  /// Domains whose hosts may share cookies, as the caller knows. With `example.com`, a cookie that
+  /// `www.example.com` sets for `Domain=example.com` also goes to `api.example.com`.
   ///
-  /// The domains below a named one share as well, except for those that `is_public_suffix` is true
-  /// for. ASCII, in any case; `.example.com` is the same as `example.com`.
+  /// The domains below a named one share as well, except those for which `is_public_suffix` is
+  /// true. Names are ASCII, in any case; `.example.com` means `example.com`.
   std::vector<std::string> shared_domains;
-  std::size_t max_per_domain = 50;  ///< More of one domain push out the one used longest ago.
-  std::size_t max_cookies = 3000;   ///< As many altogether.
-  /// The time; the system's clock if there is none. Called without a lock.
+  std::size_t max_per_domain = 50;  ///< The most cookies of one domain; the least recently used go
+                                    ///< first.
+  std::size_t max_cookies = 3000;   ///< The most cookies altogether.
+  /// Returns the time; if empty, the system's clock is used. Called without a lock.
   std::function<std::chrono::system_clock::time_point()> now;
 };
 static_assert(detail::co_await_safe<CookieJarOptions>);
 
-/// A line of a cookie file that no cookie was made of.
+/// A line of a cookie file that is not a cookie.
 struct SkippedCookieLine {
-  std::size_t number = 0;   ///< From 1.
-  std::string_view reason;  ///< What is wrong with it; a literal, and nothing of the line.
+  std::size_t number = 0;   ///< The line's number, from 1.
+  std::string_view reason;  ///< The reason, a literal that shows nothing of the line.
 };
 static_assert(detail::co_await_safe<SkippedCookieLine>);
 
@@ -100,33 +107,33 @@ class LoadedCookies {
   LoadedCookies() {}
 
   std::size_t taken = 0;                   ///< Cookies that the jar has taken.
-  std::size_t ended = 0;                   ///< Cookies that had ended, and were left out.
-  std::vector<SkippedCookieLine> skipped;  ///< Lines that are no cookies, in their order.
+  std::size_t ended = 0;                   ///< Cookies that had already ended, and were left out.
+  std::vector<SkippedCookieLine> skipped;  ///< Lines that are not cookies, in their order.
 };
 static_assert(detail::co_await_safe<LoadedCookies>);
 
 namespace detail {
 
-/// A cookie and what the jar knows of it.
+/// A cookie and the jar's own data about it.
 struct KeptCookie {
   Cookie cookie;
-  std::uint64_t created = 0;  ///< In the order of creation.
-  std::uint64_t used = 0;     ///< In the order of use.
-  /// It came from a file, which does not say whether it was narrowed.
+  std::uint64_t created = 0;  ///< The cookie's place in the order of creation.
+  std::uint64_t used = 0;     ///< The cookie's place in the order of use.
+  /// True if the cookie came from a file, which does not say whether the cookie was narrowed.
   bool is_from_file = false;
 };
 
-/// True for a host that is no name.
+/// True for a host that is an IP address.
 inline bool is_address(std::string_view host) { return is_ipv4(host) || is_ipv6(host); }
 
-/// RFC 6265bis 5.1.3. Both lower-case.
+/// True if the host is the domain or below it (RFC 6265bis 5.1.3). Both are lower-case.
 inline bool domain_matches(std::string_view host, std::string_view domain) {
   if (host == domain) return true;
   return host.size() > domain.size() && host.ends_with(domain) &&
          host[host.size() - domain.size() - 1] == '.' && !is_address(host);
 }
 
-/// RFC 6265bis 5.1.4.
+/// True if the request's path is the cookie's path or below it (RFC 6265bis 5.1.4).
 inline bool path_matches(std::string_view request, std::string_view cookie) {
   if (!request.starts_with(cookie)) return false;
   return request.size() == cookie.size() || cookie.ends_with('/') || request[cookie.size()] == '/';
@@ -148,11 +155,11 @@ inline bool has_prefix(std::string_view text, std::string_view prefix) {
   return iequals(text.substr(0, prefix.size()), prefix);
 }
 
-/// What a `Set-Cookie` says, before it is judged. (RFC 6265bis 5.6)
+/// A parsed `Set-Cookie`, before its attributes are checked. (RFC 6265bis 5.6)
 struct SetCookie {
   Cookie cookie;
-  std::string domain;  ///< Of its attribute; empty: none.
-  std::string path;    ///< Likewise.
+  std::string domain;  ///< The value of `Domain`; empty: none.
+  std::string path;    ///< The value of `Path`; empty: none.
 };
 
 inline std::optional<SetCookie> parse_set_cookie(std::string_view text, Cookie::Time now) {
@@ -172,7 +179,7 @@ inline std::optional<SetCookie> parse_set_cookie(std::string_view text, Cookie::
 
   std::optional<Cookie::Time> expires, until;
   while (!text.empty()) {
-    text.remove_prefix(1);  // Its semicolon.
+    text.remove_prefix(1);  // The semicolon before the attribute.
     const auto attribute = text.substr(0, text.find(';'));
     text.remove_prefix(attribute.size());
     const auto mark = std::min(attribute.find('='), attribute.size());
@@ -206,17 +213,17 @@ inline std::optional<SetCookie> parse_set_cookie(std::string_view text, Cookie::
 
 }  // namespace detail
 
-/// Keeps cookies as RFC 6265bis says: domains, paths, `Secure`, prefixes, ends, and limits.
+/// Keeps cookies by the rules of RFC 6265bis: domains, paths, `Secure`, prefixes, ends, and limits.
 ///
-/// A client is not a browser: `SameSite` and `HttpOnly` are kept, and change nothing. Over http,
-/// for localhost too, no `Secure` cookie is set or sent.
+/// A client is not a browser, so `SameSite` and `HttpOnly` are kept but change nothing. No `Secure`
+/// cookie is set or sent over http, not even for localhost.
 ///
-/// A cookie with a `Domain` is shared by hosts only if the jar can tell that the domain is no
-/// public suffix: give it a list or names (`CookieJarOptions`). Otherwise it goes to its host
-/// alone, and its `narrowed_from` says so.
+/// Hosts share a cookie with a `Domain` only if the jar can tell that the domain is not a public
+/// suffix: give the jar a list or names (`CookieJarOptions`). Otherwise the cookie goes to its host
+/// alone, and its `narrowed_from` names the domain.
 ///
-/// Threads: safe to use by any number at once, and by several clients; the functions of its options
-/// may use the jar themselves. Lifetime: shared.
+/// Threads: safe to use from any number of threads at once, and by several clients; the functions
+/// of its options may use the jar themselves. Lifetime: shared.
 class CookieJar final : public CookieStore {
  public:
   /// An empty jar.
@@ -266,7 +273,7 @@ class CookieJar final : public CookieStore {
   }
 
   /// The value of the cookie of this name that a request to this URL would send first; nothing if
-  /// it would send none.
+  /// the request would send none.
   std::optional<std::string> get(const Url& url, std::string_view name) const {
     const auto now = this->now();
     const std::lock_guard lock(mutex_);
@@ -281,12 +288,12 @@ class CookieJar final : public CookieStore {
     return best->cookie.value;
   }
 
-  /// Puts a cookie in, in the place of one of the same name, domain and path.
+  /// Adds a cookie, or replaces the one of the same name, domain and path.
   ///
-  /// One that is not `host_only` is shared in its domain, which the caller names with it; a public
-  /// suffix, by the list that the jar has, is not shared all the same.
+  /// A cookie that is not `host_only` is shared in its `domain`, unless the jar's list says that
+  /// the domain is a public suffix.
   /// @throws Error `Errc::invalid_header` for a name, value, domain or path that could not be sent;
-  ///   it does not show the value.
+  ///   the message does not show the value.
   void set(Cookie cookie) {
     const auto is_good = [](std::string_view text) {
       return text.find(';') == text.npos &&
@@ -300,7 +307,7 @@ class CookieJar final : public CookieStore {
       throw Error(Errc::invalid_header,
                   "the cookie " + detail::in_quotes(cookie.name) +
                       " has a part that is empty, or has a character that none may have");
-    // Without a list the caller's word is the only one.
+    // Without a list the caller's choice is not checked.
     if (options_.is_public_suffix) keep_to_host_unless_shared(cookie);
     const auto now = this->now();
     const std::lock_guard lock(mutex_);
@@ -313,7 +320,7 @@ class CookieJar final : public CookieStore {
     domains_.clear();
     count_ = 0;
   }
-  /// Removes the cookies of this domain, not of those below it.
+  /// Removes the cookies of this domain, but not of the domains below it.
   void clear(std::string_view domain) {
     const std::lock_guard lock(mutex_);
     const auto at = domains_.find(detail::lowered(domain));
@@ -322,15 +329,15 @@ class CookieJar final : public CookieStore {
     domains_.erase(at);
   }
 
-  /// Adds the cookies of a file in the format that Netscape's browser had and curl has, except for
-  /// those that have ended. It takes what other programs write, too: an empty end, a byte order
-  /// mark, `true`, white space around fields.
+  /// Adds the cookies of a file in the format of Netscape's browser and curl, except those that
+  /// have ended. It also accepts the variants of other programs: an empty end, a byte order mark,
+  /// `true`, white space around fields.
   ///
-  /// A cookie for a domain is kept for the host of that name alone, as one that a server sets is.
-  /// The file does not hold `narrowed_from`: a cookie from it stands in the place of one of the
-  /// same name, host and path that was narrowed and of one that was not, and either replaces it.
-  /// @return how many were taken, and which lines were not, and why. A line that is no cookie keeps
-  ///   no other from being taken.
+  /// A cookie for a domain is kept for the host of that name alone, like one that a server sets,
+  /// unless the jar may share it. The file does not hold `narrowed_from`, so a cookie from a file
+  /// replaces any cookie of the same name, host and path, narrowed or not, and either replaces it.
+  /// @return the number of cookies taken, and the lines that were not, with reasons. A line that is
+  ///   not a cookie does not stop the others.
   /// @throws Error `Errc::invalid_option` for a file that cannot be read.
   LoadedCookies load(const std::string& path) {
     LoadedCookies result;
@@ -345,11 +352,11 @@ class CookieJar final : public CookieStore {
     return result;
   }
 
-  /// Writes all cookies, those of the session too, to a file that only its owner may read, in one
-  /// step: a `load` meanwhile reads the old file or the new one, and another `save` does not
+  /// Writes all cookies, session cookies included, to a file that only its owner may read, in one
+  /// step: a `load` at the same time reads the old file or the new one, and another `save` does not
   /// disturb it.
-  /// @return how many cookies were left out: those with a tab in them, which the format has no form
-  ///   for.
+  /// @return the number of cookies left out: those that contain a tab, which the format cannot
+  ///   hold.
   /// @throws Error `Errc::file_failed`.
   std::size_t save(const std::string& path) const {
     const std::vector<Cookie> cookies = all();
@@ -413,10 +420,10 @@ class CookieJar final : public CookieStore {
     return options;
   }
 
-  /// True if hosts may share the cookies of a domain. Calls a function of the user's: no lock is
-  /// held meanwhile.
+  /// True if hosts may share the cookies of a domain. It calls a function of the user's, so no lock
+  /// is held.
   bool may_share(std::string_view domain) const {
-    // A name of the DNS root's is the same with a dot behind it (CVE-2022-27779).
+    // A fully qualified name with a dot at its end is the same name (CVE-2022-27779).
     if (domain.ends_with('.')) domain.remove_suffix(1);
     const auto& named = options_.shared_domains;
     if (std::find(named.begin(), named.end(), domain) != named.end()) return true;
@@ -433,7 +440,8 @@ class CookieJar final : public CookieStore {
     if (!detail::is_address(cookie.domain)) cookie.narrowed_from = cookie.domain;
   }
 
-  /// Gives a cookie that a host sets its domain. @return false if it must not set it.
+  /// Sets the domain of a cookie that a host sets. @return false if the host must not set the
+  /// cookie.
   bool set_domain(Cookie& cookie, std::string_view host, const std::string& domain) const {
     cookie.domain = host;
     if (domain.empty()) return true;
@@ -444,13 +452,13 @@ class CookieJar final : public CookieStore {
       cookie.host_only = false;
       return true;
     }
-    // The host that is a public suffix itself may set one, for itself alone.
+    // A host that is a public suffix itself may set a cookie for itself alone.
     if (options_.is_public_suffix) return host == domain;
     cookie.narrowed_from = domain;
     return true;
   }
 
-  /// RFC 6265bis 5.7.
+  /// Takes one `Set-Cookie` (RFC 6265bis 5.7).
   void take_one(const Url& url, std::string_view text) {
     const auto now = this->now();
     auto set = detail::parse_set_cookie(text, now);
@@ -470,7 +478,7 @@ class CookieJar final : public CookieStore {
     put(std::move(cookie), now);
   }
 
-  /// True if a cookie from http would stand in the place of one that https has set.
+  /// True if a cookie from http would hide or replace one that https has set.
   bool hides_secure_one(const Cookie& cookie) const {
     for (const auto& [domain, cookies] : domains_) {
       if (!detail::domain_matches(cookie.domain, domain) &&
@@ -484,9 +492,9 @@ class CookieJar final : public CookieStore {
     return false;
   }
 
-  /// A cookie that was narrowed does not replace one that its host has set without a domain:
-  /// servers set the one and delete the other in the same response. One from a file may be either,
-  /// and the two replace each other whichever it is.
+  /// Adds a cookie. A narrowed cookie does not replace one that its host has set without a domain:
+  /// servers set one and delete the other in the same response. A cookie from a file may be either
+  /// kind, so it replaces both kinds and either kind replaces it.
   void put(Cookie cookie, Cookie::Time now, bool is_from_file = false) {
     Cookies& cookies = domains_[cookie.domain];
     std::uint64_t created = ++counter_;
@@ -510,8 +518,8 @@ class CookieJar final : public CookieStore {
       domains_.erase(at);
   }
 
-  /// Which goes first: one that has ended, then one that is not secure, then the one that has not
-  /// been used for longest.
+  /// The order of removal: first cookies that have ended, then those that are not secure,
+  /// then the least recently used.
   static auto worth(const detail::KeptCookie& kept, Cookie::Time now) {
     return std::tuple(!has_ended(kept.cookie, now), kept.cookie.secure, kept.used);
   }
@@ -521,7 +529,8 @@ class CookieJar final : public CookieStore {
         [now](const auto& a, const auto& b) { return worth(a, now) < worth(b, now); }));
     --count_;
   }
-  /// A domain without cookies goes, too: servers have as many names as they like.
+  /// Removes the least worth keeping of all cookies. A domain without cookies is removed too: a
+  /// server may use any number of names.
   void remove_from_all(Cookie::Time now) {
     auto least = domains_.end();
     std::tuple<bool, bool, std::uint64_t> least_worth;
@@ -537,7 +546,7 @@ class CookieJar final : public CookieStore {
     if (least->second.empty()) domains_.erase(least);
   }
 
-  /// The cookies of a file, and the lines that are none.
+  /// The cookies of a file, and the lines that are not cookies.
   static std::vector<Cookie> read(const std::string& path,
                                   std::vector<SkippedCookieLine>& skipped) {
     const auto unreadable = [&path](int code) {
@@ -545,7 +554,7 @@ class CookieJar final : public CookieStore {
                    "the cookie file " + detail::in_quotes(path) + " cannot be read",
                    std::error_code(code, std::generic_category()));
     };
-    if (path.find('\0') != path.npos) throw unreadable(EINVAL);  // It would be another file.
+    if (path.find('\0') != path.npos) throw unreadable(EINVAL);  // Else another file is opened.
     errno = 0;
     std::ifstream file(path, std::ios::binary);
     if (!file) throw unreadable(errno);
@@ -574,8 +583,8 @@ class CookieJar final : public CookieStore {
     return cookies;
   }
 
-  /// `domain, subdomains, path, secure, expires, name, value`, with tabs between them.
-  /// @return why it is no cookie; empty if it is one.
+  /// Reads `domain, subdomains, path, secure, expires, name, value`, with tabs between them.
+  /// @return the reason why the line is not a cookie; empty if it is one.
   static std::string_view parse_line(std::string_view line, Cookie& cookie) {
     if (std::any_of(line.begin(), line.end(),
                     [](char c) { return c == ';' || (detail::is_control(c) && c != '\t'); }))
@@ -605,7 +614,7 @@ class CookieJar final : public CookieStore {
     if (!is_flag(fields[1]) || !is_flag(fields[3])) return "a flag is neither TRUE nor FALSE";
     if (!cookie.path.starts_with('/')) return "its path does not begin with a slash";
     if (cookie.name.empty() && cookie.value.empty()) return "it has neither name nor value";
-    if (fields[4].empty()) return {};               // So Python writes the end of a session.
+    if (fields[4].empty()) return {};               // Python's end of a session.
     constexpr std::uint64_t latest = 253402300799;  // The end of the year 9999.
     const auto expires = detail::parse_decimal(fields[4]);
     if (!expires) return "its end is no number of seconds";

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Digest authentication: `ferry::digest(user, password)`. It includes OpenSSL for its hashes, of
-/// which `crypto` then has to be linked.
+/// Digest authentication: `ferry::digest(user, password)`. This header includes OpenSSL for its
+/// hashes; link `crypto` when you use it.
 
 #include <algorithm>
 #include <array>
@@ -34,12 +34,13 @@ namespace ferry {
 
 namespace detail {
 
-/// A way of hashing that a challenge can ask for (RFC 7616 3.3 and 6.1).
+/// A hash algorithm that a challenge can ask for (RFC 7616 3.3 and 6.1).
 struct DigestAlgorithm {
   std::string_view name;
   const EVP_MD* (*function)();
   int strength;
-  bool session;  ///< The password is hashed together with the nonces, once per nonce.
+  bool session;  ///< True for `-sess`: the password is hashed together with the nonces, once for
+                 ///< each nonce.
 };
 static_assert(co_await_safe<DigestAlgorithm>);
 
@@ -52,7 +53,8 @@ inline constexpr std::array<DigestAlgorithm, 6> digest_algorithms{{
     {"SHA-512-256-sess", EVP_sha512_256, 2, true},
 }};
 
-/// The hash of a text in hexadecimal digits; empty if OpenSSL does not have it (MD5, under FIPS).
+/// The hash of a text in hexadecimal digits; empty if OpenSSL does not provide the hash (MD5, under
+/// FIPS).
 inline std::string digest_hash(const DigestAlgorithm& algorithm, std::string_view text) {
   unsigned char hash[EVP_MAX_MD_SIZE];
   unsigned size = 0;
@@ -67,7 +69,7 @@ inline std::string digest_hash(const DigestAlgorithm& algorithm, std::string_vie
   return out;
 }
 
-/// 192 bits that nobody can guess.
+/// A random client nonce of 192 bits.
 inline std::string random_cnonce() {
   unsigned char bytes[24];
   if (RAND_bytes(bytes, sizeof bytes) != 1)
@@ -75,7 +77,7 @@ inline std::string random_cnonce() {
   return base64({reinterpret_cast<const char*>(bytes), sizeof bytes});
 }
 
-/// A challenge that can be answered.
+/// A challenge that this client can answer.
 class DigestChallenge {
  public:
   DigestChallenge() = default;
@@ -84,7 +86,7 @@ class DigestChallenge {
   bool names_algorithm = false;
   bool has_qop = false;
   bool has_opaque = false;
-  bool hides_user = false;  ///< `userhash`.
+  bool hides_user = false;  ///< `userhash`: the user's name is sent as a hash.
   bool utf8 = false;
   bool stale = false;
   std::string realm;
@@ -94,9 +96,9 @@ class DigestChallenge {
 };
 static_assert(co_await_safe<DigestChallenge>);
 
-/// What a challenge asks for, if it can be answered: with a hash that is known here, and with `qop`
-/// `auth` or, as before RFC 2617, without any. `auth-int` would need the hash of a body that has
-/// not been read yet.
+/// Reads a challenge, if this client can answer it: its hash must be known here, and its `qop` must
+/// be `auth` or, as before RFC 2617, missing. `auth-int` would need the hash of a body that has not
+/// been read yet.
 inline std::optional<DigestChallenge> read_digest_challenge(const Challenge& challenge) {
   if (!challenge.is("Digest")) return std::nullopt;
   DigestChallenge read;
@@ -109,7 +111,7 @@ inline std::optional<DigestChallenge> read_digest_challenge(const Challenge& cha
   const auto qop = challenge.param("qop").value_or(std::string_view());
   read.has_qop = qop.find_first_not_of(" \t,") != qop.npos;
   if (read.has_qop && !list_has_token(qop, "auth")) return std::nullopt;
-  // Without qop no cnonce is sent, of which the server would need to know.
+  // Without `qop` no cnonce is sent, but a server needs the cnonce for a session.
   if (!read.has_qop && read.algorithm->session) return std::nullopt;
 
   const auto nonce = challenge.param("nonce");
@@ -146,11 +148,11 @@ inline std::optional<DigestChallenge> choose_digest_challenge(const Headers& res
 
 /// Digest authentication (RFC 7616).
 ///
-/// It remembers the nonce of each protection space, an origin and a realm, and counts its uses: so
-/// only the first request there needs to be sent twice.
+/// The authenticator remembers the nonce of each protection space (an origin and a realm) and
+/// counts its uses, so only the first request to a space needs to be sent twice.
 class DigestAuthenticator final : public Authenticator {
  public:
-  /// @param make_cnonce for tests, which want to know what comes out.
+  /// @param make_cnonce makes client nonces; tests replace it to get known results.
   DigestAuthenticator(std::string user, std::string password,
                       std::function<std::string()> make_cnonce = random_cnonce)
       : user_(std::move(user)),
@@ -172,11 +174,11 @@ class DigestAuthenticator final : public Authenticator {
     if (!challenge) return false;
     const Challenge sent = read_sent(context);
     if (!sent.is("Digest")) return true;
-    // It was for another protection space of the same server.
+    // The credentials were for another protection space of the same server.
     if (sent.param("realm") != challenge->realm) return true;
-    // The same nonce would be refused again. Another one is worth a try if nothing was wrong but
-    // the age of the one sent, or if that one was remembered from an earlier request: the server
-    // may have forgotten it.
+    // The same nonce would be refused again. A different one is worth a try in two cases: only the
+    // age of the sent nonce was wrong, or the sent nonce was remembered from an earlier request,
+    // and the server may have forgotten it.
     if (sent.param("nonce") != challenge->nonce && (challenge->stale || context.challenges <= 1))
       return true;
     forget(context, sent);
@@ -186,8 +188,9 @@ class DigestAuthenticator final : public Authenticator {
   void answered(const AuthContext& context, const Headers& response) override {
     const Challenge sent = read_sent(context);
     if (auto challenge = choose_digest_challenge(response, context.proxy)) {
-      // A request that could not be sent again: the next one to this server need not ask, nor come
-      // with the nonce that was too old. Not so if user or password are wrong: see `challenged`.
+      // The challenge is for a request that cannot be sent again. Remembering it saves the next
+      // request to this server a challenge or a stale nonce. It is not remembered if user or
+      // password are wrong: see `challenged`.
       if (!context.sent.empty() && !challenge->stale && context.challenges > 0) return;
       const std::string hash = hash_of_user(*challenge);
       const std::lock_guard lock(mutex_);
@@ -206,8 +209,9 @@ class DigestAuthenticator final : public Authenticator {
     if (!next || next->empty() || check_field("Authorization", *next)) return;
     const std::lock_guard lock(mutex_);
     Space* const space = find(context, sent.param("realm").value_or(std::string_view()));
-    // Only if it is the successor of what is still in use. A session's key has the first nonce in
-    // it or the newest, servers do not agree; they offer another one when they want it changed.
+    // The new nonce is used only if it succeeds the one that is still in use. It is not used for a
+    // session: servers disagree on whether the session's key has the first nonce or the newest in
+    // it, and send a challenge when they want the nonce changed.
     if (!space || space->challenge.algorithm->session ||
         sent.param("nonce") != space->challenge.nonce)
       return;
@@ -217,18 +221,18 @@ class DigestAuthenticator final : public Authenticator {
   }
 
  private:
-  /// Where the same credentials hold (RFC 9110 11.5), and the nonce to use there.
+  /// A protection space, where the same credentials hold (RFC 9110 11.5), and its nonce.
   class Space {
    public:
     Space() = default;
 
     std::string origin;
     bool proxy = false;
-    std::vector<std::string> paths;  ///< Beginnings of paths that it is for; empty: all.
+    std::vector<std::string> paths;  ///< Path prefixes that the space covers; empty: all paths.
     DigestChallenge challenge;
-    std::string hash;         ///< Of user, realm and password; for a session, its key.
-    std::string cnonce;       ///< Of a session.
-    std::uint32_t count = 0;  ///< How often the nonce has been used.
+    std::string hash;         ///< The hash of user, realm and password; for a session, its key.
+    std::string cnonce;       ///< The cnonce of a session.
+    std::uint32_t count = 0;  ///< Number of uses of the nonce.
   };
   /// One use of a nonce.
   class Use {
@@ -249,19 +253,19 @@ class DigestAuthenticator final : public Authenticator {
   static constexpr std::size_t most_spaces = 64;
   static constexpr std::size_t most_paths = 32;
 
-  /// What was sent, if it was ours: credentials have the form of a challenge (RFC 9110 11.4).
+  /// The Digest credentials that were sent; they have the form of a challenge (RFC 9110 11.4).
   static Challenge read_sent(const AuthContext& context) {
     std::vector<Challenge> sent;
     ChallengeParser(context.sent).read(sent);
     return sent.empty() ? Challenge() : std::move(sent.front());
   }
 
-  /// Before any answer: the space that this request is in, so far as is known.
+  /// Uses the space that is already known for this request, before any challenge.
   std::optional<Use> use_known(const AuthContext& context) {
     const std::lock_guard lock(mutex_);
     Space* best = nullptr;
     std::size_t longest = 0;
-    for (Space& space : spaces_) {  // The newest is the last.
+    for (Space& space : spaces_) {  // The newest space is the last.
       if (!is_of(space, context)) continue;
       const auto length = coverage(space, context.url.path());
       if (!length || (best && *length < longest)) continue;
@@ -272,8 +276,8 @@ class DigestAuthenticator final : public Authenticator {
     return Use(*best);
   }
 
-  /// After a challenge: its own nonce, which no other request has, unless the server gives all the
-  /// same one; then the count goes on.
+  /// Uses the nonce of a challenge. It is new to this request; if a server gives every request the
+  /// same nonce, the count goes on.
   std::optional<Use> use_new(const AuthContext& context, DigestChallenge challenge) {
     const std::string hash = hash_of_user(challenge);
     const std::lock_guard lock(mutex_);
@@ -285,7 +289,7 @@ class DigestAuthenticator final : public Authenticator {
     return Use(*space);
   }
 
-  // What follows is called with the mutex held.
+  // The functions below are called with the mutex held.
 
   static bool is_of(const Space& space, const AuthContext& context) noexcept {
     return space.proxy == context.proxy && space.origin == context.url.origin();
@@ -307,8 +311,8 @@ class DigestAuthenticator final : public Authenticator {
     space.proxy = context.proxy;
     space.hash = hash;
     if (challenge.algorithm->session) {
-      // One cnonce for all of a session: for those who hash the first one as RFC 7616 3.4.2 says,
-      // and for those who hash that of each request.
+      // A session uses one cnonce throughout. This suits servers that hash the first cnonce, as RFC
+      // 7616 3.4.2 says, and servers that hash the cnonce of each request.
       space.cnonce = make_cnonce_();
       space.hash =
           digest_hash(*challenge.algorithm, hash + ":" + challenge.nonce + ":" + space.cnonce);
@@ -326,8 +330,9 @@ class DigestAuthenticator final : public Authenticator {
     });
   }
 
-  /// The paths on this server of a `domain`, a list of references with spaces. Those on others are
-  /// left out: no server may say who else gets a password's hash.
+  /// The paths of a `domain` that are on this server; `domain` is a list of references with spaces
+  /// between. Paths on other servers are left out: a server must not decide who else gets a
+  /// password's hash.
   static std::vector<std::string> paths_of(const Url& url, std::string_view domain) {
     std::vector<std::string> paths;
     constexpr std::string_view space = " \t";
@@ -342,7 +347,8 @@ class DigestAuthenticator final : public Authenticator {
     return paths;
   }
 
-  /// How much of a path says that it is in this space; nothing if it is not.
+  /// The length of the path prefix that puts this path into the space; nothing if the path is not
+  /// in it.
   static std::optional<std::size_t> coverage(const Space& space, std::string_view path) noexcept {
     if (space.paths.empty()) return 0;
     std::optional<std::size_t> longest;
@@ -355,7 +361,7 @@ class DigestAuthenticator final : public Authenticator {
     return digest_hash(*challenge.algorithm, user_ + ":" + challenge.realm + ":" + password_);
   }
 
-  /// RFC 7616 3.4.
+  /// The field's value (RFC 7616 3.4).
   std::string credentials(const Use& use, const AuthContext& context) const {
     const DigestChallenge& challenge = use.challenge;
     const DigestAlgorithm& algorithm = *challenge.algorithm;
@@ -413,26 +419,27 @@ class DigestAuthenticator final : public Authenticator {
   const std::function<std::string()> make_cnonce_;
 
   std::mutex mutex_;
-  std::vector<Space> spaces_;  // One of each origin and realm; the newest is the last.
+  std::vector<Space> spaces_;  // One for each origin and realm; the newest is the last.
 };
 
 }  // namespace detail
 
-/// A user and a password, of which servers see a hash that is good for one request:
-/// `Authorization: Digest ...`, and `Proxy-Authorization` for a proxy.
+/// Sends a user and a password as a hash that is good for one request: `Authorization: Digest ...`,
+/// or `Proxy-Authorization` for a proxy.
 ///
-/// A server has to ask first: the first request is refused, and sent again with an answer to the
-/// challenge. Those after it to the same protection space carry credentials at once. MD5, SHA-256
-/// and SHA-512-256 are known, also as `-sess`; the strongest that the server offers is used. A
-/// server that wants the body to be hashed as well (`qop="auth-int"` alone) gets no answer: then
-/// its 401 is the response, as it is if user or password are wrong.
+/// A server must ask first: the first request is refused, and sent again with an answer to the
+/// challenge. Later requests to the same protection space carry credentials at once. MD5, SHA-256
+/// and SHA-512-256 are supported, also as `-sess`; the strongest that the server offers is used. A
+/// server that wants the body to be hashed as well (`qop="auth-int"` alone) gets no answer: its 401
+/// is then the response, as it is if user or password are wrong.
 ///
-/// Both are hashed as the bytes that they are; servers that say so want UTF-8, in normal form C.
+/// Both are hashed as the bytes given; servers that announce a charset want UTF-8, in normal form
+/// C.
 ///
-/// @return what any number of clients and requests may share; shared, they spare each other the
-///   challenge.
-/// @throws Error `Errc::invalid_option` for a control character in either. It shows neither.
-/// Threads: any. (RFC 7616, RFC 2069)
+/// @return an authenticator that any number of clients and requests may share; they then share the
+///   nonces too, which saves challenges.
+/// @throws Error `Errc::invalid_option` for a control character in either. The message shows
+///   neither. Threads: any. (RFC 7616, RFC 2069)
 inline std::shared_ptr<Authenticator> digest(std::string_view user, std::string_view password) {
   if (auto error = detail::check_credential("digest(): the user name", user)) throw *error;
   if (auto error = detail::check_credential("digest(): the password", password)) throw *error;

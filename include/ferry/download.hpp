@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `client.download()`: a response's body into a file, resumed where an earlier attempt ended.
+/// `client.download()`: writes a response's body to a file, and resumes an earlier attempt.
 
 #include <algorithm>
 #include <cstdint>
@@ -18,19 +18,19 @@
 
 namespace ferry {
 
-/// What a download does differently. Set its members on a named variable.
+/// The options of a download. Set its members on a named variable.
 class DownloadOptions {
  public:
   DownloadOptions() {}
 
-  /// Called as bytes are written: how many the file has, and how many it will have, if that is
-  /// known. What it throws ends the download.
+  /// Called as bytes are written, with the file's size so far and its final size, if known. An
+  /// exception from it ends the download.
   std::function<void(std::uint64_t size, std::optional<std::uint64_t> total)> progress;
-  /// Go on where an earlier download ended, if the server still has the same: the same strong
-  /// validator (an `ETag`, or a `Last-Modified` that is a second older than its response) and the
-  /// same size (RFC 9110 13.1.5, 15.3.7.3). Only a GET goes on.
+  /// Resume an earlier download if the server still has the same content: the same strong validator
+  /// (an `ETag`, or a `Last-Modified` that is a second older than its response) and the same size
+  /// (RFC 9110 13.1.5, 15.3.7.3). Only a GET is resumed.
   bool resume = true;
-  /// Time limits and the like, of each request that the download takes; `timeout` is for all of
+  /// Time limits and other options of each request that the download makes; `timeout` is for all of
   /// them together.
   RequestOptions request;
 };
@@ -38,34 +38,34 @@ static_assert(detail::co_await_safe<DownloadOptions>);
 
 /// The result of a download.
 struct Downloaded {
-  std::uint64_t size = 0;          ///< Of the file.
-  std::uint64_t resumed_from = 0;  ///< As much of it was there already.
+  std::uint64_t size = 0;          ///< The file's size in bytes.
+  std::uint64_t resumed_from = 0;  ///< Bytes that were already there.
 };
 static_assert(detail::co_await_safe<Downloaded>);
 
 namespace detail {
 
-/// Tells apart where requests go, by the client's base URL and query too, without what that may
-/// hold of secrets.
+/// A hash that tells apart the targets of requests, by the client's base URL and query too, without
+/// showing the secrets in them.
 inline std::string fingerprint(const ClientCore& client, const Request& request) {
   Url url;
   const auto error = Request(request).take_target(client.base, client.options.query,
                                                   client.pool->host_to_ascii(), url);
-  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a.
+  std::uint64_t hash = 0xcbf29ce484222325U;  // The offset basis of FNV-1a.
   for (const char c : error ? request.url() : url.str())
     hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
   return std::to_string(hash);
 }
 
-/// One download: requests for what is not there yet, until the file is whole.
+/// One download: sends requests for the missing bytes until the file is complete.
 ///
-/// Where there is a part with a mark, the request is for the rest. An answer that cannot be added
-/// to the part is followed by a request for the whole, once. So is one that brings nothing of the
-/// rest (an error's status, silence, a body that breaks off before its first byte), but only if the
-/// last one before it brought nothing either: a server that cannot serve ranges does not keep the
-/// file from becoming whole, and one that is overloaded for a while does not cost the part. Where
-/// no time is left for that request, the next download begins with it. The part is left alone until
-/// a response with the whole begins.
+/// If there is a part with a mark, the first request asks for the rest. A response that cannot be
+/// added to the part is followed by one request for the whole file. A response that brings nothing
+/// of the rest (an error status, silence, a body that breaks off before its first byte) is followed
+/// by that request too, but only if the previous request for the rest brought nothing either. So a
+/// server that cannot serve ranges does not prevent the download, and a server that is overloaded
+/// for a while does not cost the part. If no time is left for that request, the next download
+/// begins with it. The part is left alone until a response with the whole file begins.
 struct Download {
   using Options = DownloadOptions;
 
@@ -79,7 +79,7 @@ struct Download {
     try {
       co_await download.make_whole();
     } catch (const std::system_error& error) {
-      // Asio throws this at whatever a cancelled coroutine awaits next.
+      // Asio throws this error at the next `co_await` of a cancelled coroutine.
       if (error.code() != asio::error::operation_aborted) throw;
       throw Error(Errc::cancelled);
     }
@@ -88,11 +88,11 @@ struct Download {
   }
 
  private:
-  /// The result of one answer.
+  /// The result of one response.
   enum class Outcome {
-    whole,      ///< The file is whole.
-    part,       ///< The rest has to be asked for.
-    unfitting,  ///< The answer cannot be added to what is there: see `unfitting_`.
+    whole,      ///< The file is complete.
+    part,       ///< The rest must still be requested.
+    unfitting,  ///< The response cannot be added to the part: see `unfitting_`.
   };
 
   Download(Client client, Request request, std::string path, std::string target,
@@ -116,7 +116,8 @@ struct Download {
       result_.size = result_.resumed_from = *size;
       return;
     }
-    mark_.whole_next = false;  // If this one brings nothing either, the next asks for the rest.
+    mark_.whole_next = false;  // If this request brings nothing either, the next one asks for the
+                               // rest.
     remember();
     mark_ = PartMark();
   }
@@ -149,7 +150,7 @@ struct Download {
     }
   }
 
-  /// Sends one request, and writes what the answer brings.
+  /// Sends one request, and writes the bytes of its response.
   asio::awaitable<Outcome> take_one() {
     Request request = request_;
     if (result_.size > 0) {
@@ -166,9 +167,10 @@ struct Download {
       throw status_error(
           stream.status(), stream.reason(), stream.url(),
           stream.status() == 304 ? ": nothing has changed, so no body was sent" : "");
-    std::optional<std::uint64_t> end, total;  // Where the answer's bytes end, and the whole.
+    std::optional<std::uint64_t> end, total;  // The end of this response's bytes in the file, and
+                                              // the file's total size.
     if (stream.status() == 206) {
-      // Not every server heeds If-Range, or Range.
+      // Some servers ignore `If-Range` or `Range`.
       const auto range = fitting_range(headers, mark_, result_.size);
       if (!range) co_return does_not_fit("206 with another range than was asked for");
       end = range->last + 1;
@@ -207,7 +209,7 @@ struct Download {
     }
     file.close();
     if (is_longer || (end && result_.size != *end)) {
-      part_.remove_mark();  // Nothing that could be gone on with.
+      part_.remove_mark();  // The part cannot be resumed.
       co_return does_not_fit("its body is not as long as its range");
     }
     co_return end == total ? Outcome::whole : Outcome::part;
@@ -218,8 +220,8 @@ struct Download {
     return Outcome::unfitting;
   }
 
-  /// True for the error that an answer came to, or a silence or a connection that was closed in its
-  /// place: it may come of the range that was asked for.
+  /// True for an error that the requested range may have caused: an error in the response, or
+  /// silence or a closed connection instead of one.
   static bool is_of_answer(const Error& error) noexcept {
     const auto code = error.code();
     if (code == Condition::timeout)
@@ -231,7 +233,7 @@ struct Download {
   void remember() noexcept {
     try {
       part_.set_mark(mark_);
-    } catch (const std::exception&) {  // The caller is told of the answer instead.
+    } catch (const std::exception&) {  // The caller gets the response's error instead.
     }
   }
 
@@ -240,10 +242,12 @@ struct Download {
   DownloadOptions options_;
   PartFile part_;
   const bool takes_ranges_;
-  std::optional<Clock::time_point> until_;  ///< When time runs out for all requests together.
+  std::optional<Clock::time_point> until_;  ///< The time at which the time for all requests
+                                            ///< together runs out.
   PartMark mark_;                           ///< The mark of the bytes that `result_` counts.
   Downloaded result_;                       ///< The bytes that are there and fit.
-  bool is_fruitless_ = false;               ///< The rest was asked for, and nothing of it has come.
+  bool is_fruitless_ = false;               ///< True if the rest was requested, and nothing of it
+                                            ///< has come.
   const char* unfitting_ = "";
 };
 

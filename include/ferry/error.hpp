@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// What can go wrong: `Errc` names each cause, `Condition` matches families of causes, and `Error`
-/// carries one with its circumstances.
+/// Errors: `Errc` names each cause, `Condition` matches families of causes, and `Error` carries a
+/// cause and its circumstances.
 
 #include <cstdint>
 #include <memory>
@@ -24,29 +24,30 @@ enum class Errc {
   invalid_url = 1,     ///< The URL is malformed, ambiguous, or relative without a base.
   invalid_method,      ///< The method is not a token.
   invalid_header,      ///< A header's name or value cannot be sent.
-  invalid_option,      ///< An option has a value that makes no sense.
-  invalid_body,        ///< The request's body cannot be sent: no such file, a part's name, say.
+  invalid_option,      ///< An option's value is not valid.
+  invalid_body,        ///< The request's body cannot be sent: a file does not exist, a part's name
+                       ///< is bad, and so on.
   unsupported_scheme,  ///< Neither `http` nor `https`; `http+unix` needs `unix_urls`.
   tls_unavailable,     ///< `https` on a client that was not given TLS.
   lease_unusable,      ///< A leased connection that is in use, spent, or for another origin.
 
-  // No connection.
+  // There is no connection.
   host_not_found,      ///< The host's name has no address.
   connection_refused,  ///< Every address refused the connection.
   connect_failed,  ///< No address could be connected to, for another reason; see `Error::cause`.
-  certificate_rejected,  ///< The server's certificate is not to be trusted; the message says why.
+  certificate_rejected,  ///< The server's certificate is not trusted; the message says why.
   tls_failed,            ///< The TLS handshake failed for another reason.
-  proxy_authentication_required,  ///< The proxy wants a user and a password, or others.
-  proxy_refused,                  ///< The proxy would not, or could not, connect to the origin.
-  proxy_failed,                   ///< The proxy does not do what a proxy does.
+  proxy_authentication_required,  ///< The proxy wants a user and a password, or different ones.
+  proxy_refused,                  ///< The proxy refused, or failed, to connect to the origin.
+  proxy_failed,                   ///< The proxy does not behave as a proxy.
 
-  // A time limit passed; one cause per phase.
+  // A time limit passed; each phase has its own cause.
   pool_timeout,        ///< While waiting for a free connection.
   resolve_timeout,     ///< While looking up the host's name.
   connect_timeout,     ///< While connecting.
   proxy_timeout,       ///< While going through the proxy (`Timeouts::connect`).
   tls_timeout,         ///< While in the TLS handshake.
-  write_timeout,       ///< While sending: no byte was taken for this long.
+  write_timeout,       ///< While sending: no byte was accepted for this long.
   first_byte_timeout,  ///< While waiting for the response's first byte.
   read_timeout,        ///< While receiving: no byte came for this long.
   total_timeout,       ///< The whole call took too long; `Error::phase` says where it was.
@@ -56,38 +57,40 @@ enum class Errc {
   truncated_head,      ///< The connection ended inside the response's head.
   truncated_body,      ///< The connection ended before the body was complete.
   malformed_response,  ///< The response is not HTTP/1.x, or breaks its grammar.
-  ambiguous_framing,   ///< The body's length could be read in more than one way (RFC 9112 6.3).
-  head_too_large,      ///< The response's head, its field count or its interim heads pass a limit.
-  body_too_large,      ///< The body passes `Limits::max_body_size`.
+  ambiguous_framing,   ///< The body's length can be read in more than one way (RFC 9112 6.3).
+  head_too_large,      ///< The response's head, its number of fields or its interim heads exceed a
+                       ///< limit.
+  body_too_large,      ///< The body exceeds `Limits::max_body_size`.
   unexpected_upgrade,  ///< The server switched protocols without being asked.
-  invalid_redirect,    ///< `Location` leads where it must not, or nowhere.
-  too_many_redirects,  ///< More than `Redirects::max`.
-  undecodable_body,    ///< The body's content coding or charset is broken, or not known here.
+  invalid_redirect,    ///< `Location` leads to a forbidden or unusable URL.
+  too_many_redirects,  ///< More redirects than `Redirects::max`.
+  undecodable_body,    ///< The body's content coding or charset is broken, or not supported.
   unsolicited_response,  ///< Bytes came over a new connection before the request was sent.
 
-  // This side failed, while it was going on.
-  body_source_failed,  ///< The request's body could not be read, or was not as long as it had said.
+  // This side failed during the exchange.
+  body_source_failed,  ///< The request's body could not be read, or its length was not the
+                       ///< announced one.
   file_failed,         ///< A file could not be written; see `Error::cause`.
 
-  // The caller ended it.
+  // The caller ended the call.
   cancelled,      ///< The operation was cancelled.
   client_closed,  ///< The client or its pool was closed.
 
-  /// `Response::raise_for_status` met a status of 400 or more, or what needs a certain status
-  /// another.
+  /// A status other than the required one: 400 or more in `Response::raise_for_status`, for
+  /// example.
   http_status,
 };
 
 /// A family of causes: `error.code() == ferry::Condition::timeout` matches each of its members.
 enum class Condition {
   invalid_request = 1,  ///< Refused before anything was sent; the same call would fail again.
-  connection_failed,    ///< No connection could be made, or it was lost before the response began.
-  timeout,              ///< A time limit passed, whichever phase it was in.
+  connection_failed,    ///< No connection could be made, or it failed before the response began.
+  timeout,              ///< A time limit passed, in whichever phase.
   protocol_error,       ///< The response was truncated, malformed or ambiguous.
-  too_large,            ///< The response passed one of the limits on its size.
+  too_large,            ///< The response exceeded one of the limits on its size.
 };
 
-/// Where in its life a request was when it failed.
+/// The phase in which a request failed.
 enum class Phase {
   prepare,
   backoff,
@@ -103,7 +106,7 @@ enum class Phase {
   body_source,  ///< While a `BodySource` brings the next bytes of the request's body.
 };
 
-/// The phase's name, as it stands in messages.
+/// The phase's name, as used in messages.
 constexpr std::string_view to_string(Phase phase) noexcept {
   switch (phase) {
     case Phase::prepare: return "preparing the request";
@@ -172,11 +175,11 @@ constexpr const char* message_of(Errc code) noexcept {
   return "unknown error";
 }
 
-/// True for the category of `Errc`, be it another library's own copy.
+/// True for the category of `Errc`, also if it belongs to another library's copy of ferry.
 ///
 /// `std::error_category` compares addresses. A library that is loaded with `RTLD_LOCAL` by a
-/// program that exports no symbols has a category of its own, whatever its visibility is: names
-/// find it.
+/// program that exports no symbols has its own category, whatever its visibility, so this function
+/// compares names.
 bool is_errc_category(const std::error_category& category) noexcept;
 
 class FERRY_VISIBLE ErrcCategory final : public std::error_category {
@@ -293,56 +296,56 @@ inline std::error_condition make_error_condition(Condition condition) noexcept {
   return {static_cast<int>(condition), detail::condition_category()};
 }
 
-/// True for this cause, also if the code comes from a shared library that has a category of its
-/// own, as one that hides its symbols may.
+/// True for this cause, also if the code comes from a shared library with its own category, such as
+/// one that hides its symbols.
 inline bool operator==(const std::error_code& code, Errc cause) noexcept {
   return code.value() == static_cast<int>(cause) && detail::is_errc_category(code.category());
 }
 
-/// A failure: its `Errc`, a sentence that says what, where and why, and the circumstances.
+/// A failure: its `Errc`, a sentence that says what failed, where and why, and the circumstances.
 ///
-/// Its text never shows a query string, a fragment, userinfo, or the value of a header or body.
+/// The text never shows a query string, a fragment, userinfo, or the value of a header or body.
 /// Copying is cheap and does not throw.
 class FERRY_VISIBLE Error : public std::system_error {
  public:
-  /// @param code what went wrong.
-  /// @param detail what exactly, where and why; empty if the code says it all.
+  /// @param code the cause.
+  /// @param detail what exactly failed, where and why; empty if `code` says it all.
   /// @param cause the system's own error, if there was one.
   explicit Error(Errc code, std::string detail = {}, std::error_code cause = {})
       : system_error(make_error_code(code)),
         details_(make_details(code, std::move(detail), cause)) {}
 
-  /// The whole message: cause, detail, and the circumstances known.
+  /// The whole message: cause, detail, and the known circumstances.
   const char* what() const noexcept override { return details_->what.c_str(); }
 
-  /// The system's own error behind this one (`ECONNREFUSED`, say), or a zero code.
+  /// The system's own error that caused this one (`ECONNREFUSED`, for example), or a zero code.
   std::error_code cause() const noexcept { return details_->cause; }
-  /// Where in its life the request was.
+  /// The phase in which the request failed.
   Phase phase() const noexcept { return details_->phase; }
-  /// `scheme://host:port` that the request was for; empty if it did not come that far.
+  /// The origin of the request, `scheme://host:port`; empty if the call failed before it was known.
   const std::string& origin() const& noexcept { return details_->origin; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   std::string origin() && { return details_->origin; }
-  /// The response's status, if its head had come; else 0. It is the error where the code is
-  /// `Errc::http_status`.
+  /// The response's status, if its head had come; otherwise 0. If the code is `Errc::http_status`,
+  /// this status is the error.
   int status() const noexcept { return details_->status; }
-  /// The part of a collected response's body that had come when it broke off, at most 64 KiB.
+  /// The part of a collected response's body that had come before the failure, at most 64 KiB.
   const std::string& body() const& noexcept { return details_->body; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   std::string body() && { return details_->body; }
   /// The failures of the call's earlier attempts, the first one first, as far as these had sent
-  /// anything: a server may have acted on each.
+  /// anything: a server may have acted on each of them.
   const std::vector<Error>& earlier() const& noexcept { return details_->earlier; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   std::vector<Error> earlier() && { return details_->earlier; }
-  /// Which attempt of the call failed, from 1, redirects included; 0 if none was made.
+  /// The number of the attempt that failed, from 1, redirects included; 0 if there was none.
   int attempt() const noexcept { return details_->attempt; }
   /// True if the failing attempt used a kept connection.
   bool reused() const noexcept { return details_->reused; }
   /// Bytes of the request that the system had accepted in the failing attempt.
   std::uint64_t bytes_sent() const noexcept { return details_->bytes_sent; }
 
-  /// The error that the status of a response from this origin is.
+  /// Makes the error for the status of a response from this origin.
   static Error of_status(int status, std::string detail, std::string origin) {
     Error error(Errc::http_status, std::move(detail));
     auto details = std::make_shared<Details>(*error.details_);
@@ -367,7 +370,7 @@ class FERRY_VISIBLE Error : public std::system_error {
     return copy;
   }
 
-  /// The same error of a call that knows more: that a response had begun, and how earlier attempts
+  /// The same error with what the call knows: that a response had begun, and how earlier attempts
   /// had failed.
   Error with(int status, std::string body, std::vector<Error> earlier) const {
     Error copy = *this;
@@ -394,7 +397,7 @@ class FERRY_VISIBLE Error : public std::system_error {
     std::string body;
     std::vector<Error> earlier;
 
-    /// Writes the circumstances behind the summary.
+    /// Writes the circumstances after the summary.
     void describe() {
       what = summary + " [" + origin + ", " + std::string(to_string(phase));
       if (attempt > 1) what += ", attempt " + std::to_string(attempt);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Event`: one stream of what happens to requests and connections; `log_to` prints it.
+/// `Event`: a step in the life of a request or a connection; `log_to` prints events.
 
 #include <chrono>
 #include <cstdint>
@@ -22,25 +22,25 @@ struct Timings;
 class ConnectionInfo;
 class Headers;
 
-/// Why a connection was closed.
+/// The reason why a connection was closed.
 enum class CloseReason {
-  idle_expired,       ///< It had idled for longer than `Limits::idle_timeout` or the server's hint.
-  lifetime_expired,   ///< It had been open for longer than `Limits::max_lifetime`.
-  closed_by_peer,     ///< The server had closed it while it was idle.
+  idle_expired,       ///< Idle for longer than `Limits::idle_timeout` or the server's hint.
+  lifetime_expired,   ///< Open for longer than `Limits::max_lifetime`.
+  closed_by_peer,     ///< Closed by the server while idle.
   surplus_bytes,      ///< Bytes came that no request had asked for.
-  idle_cap,           ///< More were idle than `Limits::max_idle`.
-  evicted,            ///< It made room for another connection.
-  not_kept,           ///< Request or response ended it: `Connection: close`, HTTP/1.0, no length.
+  idle_cap,           ///< More than `Limits::max_idle` connections were idle.
+  evicted,            ///< Closed to make room for another connection.
+  not_kept,           ///< Ended by request or response: `Connection: close`, HTTP/1.0, no length.
   failed,             ///< The exchange on it failed, timed out or was cancelled.
   client_closed,      ///< The client or the pool was closed, or its last handle died.
-  unread,             ///< A response was left before its end: a dropped stream, a
-                      ///< redirect, a refusal or a failure that another request follows.
-  upgraded,           ///< Another protocol has taken it over; it is not the pool's any more.
-  inherited,          ///< This is a child process, and the connection its parent's.
-  ambiguous_framing,  ///< A response without a body had fields that contradict each other on one.
+  unread,             ///< A response was not read to its end: a dropped stream, or a redirect,
+                      ///< refusal or failure that another request follows.
+  upgraded,           ///< Taken over by another protocol; the pool no longer owns it.
+  inherited,          ///< Inherited by a child process; the connection belongs to the parent.
+  ambiguous_framing,  ///< A response without a body had contradictory length fields.
 };
 
-/// The reason's name, as it stands in logs.
+/// The reason's name, as used in logs.
 constexpr std::string_view to_string(CloseReason reason) noexcept {
   switch (reason) {
     case CloseReason::idle_expired: return "idle for too long";
@@ -60,86 +60,89 @@ constexpr std::string_view to_string(CloseReason reason) noexcept {
   return "unknown";
 }
 
-/// Something that happened. What a field does not apply to is empty or zero.
+/// A step in the life of a request or a connection. Members that do not apply are empty or zero.
 ///
-/// Lifetime: the views and pointers are valid during the observer's call only.
+/// Lifetime: the views and pointers are valid only during the observer's call.
 struct Event {
-  /// What has happened. Behind each: the members that are set, beside `kind`, `origin` and
+  /// The kind of an event. Each kind lists the members that are set besides `kind`, `origin` and
   /// `method`.
   enum class Kind {
-    /// A dial begins. `number`
+    /// Opening a connection (a dial) begins. `number`
     connection_opening,
-    /// It succeeded. `number`, `connection`, `duration` (resolving, connecting, securing), `tls`
+    /// The dial succeeded. `number`, `connection`, `duration` (resolving, connecting, securing),
+    /// `tls`
     connection_opened,
-    /// It failed; one that was given up as no request needed it, with `Errc::cancelled`. `number`,
-    /// `error`
+    /// The dial failed; with `Errc::cancelled` if it was given up because no request needed it.
+    /// `number`, `error`
     connection_failed,
-    /// A request got a kept connection. `connection`, `duration` (idle for)
+    /// A request got a kept connection. `connection`, `duration` (the time it was idle)
     connection_reused,
-    /// A connection is gone. `connection`, `reason`, `duration` (open for)
+    /// A connection was closed. `connection`, `reason`, `duration` (the time it was open)
     connection_closed,
     /// A request has waited 10 s for a place in the pool. `duration`
     waiting_long,
-    /// A request was handed to the system whole. `method`, `target`, `connection`
+    /// The system has accepted the whole request. `method`, `target`, `connection`
     request_sent,
-    /// An interim response (1xx) is in: 103 Early Hints, say. `status`, `headers`, `duration`
+    /// An interim response (1xx) was received: 103 Early Hints, for example. `status`, `headers`,
+    /// `duration`
     interim_received,
-    /// A response's head is in. `status`, `version`, `headers`, `duration` (elapsed)
+    /// A response's head was received. `status`, `version`, `headers`, `duration` (elapsed)
     head_received,
-    /// A response is in whole. `method`, `target`, `status`, `version`, `body_size`, `duration`
-    /// (the call so far)
+    /// A response was received in full. `method`, `target`, `status`, `version`, `body_size`,
+    /// `duration` (the call so far)
     response_received,
     /// An attempt failed and another begins. `attempt` (the one that failed), `error`
     request_retried,
     /// A redirect is followed. `method`, `target`, `status`, `location`
     redirected,
-    /// The call ends with an error; one that is refused before it begins is not told of. A stream
+    /// The call ends with an error. A call that is refused before it begins has no event. A stream
     /// that is dropped ends with `Errc::cancelled`. `attempt`, `error`, `duration` (the call so
     /// far)
     request_failed,
   };
 
-  /// What has happened.
+  /// The kind of this event.
   Kind kind;
   std::string_view origin{};     ///< `scheme://host[:port]`
   std::uint64_t connection = 0;  ///< The connection's id, unique in the process.
   std::uint64_t number = 0;      ///< Connections opened to this origin so far, this one included.
-  /// Of the request.
+  /// The request's method.
   std::string_view method{};
-  std::string_view target{};  ///< Path and query; the query may hold secrets.
-  /// The URL that is next; its query and its fragment may hold secrets.
+  std::string_view target{};  ///< The request's path and query; the query may hold secrets.
+  /// The next URL of a redirect; its query and its fragment may hold secrets.
   std::string_view location{};
-  /// Of the response.
+  /// The response's status.
   int status = 0;
   std::string_view version{};  ///< "HTTP/1.1" or "HTTP/1.0".
-  /// Of the response, as it came.
+  /// The size of the response's body in bytes, as received.
   std::uint64_t body_size = 0;
-  /// Which attempt of the call, from 1.
+  /// The attempt's number within the call, from 1.
   int attempt = 0;
-  /// Why the connection was closed.
+  /// The reason why the connection was closed.
   CloseReason reason{};
-  /// See `Kind`.
+  /// A duration, whose meaning depends on `kind`; see `Kind`.
   std::chrono::nanoseconds duration{};
-  /// The head that was received; null otherwise.
+  /// The received head; null for other events.
   const Headers* headers = nullptr;
-  /// What failed; null otherwise.
+  /// The failure; null for other events.
   const Error* error = nullptr;
-  const Timings* timings = nullptr;      ///< How long each step took; see `response.hpp`.
-  const ConnectionInfo* info = nullptr;  ///< New or kept, and why; see `response.hpp`.
-  const TlsInfo* tls = nullptr;          ///< What TLS has agreed on; see `tls_info.hpp`.
+  const Timings* timings = nullptr;      ///< The duration of each step; see `response.hpp`.
+  const ConnectionInfo* info = nullptr;  ///< The connection, new or kept; see `response.hpp`.
+  const TlsInfo* tls = nullptr;          ///< The result of the TLS handshake; see `tls_info.hpp`.
 };
 static_assert(detail::co_await_safe<Event>);
 
-/// Called with each event, on the thread on which it happens, outside every lock of ferry's. It
-/// should be quick; what it throws is dropped. It may be called by several threads at once if they
-/// use the client at once.
+/// A function that is called with each event, on the thread on which the event happens, without any
+/// lock of ferry's held. It should be quick; its exceptions are dropped. Several threads may call
+/// it at once if they use the client at once.
 using Observer = std::function<void(const Event&)>;
 
-/// What `log_to` prints.
+/// The options of `log_to`.
 struct LogOptions {
-  bool verbose = false;  ///< All events, not only new connections, responses and failures.
-  /// Queries and fragments as they are, secrets included (`?token=...`, `#access_token=...`);
-  /// `?...` and `#...` otherwise.
+  bool verbose = false;  ///< True to print all events, not only new connections, responses and
+                         ///< failures.
+  /// True to print queries and fragments, secrets included (`?token=...`, `#access_token=...`);
+  /// false to print `?...` and `#...`.
   bool show_query = false;
 };
 static_assert(detail::co_await_safe<LogOptions>);
@@ -256,9 +259,11 @@ class LogPrinter {
 
 }  // namespace detail
 
-/// An observer that prints events in the words that urllib3 made familiar, a line each.
+/// An observer that prints each event on one line, in a wording like urllib3's.
 ///
-/// @param out must outlive the client. One printer writes whole lines, whatever the threads.
+/// @param out the stream; it must outlive the client. Lines of one printer never mix, whatever the
+///   number of threads.
+/// @param options the options.
 inline Observer log_to(std::ostream& out, LogOptions options = {}) {
   return [printer = std::make_shared<detail::LogPrinter>(out, options)](const Event& event) {
     printer->print(event);

@@ -24,7 +24,7 @@ namespace ferry {
 
 namespace detail {
 
-/// A source that reads a file, which is opened anew for every attempt.
+/// A source that reads a file, opened again for every attempt.
 class FileSource final : public BodySource {
  public:
   explicit FileSource(std::string path) : path_(std::move(path)) {}
@@ -36,14 +36,14 @@ class FileSource final : public BodySource {
                    in_quotes(path_) + " has been read before and cannot be read again");
     close();
     begun_ = false;
-    // The system would open the file that is named before the NUL.
+    // The system would open the file whose name ends at the NUL.
     if (path_.find('\0') != std::string::npos)
       return Error(Errc::invalid_body, "the path " + in_quotes(path_) + " has a NUL");
     do {
       descriptor_ = ::open(path_.c_str(), O_RDONLY | file_flags);
     } while (descriptor_ < 0 && errno == EINTR);
     if (descriptor_ < 0) return failure("cannot be opened", errno);
-    return look();
+    return check_idle();
   }
 
   bool can_rewind() const noexcept override { return regular_; }
@@ -59,7 +59,7 @@ class FileSource final : public BodySource {
     } while (count < 0 && errno == EINTR);
     if (count < 0)
       throw std::system_error(errno, std::system_category(), "reading " + in_quotes(path_));
-    // Nobody has to wait for the body to go away until the descriptor is free.
+    // The descriptor is released at the end, without waiting for the body to be destroyed.
     if (count == 0) close();
     return static_cast<std::size_t>(count);
   }
@@ -68,15 +68,16 @@ class FileSource final : public BodySource {
   }
 
  private:
-  /// What was opened: whether it can be read again, and how much there is.
-  std::optional<Error> look() {
+  /// Examines the opened file: whether it can be read again, and how large it is.
+  std::optional<Error> check_idle() {
     struct stat facts {};
     if (::fstat(descriptor_, &facts) != 0) return failure("cannot be looked at", errno);
     if (S_ISDIR(facts.st_mode)) return failure("cannot be sent", EISDIR);
     regular_ = S_ISREG(facts.st_mode);
     size_.reset();
     if (!regular_) return std::nullopt;
-    // Files that the kernel makes up as they are read (in /proc, say) pretend to be empty.
+    // Files that the kernel generates when they are read (in /proc, for example) report a size of
+    // 0.
     char byte;
     if (facts.st_size > 0 || ::read(descriptor_, &byte, 1) == 0)
       size_ = static_cast<std::uint64_t>(facts.st_size);
@@ -99,7 +100,7 @@ class FileSource final : public BodySource {
   const std::string path_;
   int descriptor_ = -1;
   std::optional<std::uint64_t> size_;
-  bool regular_ = true;  // As far as is known before it is opened.
+  bool regular_ = true;  // Assumed until the file has been opened.
   bool begun_ = false;
 };
 
@@ -107,19 +108,19 @@ class FileSource final : public BodySource {
 
 /// A body that is a file: `co_await client.put("/backup", ferry::file("backup.tar"))`.
 ///
-/// The file is opened when the request is sent, and anew when it is sent again; it is read piece by
-/// piece, and is not copied into memory. A regular file has a size, which is sent as
-/// `Content-Length`; one that grows or shrinks meanwhile makes the request fail. A pipe or a device
-/// has none: it is sent in chunks, and once.
+/// The file is opened for every attempt to send the request, read piece by piece, and not copied
+/// into memory. A regular file has a size, which is sent as `Content-Length`; if the file grows or
+/// shrinks meanwhile, the request fails. A pipe or a device has no size: it is sent in chunks, and
+/// only once.
 ///
-/// It blocks as files do: reading takes the thread for as long as the disk, or who writes into the
-/// pipe, takes. Where that matters, run the client on a thread of its own.
-/// @param path as the system takes it, in its encoding.
-/// @param content_type is sent as it is, and is not guessed from the name.
-/// @return a body. Sending it fails with `Errc::invalid_body` and the system's reason as its cause
-///   if there is no such file, it is a directory, or it cannot be opened; nothing is sent then.
-/// Lifetime: holds a descriptor from the beginning of an attempt to the file's end. Threads: as
-/// `BodySource`.
+/// Reading blocks the thread for as long as the disk, or the writer of the pipe, takes. If that is
+/// a problem, run the client on its own thread.
+/// @param path the path, in the system's encoding.
+/// @param content_type the `Content-Type`; sent as given, and not guessed from the name.
+/// @return a body. Sending it fails with `Errc::invalid_body`, and the system's error as its cause,
+///   if the file does not exist, is a directory, or cannot be opened; nothing is sent then.
+///   Lifetime: holds a descriptor from the beginning of an attempt to the file's end. Threads: as
+///   `BodySource`.
 inline Body file(std::string path, std::string content_type = "application/octet-stream") {
   return Body(std::make_shared<detail::FileSource>(std::move(path)), std::move(content_type));
 }

@@ -17,17 +17,17 @@ namespace ferry {
 /// A form's fields, as a body of the type `application/x-www-form-urlencoded`:
 /// `co_await client.post("/login", ferry::Form().add("user", "ada").add("next", "/a b"))`.
 ///
-/// Names and values are UTF-8 as a rule; whatever bytes they are, they arrive as they were given.
-/// Fields keep their order, and names may repeat. For files see `ferry/multipart.hpp`.
-/// Lifetime: owns what it was given. Threads: a value. (WHATWG URL, section 5.2)
+/// Names and values are usually UTF-8, but any bytes arrive unchanged. Fields keep their order, and
+/// names may repeat. For files see `ferry/multipart.hpp`. Lifetime: owns its fields. Threads: a
+/// value. (WHATWG URL, section 5.2)
 class Form {
  public:
-  /// No fields: a body that is there, and empty.
+  /// A form without fields: an empty body.
   Form() = default;
 
-  /// Adds a field behind those that are there.
+  /// Adds a field at the end.
   Form& add(std::string_view name, std::string_view value) & {
-    // Both are read before the text grows: they may be views into it.
+    // Both are read before the text grows: they may be views into the text.
     std::string pair;
     if (!text_.empty()) pair += '&';
     append(pair, name);
@@ -36,12 +36,12 @@ class Form {
     text_ += pair;
     return *this;
   }
-  /// Adds a field behind those that are there.
+  /// Adds a field at the end.
   Form add(std::string_view name, std::string_view value) && { return std::move(add(name, value)); }
 
-  /// The fields as they are sent: `user=ada&next=%2Fa+b`. Valid until it is changed or destroyed.
+  /// The encoded fields: `user=ada&next=%2Fa+b`. Valid until the form is changed or destroyed.
   const std::string& str() const& noexcept { return text_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   std::string str() && { return std::move(text_); }
 
   /// The body, with its `Content-Type`.
@@ -52,8 +52,8 @@ class Form {
  private:
   static std::string content_type() { return "application/x-www-form-urlencoded"; }
 
-  /// The standard's serializer: SP becomes `+`, letters, digits and `*-._` stay, every other byte
-  /// becomes `%XX`.
+  /// Encodes text like the standard's serializer: a space becomes `+`; letters, digits and `*-._`
+  /// stay; every other byte becomes `%XX`.
   static void append(std::string& out, std::string_view text) {
     for (const char c : text) {
       if (detail::is_alpha(c) || detail::is_digit(c) || c == '*' || c == '-' || c == '.' ||

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The content codings gzip and deflate: `options.codings = {ferry::gzip, ferry::deflate}`. The
-/// only public header that includes zlib, which then has to be linked (`z`).
+/// The content codings gzip and deflate: `options.codings = {ferry::gzip, ferry::deflate}`. This is
+/// the only public header that includes zlib; link `z` when you use it.
 
 #include <algorithm>
 #include <cstddef>
@@ -19,13 +19,13 @@ namespace ferry {
 
 namespace detail {
 
-/// zlib's inflate, with what HTTP wants around it. Takes some 40 KiB.
+/// A decoder that uses zlib's inflate; it takes some 40 KiB.
 class InflateDecoder final : public ContentDecoder {
  public:
   enum class Format { gzip, deflate };
 
   explicit InflateDecoder(Format format) : format_(format) {
-    // Nothing else can fail: the parameters are constants.
+    // The parameters are constants, so only memory can be lacking.
     if (inflateInit2(&stream_, format == Format::gzip ? gzip_wrapper : no_wrapper) != Z_OK)
       throw std::bad_alloc();
   }
@@ -43,21 +43,21 @@ class InflateDecoder final : public ContentDecoder {
     if (is_zlib_header(first, held_ ? input[0] : input[1])) inflateReset2(&stream_, zlib_wrapper);
     told_apart_ = true;
     if (!held_) return inflate_all(input, output);
-    // A single byte gives no output yet, in either format.
+    // The first byte gives no output in either format.
     if (const auto begun = inflate_all({&first_, 1}, output); !begun) return begun;
     return inflate_all(input, output);
   }
 
  private:
-  // inflateInit2's windowBits: 32 KiB of window, and what is around the data.
+  // The values of inflateInit2's windowBits: a window of 32 KiB, and the kind of wrapper.
   static constexpr int no_wrapper = -15;
   static constexpr int zlib_wrapper = 15;
   static constexpr int gzip_wrapper = 15 + 16;
 
-  /// RFC 9110 8.4.1.2 says that "deflate" is the zlib format (RFC 1950); servers that send deflate
-  /// data without it (RFC 1951) were so many that all clients take both. What looks like a header
-  /// of zlib would, without it, begin with a stored block whose padding is not zero, which no
-  /// encoder makes.
+  /// True if the data begin with a zlib header. RFC 9110 8.4.1.2 says that "deflate" is the zlib
+  /// format (RFC 1950), but so many servers sent plain deflate data (RFC 1951) that all clients
+  /// accept both. Plain data that look like a zlib header would begin with a stored block whose
+  /// padding is not zero, which no encoder makes.
   static bool is_zlib_header(char first, char second) noexcept {
     const unsigned cmf = static_cast<unsigned char>(first);
     const unsigned flg = static_cast<unsigned char>(second);
@@ -71,13 +71,13 @@ class InflateDecoder final : public ContentDecoder {
         if (progress.used == input.size()) break;
         if (format_ == Format::deflate)
           return undecodable(name(), "there are bytes behind the data");
-        // RFC 1952 2.2: the members of a file simply stand one behind the other.
+        // The members of a gzip file follow each other directly (RFC 1952 2.2).
         inflateReset(&stream_);
         ended_ = false;
       }
       const std::string_view rest = input.substr(progress.used);
       const std::span<char> room = output.subspan(progress.made);
-      // Without ZLIB_CONST the pointer is not one to const.
+      // Without ZLIB_CONST, zlib's input pointer is not a pointer to const.
       stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(rest.data()));
       stream_.avail_in = clamp(rest.size());
       stream_.next_out = reinterpret_cast<Bytef*>(room.data());
@@ -87,7 +87,7 @@ class InflateDecoder final : public ContentDecoder {
       progress.made += clamp(room.size()) - stream_.avail_out;
       if (code == Z_STREAM_END) {
         ended_ = true;
-      } else if (code == Z_BUF_ERROR) {  // No error: it wants more input.
+      } else if (code == Z_BUF_ERROR) {  // This is not an error: zlib needs more input.
         break;
       } else if (code == Z_MEM_ERROR) {
         throw std::bad_alloc();
@@ -109,7 +109,7 @@ class InflateDecoder final : public ContentDecoder {
   Format format_;
   z_stream stream_{};
   bool ended_ = false;
-  // Deflate alone: which format it is, once two bytes are there.
+  // Used for deflate only: true once two bytes have shown which format it is.
   bool told_apart_ = false;
   bool held_ = false;
   char first_ = '\0';
@@ -123,8 +123,8 @@ inline constexpr ContentCoding gzip{
     "gzip", "x-gzip",
     &detail::make_decoder<detail::InflateDecoder, detail::InflateDecoder::Format::gzip>};
 
-/// The coding `deflate`: the zlib format, and deflate data without it, which is what some servers
-/// mean (RFC 9110 8.4.1.2).
+/// The coding `deflate`: the zlib format, and also plain deflate data, which some servers send
+/// under that name (RFC 9110 8.4.1.2).
 inline constexpr ContentCoding deflate{
     "deflate", "",
     &detail::make_decoder<detail::InflateDecoder, detail::InflateDecoder::Format::deflate>};

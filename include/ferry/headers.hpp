@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Header fields: an ordered, case-insensitive multimap that never holds a field that could not be
-/// sent.
+/// `Headers`: header fields as an ordered, case-insensitive multimap that holds only fields that
+/// can be sent.
 
 #include <algorithm>
 #include <cstdint>
@@ -23,9 +23,9 @@ namespace ferry {
 
 namespace detail {
 
-/// Why this field cannot be sent, if it cannot: the name must be a token, the value free of control
-/// characters other than HTAB (RFC 9110 5.1, 5.5). The value itself is never quoted: it may be a
-/// secret.
+/// The reason why this field cannot be sent, or nothing. The name must be a token, and the value
+/// must be free of control characters other than HTAB (RFC 9110 5.1, 5.5). The message never quotes
+/// the value, which may be a secret.
 inline std::optional<Error> check_field(std::string_view name, std::string_view value) {
   if (!is_token(name))
     return Error(Errc::invalid_header, "the name " + in_quotes(name) + " is not a token");
@@ -45,44 +45,44 @@ inline std::optional<Error> check_field(std::string_view name, std::string_view 
 
 /// Header fields, in the order in which they were added; names compare without regard to case.
 ///
-/// Every field in it is one that may be sent: `add` and `set` refuse bad names and values.
-/// Lifetime: owns its bytes; the views it hands out are valid until it is changed, moved or
-/// destroyed. Threads: a value. (RFC 9110 section 5)
+/// Every field in it may be sent: `add` and `set` refuse bad names and values. Lifetime: owns its
+/// bytes; the views returned are valid until it is changed, moved or destroyed. Threads: a value.
+/// (RFC 9110 section 5)
 class Headers {
  public:
   /// One field, as views into the `Headers`.
   struct Field {
-    /// As it was written.
+    /// The name as it was written.
     std::string_view name;
-    /// Without white space around it.
+    /// The value without white space around it.
     std::string_view value;
   };
 
   /// Walks over the fields in order.
   class const_iterator {
    public:
-    /// A field.
+    /// The type of a field.
     using value_type = Field;
-    /// Of the standard library.
+    /// The type of a distance, which the standard library requires.
     using difference_type = std::ptrdiff_t;
-    /// Each field is made when it is looked at.
+    /// An input iterator: each field is made when it is accessed.
     using iterator_category = std::input_iterator_tag;
 
     const_iterator() = default;
     /// The field.
     Field operator*() const noexcept { return {table_->name(at_), table_->value(at_)}; }
-    /// Goes on to the next field.
+    /// Advances to the next field.
     const_iterator& operator++() noexcept {
       ++at_;
       return *this;
     }
-    /// Goes on to the next field, and returns where it was.
+    /// Advances to the next field, and returns the old position.
     const_iterator operator++(int) noexcept {
       auto before = *this;
       ++*this;
       return before;
     }
-    /// Compares places in the same `Headers`.
+    /// Compares positions in the same `Headers`.
     friend bool operator==(const const_iterator& a, const const_iterator& b) noexcept {
       return a.at_ == b.at_;
     }
@@ -95,11 +95,11 @@ class Headers {
   };
 
   Headers() = default;
-  /// For the library's use: a parser checks what it puts there.
+  /// The table below; used by the library only. A parser checks the fields that it puts there.
   detail::FieldTable& table() noexcept { return table_; }
 
-  /// Adds a field behind those that are there, even if one has the same name.
-  /// @throws Error `Errc::invalid_header`; nothing is changed then.
+  /// Adds a field at the end, even if there is one of the same name.
+  /// @throws Error `Errc::invalid_header`; nothing has changed then.
   Headers& add(std::string_view name, std::string_view value) {
     if (is_own(name) || is_own(value)) return add(std::string(name), std::string(value));
     check(name, value);
@@ -107,8 +107,8 @@ class Headers {
     return *this;
   }
 
-  /// Makes this the only field of its name, in the place of the first one that there was.
-  /// @throws Error `Errc::invalid_header`; nothing is changed then.
+  /// Makes this the only field of its name, at the position of the first one, if there was any.
+  /// @throws Error `Errc::invalid_header`; nothing has changed then.
   Headers& set(std::string_view name, std::string_view value) {
     if (is_own(name) || is_own(value)) return set(std::string(name), std::string(value));
     check(name, value);
@@ -122,7 +122,7 @@ class Headers {
     return *this;
   }
 
-  /// Removes all fields of this name. @return how many there were.
+  /// Removes all fields of this name. @return the number of fields removed.
   std::size_t remove(std::string_view name) {
     return is_own(name) ? remove_from(0, std::string(name)) : remove_from(0, name);
   }
@@ -133,7 +133,7 @@ class Headers {
     if (field == end()) return std::nullopt;
     return (*field).value;
   }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::optional<std::string_view> get(std::string_view name) const&& = delete;
 
   /// The values of all fields of this name, in order.
@@ -143,13 +143,13 @@ class Headers {
       if (detail::iequals(key, name)) values.push_back(value);
     return values;
   }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::vector<std::string_view> get_all(std::string_view name) const&& = delete;
 
   /// True if there is a field of this name.
   bool contains(std::string_view name) const noexcept { return find(name) != end(); }
 
-  /// True if a field of this name holds this token in its comma-separated list, in any line and
+  /// True if a field of this name has this token in its comma-separated list, in any line and
   /// position, without regard to case: `has_token("Connection", "close")`.
   bool has_token(std::string_view name, std::string_view token) const noexcept {
     for (const auto [key, value] : *this)
@@ -164,11 +164,11 @@ class Headers {
 
   /// The first field.
   const_iterator begin() const& noexcept { return {&table_, 0}; }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const_iterator begin() const&& = delete;
-  /// Behind the last field.
+  /// The end of the fields.
   const_iterator end() const& noexcept { return {&table_, table_.count()}; }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const_iterator end() const&& = delete;
 
   /// The first field of this name, or `end()`.
@@ -177,7 +177,7 @@ class Headers {
     while (i < table_.count() && !detail::iequals(table_.name(i), name)) ++i;
     return {&table_, i};
   }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const_iterator find(std::string_view name) const&& = delete;
 
  private:

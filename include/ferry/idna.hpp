@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Hosts that are not ASCII: `options.idna = ferry::idna::to_ascii`. The only public header that
-/// includes libidn2, which then has to be linked (`idn2`).
+/// The ASCII form of hosts that are not ASCII: `options.idna = ferry::idna::to_ascii`. This is the
+/// only public header that includes libidn2; link `idn2` when you use it.
 
 #include <idn2.h>
 #include <memory>
@@ -20,16 +20,16 @@ namespace ferry::idna {
 /// The ASCII form of a host's name, `xn--bcher-kva.example` for `b\u00FCcher.example` (IDNA2008
 /// with the mapping of UTS #46, non-transitional).
 ///
-/// @param host in UTF-8, without a port.
-/// @return the name, which is a host and nothing else; or `Errc::invalid_url` for one that may not
-///   be registered, or whose mapping yields a character that no host may have: a fullwidth colon
-///   is mapped to a colon, say. Threads: any.
+/// @param host the host in UTF-8, without a port.
+/// @return the name, which is a valid host; or `Errc::invalid_url` for a name that may not be
+///   registered, or that the mapping turns into an invalid host (a fullwidth colon becomes a colon,
+///   for example). Threads: any.
 inline Result<std::string> to_ascii(std::string_view host) {
   const auto refuse = [host](std::string_view why) {
     return Error(Errc::invalid_url,
                  "the host " + detail::in_quotes(host) + " is no name: " + std::string(why));
   };
-  // libidn2 would end at a zero byte, and passes ASCII on as it is.
+  // The host is checked first because libidn2 would end at a zero byte, and passes ASCII unchanged.
   if (const auto problem = detail::unmapped_host_problem(host); !problem.empty())
     return refuse("it " + std::string(problem));
   struct Free {

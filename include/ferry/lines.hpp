@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Lines`: the lines of a response, as they come.
+/// `Lines`: reads a response line by line.
 
 #include <cstddef>
 #include <optional>
@@ -14,13 +14,14 @@
 
 namespace ferry {
 
-/// The lines of a response's body, as they come: `while (auto line = co_await lines.next())`.
+/// Reads the lines of a response's body as they come: `while (auto line = co_await lines.next())`.
 ///
-/// They end with LF, CR LF or CR, which is not part of them; what stands behind the last end is one
-/// more line. Lifetime: owns the stream. Threads: one at a time.
+/// A line ends with LF, CR LF or CR, which is not part of the line; bytes after the last line end
+/// are one more line. Lifetime: owns the stream. Threads: one at a time.
 class Lines {
  public:
-  /// @param max_size how many bytes a line may have.
+  /// @param stream the response; owned.
+  /// @param max_size the longest line allowed, in bytes.
   explicit Lines(ResponseStream stream, std::size_t max_size = 1024 * 1024)
       : stream_(std::move(stream)), splitter_(max_size) {}
 
@@ -47,12 +48,12 @@ class Lines {
     co_return std::nullopt;
   }
 
-  /// Not of a temporary, with which the line would go: give that a name.
+  /// Deleted: the line would dangle when the temporary is destroyed.
   asio::awaitable<std::optional<std::string_view>> next() && = delete;
 
-  /// The response that they are of.
+  /// The response that the lines belong to.
   const ResponseStream& response() const& noexcept { return stream_; }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const ResponseStream& response() const&& = delete;
 
  private:

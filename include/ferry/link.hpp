@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `links`: the `Link` header fields, where the next page is.
+/// `links`: the `Link` header fields, which tell where the next page is, for example.
 
 #include <algorithm>
 #include <optional>
@@ -19,39 +19,39 @@
 
 namespace ferry {
 
-/// A link that a response gives in its head: `Link: </orders?page=2>; rel="next"`.
+/// A link in a response's head: `Link: </orders?page=2>; rel="next"`.
 ///
-/// Lifetime: owns what it hands out. Threads: a value. (RFC 8288)
+/// Lifetime: owns its texts. Threads: a value. (RFC 8288)
 class Link {
  public:
   Link() = default;
 
-  /// What is linked to, as it was written: it may be relative to the response's URL
-  /// (`response.url().resolve(link.target)`).
+  /// The link's target as it was written. It may be relative to the response's URL:
+  /// `response.url().resolve(link.target)`.
   std::string target;
-  /// The parameters in order: the name in lower case, and the value, with quotes and escapes taken
-  /// off. That of a name with a star (`title*`) is decoded to UTF-8, and is not there if that
-  /// fails. A value is what the server says: it may hold any byte.
+  /// The parameters in order: each name in lower case, each value without quotes and escapes. The
+  /// value of a name with a star (`title*`) is decoded to UTF-8; if that fails, the parameter is
+  /// left out. A value comes from the server and may hold any byte.
   std::vector<std::pair<std::string, std::string>> params;
 
-  /// The value of the first parameter of this name, in lower case; of its form with a star, if
-  /// there is one (RFC 8288 3.4.1). Valid as long as `params` is not changed.
+  /// The value of the first parameter of this name, given in lower case; or of the name with a
+  /// star, if there is one (RFC 8288 3.4.1). Valid as long as `params` is not changed.
   std::optional<std::string_view> param(std::string_view name) const& {
     const auto starred = find(std::string(name) + '*');
     return starred ? starred : find(name);
   }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::optional<std::string_view> param(std::string_view name) const&& = delete;
 
-  /// The relation types as they were written, a list with spaces; empty if there are none.
+  /// The relation types as they were written, separated by spaces; empty if there are none.
   std::string_view rel() const& noexcept {
-    // Those after the first do not count (RFC 8288 3.3).
+    // Only the first `rel` counts (RFC 8288 3.3).
     return find("rel").value_or(std::string_view());
   }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view rel() const&& = delete;
 
-  /// True if this is one of the relation types, in any case: `has_rel("next")`.
+  /// True if the link has this relation type, in any case: `has_rel("next")`.
   bool has_rel(std::string_view type) const noexcept {
     constexpr std::string_view space = " \t";
     std::string_view types = rel();
@@ -75,8 +75,8 @@ static_assert(detail::co_await_safe<Link>);
 
 namespace detail {
 
-/// Decodes `UTF-8'en'%e2%82%ac%20rates` (RFC 8187 3.2.1); nothing if it is anything else. Other
-/// charsets are not decoded: nobody has to send or to know them.
+/// Decodes `UTF-8'en'%e2%82%ac%20rates` (RFC 8187 3.2.1); nothing for any other form. Other
+/// charsets are not decoded: the RFC requires only UTF-8.
 inline std::optional<std::string> decode_ext_value(std::string_view text) {
   const auto first = text.find('\'');
   if (first == std::string_view::npos || !iequals(text.substr(0, first), "UTF-8"))
@@ -91,8 +91,8 @@ inline std::optional<std::string> decode_ext_value(std::string_view text) {
   return value;
 }
 
-/// Reads the links of one field, as RFC 8288 B.2 does: whatever it is, it goes through it once and
-/// ends at what cannot be read.
+/// Reads the links of one field as RFC 8288 B.2 does: in one pass, up to the first part that cannot
+/// be read.
 class LinkParser {
  public:
   explicit LinkParser(std::string_view text) noexcept : rest_(text) {}
@@ -131,7 +131,7 @@ class LinkParser {
     if (!name.empty() && value) link.params.emplace_back(std::move(name), *std::move(value));
   }
 
-  /// What is before this position, or everything.
+  /// Takes the text before this position, or all of it.
   std::string_view take(std::size_t end) noexcept {
     const auto taken = rest_.substr(0, end);
     rest_.remove_prefix(taken.size());
@@ -140,7 +140,7 @@ class LinkParser {
   void skip_space() noexcept {
     rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t"), rest_.size()));
   }
-  /// Takes white space, and this character if it comes next.
+  /// Skips white space. Takes this character if it comes next, and returns true then.
   bool skip(char expected) noexcept {
     skip_space();
     if (!rest_.starts_with(expected)) return false;
@@ -156,9 +156,9 @@ class LinkParser {
 /// The links of all `Link` fields, in order:
 /// `for (const auto& link : ferry::links(page.headers())) if (link.has_rel("next")) ...`.
 ///
-/// Whatever a server sends can be read: a field is taken up to where it makes no sense
-/// (RFC 8288 B.2), and the next one is read all the same. A link may come without relation types,
-/// or with an `anchor`: then it is not the response that it starts from. Threads: any.
+/// Malformed fields are no error: each field is read up to its first malformed part (RFC 8288 B.2).
+/// A link may have no relation types. A link with an `anchor` starts from that anchor instead of
+/// the response. Threads: any.
 inline std::vector<Link> links(const Headers& headers) {
   std::vector<Link> found;
   for (const std::string_view field : headers.get_all("Link"))

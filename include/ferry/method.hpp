@@ -18,8 +18,8 @@ namespace ferry {
 
 namespace detail {
 
-/// The methods beside those of RFC 9110 that IANA's registry of HTTP methods calls idempotent, in
-/// the order of their bytes.
+/// The methods outside RFC 9110 that IANA's registry of HTTP methods lists as idempotent, sorted by
+/// their bytes.
 inline constexpr std::string_view registered_idempotent[] = {
     "ACL",
     "BASELINE-CONTROL",
@@ -56,14 +56,14 @@ static_assert(std::is_sorted(std::begin(registered_idempotent), std::end(registe
 
 }  // namespace detail
 
-/// A request method: one of the known ones, or any token of one's own. Methods are case-sensitive.
+/// A request method: a known one, or any other token. Methods are case-sensitive.
 ///
-/// Lifetime: owns its token; short ones do not allocate. Threads: a value.
+/// Lifetime: owns its token; short tokens do not allocate. Threads: a value.
 class Method {
  public:
-  /// GET.
+  /// The method GET.
   Method() noexcept = default;
-  /// A method by its token. One that is not a token (RFC 9110 5.6.2) makes the request fail with
+  /// A method with this token. If it is not a token (RFC 9110 5.6.2), the request fails with
   /// `Errc::invalid_method` before anything is sent.
   explicit Method(std::string token) {
     const auto known = std::find(tokens.begin(), tokens.end(), token);
@@ -77,7 +77,7 @@ class Method {
   static Method head() noexcept { return Method(Known::head); }
   /// OPTIONS (RFC 9110 9.3.7).
   static Method options() noexcept { return Method(Known::options); }
-  /// DELETE; the underscore keeps clear of the keyword.
+  /// DELETE (RFC 9110 9.3.5); the underscore avoids the keyword.
   static Method delete_() noexcept { return Method(Known::delete_); }
   /// PUT (RFC 9110 9.3.4).
   static Method put() noexcept { return Method(Known::put); }
@@ -86,35 +86,34 @@ class Method {
   /// PATCH (RFC 5789).
   static Method patch() noexcept { return Method(Known::patch); }
 
-  /// The token that goes on the wire.
+  /// The token as it is sent.
   std::string_view token() const& noexcept {
     return known_ == Known::no ? own_ : tokens[static_cast<std::size_t>(known_)];
   }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view token() const&& = delete;
 
-  /// True if it may go on the wire: a token, and not CONNECT, which asks a proxy for a tunnel and
-  /// not an origin for a resource.
+  /// True if the method may be sent: it is a token other than CONNECT, which asks a proxy for a
+  /// tunnel instead of an origin for a resource.
   bool is_valid() const noexcept {
     return known_ != Known::no || (detail::is_token(own_) && own_ != "CONNECT");
   }
 
-  /// True for the methods that IANA's registry of HTTP methods calls idempotent: GET, PUT, DELETE
-  /// and so on, and PROPFIND, QUERY and other extensions (RFC 9110 9.2.2).
+  /// True for the methods that IANA's registry of HTTP methods lists as idempotent: GET, PUT,
+  /// DELETE and so on, and extensions such as PROPFIND and QUERY (RFC 9110 9.2.2).
   bool is_idempotent() const noexcept {
     if (known_ != Known::no) return known_ <= Known::put;
     return std::binary_search(std::begin(detail::registered_idempotent),
                               std::end(detail::registered_idempotent), std::string_view(own_));
   }
 
-  /// True for the methods whose requests say their length even when they carry nothing (RFC
-  /// 9110 8.6).
+  /// True for the methods whose requests state their length even without content (RFC 9110 8.6).
   bool expects_body() const noexcept { return known_ >= Known::put && known_ != Known::no; }
 
   friend bool operator==(const Method&, const Method&) = default;
 
  private:
-  // Those that are idempotent, then those that expect a body: PUT is both.
+  // The idempotent methods come first, then those that expect a body; PUT is both.
   enum class Known : std::uint8_t { get, head, options, trace, delete_, put, post, patch, no };
   static constexpr std::array<std::string_view, 8> tokens{"GET",    "HEAD", "OPTIONS", "TRACE",
                                                           "DELETE", "PUT",  "POST",    "PATCH"};
@@ -122,7 +121,7 @@ class Method {
   explicit Method(Known known) noexcept : known_(known) {}
 
   Known known_ = Known::get;
-  std::string own_;  // The token of another one.
+  std::string own_;  // The token of a method that is not known.
 };
 
 static_assert(detail::co_await_safe<Method>);

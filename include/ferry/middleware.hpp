@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Middleware`: code of yours around `Client::send`, for signing, caching, tracing.
+/// `Middleware`: your own code around `Client::send`, for signing, caching, tracing.
 
 #include <concepts>
 #include <cstddef>
@@ -14,25 +14,25 @@
 
 namespace ferry {
 
-/// What comes behind a middleware: the next one, and in the end the network.
+/// The rest of the chain after a middleware: the next middleware, or the network.
 ///
-/// Lifetime: owns what it needs. Threads: a value.
+/// Lifetime: owns all it needs. Threads: a value.
 class Next {
  public:
-  /// For the library's use.
+  /// Used by the library only.
   Next(std::shared_ptr<const detail::ClientCore> client, const RequestOptions& options,
        std::size_t at = 0)
       : client_(std::move(client)), options_(options), at_(at) {}
 
-  /// Sends a request on. It may be called more than once, or not at all. For a pool that is
-  /// draining each time is a new call.
+  /// Sends a request on. It may be called more than once, or not at all. A pool that is draining
+  /// counts each call as a new one.
   /// @throws Error as `Client`'s verbs. Cancellation: as theirs.
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> operator()(Request request) const;
 
-  /// What the call does differently from its client.
+  /// The options of this call.
   const RequestOptions& options() const& noexcept { return options_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   RequestOptions options() && { return options_; }
 
  private:
@@ -42,19 +42,20 @@ class Next {
 };
 static_assert(detail::co_await_safe<Next>);
 
-/// Code around every `send` of a client, and the verbs that use it: it may change the request, send
-/// it on, look at the response, answer by itself. Streams and upgrades pass it by.
+/// Code around every `send` of a client, and around the verbs that use `send`: it may change the
+/// request, send it on, inspect the response, or answer by itself. Streams and upgrades do not pass
+/// through it.
 ///
-/// It sees calls, not attempts: redirects and retries happen behind it. The call's time limits hold
-/// for what each `next(request)` does, not for what the middleware itself waits for: so that it can
-/// still answer when a limit has passed, from a cache, say. Threads: used by all that
-/// use the client, at once. `ferry::middleware` makes one of a function.
+/// A middleware sees calls, not attempts: redirects and retries happen inside `next`. The call's
+/// time limits apply to each `next(request)`, but not to the middleware's own waits, so it can
+/// still answer when a limit has passed, from a cache for example. Threads: called at once by all
+/// threads that use the client. `ferry::middleware` makes a middleware from a function.
 class Middleware {
  public:
   virtual ~Middleware() = default;
 
-  /// Answers a request, as a rule with what `next(request)` comes to.
-  /// @throws anything: it is thrown to the caller; `try_send` returns what is an `Error`.
+  /// Answers a request, usually with the result of `next(request)`.
+  /// @throws any exception; the caller gets it. `try_send` returns an `Error` in its result.
   virtual asio::awaitable<Response> handle(Request request, Next next) const = 0;
 };
 
@@ -80,7 +81,7 @@ class FunctionMiddleware final : public Middleware {
   Function function_;
 };
 
-/// What a chain of middleware comes to, with its errors as values.
+/// The result of a chain of middleware, with its errors as values.
 template <class Response>
 asio::awaitable<Result<Response>> try_chain(Next next, Request request) {
   std::optional<Error> failure;
@@ -90,7 +91,7 @@ asio::awaitable<Result<Response>> try_chain(Next next, Request request) {
   } catch (const Error& error) {
     failure = error;
   } catch (const std::system_error& e) {
-    // Asio throws this at whatever a cancelled middleware awaits next.
+    // Asio throws this error at the next `co_await` of a cancelled middleware.
     if (e.code() != asio::error::operation_aborted) throw;
     failure.emplace(Errc::cancelled);
   }
@@ -99,8 +100,9 @@ asio::awaitable<Result<Response>> try_chain(Next next, Request request) {
 
 }  // namespace detail
 
-/// A middleware of a function `asio::awaitable<Response>(Request, Next)`, a coroutine as a rule: a
-/// lambda's captures live as long as the client, its parameters as long as the call.
+/// Makes a middleware from a function `asio::awaitable<Response>(Request, Next)`, usually a
+/// coroutine. The captures of a lambda live as long as the client; its parameters live as long as
+/// the call.
 template <class Function>
 std::shared_ptr<const Middleware> middleware(Function function) {
   return std::make_shared<detail::FunctionMiddleware<Function>>(std::move(function));

@@ -29,16 +29,16 @@ namespace ferry {
 
 namespace detail {
 
-/// Bytes and sources, one behind the other.
+/// A source that joins bytes and other sources, one after the other.
 class ChainSource final : public BodySource {
  public:
   struct Link {
     Body content;
-    std::string what;  ///< What it is, for an error.
+    std::string what;  ///< The link's name in errors.
   };
 
   explicit ChainSource(std::vector<Link> links) : links_(std::move(links)) {}
-  /// One that cannot be sent.
+  /// A source that cannot be sent, for this reason.
   explicit ChainSource(Error error) : error_(std::move(error)) {}
 
   std::optional<Error> rewind() override {
@@ -50,8 +50,8 @@ class ChainSource final : public BodySource {
     for (const Link& link : links_) {
       Place place;
       if (const auto& source = link.content.source()) {
-        // Another request may be reading it; this one may have it in two places.
-        place.use = std::make_unique<Body::Use>(link.content);
+        // Another request may be reading the source, or this body may have it in two places.
+        place.use = std::make_unique<Body::SourceLock>(link.content);
         if (!place.use->granted())
           return fail(Error(Errc::invalid_body, "the source of " + link.what +
                                                     " is in use, elsewhere or in another part"));
@@ -90,7 +90,7 @@ class ChainSource final : public BodySource {
         filled += copy(room);
         continue;
       }
-      // A source may take its time: what is there already goes out first.
+      // A source may take its time, so the bytes that are already there are sent first.
       if (filled > 0) break;
       const auto count = source->read_now(room);
       if (!count) return std::nullopt;
@@ -102,17 +102,17 @@ class ChainSource final : public BodySource {
   asio::awaitable<std::size_t> read(asio::mutable_buffer buffer) override {
     for (;;) {
       if (const auto filled = read_now(buffer)) co_return *filled;
-      // The link's source has to be waited for.
+      // The link's source must be waited for.
       const std::size_t count = co_await source_here()->read(buffer);
       if (take(count, buffer) > 0) co_return count;
     }
   }
 
  private:
-  /// Where one link stands in the attempt going on.
+  /// The state of one link in the current attempt.
   struct Place {
     Place() = default;
-    std::unique_ptr<Body::Use> use;
+    std::unique_ptr<Body::SourceLock> use;
     std::optional<std::uint64_t> size;
   };
 
@@ -121,11 +121,11 @@ class ChainSource final : public BodySource {
     return error;
   }
 
-  /// The source of the present link; null if its content is bytes.
+  /// The source of the current link; null if its content is bytes.
   BodySource* source_here() const noexcept { return links_[at_].content.source().get(); }
 
-  /// Takes what the present link's source has put into the room, or goes on to the next link at the
-  /// source's end. @return how many bytes.
+  /// Counts the bytes that the current link's source has put into the room, or goes on to the next
+  /// link at the source's end. @return the number of bytes.
   std::size_t take(std::size_t count, asio::mutable_buffer room) {
     if (!check(count, room.size())) next();
     return count;
@@ -141,9 +141,9 @@ class ChainSource final : public BodySource {
     return count;
   }
 
-  /// Counts what a source gave: a part that is not as long as it had said would shift the others
-  /// without changing the sum, if one is shorter and one is longer.
-  /// @return false at its end.
+  /// Checks a source's bytes against its announced size. If one part were shorter and another
+  /// longer, the parts would shift without changing the sum.
+  /// @return false at the source's end.
   bool check(std::size_t count, std::size_t room) {
     if (count > room) throw std::length_error("more was read than there was room for");
     done_ += count;
@@ -167,7 +167,7 @@ class ChainSource final : public BodySource {
   std::uint64_t done_ = 0;
 };
 
-/// Why this cannot be a boundary, if it cannot (RFC 2046 5.1.1).
+/// The reason why this cannot be a boundary, or nothing (RFC 2046 5.1.1).
 inline std::optional<Error> check_boundary(std::string_view boundary) {
   const auto refuse = [&](const char* why) {
     return Error(Errc::invalid_body, "the boundary " + in_quotes(boundary) + " " + why);
@@ -194,47 +194,48 @@ inline std::string random_boundary() {
 
 }  // namespace detail
 
-/// A form with files, as a body of the type `multipart/form-data`:
-/// `co_await client.post("/upload", ferry::Multipart().field("title", "Me").file("photo",
-/// "me.jpg"))`.
+/// A form with files, as a body of the type `multipart/form-data`: `co_await client.post("/upload",
+/// ferry::Multipart().field("title", "Me").file("photo", "me.jpg"))`.
 ///
-/// Parts keep their order, and names may repeat. Those that are files or other sources are read
-/// while they are sent, one after the other; the body has a size if every part has one, else it is
-/// sent in chunks. Fields of a source's `trailers` are not sent.
+/// Parts keep their order, and names may repeat. Files and other sources are read while they are
+/// sent, one after the other. The body has a size if every part has one; otherwise it is sent in
+/// chunks. A source's `trailers` are not sent.
 ///
-/// Names and file names are UTF-8; `"`, CR and LF in them are written `%22`, `%0D`, `%0A`, as
-/// browsers do; in names a CR or an LF alone becomes CRLF first. The content of parts is sent as it
-/// is, values too, whose line ends a browser would make CRLF. What cannot be sent is reported when
+/// Names and file names are UTF-8. In them `"`, CR and LF are written as `%22`, `%0D` and `%0A`, as
+/// browsers do; in names a lone CR or LF becomes CRLF first. The content of parts is sent
+/// unchanged, values too (a browser would turn their line ends into CRLF). Errors are reported when
 /// the request is sent, before anything goes out: `Errc::invalid_body` for a name with another
-/// control character, a boundary that is none or occurs in a part that is in memory, a source that
-/// is read elsewhere at the time or is in two parts; `Errc::invalid_header` for a content type that
-/// cannot be a field's value; and what the part's own source reports.
+/// control character, for an invalid boundary or one that occurs in a part in memory, and for a
+/// source that is being read elsewhere or is in two parts; `Errc::invalid_header` for a content
+/// type that cannot be a field's value; and the errors of a part's own source.
 ///
-/// Lifetime: owns what it was given, shares its sources; those are in use until they were read to
-/// their end, or the body is gone or sent again. Threads: a value. (RFC 7578; WHATWG
-/// HTML 4.10.21.8)
+/// Lifetime: owns its contents, shares its sources; a source is in use until it has been read to
+/// its end, or the body is destroyed or sent again. Threads: a value. (RFC 7578; WHATWG HTML
+/// 4.10.21.8)
 class Multipart {
  public:
-  /// No parts yet; the boundary is random.
+  /// A form without parts; its boundary is random.
   Multipart() = default;
-  /// With a boundary of one's own, of the characters that RFC 2046 5.1.1 allows.
+  /// A form with this boundary, of the characters that RFC 2046 5.1.1 allows.
   explicit Multipart(std::string boundary) : boundary_(std::move(boundary)) {}
 
-  /// Adds a part that is a plain value.
+  /// Adds a part with a plain value.
   Multipart& field(std::string name, std::string value) & {
     parts_.emplace_back(std::move(name), std::string(), Body(std::move(value)), Headers());
     return *this;
   }
-  /// Adds a part that is a plain value.
+  /// Adds a part with a plain value.
   Multipart field(std::string name, std::string value) && {
     return std::move(field(std::move(name), std::move(value)));
   }
 
   /// Adds a part with any content, of the content's own type.
-  /// @param filename what the file is called; if empty, the part is none. A file without a content
+  /// @param name the field's name.
+  /// @param filename the file's name; if empty, the part is not a file. A file without a content
   ///   type is sent as `application/octet-stream`.
-  /// @param headers further fields of the part; its `Content-Type` comes before the content's own,
-  ///   and its `Content-Disposition` is refused.
+  /// @param content the content.
+  /// @param headers further fields of the part. A `Content-Type` among them overrides the content's
+  ///   own; a `Content-Disposition` is refused.
   Multipart& part(std::string name, std::string filename, Body content,
                   Headers headers = Headers()) & {
     parts_.emplace_back(std::move(name), std::move(filename), std::move(content),
@@ -248,7 +249,7 @@ class Multipart {
         part(std::move(name), std::move(filename), std::move(content), std::move(headers)));
   }
 
-  /// Adds a file, as `ferry::file` does; it is called what the last component of its path is.
+  /// Adds a file like `ferry::file`; its name is the last component of its path.
   Multipart& file(std::string name, std::string path,
                   std::string content_type = "application/octet-stream") & {
     const auto slash = path.rfind('/');
@@ -256,7 +257,7 @@ class Multipart {
     return part(std::move(name), std::move(filename),
                 ferry::file(std::move(path), std::move(content_type)));
   }
-  /// Adds a file, as `ferry::file` does; it is called what the last component of its path is.
+  /// Adds a file like `ferry::file`; its name is the last component of its path.
   Multipart file(std::string name, std::string path,
                  std::string content_type = "application/octet-stream") && {
     return std::move(file(std::move(name), std::move(path), std::move(content_type)));
@@ -268,7 +269,7 @@ class Multipart {
   operator Body() && { return make(); }
 
  private:
-  /// Bodies that are smaller and in memory are put together: one piece of memory is sent at once.
+  /// Smaller bodies in memory are joined, so that they are sent as one piece.
   static constexpr std::size_t small = 64 * 1024;
 
   struct Part {
@@ -302,7 +303,7 @@ class Multipart {
     return Body(std::make_shared<detail::ChainSource>(std::move(links)), content_type());
   }
 
-  /// The parts in one piece, if they are in memory and small.
+  /// The parts joined, if they are in memory and small.
   static std::optional<std::string> joined(const std::vector<detail::ChainSource::Link>& links) {
     std::string all;
     for (const auto& link : links) {
@@ -313,8 +314,8 @@ class Multipart {
     return all;
   }
 
-  /// A boundary must not occur in what it delimits (RFC 2046 5.1.1). Against sources, randomness
-  /// has to do.
+  /// Chooses a boundary that does not occur in the parts (RFC 2046 5.1.1). Sources are not
+  /// searched; a random boundary is unlikely to occur in them.
   std::optional<Error> choose_boundary() {
     if (boundary_) {
       if (auto error = detail::check_boundary(*boundary_)) return error;
@@ -336,8 +337,8 @@ class Multipart {
   }
 
   std::string content_type() const {
-    // Quoted if it is no token (RFC 9110 5.6.6); a boundary has no character to be escaped. One
-    // that is refused is not sent.
+    // The boundary is quoted if it is not a token (RFC 9110 5.6.6); it has no characters to escape.
+    // An invalid boundary is never sent.
     if (detail::is_token(*boundary_)) return "multipart/form-data; boundary=" + *boundary_;
     return "multipart/form-data; boundary=\"" + *boundary_ + "\"";
   }
@@ -370,7 +371,7 @@ class Multipart {
     return std::nullopt;
   }
 
-  /// The text with each CR or LF that stands alone as CRLF.
+  /// The text with each lone CR or LF as CRLF.
   static std::string with_crlf(std::string_view text) {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {

@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// JSON values, of the library nlohmann/json: as a request's body, and from a response's. The only
-/// public header that includes that library.
+/// JSON values of the library nlohmann/json: in a request's body, and from a response's. This is
+/// the only public header that includes that library.
 
 #include <concepts>
 #include <cstddef>
@@ -18,10 +18,10 @@
 namespace ferry {
 
 /// A body of JSON: `co_await client.post("/users", ferry::json(user))`, where `user` is a
-/// `nlohmann::json` or `nlohmann::ordered_json`. Nothing else is converted to one: text is sent as
-/// it is (`ferry/body.hpp`).
-/// @throws Error `Errc::invalid_body` for a value that cannot be written: a text in it that is not
-///   UTF-8, or one that a parser has discarded.
+/// `nlohmann::json` or `nlohmann::ordered_json`. Other types are not converted; text is sent as
+/// given (`ferry/body.hpp`).
+/// @throws Error `Errc::invalid_body` for a value that cannot be written: one that contains text
+///   that is not UTF-8, or one that a parser has discarded.
 template <class Value>
 requires std::same_as<Value, nlohmann::json> || std::same_as<Value, nlohmann::ordered_json>
 inline Body json(const Value& value) {
@@ -35,8 +35,8 @@ inline Body json(const Value& value) {
 
 namespace detail {
 
-/// Says that a body is no JSON from this byte on, counted from 1; one after its last: that it
-/// breaks off.
+/// A message that a body is not JSON from this byte on, counted from 1; if the byte is after the
+/// last one, that the body breaks off.
 inline std::string no_json_from(std::size_t byte, const Response& response) {
   const auto size = std::to_string(response.body().size());
   std::string text =
@@ -49,17 +49,17 @@ inline std::string no_json_from(std::size_t byte, const Response& response) {
 
 }  // namespace detail
 
-/// The body of a response as JSON: whatever its status and `Content-Type` say, as JSON is UTF-8
+/// The body of a response as JSON, whatever its status and `Content-Type`; JSON is always UTF-8
 /// (RFC 8259 8.1).
-/// @return a value of its own, independent of the response.
-/// @throws Error `Errc::undecodable_body`, with where it fails; the message has nothing of the body
-///   in it. Threads: any.
+/// @return a value independent of the response.
+/// @throws Error `Errc::undecodable_body`; the message says at which byte parsing failed, and shows
+///   nothing of the body. Threads: any.
 inline nlohmann::json json_of(const Response& response) {
   const std::string& body = response.body();
   if (body.empty()) throw Error(Errc::undecodable_body, "it is empty, which is no JSON");
   try {
     nlohmann::json value = nlohmann::json::parse(body);
-    // JSON has no NUL (RFC 8259 2): the parser takes one for the end, and passes over the rest.
+    // JSON has no NUL (RFC 8259 2), but the parser takes one for the end and ignores the rest.
     if (const auto nul = body.find('\0'); nul != body.npos)
       throw Error(Errc::undecodable_body, detail::no_json_from(nul + 1, response));
     return value;
@@ -73,15 +73,16 @@ inline nlohmann::json json_of(const Response& response) {
 
 /// The body of a response as a type that `nlohmann::json` converts to:
 /// `auto user = ferry::response_as<User>(response)`.
-/// @throws Error `Errc::undecodable_body` if it is no JSON, or JSON of another form: the message
-///   says what is missing. What a `from_json` throws by itself comes through. Threads: any.
+/// @throws Error `Errc::undecodable_body` if the body is not JSON, or JSON of another form; the
+///   message says what is missing. An exception that a `from_json` throws itself is passed on.
+///   Threads: any.
 template <class T>
 T response_as(const Response& response) {
   const nlohmann::json value = json_of(response);
   try {
     return value.get<T>();
   } catch (const nlohmann::json::parse_error&) {
-    // Its message quotes what it was parsing.
+    // The parser's message would quote the text.
     throw Error(Errc::undecodable_body, "a text in its JSON is no JSON");
   } catch (const nlohmann::json::exception& error) {
     throw Error(Errc::undecodable_body,

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Request`: what a client sends.
+/// `Request`: a request to send.
 
 #include <memory>
 #include <optional>
@@ -20,26 +20,26 @@ namespace ferry {
 class Authenticator;
 
 namespace detail {
-struct Trip;
+struct CallHistory;
 }
 
-/// A request, built up by chained setters: `Request::get("/search").query("q",
-/// "pool").header("Accept", "text/html")`.
+/// A request, built by chained setters:
+/// `Request::get("/search").query("q", "pool").header("Accept", "text/html")`.
 ///
-/// The setters check what they are given; the first error is kept and reported when the request is
-/// sent, before anything goes out. On a temporary they return by value, so that nothing dangles.
-/// Lifetime: owns all that it was given. Threads: a value.
+/// The setters check their arguments; the first error is kept and reported when the request is
+/// sent, before anything goes out. On a temporary the setters return by value, so that nothing
+/// dangles. Lifetime: owns its contents. Threads: a value.
 class Request {
  public:
-  /// Names and values of a query.
+  /// The names and values of a query.
   using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-  /// GET of an empty, relative URL: that of the client's `base_url`.
+  /// A GET for the client's `base_url`.
   Request() = default;
-  /// @param url absolute, or relative to the client's `base_url`; it is parsed when the request is
-  /// sent.
+  /// @param method the method.
+  /// @param url absolute, or relative to the client's `base_url`; parsed when the request is sent.
   Request(Method method, std::string url) : method_(std::move(method)), url_(std::move(url)) {}
-  /// As above, with content.
+  /// Makes a request with content.
   Request(Method method, std::string url, Body body)
       : method_(std::move(method)), url_(std::move(url)), body_(std::move(body)) {}
 
@@ -64,23 +64,23 @@ class Request {
   /// A DELETE.
   static Request delete_(std::string url) { return Request(Method::delete_(), std::move(url)); }
 
-  /// Sets a header field; it replaces those of its name, the client's own included. An empty value
-  /// keeps any from being sent.
+  /// Sets a header field. It replaces the fields of that name, the client's included. An empty
+  /// value prevents any from being sent.
   Request& header(std::string_view name, std::string_view value) & {
     if (check(name, value)) headers_.set(name, value);
     return *this;
   }
-  /// Sets a header field; it replaces those of its name, the client's own included.
+  /// Sets a header field. It replaces the fields of that name, the client's included.
   Request header(std::string_view name, std::string_view value) && {
     return std::move(header(name, value));
   }
 
-  /// Adds a header field beside others of its name. Those of the client's give way all the same.
+  /// Adds a header field and keeps others of its name, except the client's.
   Request& add_header(std::string_view name, std::string_view value) & {
     if (check(name, value)) headers_.add(name, value);
     return *this;
   }
-  /// Adds a header field beside others of its name. Those of the client's give way all the same.
+  /// Adds a header field and keeps others of its name, except the client's.
   Request add_header(std::string_view name, std::string_view value) && {
     return std::move(add_header(name, value));
   }
@@ -95,47 +95,47 @@ class Request {
     return std::move(query(name, value));
   }
 
-  /// Gives it content.
+  /// Sets the content.
   Request& body(Body content) & {
     body_ = std::move(content);
     return *this;
   }
-  /// Gives it content.
+  /// Sets the content.
   Request body(Body content) && { return std::move(body(std::move(content))); }
 
-  /// Gives it credentials; they go before the client's own. `ferry/auth.hpp` has the usual ones.
+  /// Sets the credentials, which override the client's. `ferry/auth.hpp` has the usual ones.
   Request& auth(std::shared_ptr<Authenticator> credentials) & {
     auth_ = std::move(credentials);
     return *this;
   }
-  /// Gives it credentials; they go before the client's own.
+  /// Sets the credentials, which override the client's.
   Request auth(std::shared_ptr<Authenticator> credentials) && {
     return std::move(auth(std::move(credentials)));
   }
 
   /// The method.
   const Method& method() const& noexcept { return method_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   Method method() && { return std::move(method_); }
   /// The URL as it was given.
   const std::string& url() const& noexcept { return url_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   std::string url() && { return std::move(url_); }
-  /// The fields that were set on it.
+  /// The request's own header fields.
   const Headers& headers() const& noexcept { return headers_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   Headers headers() && { return std::move(headers_); }
-  /// Its content.
+  /// The content.
   const Body& body() const& noexcept { return body_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   Body body() && { return std::move(body_); }
-  /// Its own credentials; null if it has none.
+  /// The request's own credentials; null if there are none.
   const std::shared_ptr<Authenticator>& auth() const& noexcept { return auth_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   std::shared_ptr<Authenticator> auth() && { return std::move(auth_); }
 
-  /// The URL that it goes to, its query included.
-  /// @param base what a relative one is resolved against; empty if there is none.
+  /// The request's absolute URL, with its query.
+  /// @param base resolves a relative URL; empty if there is none.
   /// @throws nothing; the result holds `Errc::invalid_url` or the first error of a setter.
   Result<Url> target(const Url& base) const& {
     Result<Url> url;
@@ -143,10 +143,12 @@ class Request {
     return url;
   }
 
-  /// As `target`, but gives the memory of its own URL away, which is unspecified afterwards.
-  /// @param defaults what comes before its own pairs.
-  /// @param to_ascii for hosts that are not ASCII; none refuses them.
-  /// @param url becomes the URL that it goes to.
+  /// Finds the same URL as `target`, but moves the memory out of the request, whose own URL is
+  /// unspecified afterwards.
+  /// @param base resolves a relative URL; empty if there is none.
+  /// @param defaults pairs that are put before the request's own query.
+  /// @param to_ascii maps hosts that are not ASCII; if null, they are refused.
+  /// @param url receives the URL.
   /// @return the error, or nothing.
   std::optional<Error> take_target(const Url& base, const Pairs& defaults,
                                    detail::HostToAscii to_ascii, Url& url) {
@@ -170,7 +172,7 @@ class Request {
   }
 
  private:
-  friend struct detail::Trip;
+  friend struct detail::CallHistory;
   friend Request get_again(std::string url, std::string_view userinfo, bool left_origin) {
     Request request = Request::get(std::move(url));
     request.is_whole_ = true;
@@ -187,9 +189,10 @@ class Request {
 
   Method method_;
   std::string url_;
-  bool is_whole_ = false;     // The URL is that of an earlier request, with all of its query.
-  bool left_origin_ = false;  // A redirect of that request led to it, from another origin.
-  std::string userinfo_;      // Of the URL, beside it, so that nobody who looks at it sees this.
+  bool is_whole_ = false;     // True if the URL is an earlier request's, with all of its query.
+  bool left_origin_ = false;  // True if a redirect of that request led to it, from another origin.
+  std::string userinfo_;      // The URL's userinfo, kept apart so that code that shows the URL
+                              // never shows it.
   Headers headers_;
   Pairs query_;
   Body body_;
@@ -197,9 +200,11 @@ class Request {
   std::optional<Error> error_;
 };
 static_assert(detail::co_await_safe<Request>);
-/// A GET for the URL of an earlier request; for the library's use.
-/// @param userinfo of that URL.
-/// @param left_origin a redirect led to it from another origin, of which nothing may be sent.
+/// Makes a GET for the URL of an earlier request; used by the library only.
+/// @param url the URL.
+/// @param userinfo the URL's userinfo.
+/// @param left_origin true if a redirect led to the URL from another origin, whose credentials and
+///   other secrets must not be sent.
 Request get_again(std::string url, std::string_view userinfo, bool left_origin);
 
 }  // namespace ferry

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Response`: what a server answered, and how that came about.
+/// `Response`: a server's response, and how it was obtained.
 
 #include <algorithm>
 #include <cstdint>
@@ -23,16 +23,16 @@
 
 namespace ferry {
 
-/// How long the steps of a call took. What did not happen took no time: a kept connection is not
-/// resolved or connected again.
+/// The durations of a call's steps. A step that did not happen has duration zero: a kept connection
+/// is not resolved or connected again.
 struct Timings {
   Duration queued{};      ///< Waiting for a connection, dialling included.
   Duration resolve{};     ///< Looking up the host's name for the connection opened for this call.
-  Duration connect{};     ///< Opening it.
-  Duration tls{};         ///< Its TLS handshake.
-  Duration send{};        ///< From the first byte of the request to the last one.
-  Duration first_byte{};  ///< From there to the first byte of the response.
-  Duration receive{};     ///< From there to the last one.
+  Duration connect{};     ///< Opening that connection.
+  Duration tls{};         ///< The TLS handshake of that connection.
+  Duration send{};        ///< From the request's first byte to its last.
+  Duration first_byte{};  ///< From the request's last byte to the response's first.
+  Duration receive{};     ///< From the response's first byte to its last.
   Duration total{};       ///< The whole call, retries and redirects included.
 };
 static_assert(detail::co_await_safe<Timings>);
@@ -43,7 +43,7 @@ namespace detail {
 
 struct Text;
 
-/// What stays the same over a connection's life.
+/// The facts that stay the same over a connection's life.
 struct ConnectionFacts {
   std::uint64_t id = 0;
   std::string local_endpoint;
@@ -53,47 +53,48 @@ struct ConnectionFacts {
 
 }  // namespace detail
 
-/// Which connection carried a response, and how it was come by.
+/// The connection that carried a response, and how the request got it.
 ///
 /// Lifetime: owns what it hands out. Threads: a value.
 class ConnectionInfo {
  public:
   ConnectionInfo() = default;
 
-  bool reused = false;               ///< It was kept from an earlier request.
-  std::uint64_t request_number = 0;  ///< Which request on this connection it was, from 1.
-  Duration idle_for{};               ///< How long it had been idle before.
-  /// Why the request was sent once more, if it was; empty otherwise. Static text.
+  bool reused = false;               ///< True if the connection was kept from an earlier request.
+  std::uint64_t request_number = 0;  ///< The request's number on this connection, from 1.
+  Duration idle_for{};               ///< The time for which the connection was idle before.
+  /// The reason why the request was sent once more; empty if it was not. Static text.
   std::string_view retry_reason;
 
-  /// Its number, unique in the process.
+  /// The connection's number, unique in the process.
   std::uint64_t id() const noexcept { return facts ? facts->id : 0; }
   /// `address:port` of this end; empty if it has none.
   std::string_view local_endpoint() const& noexcept {
     return facts ? std::string_view(facts->local_endpoint) : std::string_view();
   }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view local_endpoint() const&& = delete;
   /// `address:port` of the server's end; empty if it has none.
   std::string_view remote_endpoint() const& noexcept {
     return facts ? std::string_view(facts->remote_endpoint) : std::string_view();
   }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view remote_endpoint() const&& = delete;
 
-  /// What TLS has agreed on; nothing for a connection without TLS. Valid as long as this object.
+  /// The result of the TLS handshake; null for a connection without TLS. Valid as long as this
+  /// object.
   const TlsInfo* tls() const& noexcept { return facts && facts->tls ? &*facts->tls : nullptr; }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const TlsInfo* tls() const&& = delete;
 
-  /// Shared with the connection; for the library's use.
+  /// The facts, shared with the connection; used by the library only.
   std::shared_ptr<const detail::ConnectionFacts> facts;
 };
 static_assert(detail::co_await_safe<ConnectionInfo>);
 
 namespace detail {
 
-/// The error that a status is. @param note what it means there, if that is not plain.
+/// The error for a status. @param note explains the status, if its meaning is not plain.
 inline Error status_error(int status, std::string_view reason, const Url& url,
                           std::string_view note = {}) {
   if (status == 0)
@@ -105,26 +106,28 @@ inline Error status_error(int status, std::string_view reason, const Url& url,
   return Error::of_status(status, std::move(what), std::string(url.origin()));
 }
 
-/// All that a `Response` has: in a place of its own, so that what fills it need not be moved.
-struct ResponseState : Recycled<ResponseState> {
+/// All data of a `Response`, in a separate allocation, so that the code that fills them need not
+/// move them.
+struct ResponseState : CacheAllocated<ResponseState> {
   ResponseMessage message;
   Url url;
   Duration elapsed{};
   Timings timings;
   ConnectionInfo connection;
   std::vector<Response> history;
-  /// `Client::refresh` has to know the way to `url`: true if a redirect has led away from the
-  /// origin that was asked, whose credentials stay behind for good.
+  /// True if a redirect has led away from the origin of the request, whose credentials must never
+  /// be sent again. `Client::refresh` needs this.
   bool left_origin = false;
-  std::string userinfo;     ///< Of the URL that was asked, unless its origin was left; never shown.
-  bool is_decoded = false;  ///< The content codings of the body have been undone.
+  std::string userinfo;     ///< The userinfo of the request's URL, unless a redirect left its
+                            ///< origin; never shown.
+  bool is_decoded = false;  ///< True if the content codings of the body have been undone.
 
-  /// Forgets all but the memory.
+  /// Clears everything, but keeps the memory.
   void clear() noexcept;
 };
 
-/// True for the codings that IANA registers, and their old names (RFC 9110 8.4.1): servers also
-/// send what is none, as `aws-chunked`, `utf-8` or `none`.
+/// True for the codings that IANA registers, and their old names (RFC 9110 8.4.1). Servers also
+/// send names that are not codings, such as `aws-chunked`, `utf-8` or `none`.
 inline bool is_content_coding(std::string_view name) noexcept {
   for (const auto known :
        {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz"})
@@ -132,8 +135,8 @@ inline bool is_content_coding(std::string_view name) noexcept {
   return false;
 }
 
-/// The error of whoever cannot read a body whose content codings were not undone; nothing if it has
-/// none.
+/// The error for a body that cannot be read because its content codings were not undone; nothing if
+/// there are none.
 inline std::optional<Error> still_coded(const ResponseState& response) {
   if (response.is_decoded) return std::nullopt;
   for (std::string_view list = response.message.headers.get("Content-Encoding").value_or("");
@@ -155,65 +158,66 @@ inline std::optional<Error> still_coded(const ResponseState& response) {
 
 }  // namespace detail
 
-/// A response with its whole body. Any status makes one: see `ok` and `raise_for_status`.
+/// A response with its whole body. A response may have any status: see `ok` and `raise_for_status`.
 ///
-/// Lifetime: owns all that it hands out, and depends on no client; moving it moves no byte of that,
-/// and leaves status 0 and nothing else behind. Threads: a value.
+/// Lifetime: owns all data, and depends on no client. Moving it copies no data, and leaves an empty
+/// response of status 0. Threads: a value.
 class Response {
  public:
-  /// Status 0 and nothing in it.
+  /// An empty response of status 0.
   Response() noexcept;
-  /// Puts one together; for transports and tests. The body has no content coding any more.
+  /// Makes a response from its parts; for transports and tests. The body must have no content
+  /// coding.
   Response(detail::ResponseMessage message, Url url, Duration elapsed, Timings timings,
            ConnectionInfo connection);
-  /// For the library's use.
+  /// Used by the library only.
   explicit Response(std::unique_ptr<detail::ResponseState> state) noexcept;
-  /// Takes all that the other one has.
+  /// Moves the other response's data.
   Response(Response&&) noexcept;
-  /// Takes all that the other one has.
+  /// Moves the other response's data.
   Response& operator=(Response&&) noexcept;
-  /// Copies all that the other one has.
+  /// Copies the other response's data.
   Response(const Response& other);
-  /// Copies all that the other one has.
+  /// Copies the other response's data.
   Response& operator=(const Response& other) { return *this = Response(other); }
   ~Response();
 
-  /// The status code (RFC 9110 15), from 200.
+  /// The status code, from 200 (RFC 9110 15).
   int status() const noexcept { return state().message.status; }
-  /// The reason phrase as it was sent; may be empty (RFC 9112 4).
+  /// The reason phrase as the server sent it; may be empty (RFC 9112 4).
   const std::string& reason() const& noexcept { return state().message.reason; }
   /// The reason phrase, moved out.
   std::string reason() && { return state_ ? std::move(state_->message.reason) : std::string(); }
   /// "HTTP/1.1" or "HTTP/1.0".
   std::string_view version() const noexcept { return state().message.version(); }
-  /// The fields of its head, in order.
+  /// The header fields, in order.
   const Headers& headers() const& noexcept { return state().message.headers; }
-  /// The fields of its head, moved out.
+  /// The header fields, moved out.
   Headers headers() && { return state_ ? std::move(state_->message.headers) : Headers(); }
-  /// Fields behind a chunked body; never merged into `headers` (RFC 9110 6.5).
+  /// The fields after a chunked body; never merged into `headers` (RFC 9110 6.5).
   const Headers& trailers() const& noexcept { return state().message.trailers; }
-  /// The fields behind its body, moved out.
+  /// The fields after the body, moved out.
   Headers trailers() && { return state_ ? std::move(state_->message.trailers) : Headers(); }
-  /// The content, with its transfer coding taken off.
+  /// The content, with its transfer coding undone.
   const std::string& body() const& noexcept { return state().message.body; }
   /// The content, moved out.
   std::string body() && noexcept {
     return state_ ? std::move(state_->message.body) : std::string();
   }
-  /// The content as UTF-8, from the charset of its byte order mark or of `Content-Type`, else
-  /// UTF-8. Needs `ferry/text.hpp`.
-  /// @throws Error `Errc::undecodable_body` for a charset that is not known here, or a content
-  ///   coding that was not undone, unless the content is UTF-8; see `to_utf8`.
+  /// The content as UTF-8, decoded from the charset of its byte order mark or of `Content-Type`;
+  /// without either, from UTF-8. Needs `ferry/text.hpp`.
+  /// @throws Error `Errc::undecodable_body` for an unknown charset, or for a content coding that
+  ///   was not undone, unless the content is UTF-8; see `to_utf8`.
   template <class Text = detail::Text>
   std::string text() const {
     return Text::of(body(), headers().get("Content-Type"), detail::still_coded(state()));
   }
-  /// The URL that answered, in normal form, without userinfo.
+  /// The URL of the response, in normal form, without userinfo.
   const Url& url() const& noexcept { return state().url; }
   /// The URL, moved out.
   Url url() && { return state_ ? std::move(state_->url) : Url(); }
 
-  /// True for a status below 400; not for 0, which is no response's.
+  /// True for a status below 400; false for 0, the status of an empty response.
   bool ok() const noexcept { return status() != 0 && status() < 400; }
   /// Returns the response itself if `ok()`.
   /// @throws Error `Errc::http_status` for a status of 400 or more, or 0.
@@ -229,18 +233,18 @@ class Response {
     return std::move(*this);
   }
 
-  /// From the first byte of the request being sent to the response's head being parsed: the body is
-  /// not in it, nor is the connection's set-up. What Python's requests documents.
+  /// The time from sending the request's first byte to parsing the response's head; without the
+  /// body and the connection's set-up, like `elapsed` in Python's requests.
   Duration elapsed() const noexcept { return state().elapsed; }
-  /// How long each step took.
+  /// The durations of the call's steps.
   const Timings& timings() const& noexcept { return state().timings; }
-  /// A copy.
+  /// Overload for a temporary: returns by value.
   Timings timings() && { return state().timings; }
-  /// Which connection carried it: new or kept, and why.
+  /// The connection that carried the response, new or kept.
   const ConnectionInfo& connection() const& noexcept { return state().connection; }
-  /// A copy.
+  /// Overload for a temporary: returns by value.
   ConnectionInfo connection() && { return state().connection; }
-  /// The redirects that led to it, the first one first, without their bodies.
+  /// The redirects that led to this response, the first one first, without their bodies.
   const std::vector<Response>& history() const& noexcept { return state().history; }
   /// The redirects, moved out.
   std::vector<Response> history() && {
@@ -266,7 +270,7 @@ class Response {
 };
 static_assert(detail::co_await_safe<Response>);
 
-// Here, where what they are made of is known.
+// These definitions are here because the types of the members are complete here.
 inline Response::Response() noexcept = default;
 inline Response::Response(std::unique_ptr<detail::ResponseState> state) noexcept
     : state_(std::move(state)) {

@@ -24,32 +24,32 @@ class ResponseStream;
 
 namespace detail {
 
-/// Asio throws its own error in a coroutine that was cancelled and awaits `ResponseStream::read`,
-/// before that begins: the stream then ends as `read` would have ended it. Called in a handler of
-/// what was thrown, which any other error leaves as it came.
+/// Ends the stream of a cancelled coroutine as `ResponseStream::read` would have ended it: Asio
+/// throws its own error at `co_await stream.read()`, before `read` begins. Call this in a handler
+/// of the exception `thrown`; any error that is not a cancellation is thrown again.
 [[noreturn]] void throw_cancelled(const std::system_error& thrown, ResponseStream& stream);
 
-/// A call whose response's body has still to be read.
+/// A call whose response's body has not been read yet.
 struct OpenBody {
   OpenBody(std::shared_ptr<const ClientCore> c, Response head, Clock::time_point total,
            Duration total_limit)
       : client(std::move(c)),
         lease(*client->pool),
-        watch(client->pool->deadlines(), client.get(), &client->closed, total, total_limit),
+        deadline(client->pool->deadlines(), client.get(), &client->closed, total, total_limit),
         response(std::move(head)) {}
   OpenBody(const OpenBody&) = delete;
   OpenBody& operator=(const OpenBody&) = delete;
   ~OpenBody() {
     if (!lease) return;
     tell_of_drop();
-    watch.finish();
-    if (!watch.ended() && lease.connection().h1.drain())
-      give_back(lease, nullptr, Clock::now());
+    deadline.finish();
+    if (!deadline.ended() && lease.connection().h1.drain())
+      release_connection(lease, nullptr, Clock::now());
     else
       lease.discard(CloseReason::unread);
   }
 
-  /// The head is in. @return why the body cannot be read, if so.
+  /// Begins reading the body, after the head. @return an error if the body cannot be read.
   std::optional<Error> start(bool decode) {
     H1Connection& h1 = lease.connection().h1;
     h1.go_on_into(message());
@@ -58,15 +58,16 @@ struct OpenBody {
       if (!made) return failed(made.error());
       decoding = std::move(*made);
     }
-    if (!watch.enter(Phase::read, read_limit, &h1.stream())) return failed(watch.error());
-    watch.turn_into(Phase::read);  // Until somebody reads, nobody waits for the server.
+    if (!deadline.begin_phase(Phase::read, read_limit, &h1.stream()))
+      return failed(deadline.error());
+    deadline.suspend_limit(Phase::read);  // No read waits for the server yet.
     return std::nullopt;
   }
 
-  /// The next bytes of the body, as they come over the wire; none at the end.
+  /// The next bytes of the body as received; none at the end.
   template <class = void>
   asio::awaitable<std::optional<Error>> read_raw(std::string_view& piece) {
-    return lease.connection().h1.read_body(piece, message(), watch, read_limit);
+    return lease.connection().h1.read_body(piece, message(), deadline, read_limit);
   }
 
   /// The next bytes of the body, decoded; none at the end.
@@ -75,11 +76,11 @@ struct OpenBody {
     H1Connection& h1 = lease.connection().h1;
     decoded.resize(buffer_size);
     for (bool ended = false;;) {
-      // A little of the body may decode to a lot.
+      // A little input may decode to a lot of output, so time and work are checked here.
       const auto now = Clock::now();
-      if (!watch.check(now)) co_return watch.error();
+      if (!deadline.check(now)) co_return deadline.error();
       if (h1.has_used_up_budget(now)) {
-        if (auto error = co_await h1.let_others_run(watch)) co_return error;
+        if (auto error = co_await h1.let_others_run(deadline)) co_return error;
       }
       const auto made = decoding.read(decoded);
       if (!made) co_return made.error();
@@ -95,9 +96,9 @@ struct OpenBody {
     }
   }
 
-  /// A piece has been read. @return why no more will be, if so.
-  std::optional<Error> took(std::string_view piece) {
-    watch.turn_into(Phase::read);
+  /// Accounts for a piece that was read. @return an error if no more may be read.
+  std::optional<Error> consumed(std::string_view piece) {
+    deadline.suspend_limit(Phase::read);
     size += piece.size();
     if (!decoding.is_active()) raw_size = size;
     if (size > max_size)
@@ -107,14 +108,14 @@ struct OpenBody {
     return std::nullopt;
   }
 
-  /// The call has failed: nothing more will come.
+  /// Ends the call with an error; no more bytes follow.
   Error failed(const Error& error) {
     const auto& connection = response.connection();
     failure = error
                   .at(Phase::read, std::string(response.url().origin()), attempt, connection.reused,
                       lease.connection().h1.bytes_sent())
                   .with(response.status(), {}, earlier);
-    watch.finish();
+    deadline.finish();
     lease.discard(CloseReason::failed);
     if (client->options.observer) tell_of(*failure);
     return *failure;
@@ -123,21 +124,21 @@ struct OpenBody {
   static constexpr std::size_t buffer_size = 64 * 1024;
 
   const std::shared_ptr<const ClientCore> client;
-  Lease lease;  // Outlives the watch, which may abort its stream.
-  Watch watch;
-  Response response;  ///< All but its body.
+  Lease lease;  // Outlives the deadline, which may abort the lease's stream.
+  Deadline deadline;
+  Response response;  ///< The response without its body.
   Method method;
   Clock::time_point begin{};
   Clock::time_point first_byte{};
   Duration read_limit{};
   int attempt = 1;
   std::uint64_t max_size = std::numeric_limits<std::uint64_t>::max();
-  std::uint64_t max_collected = 0;  ///< For those who want it whole after all.
-  std::uint64_t size = 0;           ///< Of what was handed out.
-  std::uint64_t raw_size = 0;       ///< Of what has come.
+  std::uint64_t max_collected = 0;  ///< The most bytes that `read_all` returns.
+  std::uint64_t size = 0;           ///< Bytes returned so far.
+  std::uint64_t raw_size = 0;       ///< Bytes received so far.
   ContentDecoding decoding;
   std::string decoded;
-  std::vector<Error> earlier;  ///< How attempts before this one have failed.
+  std::vector<Error> earlier;  ///< The failures of earlier attempts.
   std::optional<Error> failure;
   bool is_being_read = false;
 
@@ -148,7 +149,7 @@ struct OpenBody {
     event.duration = Clock::now() - begin;
     observe(client->options.observer, event);
   }
-  /// Every call ends with an event.
+  /// Every call ends with an event, so a dropped stream has one as well.
   void tell_of_drop() noexcept {
     if (!client->options.observer) return;
     try {
@@ -160,15 +161,15 @@ struct OpenBody {
   ResponseMessage& message() noexcept { return state_of(response).message; }
 
   void complete() {
-    watch.finish();
+    deadline.finish();
     const auto end = Clock::now();
     Timings& timings = state_of(response).timings;
     timings.receive = end - first_byte;
     timings.total = end - begin;
-    if (watch.ended())  // Time ran out as the last byte came: all the same a response.
+    if (deadline.ended())  // Time ran out as the last byte came; the response is complete.
       lease.discard(CloseReason::failed);
     else
-      give_back(lease, nullptr, end);
+      release_connection(lease, nullptr, end);
     message().body = std::string();
     if (client->options.observer) {
       Event event = make_event(Event::Kind::response_received);
@@ -195,26 +196,28 @@ struct OpenBody {
 
 }  // namespace detail
 
-/// A response whose head is in, and whose body is read as it comes: `while (auto piece = co_await
-/// stream.read())`. What is not asked for stays in the socket, and the server has to wait.
+/// A response whose head has been received, and whose body is read as it comes:
+/// `while (auto piece = co_await stream.read())`. Bytes that are not asked for stay in the socket,
+/// and the server has to wait.
 ///
-/// Lifetime: owns its connection until the body's end. One that is dropped before gives the
-/// connection back if the rest is short and there already (64 KiB), else closes it. It must not be
-/// moved or destroyed while a read is in progress. Threads: one at a time.
+/// Lifetime: owns its connection until the body's end. If the stream is destroyed before that, the
+/// connection is given back if the rest of the body is short (64 KiB) and already there; otherwise
+/// it is closed. The stream must not be moved or destroyed while a read is in progress. Threads:
+/// one at a time.
 class ResponseStream {
  public:
-  /// Status 0, and at its end.
+  /// An empty stream of status 0, at its end.
   ResponseStream() = default;
-  /// For the library's use.
+  /// Used by the library only.
   explicit ResponseStream(std::unique_ptr<detail::OpenBody> body) noexcept
       : body_(std::move(body)) {}
 
   /// The next bytes of the body, at least one; nothing at the end, and from then on.
   ///
-  /// Its codings are undone as `Response::body` says. The view is valid until the next call.
+  /// Content codings are undone as for `Response::body`. The view is valid until the next call.
   /// @throws Error as `Client`'s verbs; the connection is closed then, and every later read throws
-  ///   the same. `Errc::lease_unusable` while another read is in progress, which goes on.
-  ///   Cancellation: terminal, likewise.
+  ///   the same error. `Errc::lease_unusable` while another read is in progress; that read goes on.
+  ///   Cancellation: terminal; the connection is closed too.
   template <class = void>
   asio::awaitable<std::optional<std::string_view>> read() & {
     if (!body_) co_return std::nullopt;
@@ -232,22 +235,23 @@ class ResponseStream {
       else
         failure = co_await body.read_raw(piece);
     } catch (const std::system_error& e) {
-      // Asio throws this at whatever a cancelled coroutine awaits next.
+      // Asio throws this error at the next `co_await` of a cancelled coroutine.
       if (e.code() != asio::error::operation_aborted) throw;
       failure.emplace(Errc::cancelled);
     }
-    if (!failure) failure = body.took(piece);
+    if (!failure) failure = body.consumed(piece);
     if (failure) throw body.failed(*failure);
     if (piece.empty()) co_return std::nullopt;
     co_return piece;
   }
 
-  /// Not of a temporary, with which the bytes would go: give that a name.
+  /// Deleted: the bytes would dangle when the temporary is destroyed.
   template <class = void>
   asio::awaitable<std::optional<std::string_view>> read() && = delete;
 
-  /// What is left of the body, whole.
-  /// @throws Error as `read`; `Errc::body_too_large` where a `Response` would have been too large.
+  /// The rest of the body.
+  /// @throws Error as `read`; `Errc::body_too_large` if it exceeds the limit of a collected
+  ///   `Response`.
   template <class = void>
   asio::awaitable<std::string> read_all() {
     std::string all;
@@ -266,11 +270,10 @@ class ResponseStream {
     co_return all;
   }
 
-  /// Writes what is left of the body to a file, which is made, or emptied. Writing blocks the
-  /// thread, as files do.
-  /// @return how many bytes. @throws Error as `read`, and `Errc::file_failed`: what has been
-  /// written
-  ///   stays there.
+  /// Writes the rest of the body to a file, which is created or emptied first. Writing blocks the
+  /// thread, as file I/O does.
+  /// @return the number of bytes written.
+  /// @throws Error as `read`, and `Errc::file_failed`; the bytes written so far stay in the file.
   template <class = void>
   asio::awaitable<std::uint64_t> read_to(std::string path) {
     detail::OutputFile file(std::move(path), detail::OutputFile::Mode::replace);
@@ -291,54 +294,56 @@ class ResponseStream {
   int status() const noexcept { return response().status(); }
   /// The reason phrase; may be empty.
   const std::string& reason() const& noexcept { return response().reason(); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const std::string& reason() const&& = delete;
   /// "HTTP/1.1" or "HTTP/1.0".
   std::string_view version() const noexcept { return response().version(); }
-  /// The fields of its head.
+  /// The header fields.
   const Headers& headers() const& noexcept { return response().headers(); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const Headers& headers() const&& = delete;
-  /// Fields behind a chunked body; there are none before its end (RFC 9110 6.5).
+  /// The fields after a chunked body; empty before the body's end (RFC 9110 6.5).
   const Headers& trailers() const& noexcept { return response().trailers(); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const Headers& trailers() const&& = delete;
-  /// The URL that answered, in normal form, without userinfo.
+  /// The URL of the response, in normal form, without userinfo.
   const Url& url() const& noexcept { return response().url(); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const Url& url() const&& = delete;
   /// True for a status below 400.
   bool ok() const noexcept { return response().ok(); }
+  /// Returns the stream itself if `ok()`.
   /// @throws Error `Errc::http_status` for a status of 400 or more.
   const ResponseStream& raise_for_status() const& {
     response().raise_for_status();
     return *this;
   }
-  /// The stream itself, moved: `auto stream = (co_await client.stream(url)).raise_for_status()`.
+  /// Returns the stream itself, moved, if `ok()`:
+  /// `auto stream = (co_await client.stream(url)).raise_for_status()`.
   /// @throws Error `Errc::http_status` for a status of 400 or more.
   ResponseStream raise_for_status() && {
     response().raise_for_status();
     return std::move(*this);
   }
-  /// As `Response::elapsed`.
+  /// The same time as `Response::elapsed`.
   Duration elapsed() const noexcept { return response().elapsed(); }
-  /// How long each step took; `receive` and `total` are final at the body's end.
+  /// The durations of the call's steps; `receive` and `total` are final at the body's end.
   const Timings& timings() const& noexcept { return response().timings(); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const Timings& timings() const&& = delete;
-  /// Which connection carries it.
+  /// The connection that carries the response.
   const ConnectionInfo& connection() const& noexcept { return response().connection(); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const ConnectionInfo& connection() const&& = delete;
-  /// The redirects that led to it, the first one first, without their bodies.
+  /// The redirects that led to this response, the first one first, without their bodies.
   const std::vector<Response>& history() const& noexcept { return response().history(); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const std::vector<Response>& history() const&& = delete;
 
  private:
   friend void detail::throw_cancelled(const std::system_error& thrown, ResponseStream& stream);
 
-  /// While it exists, a read is in progress.
+  /// Marks a read as in progress while this object exists.
   class Reading {
    public:
     explicit Reading(bool& flag) noexcept : flag_(flag) { flag_ = true; }

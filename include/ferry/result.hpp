@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Result<T>`: a value or an `Error`, in the words of `std::expected`.
+/// `Result<T>`: a value or an `Error`, with the interface of `std::expected`.
 
 #include <cassert>
 #include <concepts>
@@ -13,14 +13,14 @@
 
 namespace ferry {
 
-/// Holds either a `T` or the `Error` that kept it from being made.
+/// Holds either a `T` or the `Error` that prevented it.
 ///
-/// A default-constructed one holds a default `T` (Asio hands out such a value when a spawned
-/// coroutine fails). Threads: as safe as `T`.
+/// A default-constructed result holds a default `T`, because Asio returns such a value when a
+/// spawned coroutine fails. Threads: as safe as `T`.
 template <class T>
 class [[nodiscard]] Result {
  public:
-  /// What it holds if nothing failed.
+  /// The type of the value.
   using value_type = T;
 
   Result() : value_() {}
@@ -69,42 +69,43 @@ class [[nodiscard]] Result {
   /// True if it holds a value.
   explicit operator bool() const noexcept { return has_value(); }
 
-  /// The value. @throws Error the one it holds instead.
+  /// The value. @throws Error the held error, if there is no value.
   T& value() & {
     throw_if_error();
     return **this;
   }
-  /// The value. @throws Error the one it holds instead.
+  /// The value. @throws Error the held error, if there is no value.
   const T& value() const& {
     throw_if_error();
     return **this;
   }
-  /// The value, moved out. @throws Error the one it holds instead.
+  /// The value, moved out. @throws Error the held error, if there is no value.
   T value() && {
     throw_if_error();
     return std::move(**this);
   }
 
-  /// The error. The behaviour is undefined if it holds a value; asserted, as that of the others is.
+  /// The error. The behaviour is undefined if the result holds a value. (Debug builds assert this
+  /// precondition, and those below.)
   const Error& error() const& noexcept {
     assert(!has_value_);
     return error_;
   }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   Error error() && { return std::as_const(*this).error(); }
 
-  /// The value. The behaviour is undefined if it holds an error.
+  /// The value. The behaviour is undefined if the result holds an error.
   T& operator*() & noexcept { return *operator->(); }
-  /// The value. The behaviour is undefined if it holds an error.
+  /// The value. The behaviour is undefined if the result holds an error.
   const T& operator*() const& noexcept { return *operator->(); }
-  /// The value, to be moved from. The behaviour is undefined if it holds an error.
+  /// The value, to be moved from. The behaviour is undefined if the result holds an error.
   T&& operator*() && noexcept { return std::move(*operator->()); }
-  /// The value's members. The behaviour is undefined if it holds an error.
+  /// The value's members. The behaviour is undefined if the result holds an error.
   T* operator->() noexcept {
     assert(has_value_);
     return std::addressof(value_);
   }
-  /// The value's members. The behaviour is undefined if it holds an error.
+  /// The value's members. The behaviour is undefined if the result holds an error.
   const T* operator->() const noexcept {
     assert(has_value_);
     return std::addressof(value_);
@@ -115,7 +116,7 @@ class [[nodiscard]] Result {
     if (!has_value()) throw error();
   }
 
-  // A `std::variant` would do as well, and take the compiler several times as long.
+  // A `std::variant` would work too, but would take the compiler several times as long.
   union {
     T value_;
     Error error_;

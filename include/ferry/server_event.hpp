@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `ServerEvent`: an event of a response of type `text/event-stream`.
+/// `ServerEvent`: one event of a response of type `text/event-stream`.
 
 #include <string>
 
@@ -9,17 +9,17 @@
 
 namespace ferry {
 
-/// An event of a stream of type `text/event-stream`. Its texts are UTF-8, whatever the server sent.
+/// One event of a response of type `text/event-stream`. Its texts are always UTF-8.
 ///
 /// Lifetime: owns its texts. Threads: a value. (WHATWG HTML 9.2)
 class ServerEvent {
  public:
   ServerEvent() = default;
 
-  std::string type = "message";  ///< What kind of event it is.
-  std::string data;              ///< Its lines, with LF between them.
-  /// The last id that the stream has given, with this event or before: what a new request would
-  /// send as `Last-Event-ID`.
+  std::string type = "message";  ///< The event's type.
+  std::string data;              ///< The event's data lines, separated by LF.
+  /// The last id that the stream has given, in this event or before. A new request would send it as
+  /// `Last-Event-ID`.
   std::string id;
 };
 static_assert(detail::co_await_safe<ServerEvent>);

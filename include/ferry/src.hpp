@@ -1,9 +1,9 @@
 #pragma once
 
 /// @file
-/// For programs whose source files are all compiled with `FERRY_SEPARATE_COMPILATION` defined: one
-/// of them includes this, before anything else of ferry's, and has its definitions; the others
-/// compile in a fraction of the time.
+/// Definitions for programs that define `FERRY_SEPARATE_COMPILATION` for all of their source files.
+/// One source file includes this header, before any other of ferry's; the other files then compile
+/// in a fraction of the time.
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #error "ferry/src.hpp is for programs that are compiled with FERRY_SEPARATE_COMPILATION defined"

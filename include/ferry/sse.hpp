@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `ServerEvents`: a response of type `text/event-stream`, event by event.
+/// `ServerEvents`: reads a response of type `text/event-stream`, event by event.
 
 #include <chrono>
 #include <cstddef>
@@ -17,21 +17,24 @@
 
 namespace ferry {
 
-/// The events that a server sends, as they come: `while (auto event = co_await events.next())`.
+/// Reads the events that a server sends, as they come:
+/// `while (auto event = co_await events.next())`.
 ///
-/// Ask for them with `Accept: text/event-stream`, and with a read timeout that suits their pauses.
-/// When they end, or fail, connecting anew is the caller's to do: after `retry()`, with
-/// `last_event_id()` as the field `Last-Event-ID`. Lifetime: owns the stream. Threads: one at a
-/// time. (WHATWG HTML 9.2)
+/// Request them with `Accept: text/event-stream`, and with a read timeout longer than the pauses
+/// between events. When the events end or fail, the caller has to connect again: after `retry()`,
+/// with `last_event_id()` as the field `Last-Event-ID`. Lifetime: owns the stream. Threads: one at
+/// a time. (WHATWG HTML 9.2)
 class ServerEvents {
  public:
-  /// @param max_size how many bytes an event may have.
-  /// @throws Error `Errc::http_status` for a status other than 200 (204 asks not to connect again),
-  ///   `Errc::malformed_response` for another `Content-Type`.
+  /// @param stream the response; owned.
+  /// @param max_size the largest event allowed, in bytes.
+  /// @throws Error `Errc::http_status` for a status other than 200 (204 asks the client not to
+  ///   connect again), `Errc::malformed_response` for another `Content-Type`.
   explicit ServerEvents(ResponseStream stream, std::size_t max_size = 1024 * 1024)
       : stream_(std::move(stream)), parser_(max_size) {
     if (stream_.status() != 200) {
-      const bool is_over = stream_.status() == 204;  // WHATWG HTML 9.2.3
+      const bool is_over = stream_.status() == 204;  // A status of 204 ends the events (WHATWG HTML
+                                                     // 9.2.3).
       throw detail::status_error(stream_.status(), stream_.reason(), stream_.url(),
                                  is_over ? ": the server asks not to connect again" : "");
     }
@@ -62,13 +65,13 @@ class ServerEvents {
 
   /// The last id that took effect; empty if there was none.
   const std::string& last_event_id() const& noexcept { return parser_.last_event_id(); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const std::string& last_event_id() const&& = delete;
-  /// How long to wait before connecting anew, if the server has said so.
+  /// The time to wait before connecting again, if the server has given one.
   std::optional<std::chrono::milliseconds> retry() const noexcept { return parser_.retry(); }
-  /// The response that they come in.
+  /// The response that the events belong to.
   const ResponseStream& response() const& noexcept { return stream_; }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   const ResponseStream& response() const&& = delete;
 
  private:

@@ -7,7 +7,7 @@
 
 namespace ferry {
 
-/// The first digit of a status code (RFC 9110 section 15).
+/// The class of a status code, its first digit (RFC 9110 section 15).
 enum class StatusClass {
   informational = 1,
   success,
@@ -25,21 +25,20 @@ constexpr StatusClass status_class(int status) noexcept {
 
 namespace detail {
 
-/// True for the statuses that send the client elsewhere by themselves.
+/// True for the statuses that redirect the client without user interaction.
 constexpr bool is_redirect(int status) noexcept {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/// True for a `Location` that leads nowhere: it is empty or only a fragment, and so means the
-/// resource that was asked for (RFC 3986 4.4).
+/// True for a `Location` that is empty or only a fragment: it refers to the requested resource
+/// itself (RFC 3986 4.4).
 constexpr bool leads_nowhere(std::string_view location) noexcept {
   return location.empty() || location.front() == '#';
 }
 
 }  // namespace detail
 
-/// The standard reason phrase of a status code; empty for one that the registry of RFC 9110 does
-/// not name.
+/// The standard reason phrase of a status code; empty for a code that is not listed here.
 constexpr std::string_view reason_phrase(int status) noexcept {
   switch (status) {
     case 100: return "Continue";

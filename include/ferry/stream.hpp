@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Stream`: the bytes under a connection. TCP is one; tests bring scripted ones.
+/// `Stream`: the bytes of a connection. TCP is one; tests use scripted ones.
 
 #include <chrono>
 #include <cstddef>
@@ -14,76 +14,75 @@
 
 namespace ferry {
 
-/// Something that another thread may have to end: it fails what is pending on it, and what comes
-/// later.
+/// An object whose operations another thread may have to end.
 class Abortable {
  public:
   /// Makes pending and later operations fail. Any thread may call it, at any time in the object's
-  /// life; locks of ferry's may be held meanwhile, so it must not call into a pool or a client.
+  /// life. Locks of ferry's may be held meanwhile, so it must not call into a pool or a client.
   virtual void abort() noexcept = 0;
 
  protected:
   ~Abortable() = default;
 };
 
-/// What a look at an idle stream finds.
-enum class Look {
-  quiet,    ///< Open, and nothing has come: fit for another request.
-  closed,   ///< The peer has closed it, or it has failed.
-  surplus,  ///< Bytes have come that nobody asked for.
+/// The state of an idle stream.
+enum class IdleState {
+  quiet,            ///< Open, and no bytes have come: it can carry another request.
+  closed,           ///< Closed by the peer, or failed.
+  unexpected_data,  ///< Bytes have come that were not requested.
 };
 
 /// An ordered, reliable stream of bytes, used by one coroutine at a time.
 ///
 /// Operations report failures through an error code and never throw, except that a cancelled
-/// coroutine's `co_await` throws `operation_aborted` (Asio's rule). End of stream is
-/// `asio::error::eof`. Threads: one at a time, apart from `abort`.
+/// coroutine's `co_await` throws `operation_aborted` (Asio's rule). The end of the stream is
+/// `asio::error::eof`. Threads: one at a time, except for `abort`.
 class Stream : public Abortable {
  public:
   virtual ~Stream() = default;
 
-  /// Writes what can be taken of these buffers, waiting if need be, or returns 0 without an error
-  /// as soon as something can be read: a server may answer before it has read all. A stream that
-  /// cannot wait for both just writes.
+  /// Writes as much of these buffers as possible, waiting if necessary. Returns 0 without an error
+  /// as soon as something can be read: a server may answer before it has read everything. A stream
+  /// that cannot wait for both only writes.
   virtual asio::awaitable<std::size_t> write_some_or_wait_readable(
       std::span<const asio::const_buffer> buffers, std::error_code& error) {
     return write_some(buffers, error);
   }
 
-  /// Reads what is there, at least a byte, waiting for it if need be.
+  /// Reads the bytes that are there, at least one, waiting for them if necessary.
   virtual asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
                                                  std::error_code& error) = 0;
-  /// Writes what can be taken of these buffers in one go, at least a byte, waiting if need be.
+  /// Writes as much of these buffers as possible at once, at least a byte, waiting if necessary.
   virtual asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
                                                   std::error_code& error) = 0;
 
-  /// Waits until something can be read, or `until`, and takes nothing: `try_read_some` tells what
-  /// there is. @return false at once if this stream cannot wait so.
+  /// Waits until something can be read, or until the time `until`, and reads nothing; call
+  /// `try_read_some` afterwards. @return false at once if this stream cannot wait like this.
   virtual asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point until) {
     (void)until;
     co_return false;
   }
 
-  /// As `read_some`, but without waiting: `asio::error::would_block` if nothing is there.
+  /// Reads without waiting: `asio::error::would_block` if nothing is there.
   virtual std::size_t try_read_some(asio::mutable_buffer buffer,
                                     std::error_code& error) noexcept = 0;
-  /// As `write_some`, but without waiting: `asio::error::would_block` if nothing can be taken.
+  /// Writes without waiting: `asio::error::would_block` if nothing can be written.
   virtual std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
                                      std::error_code& error) noexcept = 0;
 
-  /// Looks, without waiting and without taking anything, whether an idle stream may be used again.
-  virtual Look look() noexcept = 0;
+  /// Checks, without waiting and without reading, whether an idle stream may be used again.
+  virtual IdleState check_idle() noexcept = 0;
 
-  /// Closes it and frees what it holds. Nothing may be pending.
+  /// Closes the stream and frees its resources. No operation may be pending.
   virtual void close() noexcept = 0;
-  /// True until it was closed or aborted.
+  /// True until the stream is closed or aborted.
   virtual bool is_open() const noexcept = 0;
 
   /// `address:port` of this end; empty if it has none.
   virtual std::string local_endpoint() const { return {}; }
   /// `address:port` of the other end; empty if it has none.
   virtual std::string remote_endpoint() const { return {}; }
-  /// What TLS has agreed on, if it is secured.
+  /// The result of the TLS handshake; nothing for a stream without TLS.
   virtual std::optional<TlsInfo> tls() const { return std::nullopt; }
 };
 

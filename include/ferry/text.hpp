@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `to_utf8`: text in any charset as UTF-8.
+/// `to_utf8`: converts text in any charset to UTF-8.
 
 #include <algorithm>
 #include <cstddef>
@@ -21,7 +21,7 @@
 
 namespace ferry {
 
-/// The charset that a `Content-Type` names, as it was written; empty if it names none:
+/// The charset in a `Content-Type`, as it was written; empty if there is none:
 /// `charset_of("text/html; Charset=\"utf-8\"")` is `utf-8`. Threads: any. (RFC 9110 8.3)
 inline std::string charset_of(std::string_view content_type) {
   auto rest = content_type;
@@ -48,7 +48,7 @@ inline std::string charset_of(std::string_view content_type) {
 
 namespace detail {
 
-/// One character for each byte. (WHATWG Encoding 9.1)
+/// Decodes a charset that has one character for each byte. (WHATWG Encoding 9.1)
 inline std::string from_single_byte(std::string_view bytes, std::u16string_view high) {
   const auto first = 256 - high.size();
   std::string out;
@@ -60,7 +60,7 @@ inline std::string from_single_byte(std::string_view bytes, std::u16string_view 
   return out;
 }
 
-/// @param high which of two bytes is the higher one: 0 or 1.
+/// @param high the index of the higher one of two bytes: 0 or 1.
 inline std::string from_utf16(std::string_view bytes, std::size_t high) {
   const auto unit = [&](std::size_t i) -> std::uint32_t {
     return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i + high]) << 8 |
@@ -75,7 +75,7 @@ inline std::string from_utf16(std::string_view bytes, std::size_t high) {
       append_utf8(out, first);
       continue;
     }
-    if (first < 0xDC00 && bytes.size() - i < 4) break;  // Half of a pair, and no more.
+    if (first < 0xDC00 && bytes.size() - i < 4) break;  // Only half of a surrogate pair is left.
     const auto second = first < 0xDC00 ? unit(i + 2) : 0;
     if (second >= 0xDC00 && second <= 0xDFFF) {
       append_utf8(out, 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00));
@@ -88,7 +88,7 @@ inline std::string from_utf16(std::string_view bytes, std::size_t high) {
   return out;
 }
 
-/// @param high which of four bytes is the highest one: 0 or 3.
+/// @param high the index of the highest one of four bytes: 0 or 3.
 inline std::string from_utf32(std::string_view bytes, std::size_t high) {
   std::string out;
   out.reserve(bytes.size());
@@ -102,8 +102,9 @@ inline std::string from_utf32(std::string_view bytes, std::size_t high) {
   return out;
 }
 
-/// A text that says by its byte order mark what it is. (WHATWG Encoding 6)
-/// @param utf_32 whether UTF-32's counts: UTF-16's with a U+0000 after it looks the same.
+/// Decodes a text that has a byte order mark; nothing if it has none. (WHATWG Encoding 6)
+/// @param utf_32 true to recognize the mark of UTF-32, which looks like that of UTF-16 and a
+///   U+0000.
 inline std::optional<std::string> from_marked(std::string_view bytes, bool utf_32) {
   using namespace std::string_view_literals;
   if (utf_32 && bytes.starts_with("\xFF\xFE\0\0"sv)) return from_utf32(bytes.substr(4), 3);
@@ -114,7 +115,7 @@ inline std::optional<std::string> from_marked(std::string_view bytes, bool utf_3
   return std::nullopt;
 }
 
-/// @param name the charset's, for the error.
+/// @param name the charset's name, for the error.
 inline std::string decode_text(std::string_view bytes, const Charset& charset,
                                std::string_view name) {
   switch (charset.decoder) {
@@ -138,25 +139,26 @@ inline std::string decode_text(std::string_view bytes, const Charset& charset,
 
 }  // namespace detail
 
-/// Text in this charset as UTF-8.
+/// Converts text in this charset to UTF-8.
 ///
-/// A byte order mark of UTF-8 or UTF-16 overrides the charset, and is taken off; that of UTF-32
-/// does too, unless the charset is one of the web's. Bytes that are no character of the charset
-/// become U+FFFD, so that the result is always UTF-8.
+/// A byte order mark of UTF-8 or UTF-16 overrides the charset, and is removed; a mark of UTF-32
+/// does too, unless the charset is one of the web's. Bytes that are not a character of the charset
+/// become U+FFFD, so the result is always UTF-8.
 ///
-/// Names mean what they mean on the web: `iso-8859-1` and `ascii` are windows-1252, `gb2312` is
-/// GB18030. Quotes around a name, hyphens and underscores in it, and all but the first of a list
-/// (`utf-8,gbk`) do not matter. Names that the web does not know are those of the system's `iconv`,
-/// which also has the tables for Chinese, Japanese and Korean (some systems want it linked:
-/// `-liconv`).
+/// Names have the meaning that they have on the web: `iso-8859-1` and `ascii` are windows-1252,
+/// `gb2312` is GB18030. Quotes around a name, hyphens and underscores in it, and all but the first
+/// name of a list (`utf-8,gbk`) are ignored. Names that the web does not know are passed to the
+/// system's `iconv`, which also has the tables for Chinese, Japanese and Korean (link `-liconv` on
+/// some systems).
 ///
-/// Text under a name that is not known is returned if it is UTF-8. `to_utf8(bytes, "utf-8")`
-/// returns it in any case, with U+FFFD for all that is not UTF-8.
-/// @param charset its name, in any case.
-/// @return the text: it may be three times as large as the bytes, or more.
-/// @throws Error `Errc::undecodable_body` for a name that is not known, unless the text is UTF-8;
-/// for charsets that the web refuses, as they hide ASCII (`iso-2022-kr`, `hz-gb-2312`); for text
-/// that needs a table which the system does not have. Threads: any. (WHATWG Encoding)
+/// Text under an unknown name is returned unchanged if it is UTF-8. `to_utf8(bytes, "utf-8")`
+/// always returns the text, with U+FFFD for bytes that are not UTF-8.
+/// @param bytes the text.
+/// @param charset the charset's name, in any case.
+/// @return the text in UTF-8, which may be three times as large as `bytes`, or more.
+/// @throws Error `Errc::undecodable_body` for an unknown name, unless the text is UTF-8; for
+///   charsets that the web refuses because they can hide ASCII (`iso-2022-kr`, `hz-gb-2312`); for
+///   text that needs a table that the system lacks. Threads: any. (WHATWG Encoding)
 inline std::string to_utf8(std::string_view bytes, std::string_view charset) {
   const auto name = detail::charset_name(charset);
   const auto* known = detail::find_charset(name);
@@ -171,10 +173,12 @@ inline std::string to_utf8(std::string_view bytes, std::string_view charset) {
 
 namespace detail {
 
-/// A response's body as text. A type, so that `Response` can name it before it is defined.
+/// Converts a response's body to text. It is a type so that `Response` can name it before its
+/// definition.
 struct Text {
+  /// Converts a body to UTF-8.
+  /// @param coded the error for a body that is not UTF-8 because its content coding was not undone.
   /// @throws Error `Errc::undecodable_body` as `to_utf8` does.
-  /// @param coded what is wrong with a body that is not UTF-8: its content coding was not undone.
   static std::string of(std::string_view body, std::optional<std::string_view> content_type,
                         const std::optional<Error>& coded = std::nullopt) {
     if (coded && find_invalid_utf8(body) != body.size()) throw *coded;

@@ -1,9 +1,9 @@
 #pragma once
 
 /// @file
-/// HTTPS: `options.tls = ferry::tls::context()`. Of the public headers, only this, with
-/// `ferry/tls_options.hpp`, and `ferry/digest.hpp` include OpenSSL, which then has to be linked
-/// (`ssl` and `crypto`).
+/// HTTPS: `options.tls = ferry::tls::context()`. Of the public headers, only this one,
+/// `ferry/tls_options.hpp` and `ferry/digest.hpp` include OpenSSL; link `ssl` and `crypto` when you
+/// use this one.
 
 #include <memory>
 #include <utility>
@@ -13,18 +13,18 @@
 
 namespace ferry::tls {
 
-/// What secures a pool's connections: `options.tls = ferry::tls::context()`.
+/// Makes a context that secures a pool's connections: `options.tls = ferry::tls::context()`.
 ///
-/// Servers have to show a certificate for the name, or the address, in the URL, which leads to a
-/// root that the system trusts (RFC 9110 4.3.4). TLS 1.2 is the least that will do; `http/1.1` is
-/// offered by ALPN. Sessions are resumed. What could not be secured is an error, and nothing is
-/// sent.
+/// A server must have a certificate for the name, or the address, in the URL, and the certificate
+/// must lead to a root that the system trusts (RFC 9110 4.3.4). TLS 1.2 is the minimum; `http/1.1`
+/// is offered by ALPN. Sessions are resumed. If a connection cannot be secured, the request fails
+/// and nothing is sent.
 ///
+/// @param options the options.
 /// @throws Error `Errc::invalid_option` for options that cannot be used: a file that cannot be
-/// read,
-///   a key that is not the certificate's.
-/// Lifetime: pools share it. Pools that share one also share its sessions. Threads: safe to use by
-/// any number at once.
+///   read, a key that does not belong to the certificate.
+/// Lifetime: shared by pools, which then share its sessions too. Threads: safe to use from any
+/// number of threads at once.
 inline std::shared_ptr<const TlsContext> context(Options options = Options()) {
   return std::make_shared<const detail::OpenSslContext>(std::move(options));
 }

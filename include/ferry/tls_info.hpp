@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `TlsInfo`: what a TLS handshake has agreed on.
+/// `TlsInfo`: the result of a TLS handshake.
 
 #include <string>
 
@@ -9,17 +9,19 @@
 
 namespace ferry {
 
-/// What TLS has agreed on for a connection. Lifetime: owns its text. Threads: a value.
+/// The result of a connection's TLS handshake. Lifetime: owns its text. Threads: a value.
 class TlsInfo {
  public:
   TlsInfo() {}
 
-  std::string version;               ///< `TLSv1.3`, say.
-  std::string cipher;                ///< The cipher suite, in OpenSSL's words.
-  std::string application_protocol;  ///< What ALPN chose (RFC 7301); empty if the server did not.
-  std::string subject;               ///< Of the server's certificate.
-  bool resumed = false;              ///< It continues an earlier session, whose certificate counts.
-  bool verified = false;             ///< The certificate was checked, and so was the name.
+  std::string version;               ///< The version, such as `TLSv1.3`.
+  std::string cipher;                ///< The cipher suite, by OpenSSL's name.
+  std::string application_protocol;  ///< The protocol chosen by ALPN (RFC 7301); empty if there is
+                                     ///< none.
+  std::string subject;               ///< The subject of the server's certificate.
+  bool resumed = false;              ///< True if an earlier session was resumed; its certificate
+                                     ///< counts.
+  bool verified = false;             ///< True if the certificate and the name in it were verified.
 };
 static_assert(detail::co_await_safe<TlsInfo>);
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `tls::Options`: how connections are secured.
+/// `tls::Options`: the options for securing connections.
 
 #include <cerrno>
 #include <fstream>
@@ -26,18 +26,18 @@ namespace ferry::tls {
 /// Lifetime: owns its text. Threads: a value.
 class Pem {
  public:
-  /// Nothing.
+  /// An empty value: no certificates and no key.
   Pem() = default;
-  /// The contents of this file, read when the context is made.
+  /// Takes the contents of this file, which is read when the context is made.
   static Pem file(std::string path) { return Pem(std::move(path), {}); }
-  /// This text.
+  /// Takes this text in PEM form.
   static Pem text(std::string text) { return Pem({}, std::move(text)); }
 
-  /// True if there is none.
+  /// True if there are no certificates and no key.
   bool empty() const noexcept { return path_.empty() && text_.empty(); }
-  /// The file, or empty.
+  /// The file's path; empty for a text in memory.
   const std::string& path() const& noexcept { return path_; }
-  /// The same, of a temporary: by value.
+  /// Overload for a temporary: returns by value.
   std::string path() && { return std::move(path_); }
   /// The text.
   /// @throws Error `Errc::invalid_option` for a file that cannot be read.
@@ -60,10 +60,10 @@ class Pem {
 };
 static_assert(detail::co_await_safe<Pem>);
 
-/// The oldest version of TLS that will do.
+/// The oldest version of TLS to accept.
 enum class Version { tls1_2 = TLS1_2_VERSION, tls1_3 = TLS1_3_VERSION };
 
-/// How connections are secured. Set its members on a named variable.
+/// The options for securing connections. Set its members on a named variable.
 class Options {
  public:
   Options() {}
@@ -73,28 +73,29 @@ class Options {
   bool system_roots = true;
   /// Further certificate authorities to trust.
   std::vector<Pem> roots;
-  /// The client's own certificate, with those between it and its root, for servers that ask for
-  /// one.
+  /// The client's own certificate, followed by those between it and its root, for servers that ask
+  /// for one.
   Pem certificate;
   /// The private key of that certificate.
   Pem private_key;
-  /// What the private key is encrypted with, if it is.
+  /// The password of the private key, if it is encrypted.
   std::string password;
-  /// If there are any, the server's public key has to be one of these as well:
+  /// Pinned keys: if there are any, the server's public key must also be one of these. Each is
   /// `sha256//` and the key's hash in base64 (RFC 7469 2.4), as for curl.
   std::vector<std::string> pinned_public_keys;
-  /// The oldest version that will do.
+  /// The oldest version to accept.
   Version min_version = Version::tls1_2;
-  /// Continue earlier sessions with the same server, which saves a new connection half of its
-  /// handshake's work.
+  /// Resume earlier sessions with the same server, which halves the handshake's work for a new
+  /// connection.
   bool resume_sessions = true;
-  /// The secrets of each connection are appended to this file, for Wireshark (`SSLKEYLOGFILE`).
-  /// Whoever reads it reads everything; it is made for its owner's eyes.
+  /// The file to which the secrets of each connection are appended, for Wireshark
+  /// (`SSLKEYLOGFILE`). Anyone who can read the file can read all traffic; only its owner may read
+  /// a file that is created here.
   std::string keylog_file;
-  /// Accept whatever certificate a server shows: anybody on the way can then read and change
-  /// everything. The log says so for each connection.
+  /// Accept any certificate: anyone on the network path can then read and change all traffic. The
+  /// log says so for each connection.
   bool danger_accept_any_certificate = false;
-  /// Called last, for whatever OpenSSL can do and is not named here.
+  /// Called last, to set anything in OpenSSL that has no option here.
   std::function<void(asio::ssl::context&)> configure;
 };
 static_assert(detail::co_await_safe<Options>);

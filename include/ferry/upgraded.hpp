@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `Upgraded`: a connection that has left HTTP for another protocol.
+/// `Upgraded`: a connection that has switched from HTTP to another protocol.
 
 #include <memory>
 #include <string>
@@ -11,21 +11,22 @@
 
 namespace ferry {
 
-/// What came of a request to switch protocols (RFC 9110 7.8): the connection, if the server did;
-/// its answer, in any case.
+/// The result of a request to switch protocols (RFC 9110 7.8): the server's response and, if the
+/// server has switched, the connection.
 ///
-/// Lifetime: the stream is its holder's; the pool counts it no more. The executor's context of the
-/// client has to outlive it; that of a `blocking::Client` does. Threads: one at a time.
+/// Lifetime: the holder owns the stream, and the pool no longer counts it. The executor's context
+/// of the client must outlive the stream; that of a `blocking::Client` does. Threads: one at a
+/// time.
 class Upgraded {
  public:
   Upgraded() = default;
 
-  /// True if the server has switched: then `response` is its 101.
+  /// True if the server has switched protocols: then `response` is its 101.
   explicit operator bool() const noexcept { return stream != nullptr; }
 
-  Response response;               ///< 101 without a body, or what the server answered instead.
-  std::unique_ptr<Stream> stream;  ///< The connection, which speaks the other protocol now.
-  std::string received;            ///< What has already come of it, behind the 101.
+  Response response;               ///< The 101 without a body, or the server's other response.
+  std::unique_ptr<Stream> stream;  ///< The connection, in the new protocol; null if not switched.
+  std::string received;            ///< The bytes of the new protocol that came after the 101.
 };
 static_assert(detail::co_await_safe<Upgraded>);
 

@@ -27,13 +27,13 @@ namespace detail {
 /// The scheme of URLs whose host is the percent-encoded path of a Unix socket.
 inline constexpr std::string_view unix_scheme = "http+unix";
 
-/// The port that a scheme (in any case) stands for, or 0.
+/// The default port of a scheme (in any case), or 0.
 constexpr std::uint16_t default_port(std::string_view scheme) noexcept {
   return iequals(scheme, "http") ? 80 : iequals(scheme, "https") ? 443 : 0;
 }
 
-/// The length of the scheme that a URL begins with, without the colon; 0 if there is none
-/// (RFC 3986 3.1).
+/// The length of the scheme at the beginning of a URL, without the colon; 0 if there is none (RFC
+/// 3986 3.1).
 constexpr std::size_t scheme_length(std::string_view url) noexcept {
   if (url.empty() || !is_alpha(url[0])) return 0;
   std::size_t i = 1;
@@ -43,8 +43,8 @@ constexpr std::size_t scheme_length(std::string_view url) noexcept {
   return i < url.size() && url[i] == ':' ? i : 0;
 }
 
-/// The bytes that stand for themselves after the authority. `%` does so only before two hexadecimal
-/// digits.
+/// The bytes that need no percent-encoding after the authority. `%` is one of them only before two
+/// hexadecimal digits.
 inline constexpr auto plain_url_bytes = [] {
   std::array<bool, 256> plain{};
   for (std::size_t c = 0x21; c < 0x7F; ++c)
@@ -53,7 +53,7 @@ inline constexpr auto plain_url_bytes = [] {
   return plain;
 }();
 
-/// The bytes that a host's name in normal form is made of, apart from its dots.
+/// The bytes of a host's name in normal form, except for the dots.
 inline constexpr auto plain_host_bytes = [] {
   std::array<bool, 256> plain{};
   for (std::size_t c = 0; c < 128; ++c) {
@@ -63,7 +63,7 @@ inline constexpr auto plain_host_bytes = [] {
   return plain;
 }();
 
-/// True if the byte at this place, after the authority, needs no percent-encoding.
+/// True if the byte at this position, after the authority, needs no percent-encoding.
 constexpr bool is_plain_at(std::string_view text, std::size_t i) noexcept {
   return plain_url_bytes[static_cast<unsigned char>(text[i])] || is_escape_at(text, i);
 }
@@ -74,7 +74,7 @@ constexpr bool is_plain(std::string_view text) noexcept {
   return true;
 }
 
-/// Appends text with all that is not plain percent-encoded; `%XX` stays as it is.
+/// Appends text and percent-encodes the bytes that are not plain; `%XX` stays as it is.
 inline void append_plain(std::string& out, std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (is_plain_at(text, i))
@@ -92,7 +92,8 @@ constexpr bool has_dot_segment(std::string_view path) noexcept {
   return false;
 }
 
-/// Appends an absolute path, plain and without dot segments (RFC 3986 5.2.4); an empty one as `/`.
+/// Appends an absolute path, percent-encoded and without dot segments (RFC 3986 5.2.4); an empty
+/// path becomes `/`.
 inline void append_path(std::string& out, std::string_view path) {
   if (path.empty()) path = "/";
   const auto root = out.size();
@@ -108,7 +109,7 @@ inline void append_path(std::string& out, std::string_view path) {
   }
 }
 
-/// A function that finds the ASCII form of a host's name: `ferry::idna::to_ascii`, say.
+/// A function that finds the ASCII form of a host's name: `ferry::idna::to_ascii`, for example.
 using HostToAscii = Result<std::string> (*)(std::string_view host);
 
 }  // namespace detail
@@ -119,11 +120,12 @@ class Request;
 /// `scheme://host[:port]/path[?query][#fragment]`.
 ///
 /// Scheme and host are lower-case, a default port is left out, the path is never empty and has no
-/// dot segments, and what may not stand in a request is percent-encoded. Userinfo is kept beside
-/// the text, so that no request, error or log shows it. A default-constructed one is empty.
+/// dot segments, and bytes that a request must not contain are percent-encoded. Userinfo is kept
+/// apart from the text, so that no request, error or log shows it. A default-constructed URL is
+/// empty.
 ///
-/// Lifetime: the views that it hands out are into it; they end when it is changed, moved or
-/// destroyed. Threads: as safe as a `std::string`. RFC 3986.
+/// Lifetime: the returned views are valid until the URL is changed, moved or destroyed. Threads: as
+/// safe as a `std::string`. RFC 3986.
 class Url {
  public:
   /// The longest URL accepted, and the longest normal form: 1 MiB.
@@ -131,29 +133,29 @@ class Url {
 
   Url() noexcept = default;
 
-  /// Reads an absolute URL. One in normal form already is taken over without a copy.
+  /// Parses an absolute URL. A URL that is already in normal form is taken over without a copy.
   ///
-  /// What programs read in different ways is refused, not guessed at: a host that is
-  /// percent-encoded, not ASCII or a number in disguise, a backslash or a second `@` in the
-  /// authority.
+  /// URLs that programs interpret in different ways are refused: a host that is percent-encoded,
+  /// not ASCII or a number in disguise, a backslash or a second `@` in the authority.
   ///
+  /// @param text the URL.
   /// @param to_ascii maps a host that is not ASCII: `ferry::idna::to_ascii` of `ferry/idna.hpp`. It
-  ///   is given the host alone, and has to give back a host and nothing else: a mapping that yields
-  ///   a delimiter is refused. Without it a host that is not ASCII is.
-  /// @return the URL, or an error that shows neither userinfo nor query nor fragment:
-  ///   `Errc::invalid_url`.
+  ///   gets only the host, and must return only a host: a result with a delimiter is refused. If
+  ///   null, a host that is not ASCII is refused.
+  /// @return the URL, or `Errc::invalid_url`; the error shows neither userinfo nor query nor
+  ///   fragment.
   static Result<Url> parse(std::string text, detail::HostToAscii to_ascii = nullptr) {
     Result<Url> url;
     if (auto error = url->assign(std::move(text), to_ascii)) return *error;
     return url;
   }
 
-  /// The URL that a reference (`Location`, a path for a client's `base_url`) means, seen from this
-  /// one.
+  /// Resolves a reference (a `Location`, a path for a client's `base_url`) against this URL.
   ///
-  /// The strict algorithm of RFC 3986 5.2. Userinfo is kept by a reference without an authority of
-  /// its own; a fragment is not. From an empty URL, the reference has to be absolute.
+  /// This is the strict algorithm of RFC 3986 5.2. A reference without an authority keeps the
+  /// userinfo, but not the fragment. If this URL is empty, the reference must be absolute.
   ///
+  /// @param reference the reference.
   /// @param to_ascii as for `parse`.
   /// @return the URL, checked like any other, or `Errc::invalid_url`.
   Result<Url> resolve(std::string_view reference, detail::HostToAscii to_ascii = nullptr) const {
@@ -166,7 +168,8 @@ class Url {
     return url;
   }
 
-  /// Adds `name=value` to the query. Everything but letters, digits and `-._~` is percent-encoded.
+  /// Adds `name=value` to the query. All bytes except letters, digits and `-._~` are
+  /// percent-encoded.
   ///
   /// @pre the URL is not empty.
   /// @throws Error `Errc::invalid_url` if the URL would be longer than `max_size`.
@@ -187,57 +190,58 @@ class Url {
 
   /// The scheme, lower-case: `http`.
   std::string_view scheme() const& noexcept { return slice(0, scheme_); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view scheme() const&& = delete;
   /// The host, lower-case; an IPv6 address without its brackets.
   std::string_view host() const& noexcept {
     const auto host = slice(scheme_ + 3, host_);
     return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
   }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view host() const&& = delete;
-  /// The Unix socket that a URL of the scheme `http+unix` has for its host; empty for any other.
+  /// The Unix socket that is the host of an `http+unix` URL; empty for any other URL.
   std::string unix_path() const {
     return scheme() == detail::unix_scheme ? detail::unescaped(host()) : std::string();
   }
-  /// The port written in the URL or, without one, the scheme's; 0 if neither is known.
+  /// The port in the URL or, without one, the scheme's default; 0 if neither is known.
   std::uint16_t port() const noexcept { return port_; }
-  /// `host[:port]` as the Host field carries it: with brackets, without a default port or userinfo.
+  /// The value of the field `Host`, `host[:port]`: with brackets, without a default port or
+  /// userinfo.
   std::string_view authority() const& noexcept { return slice(scheme_ + 3, path_); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view authority() const&& = delete;
   /// `scheme://host[:port]`.
   std::string_view origin() const& noexcept { return slice(0, path_); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view origin() const&& = delete;
   /// The path, percent-encoded; it begins with `/`.
   std::string_view path() const& noexcept { return slice(path_, query_); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view path() const&& = delete;
   /// The query, percent-encoded, without its `?`.
   std::string_view query() const& noexcept { return slice(query_ + 1, fragment_); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view query() const&& = delete;
-  /// True if there is a `?`, even with nothing behind it.
+  /// True if there is a `?`, even with nothing after it.
   bool has_query() const noexcept { return query_ < fragment_; }
   /// The fragment, percent-encoded, without its `#`.
   std::string_view fragment() const& noexcept { return slice(fragment_ + 1, text_.size()); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view fragment() const&& = delete;
-  /// `path[?query]`: what a request line carries (origin-form, RFC 9112 3.2.1).
+  /// The target of a request line, `path[?query]` (origin-form, RFC 9112 3.2.1).
   std::string_view target() const& noexcept { return slice(path_, fragment_); }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view target() const&& = delete;
-  /// What stood before the `@`, as it was written. A secret: `str()` does not have it.
+  /// The text before the `@`, as it was written. A secret: `str()` does not contain it.
   std::string_view userinfo() const& noexcept { return userinfo_; }
-  /// Not of a temporary, into which it would dangle: give that a name.
+  /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view userinfo() const&& = delete;
   /// The whole URL in normal form, without userinfo. Its query and its fragment may be
   /// confidential.
   const std::string& str() const& noexcept { return text_; }
-  /// The same, moved out.
+  /// The whole URL in normal form, moved out.
   std::string str() && noexcept { return std::move(text_); }
-  /// True if it was default-constructed.
+  /// True for a default-constructed URL.
   bool empty() const noexcept { return text_.empty(); }
 
   /// Compares normal forms and userinfo.
@@ -248,19 +252,20 @@ class Url {
  private:
   friend class Request;
 
-  /// A raw URL in its parts; views into it.
+  /// The parts of a raw URL, as views into it.
   struct Parts {
     std::string_view scheme, userinfo, host, port_text, path;
-    std::string_view rest;      // query and fragment, each with its mark
-    std::string normal_port;    // with its colon; empty if it is the default
-    std::string ascii_host;     // that `host` was mapped to, and views then; empty if it was not
-    std::uint16_t port = 0;     // 0 if not known
-    bool has_userinfo = false;  // even if empty
+    std::string_view rest;      // Query and fragment, each with its mark.
+    std::string normal_port;    // The port with its colon; empty if it is the default.
+    std::string ascii_host;     // The mapped host, which `host` then views; empty if not mapped.
+    std::uint16_t port = 0;     // The port; 0 if not known.
+    bool has_userinfo = false;  // True even for an empty userinfo.
   };
 
-  // As `parse`, into this URL; after an error it is unspecified what that is. Returns the error.
+  // Parses a URL into this object, like `parse`; after an error this object's value is unspecified.
+  // Returns the error.
   std::optional<Error> assign(std::string&& text, detail::HostToAscii to_ascii) {
-    if (takes_at_a_glance(text)) {
+    if (parse_fast(text)) {
       text_ = std::move(text);
       userinfo_.clear();
       return std::nullopt;
@@ -283,16 +288,16 @@ class Url {
 
   static Error refuse(std::string why) { return Error(Errc::invalid_url, std::move(why)); }
 
-  // Finds the parts of an `http` or `https` URL that is, to one look at each byte, in normal form:
-  // what most URLs are. Any other has to be looked at closely.
-  bool takes_at_a_glance(std::string_view text) noexcept {
+  // Finds the parts of an `http` or `https` URL that is in normal form, as most are, by looking at
+  // each byte once. Returns false for a URL that needs full parsing.
+  bool parse_fast(std::string_view text) noexcept {
     if (text.size() < 8 || text.size() > max_size) return false;
     const bool secure = std::memcmp(text.data(), "https://", 8) == 0;
     if (!secure && std::memcmp(text.data(), "http://", 7) != 0) return false;
     const std::uint16_t standard = secure ? 443 : 80;
     scheme_ = secure ? 5 : 4;
     std::size_t i = scheme_ + 3;
-    std::size_t label = i;  // Where the last label of the host begins.
+    std::size_t label = i;  // The beginning of the host's last label.
     for (; i < text.size(); ++i) {
       if (detail::plain_host_bytes[static_cast<unsigned char>(text[i])]) continue;
       if (text[i] != '.') break;
@@ -318,7 +323,7 @@ class Url {
     for (++i; i < text.size(); ++i) {
       const char c = text[i];
       if (!detail::plain_url_bytes[static_cast<unsigned char>(c)]) return false;
-      if (c > '?') continue;  // As letters are, and few that mean something.
+      if (c > '?') continue;  // Letters, and few bytes with a special meaning.
       if (c == '.' && text[i - 1] == '/') return false;
       if (c == '?' && query_ == text.size()) query_ = static_cast<std::uint32_t>(i);
       if (c != '#' || fragment_ != text.size()) continue;
@@ -328,7 +333,8 @@ class Url {
     return true;
   }
 
-  // What no part of a URL may have, not even a relative one.
+  // Finds a byte that no part of a URL may have, not even of a relative one. Returns the problem,
+  // or nothing.
   static std::string text_problem(std::string_view text) {
     if (text.size() > max_size) return "it is longer than 1 MiB";
     if (text.starts_with(' ') || text.ends_with(' ')) return "it begins or ends with a space";
@@ -340,10 +346,10 @@ class Url {
     return problem + " at byte " + std::to_string(at);
   }
 
-  // Finds the parts of a URL and checks its authority. Returns what is wrong.
+  // Finds the parts of a URL and checks its authority. Returns the problem, or nothing.
   //
-  // Nothing in front of an `@` is shown, even where the grammar says that it is no userinfo: people
-  // do write passwords with a '/' in them. A wrong port is never shown for the same reason.
+  // The message shows no text before an `@`, even where the grammar says that the text is not
+  // userinfo: some passwords contain a '/'. A wrong port is never shown for the same reason.
   static std::string split(std::string_view text, detail::HostToAscii to_ascii, Parts& parts) {
     if (text.empty()) return "it is empty";
     const auto is_secret = [&](std::string_view part) {
@@ -364,7 +370,8 @@ class Url {
     parts.path = tail.substr(0, tail.find_first_of("?#"));
     parts.rest = tail.substr(parts.path.size());
 
-    // Browsers end the authority at a backslash, RFC 3986 does not: `http://a\@b` is a or b.
+    // Browsers end the authority at a backslash, RFC 3986 does not: the host of `http://a\@b` would
+    // be a or b.
     if (authority.find('\\') != text.npos) return "it has a backslash before its path";
     if (const auto at = authority.find('@'); at != text.npos) {
       if (at != authority.rfind('@'))
@@ -395,8 +402,8 @@ class Url {
     return {};
   }
 
-  // Gives a host that is not ASCII its ASCII form. Returns what is wrong with the host. The text is
-  // checked before the mapping and the host after it; nothing is read anew.
+  // Maps a host that is not ASCII to its ASCII form. Returns the problem with the host, or nothing.
+  // The text is checked before the mapping and the host after it; nothing is parsed again.
   static std::string map_host(detail::HostToAscii to_ascii, bool secret, Parts& parts) {
     const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
     if (!to_ascii || std::all_of(parts.host.begin(), parts.host.end(), is_ascii))
@@ -404,7 +411,7 @@ class Url {
     if (const auto problem = detail::unmapped_host_problem(parts.host); !problem.empty())
       return std::string(problem);
     auto ascii = to_ascii(parts.host);
-    if (!ascii)  // Its error shows the host.
+    if (!ascii)  // The error of `to_ascii` shows the host.
       return std::string("has no ASCII form") +
              (secret ? "" : std::string(": ") + ascii.error().what());
     if (const auto problem = detail::mapped_host_problem(*ascii); !problem.empty())
@@ -414,7 +421,7 @@ class Url {
     return {};
   }
 
-  // What is wrong with a host that is the path of a Unix socket.
+  // Returns the problem with a host that is the path of a Unix socket, or nothing.
   static std::string_view unix_problem(const Parts& parts) {
     if (parts.has_userinfo || !parts.port_text.empty())
       return "is a Unix socket, which has neither userinfo nor a port";
@@ -442,7 +449,8 @@ class Url {
                 parts.path.size() + parts.rest.size());
     out.append(parts.scheme).append("://").append(parts.host);
     const bool is_unix = detail::iequals(parts.scheme, detail::unix_scheme);
-    const auto lower = is_unix ? parts.scheme.size() : out.size();  // A path's case matters.
+    const auto lower = is_unix ? parts.scheme.size() : out.size();  // The case of a socket's path
+                                                                    // matters.
     std::transform(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(lower), out.begin(),
                    detail::to_lower);
     out += parts.normal_port;
@@ -451,7 +459,7 @@ class Url {
     return out;
   }
 
-  // How much of the text stands in front of a reference (RFC 3986 5.2.2 and 5.2.3; `parse` removes
+  // The length of this URL's text that a reference keeps (RFC 3986 5.2.2 and 5.2.3; `parse` removes
   // the dot segments).
   std::size_t kept_by(std::string_view reference) const noexcept {
     const auto mark = reference.find_first_of(":/?#");
@@ -463,7 +471,7 @@ class Url {
     return path_ + path().rfind('/') + 1;
   }
 
-  // Clipped to the text, which is all that a moved-from one needs.
+  // A part of the text, clipped to it, because a moved-from URL has no text.
   std::string_view slice(std::size_t begin, std::size_t end) const noexcept {
     end = std::min(end, text_.size());
     begin = std::min(begin, end);
@@ -474,7 +482,7 @@ class Url {
 
   std::string text_;
   std::string userinfo_;
-  // Where parts end (scheme, host) or begin (the others, with their marks).
+  // The ends of scheme and host, and the beginnings of the other parts, with their marks.
   std::uint32_t scheme_ = 0;
   std::uint32_t host_ = 0;
   std::uint32_t path_ = 0;

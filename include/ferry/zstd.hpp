@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The content coding zstd: `options.codings = {ferry::zstd}`. The only public header that includes
-/// zstd, which then has to be linked (`zstd`).
+/// The content coding zstd: `options.codings = {ferry::zstd}`. This is the only public header that
+/// includes zstd; link `zstd` when you use it.
 
 #include <algorithm>
 #include <cstddef>
@@ -19,8 +19,8 @@ namespace ferry {
 
 namespace detail {
 
-/// libzstd's decoder. Takes some 8.5 MiB at most: frames with a larger window are refused, as
-/// RFC 9659 3 has it.
+/// A decoder that uses libzstd; it takes some 8.5 MiB at most. Frames with a larger window are
+/// refused, as RFC 9659 3 requires.
 class ZstdDecoder final : public ContentDecoder {
  public:
   ZstdDecoder() : context_(ZSTD_createDCtx()) {
@@ -31,11 +31,11 @@ class ZstdDecoder final : public ContentDecoder {
   Result<Progress> decode(std::string_view input, std::span<char> output) override {
     ZSTD_inBuffer in{input.data(), 0, 0};
     ZSTD_outBuffer out{output.data(), output.size(), 0};
-    // Called with nothing to do, libzstd would take it for an error in the end.
+    // If libzstd is called with nothing to do, it reports an error after a while.
     while (out.pos < out.size && (more_output_ || in.pos < input.size())) {
-      // A frame's header goes in byte by byte. Shown a small frame as a whole, libzstd decodes it
-      // in one go, whatever its window is; and it would take frames of formats before the standard.
-      // So what is refused would depend on how the input was split.
+      // A frame's header is passed byte by byte. If libzstd sees a small frame as a whole, it
+      // decodes the frame at once, whatever its window is, and accepts frames of formats before the
+      // standard. Refusal would then depend on how the input was split.
       const std::size_t left = input.size() - in.pos;
       in.size = in.pos + (header_left_ > 0 ? std::min<std::size_t>(left, 1) : left);
       const std::size_t before = in.pos;
@@ -45,7 +45,7 @@ class ZstdDecoder final : public ContentDecoder {
         return undecodable("zstd", ZSTD_getErrorName(code));
       }
       ended_ = code == 0;
-      // RFC 8878 3.1: another frame may follow.
+      // Another frame may follow (RFC 8878 3.1).
       header_left_ = ended_ ? max_header : header_left_ - std::min(header_left_, in.pos - before);
       more_output_ = !ended_ && out.pos == out.size;
     }
@@ -54,7 +54,7 @@ class ZstdDecoder final : public ContentDecoder {
 
  private:
   static constexpr int max_window_log = 23;      // 8 MiB.
-  static constexpr std::size_t max_header = 18;  // RFC 8878 3.1.1: the magic number included.
+  static constexpr std::size_t max_header = 18;  // Includes the magic number (RFC 8878 3.1.1).
 
   struct Free {
     void operator()(ZSTD_DCtx* context) const noexcept { ZSTD_freeDCtx(context); }

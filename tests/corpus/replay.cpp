@@ -51,7 +51,7 @@ std::string play(const std::string& bytes, bool closes, std::vector<std::size_t>
   first->read_sizes.assign(sizes.begin(), sizes.end());
   if (closes) {
     first->end = Script::End::eof;
-    first->idle_look = ferry::Look::closed;
+    first->idle_look = ferry::IdleState::closed;
   }
   ferry::ClientOptions options;
   options.connector = std::make_shared<ferry::testing::ScriptedConnector>(

@@ -201,13 +201,13 @@ TEST_CASE("[40] an upgraded connection outlives the blocking client") {
 TEST_CASE("[40] what goes last on the client's own thread does not wait for that") {
   Server server;
   Watched watched;
-  ferry::detail::Wakeup others_are_gone;
+  ferry::detail::OneShotEvent others_are_gone;
   {
     ferry::ClientOptions options;
     options.observer = watched.observer();
     const ferry::blocking::Client client(std::move(options));
     const auto outlive = [](ferry::blocking::Client, ferry::ResponseStream stream,
-                            ferry::detail::Wakeup& go_on) -> asio::awaitable<void> {
+                            ferry::detail::OneShotEvent& go_on) -> asio::awaitable<void> {
       co_await go_on.wait();
       stream = ferry::ResponseStream();
     };

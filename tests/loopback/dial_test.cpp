@@ -43,7 +43,7 @@ class CountingResolver final : public ferry::Resolver {
     co_await asio::post(executor, asio::use_awaitable);
     if (deaf) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     if (never && (lookups == 1 || !once)) {
-      ferry::detail::Wakeup forever;
+      ferry::detail::OneShotEvent forever;
       co_await forever.wait();
     }
     if (throws) throw std::runtime_error("out of order");

@@ -140,7 +140,7 @@ TEST_CASE("[76] a lease that a child has inherited fails there") {
 }
 
 TEST_CASE("[76] a stream that a child has inherited fails there") {
-  ferry::detail::Wakeup go_on;
+  ferry::detail::OneShotEvent go_on;
   Server server([&](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
     const auto request = co_await peer->read_request();
     co_await peer->write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
@@ -175,7 +175,7 @@ TEST_CASE("[76] a stream that a child has inherited fails there") {
 
 TEST_CASE("[76] a request in flight goes on in the parent alone") {
   std::atomic<bool> has_come{false};
-  ferry::detail::Wakeup answer;
+  ferry::detail::OneShotEvent answer;
   Server server([&](std::shared_ptr<test::Peer> peer) -> asio::awaitable<void> {
     const std::string request = co_await peer->read_request();
     if (peer->number() == 1) {

@@ -336,7 +336,7 @@ TEST_CASE("[29] [31] what comes on a kept connection before a source has begun i
     auto source = std::make_shared<TestSource>("hello");
     source->at_first_read = [&] {
       if (closes)
-        kept->idle_look = ferry::Look::closed;
+        kept->idle_look = ferry::IdleState::closed;
       else
         kept->readable = ok("poison");
     };

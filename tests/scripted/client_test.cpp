@@ -192,7 +192,7 @@ TEST_CASE("[30] a connection that closed while idle is noticed before reuse") {
   auto first = script({ok("one"), ok("wrong")});
   Scripted s({first, script({ok("two")})});
   CHECK(s.get()->body() == "one");
-  first->idle_look = ferry::Look::closed;
+  first->idle_look = ferry::IdleState::closed;
   const auto post = s.send(Request::post("http://test/", ferry::Body("x")));
   CHECK(post->body() == "two");
   CHECK(post->connection().retry_reason.empty());  // Nothing had to be retried: not even a POST.

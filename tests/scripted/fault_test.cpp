@@ -341,7 +341,7 @@ TEST_CASE("[58] who gives up as a dead connection is handed over is cancelled, a
                  [&](std::exception_ptr, ferry::Result<ferry::Response> first) {
                    CHECK(first);
                    CHECK(pool.stats().waiting == 0);  // The other has the connection by now.
-                   dead->idle_look = ferry::Look::closed;
+                   dead->idle_look = ferry::IdleState::closed;
                    signal.emit(asio::cancellation_type::terminal);
                  });
   asio::co_spawn(context, pool.acquire("http://test"),

@@ -22,7 +22,7 @@ void check(const HostileCase& one, const std::vector<std::size_t>& sizes) {
   first->read_sizes.assign(sizes.begin(), sizes.end());
   if (one.end == HostileCase::End::fin) first->end = Script::End::eof;
   if (one.end == HostileCase::End::reset) first->end = Script::End::reset;
-  if (one.end != HostileCase::End::open) first->idle_look = ferry::Look::closed;
+  if (one.end != HostileCase::End::open) first->idle_look = ferry::IdleState::closed;
   ferry::ClientOptions options;
   options.limits.max_body_size = one.max_body_size;
   options.connector = std::make_shared<ferry::testing::ScriptedConnector>(

@@ -367,7 +367,7 @@ class SilentConnector final : public ferry::Connector {
   asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> connect(
       ferry::DialContext& context) override {
     using Connected = ferry::Result<std::unique_ptr<ferry::Stream>>;
-    ferry::detail::Wakeup never;
+    ferry::detail::OneShotEvent never;
     const ferry::detail::LeavePhase leave{context};
     if (context.enter(ferry::Phase::connect, context.connect_limit(), never)) co_await never.wait();
     co_return Connected(context.error());
@@ -447,7 +447,7 @@ TEST_CASE(
   ClientOptions options;
   options.limits.max_connections = 1;
   auto dead = script({ok("one")});
-  dead->idle_look = ferry::Look::closed;
+  dead->idle_look = ferry::IdleState::closed;
   Scripted s({dead, script({ok("two"), ok("three")})}, options);
   std::vector<std::string> story;
   for (int i = 1; i <= 3; ++i) {
@@ -605,10 +605,10 @@ class PartlySilent final : public ferry::Connector {
       co_return Connected(std::make_unique<ferry::testing::ScriptedStream>(executor, answers));
     }
     ++begun;
-    ferry::detail::Wakeup told;
-    ferry::detail::Wakeup never;
+    ferry::detail::OneShotEvent told;
+    ferry::detail::OneShotEvent never;
     const ferry::detail::LeavePhase leave{context};
-    ferry::detail::Wakeup& awaited = ends_ ? told : never;
+    ferry::detail::OneShotEvent& awaited = ends_ ? told : never;
     if (context.enter(ferry::Phase::connect, ferry::no_timeout, told)) co_await awaited.wait();
     ++ended;
     late = context.error().code();

@@ -427,7 +427,7 @@ TEST_CASE("[53] a source that nobody else has goes with the POST that becomes a 
 
 TEST_CASE("[53] a source is begun again, for 307, a retry, a challenge; or it is not sent again") {
   /// Has no credentials until it is asked.
-  class Asked final : public ferry::Authenticator {
+  class ChallengeState final : public ferry::Authenticator {
    public:
     std::optional<std::string> authorize_now(const ferry::AuthContext& context) override {
       return context.challenges > 0 ? "Own x" : "";
@@ -437,7 +437,7 @@ TEST_CASE("[53] a source is begun again, for 307, a retry, a challenge; or it is
   ClientOptions options;
   options.retries.max = 1;
   options.retries.first_delay = 0s;
-  options.auth = std::make_shared<Asked>();
+  options.auth = std::make_shared<ChallengeState>();
   for (const bool again : {false, true}) {
     for (const auto& [first, status] :
          {std::pair(redirect("/b", "308 Permanent Redirect"), 0),

@@ -323,7 +323,7 @@ TEST_CASE("sessions are resumed, with the same server only, and a ticket is used
       REQUIRE(response);
       CHECK(response->connection().tls()->verified);
       CHECK(response->connection().tls()->subject == "CN = a server");
-      t.s.scripts[0]->idle_look = ferry::Look::closed;
+      t.s.scripts[0]->idle_look = ferry::IdleState::closed;
       return response->connection().tls()->resumed;
     };
     CHECK_FALSE(resumed(tls, "https://ferry.test/"));

@@ -8,13 +8,13 @@
 
 TEST_CASE("[59] a wake-up that comes before its wait is not lost") {
   asio::io_context context{1};
-  ferry::detail::Wakeup wakeup;
+  ferry::detail::OneShotEvent wakeup;
   wakeup.fire();
   asio::co_spawn(context, wakeup.wait(), asio::detached);
   context.poll();
   CHECK(context.stopped());
 
-  ferry::detail::Wakeup later;
+  ferry::detail::OneShotEvent later;
   asio::co_spawn(context, later.wait(), asio::detached);
   context.restart();
   context.poll();
@@ -26,7 +26,7 @@ TEST_CASE("[59] a wake-up that comes before its wait is not lost") {
 
 TEST_CASE("[59] a wake-up that is taken back is none, until it is given once more") {
   asio::io_context context{1};
-  ferry::detail::Wakeup wakeup;
+  ferry::detail::OneShotEvent wakeup;
   wakeup.fire();
   wakeup.rearm();
   CHECK_FALSE(wakeup.fired());
@@ -39,7 +39,7 @@ TEST_CASE("[59] a wake-up that is taken back is none, until it is given once mor
 }
 
 TEST_CASE("[40] a wake-up that is given when the context of who waited for it has gone") {
-  ferry::detail::Wakeup wakeup;
+  ferry::detail::OneShotEvent wakeup;
   {
     asio::io_context context{1};
     asio::co_spawn(context, wakeup.wait(), asio::detached);

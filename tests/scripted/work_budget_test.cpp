@@ -104,7 +104,7 @@ class EndlessStream final : public ferry::Stream {
     written_ += size;
     return flow_.count(size);
   }
-  ferry::Look look() noexcept override { return ferry::Look::quiet; }
+  ferry::IdleState check_idle() noexcept override { return ferry::IdleState::quiet; }
   void close() noexcept override { open_ = false; }
   void abort() noexcept override { open_ = false; }
   bool is_open() const noexcept override { return open_; }

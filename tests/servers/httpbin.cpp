@@ -1,6 +1,6 @@
-// The client whose answers tests/servers/run compares with those of Python's requests: reads a list
-// of cases as JSON, makes them one after the other with one client, and prints what came of each.
-// It judges nothing.
+// A client whose results tests/servers/run compares with those of Python's requests. It reads a
+// list of cases as JSON, runs them in order with one client, and prints the result of each. It does
+// not judge them.
 //
 // usage: httpbin URL FOLDER <CASES
 
@@ -42,7 +42,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Bytes are lists of numbers there.
+/// Converts a list of numbers, as the cases write bytes, to bytes.
 std::string bytes_of(const json& list) {
   std::string bytes;
   for (const json& byte : list) bytes += static_cast<char>(byte.get<int>());
@@ -87,7 +87,7 @@ ferry::Body body_of(const json& body) {
   return parts;
 }
 
-// The same one for all requests of a user.
+// One authenticator for all requests of a user.
 std::shared_ptr<ferry::Authenticator> kept(const std::string& user, const std::string& password) {
   static std::map<std::string, std::shared_ptr<ferry::Authenticator>> all;
   return all.try_emplace(user + ':' + password, ferry::digest(user, password)).first->second;
@@ -212,7 +212,7 @@ int main(int count, char** arguments) {
     options.base_url = arguments[1];
     options.codings = {ferry::gzip, ferry::deflate, ferry::brotli, ferry::zstd};
     options.cookies = std::make_shared<ferry::CookieJar>();
-    options.redirects.max = 30;  // As requests.
+    options.redirects.max = 30;  // The default of Python's requests.
     const ferry::Client client(context, options);
     std::exception_ptr thrown;
     json all;

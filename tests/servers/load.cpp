@@ -1,13 +1,14 @@
-// The client that tests/servers/run drives: it reads commands from its input, a line each, and
-// answers each with a line of JSON that says all that has happened since the last `start`. It
-// judges nothing: requests that fail are counted by kind.
+// A client that tests/servers/run drives. It reads commands from its input, one on each line, and
+// answers each with a line of JSON about everything since the last `start`. It does not judge the
+// results: failed requests are counted by kind.
 //
 // usage: load URL IDLE_TIMEOUT (seconds, or "default") [NAME=VALUE...]
 //
-// Words about TLS, paths of PEM files where they name one: `ca`, the only one to be trusted, rather
-// than those of the system; `certificate` and `key`, its own; `min_version`, 1.2 or 1.3; `resume`,
-// 1 or 0. Words about the way: `proxy`, a URL, for all requests; `unix`, a socket's path;
-// `host_NAME`, the host's addresses, between commas; `connect_ms`, for how long to try.
+// Options for TLS (`ca`, `certificate` and `key` are paths of PEM files): `ca`, the only root to
+// trust, instead of the system's; `certificate` and `key`, the client's own; `min_version`, 1.2 or
+// 1.3; `resume`, 1 or 0. Options for connections: `proxy`, a URL, for all requests; `unix`, a
+// socket's path; `host_NAME`, the host's addresses, separated by commas; `connect_ms`, the time
+// limit for connecting, in milliseconds.
 //
 //   start NAME=VALUE...  begins to send (see `Plan`), and answers at once
 //   wait                 answers when all of it is done
@@ -44,18 +45,18 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using Counts = std::map<std::string, std::int64_t>;
 
-// What `start` is given.
+// The arguments of `start`.
 struct Plan {
-  std::string path = "/echo/";  // The request's token follows it, unless `expect` is given.
-  std::string expect;           // The body of every answer; otherwise its own token.
-  int repeat = 1;               // The answer is the token so many times.
-  std::string tag = "t";        // Tokens begin with it.
-  std::vector<std::string> kinds{"get"};  // In turn: get, post, keyed (with Idempotency-Key).
+  std::string path = "/echo/";  // The request's token is appended, unless `expect` is given.
+  std::string expect;           // The body of every answer; if empty, the request's token.
+  int repeat = 1;               // The answer is the token, repeated this many times.
+  std::string tag = "t";        // The beginning of all tokens.
+  std::vector<std::string> kinds{"get"};  // Used in turn: get, post, keyed (with Idempotency-Key).
   std::int64_t count = std::numeric_limits<std::int64_t>::max();
   int at_a_time = 1;
-  bool ask = true;  // For the connection to be kept; Apache gives no hint to who does not.
-  // Instead of `count` requests: each of `groups` clients sends `at_a_time` requests at once, so
-  // many times, after pauses that, over all groups, sweep a range of microseconds.
+  bool ask = true;  // Ask for the connection to be kept; otherwise Apache sends no hint.
+  // Instead of `count` requests: each of `groups` clients sends `at_a_time` requests at once,
+  // `bursts` times, with pauses that sweep the range of microseconds over all groups.
   int bursts = 0;
   int groups = 1;
   std::int64_t from_us = 0;
@@ -90,21 +91,21 @@ struct Plan {
   }
 };
 
-// What happened since `start`.
+// The results since `start`.
 struct Report {
-  Counts answered;  // By kind of request.
+  Counts answered;  // Answers by kind of request.
   std::map<std::string, Counts> failed;
-  std::vector<std::string> answered_posts;  // The tokens of those without a key.
+  std::vector<std::string> answered_posts;  // The tokens of answered POSTs without a key.
   std::vector<std::string> failed_posts;
-  std::vector<std::string> wrong;  // Answers that were not their request's.
-  Counts closed;                   // By why.
-  Counts generations;  // Answers by X-Generation: which of the server's lives gave them.
+  std::vector<std::string> wrong;  // Answers that belong to another request.
+  Counts closed;                   // Closed connections by reason.
+  Counts generations;  // Answers by X-Generation, which changes when the server restarts.
   Counts versions;
-  Counts retried;   // By method.
-  Counts tls;       // Answers by what TLS had agreed on, as in `facts`.
-  Counts failures;  // By the whole text of the error.
+  Counts retried;   // Retries by method.
+  Counts tls;       // Answers by the result of the TLS handshake, as in `facts`.
+  Counts failures;  // Failures by the whole text of the error.
   std::int64_t sent = 0;
-  std::int64_t heads = 0;  // Of responses.
+  std::int64_t heads = 0;  // Heads of responses.
   std::int64_t chunked = 0;
   std::int64_t hinted = 0;
   std::int64_t announced_close = 0;
@@ -112,7 +113,7 @@ struct Report {
   ferry::PoolStats before;
 };
 
-// Coroutines that are waited for together.
+// Coroutines that are awaited together.
 class Tasks {
  public:
   explicit Tasks(asio::any_io_executor executor) : done_(executor, Clock::time_point::max()) {}
@@ -120,7 +121,7 @@ class Tasks {
   void spawn(asio::awaitable<void> task) {
     ++running_;
     asio::co_spawn(done_.get_executor(), std::move(task), [this](std::exception_ptr error) {
-      if (error) std::rethrow_exception(error);  // Out of the context's run(): it is our mistake.
+      if (error) std::rethrow_exception(error);  // `run()` throws it: the test has an error.
       if (--running_ == 0) done_.cancel();
     });
   }
@@ -194,7 +195,7 @@ class Load {
   asio::awaitable<void> one_after_the_other(int group) {
     while (begun_ < plan_.count) {
       const bool good = co_await one(group);
-      if (!good) co_await pause(5ms);  // A server that is down is not to be asked without end.
+      if (!good) co_await pause(5ms);  // The pause limits requests to a server that is down.
     }
   }
 
@@ -214,7 +215,7 @@ class Load {
 
   asio::awaitable<void> one_of_a_burst(int group) { co_await one(group); }
 
-  // Sends the next request and adds what came of it to the report; false if it failed.
+  // Sends the next request and adds the result to the report; returns false if the request failed.
   asio::awaitable<bool> one(int group) {
     const std::int64_t number = begun_++;
     const std::string kind = plan_.kinds[static_cast<std::size_t>(number) % plan_.kinds.size()];
@@ -328,7 +329,7 @@ void write(std::ostream& out, const std::map<std::string, Value>& map) {
 
 std::int64_t open_descriptors() {
   const std::filesystem::directory_iterator all("/proc/self/fd");
-  return std::distance(begin(all), end(all)) - 1;  // Less the one that looks.
+  return std::distance(begin(all), end(all)) - 1;  // One descriptor belongs to the iterator.
 }
 
 std::string json(const Load& load) {
@@ -392,7 +393,7 @@ asio::awaitable<void> obey(Load& load) {
     if (command == "close_idle") load.close_idle();
     std::cout << json(load) << std::endl;
   }
-  std::_Exit(0);  // Requests may be in flight: nobody is there to hear of them.
+  std::_Exit(0);  // Requests may be in flight, but nothing reads their results.
 }
 
 // --- the command line -------------------------------------------------------------------------

@@ -1,11 +1,11 @@
-// The client that tests/servers/run has talk to a WebSocket server: takes its steps one after the
-// other, and prints a line of JSON that says what came of each. It knows the frames of RFC 6455,
-// and judges nothing.
+// A client that tests/servers/run connects to a WebSocket server. It takes its steps in order, and
+// prints a line of JSON with the result of each. It implements the frames of RFC 6455, and does not
+// judge the results.
 //
 // usage: websocket URL [NAME=VALUE...] STEP...
 //
-// Words: `ca`, a PEM file, the only one to be trusted; `proxy`, a URL; `limit`, the pool's
-// connections; `at_a_time`, how many take the steps at once, with one client.
+// Options: `ca`, a PEM file, the only root to trust; `proxy`, a URL; `limit`, the pool's
+// connections; `at_a_time`, the number of conversations at once, with one client.
 //
 //   header=NAME:VALUE   is added to the requests that follow
 //   get=PATH            a request that is no handshake
@@ -15,10 +15,10 @@
 //   close=CODE          sends a close
 //   read                reads a message, a pong or a close; answers the pings before it
 //   both=COUNT*SIZE     sends texts, and reads as many messages at the same time
-//   end                 reads what is no message any more: the connection's end
-//   leave               closes the connection, without a word
+//   end                 reads the end of the connection, after the last message
+//   leave               closes the connection without a close frame
 //
-// After a step that fails no other is taken.
+// A step that fails ends the conversation.
 
 #include <algorithm>
 #include <array>
@@ -93,7 +93,7 @@ class Facts {
 enum Opcode : unsigned char { rest = 0, text = 1, closing = 8, ping = 9, pong = 10 };
 constexpr unsigned char final_bit = 0x80, mask_bit = 0x80;
 
-// What all texts are the beginnings of. No two of TLS's records begin alike.
+// The first bytes of one long text. No two TLS records of it begin alike.
 std::string text_of(std::size_t size) {
   std::string whole(size, ' ');
   for (std::size_t i = 0; i < size; ++i) whole[i] = static_cast<char>('a' + i % 251 % 26);
@@ -150,7 +150,7 @@ class Conversation {
     }
     stream_.reset();
   }
-  // Ends what hangs: no conversation of the tests' is that long.
+  // Ends a conversation that hangs; those of the tests are shorter.
   void give_up() noexcept {
     has_given_up_ = true;
     if (stream_) stream_->abort();
@@ -248,7 +248,7 @@ class Conversation {
     co_return number;
   }
 
-  // To the end of a message, or of what is said between its frames.
+  // Reads to the end of a message, or of a control frame between its frames. Answers pings.
   asio::awaitable<Message> read_message() {
     Message message;
     for (;;) {
@@ -293,7 +293,7 @@ class Conversation {
     co_await (send_texts(count, sent) && read_texts(count, sent, whole));
     facts.add("whole", whole);
   }
-  // The reader tells what is wrong with a connection that fails.
+  // If the connection fails, the reader reports the error.
   asio::awaitable<void> send_texts(int count, const std::string& sent) {
     try {
       for (int i = 0; i < count; ++i) co_await send(frame(Opcode::text, sent));
@@ -322,13 +322,13 @@ class Conversation {
   std::vector<std::pair<std::string, std::string>> headers_;
   std::optional<ferry::AsyncStream> stream_;
   std::string json_;
-  int pings_ = 0;  // That were answered.
+  int pings_ = 0;  // Pings that were answered.
   bool has_given_up_ = false;
 };
 
 std::int64_t open_descriptors() {
   const std::filesystem::directory_iterator all("/proc/self/fd");
-  return std::distance(begin(all), end(all)) - 1;  // Less the one that looks.
+  return std::distance(begin(all), end(all)) - 1;  // One descriptor belongs to the iterator.
 }
 
 std::string left(const ferry::Client& client, std::int64_t descriptors) {

@@ -8,7 +8,7 @@
 
 namespace test {
 
-/// What an authenticator gives, waited for if need be.
+/// The value that an authenticator gives, waited for if necessary.
 inline std::string authorize(ferry::Authenticator& auth, const ferry::AuthContext& context) {
   if (auto value = auth.authorize_now(context)) return *value;
   asio::io_context io{1};
@@ -21,7 +21,7 @@ inline std::string authorize(ferry::Authenticator& auth, const ferry::AuthContex
   return given;
 }
 
-/// What it gives a GET before any answer.
+/// The value that an authenticator gives a GET before any response.
 inline std::string given(ferry::Authenticator& auth, std::string url = "http://h/") {
   const ferry::Url parsed = ferry::Url::parse(std::move(url)).value();
   return authorize(auth, {.method = "GET", .url = parsed, .target = parsed.target()});

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes certificates for tests, in a folder: good ones, and one for each thing that can be wrong with one.
-# With a second argument, their paths are written to that file, as a header.
+# Makes certificates for tests in a folder: good ones, and one for each possible fault. With a second argument,
+# writes their paths to that file, as a C++ header.
 set -euo pipefail
 header=$(realpath -m "${2:-/dev/null}")
 mkdir -p "$1/issued"

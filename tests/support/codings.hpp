@@ -20,12 +20,12 @@ namespace test {
 
 inline constexpr std::array all_codings{ferry::gzip, ferry::deflate, ferry::brotli, ferry::zstd};
 
-/// A condition without which a helper cannot go on.
+/// Aborts if a condition that a helper needs does not hold.
 inline void need(bool holds) {
   if (!holds) std::abort();
 }
 
-/// The text so many times, as the library's own encoder writes it.
+/// The text, repeated `times` times, as the library's own encoder writes it.
 inline std::string deflated(std::string_view text, int window_bits, int times = 1) {
   z_stream stream{};
   need(deflateInit2(&stream, 9, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY) == Z_OK);
@@ -73,7 +73,7 @@ inline std::string brotlied(std::string_view text, int times = 1) {
   return out;
 }
 
-/// One frame, with a checksum. The size is in its header only if it is told before.
+/// One frame, with a checksum. The header states the size only if `size_in_header` is set.
 inline std::string zstandard(std::string_view text, int times = 1, int window_log = 0,
                              bool size_in_header = false) {
   ZSTD_CCtx* context = ZSTD_createCCtx();
@@ -98,7 +98,7 @@ inline std::string zstandard(std::string_view text, int times = 1, int window_lo
   return out;
 }
 
-/// The text in this coding, which is one of `all_codings`.
+/// The text in this coding, which must be one of `all_codings`.
 inline std::string encoded(const ferry::ContentCoding& coding, std::string_view text,
                            int times = 1) {
   if (coding == ferry::gzip) return gzipped(text, times);
@@ -108,7 +108,7 @@ inline std::string encoded(const ferry::ContentCoding& coding, std::string_view 
   return zstandard(text, times);
 }
 
-/// Codes texts, each so that it can be decoded before there is another.
+/// Encodes texts so that each can be decoded before the next one is added.
 class Flushing {
  public:
   /// @param coding one of `all_codings`.
@@ -129,7 +129,7 @@ class Flushing {
     if (!brotli_ && !zstd_) deflateEnd(&zlib_);
   }
 
-  /// What the text comes to; it is short.
+  /// The encoded bytes of the text, which must be short.
   std::string add(std::string_view text) {
     std::string out(10'000, '\0');
     if (brotli_) {
@@ -161,7 +161,7 @@ class Flushing {
   ZSTD_CCtx* zstd_ = nullptr;
 };
 
-/// What came of a body: the bytes, or why there are none.
+/// The result of decoding a body: the bytes, or the error.
 struct Decoded {
   std::string body;
   std::string error;
@@ -173,8 +173,9 @@ struct Decoded {
   }
 };
 
-/// Undoes these codings, of which each piece is gone before the next one comes.
-/// @param input_size gives the size of the next piece; `output_size` how much is asked for.
+/// Undoes these codings; each piece of the input is freed before the next one is fed.
+/// @param input_size returns the size of the next piece.
+/// @param output_size returns the number of bytes to ask for.
 template <class Sizes, class MoreSizes>
 Decoded decode_in_pieces(ferry::detail::ContentDecoding decoding, std::string_view raw,
                          Sizes input_size, MoreSizes output_size,

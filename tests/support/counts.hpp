@@ -1,7 +1,7 @@
 #pragma once
 
-// What a reused GET costs the client in the steady state. Stable on one compiler and one Asio, so
-// asserted there only.
+// The cost of a reused GET to the client in the steady state. The figures are stable for one
+// compiler and one version of Asio, so they are checked only there.
 
 #include <cerrno>
 #include <cstdio>
@@ -19,7 +19,7 @@
 
 namespace test {
 
-/// Heap allocations of this thread, while they are counted.
+/// True while heap allocations of this thread are counted.
 inline thread_local bool counting = false;
 inline thread_local long allocations = 0;
 
@@ -30,8 +30,8 @@ inline constexpr bool reference_tools = false;
 inline constexpr bool reference_tools = __GNUC__ == 12 && ASIO_VERSION / 100 == 1022;
 #endif
 
-/// Answers after a millisecond, as a real server would: an answer that is there at once would hide
-/// the waiting that it costs.
+/// Answers after a millisecond, as a real server would. An immediate answer would hide the cost of
+/// waiting for it.
 inline Server::Handler delayed() {
   return [](std::shared_ptr<Peer> peer) -> asio::awaitable<void> {
     asio::steady_timer timer(peer->socket().get_executor());
@@ -47,12 +47,12 @@ inline Server::Handler delayed() {
   };
 }
 
-/// Sends a GET; the answer before is of no use.
+/// Sends a GET; the previous response is not used.
 inline asio::awaitable<ferry::Response> get(const ferry::Client& client, const std::string& url,
                                             ferry::Response&) {
   return client.get(url);
 }
-/// Sends a GET over a connection of its own.
+/// Sends a GET over its own connection.
 inline asio::awaitable<ferry::Response> get_once(const ferry::Client&, const std::string& url,
                                                  ferry::Response&) {
   return ferry::get(url);
@@ -81,7 +81,7 @@ void run_client(const std::string& url, const ferry::ClientOptions& options, Beg
   context.run();
 }
 
-/// Runs the client in a child process and counts its system calls between two calls of getppid.
+/// Runs the client in a child process and counts its system calls between two calls of `getppid`.
 inline double system_calls(const std::string& url, const ferry::ClientOptions& options,
                            decltype(get) send) {
   const pid_t child = ::fork();
@@ -121,7 +121,8 @@ inline double system_calls(const std::string& url, const ferry::ClientOptions& o
   return static_cast<double>(calls) / rounds;
 }
 
-/// A GET makes so many system calls at most; says so where they cannot be counted.
+/// Checks that a GET makes at most this many system calls; prints a message if they cannot be
+/// counted.
 inline void check_system_calls(const std::string& url, const ferry::ClientOptions& options,
                                double most, decltype(get) send = get) {
   const double calls = system_calls(url, options, send);
@@ -130,11 +131,11 @@ inline void check_system_calls(const std::string& url, const ferry::ClientOption
     return;
   }
   MESSAGE("system calls per request: " << calls);
-  // A timer of the library's may fire once in a while.
+  // A timer of the library's may fire now and then.
   if (reference_tools) CHECK(calls <= most + 0.05);
 }
 
-/// A reused GET makes so many heap allocations at most.
+/// Checks that a reused GET makes at most this many heap allocations.
 inline void check_allocations(const std::string& url, const ferry::ClientOptions& options,
                               double most, decltype(get) send = get) {
   allocations = 0;

@@ -12,10 +12,9 @@
 
 namespace test {
 
-/// Checks digest credentials as strictly as a server may: each use of a nonce has a count that was
-/// not there before.
+/// Checks digest credentials strictly: each use of a nonce must have a new count.
 ///
-/// Threads: safe to use by several at once.
+/// Threads: safe to use from several threads at once.
 class DigestServer {
  public:
   struct Answer {
@@ -26,12 +25,13 @@ class DigestServer {
   explicit DigestServer(std::string password = "secret", std::string algorithm = "SHA-256")
       : password_(std::move(password)), algorithm_(std::move(algorithm)) {}
 
-  int uses = 1'000'000;    ///< Of a nonce, until it is stale.
-  bool says_stale = true;  ///< Else, all that it says is that it wants other credentials.
-  bool says_next = false;  ///< `Authentication-Info: nextnonce=...`
-  bool one_nonce = false;  ///< The same for all.
+  int uses = 1'000'000;    ///< The number of uses after which a nonce is stale.
+  bool says_stale = true;  ///< Send `stale=true` for a stale nonce; if false, such a challenge
+                           ///< looks like any other.
+  bool says_next = false;  ///< Send `Authentication-Info: nextnonce=...`.
+  bool one_nonce = false;  ///< Give every request the same nonce.
   std::string realm = "r";
-  std::string extra;  ///< Of the challenge.
+  std::string extra;  ///< Further parameters of the challenge.
   bool proxy = false;
 
   Answer answer(std::string_view method, std::string_view target, const std::string& credentials) {
@@ -74,7 +74,7 @@ class DigestServer {
     return answer;
   }
 
-  /// Forgets all nonces, as a server that is started anew.
+  /// Forgets all nonces, like a server that is restarted.
   void restart() {
     const std::lock_guard lock(mutex_);
     used_.clear();
@@ -83,7 +83,7 @@ class DigestServer {
     const std::lock_guard lock(mutex_);
     return requests_;
   }
-  /// How often a nonce came with a count that it had come with before.
+  /// The number of requests that repeated a nonce's count.
   int replays() const {
     const std::lock_guard lock(mutex_);
     return replays_;
@@ -114,7 +114,7 @@ class DigestServer {
   int replays_ = 0;
 };
 
-/// Sends a request as the client does. @return the status that its caller would get.
+/// Sends a request as the client does. @return the status that the caller would get.
 inline int send(ferry::Authenticator& auth, DigestServer& server,
                 std::string url = "http://h/a?b=c", bool can_send_again = true) {
   const ferry::Url parsed = ferry::Url::parse(std::move(url)).value();

@@ -2,8 +2,8 @@
 
 namespace test {
 
-/// While one lives, allocations of this thread are counted, and one of them fails: the nth, from 1.
-/// What is behind it is defined in unit/allocation_test.cpp.
+/// Counts this thread's allocations while an object of this class lives, and makes the nth of them
+/// fail, counted from 1. The implementation is in unit/allocation_test.cpp.
 class FailingNew {
  public:
   explicit FailingNew(int nth) noexcept;
@@ -11,12 +11,12 @@ class FailingNew {
   FailingNew& operator=(const FailingNew&) = delete;
   ~FailingNew();
 
-  /// True once it has failed one.
+  /// True once an allocation has failed.
   static bool happened() noexcept;
 };
 
-/// While one lives, allocations are neither counted nor failed: for what belongs to the test
-/// itself.
+/// While an object of this class lives, allocations are neither counted nor failed. It protects the
+/// allocations of the test itself.
 class SparedFromFailing {
  public:
   SparedFromFailing() noexcept;

@@ -8,7 +8,7 @@
 
 namespace test {
 
-/// A folder of its own, which goes away again.
+/// A new temporary folder, removed by the destructor.
 class Folder {
  public:
   Folder() {

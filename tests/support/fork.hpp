@@ -8,14 +8,14 @@
 
 namespace test {
 
-/// Forks, as Asio wants it, and waits for the child.
-/// @param in_child what it does; it cannot use doctest.
-/// @return what that returned; false if it threw, crashed or hung.
+/// Forks with the notifications that Asio needs, and waits for the child.
+/// @param in_child runs in the child; it cannot use doctest.
+/// @return the result of `in_child`; false if it threw, crashed or hung.
 inline bool child_says(asio::io_context& context, const std::function<bool()>& in_child) {
   context.notify_fork(asio::io_context::fork_prepare);
   const pid_t child = ::fork();
   if (child == 0) {
-    ::alarm(10);  // Only so that a failure is one.
+    ::alarm(10);  // The alarm ends a child that hangs.
     bool says = false;
     try {
       context.notify_fork(asio::io_context::fork_child);

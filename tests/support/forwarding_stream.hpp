@@ -9,7 +9,7 @@
 
 namespace test {
 
-/// Does what the stream in it does: a base for streams of which something is special.
+/// Forwards every call to the stream in it: a base for streams that change one function.
 class ForwardingStream : public ferry::Stream {
  public:
   explicit ForwardingStream(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
@@ -36,7 +36,7 @@ class ForwardingStream : public ferry::Stream {
                              std::error_code& error) noexcept override {
     return stream_->try_write_some(buffers, error);
   }
-  ferry::Look look() noexcept override { return stream_->look(); }
+  ferry::IdleState check_idle() noexcept override { return stream_->check_idle(); }
   void close() noexcept override { stream_->close(); }
   void abort() noexcept override { stream_->abort(); }
   bool is_open() const noexcept override { return stream_->is_open(); }
@@ -45,7 +45,7 @@ class ForwardingStream : public ferry::Stream {
   std::unique_ptr<Stream> stream_;
 };
 
-/// Puts something around each stream that another connector opens.
+/// Wraps each stream that another connector opens.
 class WrappingConnector final : public ferry::Connector {
  public:
   using Wrap = std::function<std::unique_ptr<ferry::Stream>(std::unique_ptr<ferry::Stream>)>;

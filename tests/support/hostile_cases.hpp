@@ -8,23 +8,23 @@
 
 namespace test {
 
-/// A response as no server should send it, or as one may, and what a client has to make of it. It
-/// is sent over scripted streams and over real sockets, in all kinds of pieces.
+/// A valid or invalid response of a hostile server, and the result that the client must report.
+/// Each is sent over scripted streams and over real sockets, cut into pieces in many ways.
 struct HostileCase {
   enum class End { open, fin, reset };
 
-  int item;  ///< Of the list of properties; see tests/README.md.
+  int item;  ///< The item in the list of properties; see tests/README.md.
   std::string name;
   std::string bytes;
   End end = End::open;
-  ferry::Errc error{};    ///< What it comes to; none: a response.
-  std::string body = {};  ///< Of the response.
-  bool kept = false;      ///< The connection carries the next request.
-  bool head = false;      ///< The request is HEAD, not GET.
+  ferry::Errc error{};    ///< The expected error; none: a response.
+  std::string body = {};  ///< The body of the expected response.
+  bool kept = false;      ///< True if the connection carries the next request.
+  bool head = false;      ///< True if the request is HEAD instead of GET.
   std::uint64_t max_body_size = 1 << 20;
 };
 
-/// Fields of a head that frame a body in ways that contradict each other, or in none.
+/// Fields of a head that frame a body in contradictory ways, or in none.
 inline std::vector<std::string> contradictory_framing() {
   const std::string length = "Content-Length: ";
   const std::string coding = "Transfer-Encoding: ";
@@ -36,7 +36,7 @@ inline std::vector<std::string> contradictory_framing() {
     all.push_back(length + value + "\r\n");
   for (const char* value : {"", "gzip", "gzip, chunked", "chunked, chunked", "chunked;a=b"})
     all.push_back(coding + value + "\r\n");
-  if (LLHTTP_VERSION_MAJOR < 9) {  // It refuses every fold.
+  if (LLHTTP_VERSION_MAJOR < 9) {  // Newer versions of llhttp refuse every folded line.
     all.push_back(length + "\r\n 5\r\n");
     all.push_back(coding + "\r\n chunked\r\n");
   }
@@ -296,8 +296,8 @@ inline std::vector<HostileCase> hostile_cases() {
   return cases;
 }
 
-/// How a case is cut into pieces: all at once, byte by byte, and in two at every byte; of long ones
-/// a sample. Each is a list of sizes; what is left comes in one piece.
+/// The ways in which a case is cut into pieces: not at all, byte by byte, and in two at every byte;
+/// for long cases, at a sample of the bytes. Each is a list of sizes; the rest is one more piece.
 inline std::vector<std::vector<std::size_t>> pieces_of(const HostileCase& one) {
   const std::size_t size = one.bytes.size();
   std::vector<std::vector<std::size_t>> all{{}};

@@ -11,12 +11,12 @@
 
 namespace test {
 
-/// A server on loopback that does to its clients whatever a test wants, step by step, in the test's
-/// own thread: after each thing that it does, the client does all that it can. So nothing is raced
-/// for, and nothing waited for by the clock.
+/// A server on loopback that follows a test's script step by step, on the test's own thread. After
+/// each of its steps, the client does all that it can. The tests therefore have no races and wait
+/// for no clock.
 class HostileServer {
  public:
-  /// What it does on a connection. Each act is one step.
+  /// One step of the server on a connection.
   struct Act {
     enum class Kind { request, send, hold, fin, reset, serve };
     Kind kind;
@@ -24,15 +24,15 @@ class HostileServer {
   };
   using Acts = std::vector<Act>;
 
-  static Act read_request() { return {Act::Kind::request}; }  ///< Its body, if any, included.
+  static Act read_request() { return {Act::Kind::request}; }  ///< With its body, if any.
   static Act send(std::string bytes) { return {Act::Kind::send, std::move(bytes)}; }
-  static Act hold() { return {Act::Kind::hold}; }    ///< Goes no further before `release()`.
-  static Act fin() { return {Act::Kind::fin}; }      ///< Ends its own side; it goes on reading.
-  static Act reset() { return {Act::Kind::reset}; }  ///< The rest of its acts is void.
+  static Act hold() { return {Act::Kind::hold}; }    ///< Waits for `release()`.
+  static Act fin() { return {Act::Kind::fin}; }      ///< Ends the server's side; it still reads.
+  static Act reset() { return {Act::Kind::reset}; }  ///< The remaining acts are skipped.
 
-  static Act serve() { return {Act::Kind::serve}; }  ///< Answers all that comes with "clean".
+  static Act serve() { return {Act::Kind::serve}; }  ///< Answers all further requests with "clean".
 
-  /// Sends bytes in pieces of these sizes, the rest in one.
+  /// Sends bytes in pieces of these sizes, and the rest in one piece.
   static void send_in_pieces(Acts& acts, std::string_view bytes,
                              const std::vector<std::size_t>& sizes) {
     for (const std::size_t size : sizes) {
@@ -42,8 +42,8 @@ class HostileServer {
     if (!bytes.empty()) acts.push_back(send(std::string(bytes)));
   }
 
-  /// @param connections what it does on each, in the order of their arrival; on those behind them
-  /// it answers every request with "clean".
+  /// @param connections the acts on each connection, in the order of arrival. On later connections
+  ///   the server answers every request with "clean".
   explicit HostileServer(std::vector<Acts> connections) : plans_(std::move(connections)) {
     asio::co_spawn(context_, accept(), asio::detached);
   }
@@ -52,15 +52,15 @@ class HostileServer {
     return "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/";
   }
   int accepted() const { return accepted_; }
-  /// What has happened on the connection of this number, from 0: "request GET", "sent 5", "fin",
-  /// "reset", "client closed".
+  /// The events of the connection of this number, from 0: "request GET", "sent 5", "fin", "reset",
+  /// "client closed".
   const std::vector<std::string>& log(std::size_t connection) const { return logs_[connection]; }
 
-  /// Lets one that holds go on.
+  /// Lets a connection that waits in `hold` go on.
   void release() { gate_.cancel_one(); }
 
-  /// Runs a coroutine and the server by turns, until the coroutine has ended and the server has
-  /// done all that it can.
+  /// Runs a coroutine and the server in turn, until the coroutine has ended and the server has done
+  /// all that it can.
   void run(asio::io_context& client, std::function<asio::awaitable<void>()> body) {
     bool ended = false;
     std::exception_ptr thrown;
@@ -71,7 +71,7 @@ class HostileServer {
     drive(client, [&] { return ended; });
     if (thrown) std::rethrow_exception(thrown);
   }
-  /// The same, until this holds.
+  /// Runs client and server in turn, until this condition holds.
   void drive(asio::io_context& client, const std::function<bool()>& until) {
     for (int quiet = 0; quiet < 3 || !until();) {
       client.restart();
@@ -79,7 +79,7 @@ class HostileServer {
       quiet = step() || stepped ? 0 : quiet + 1;
     }
   }
-  /// Does one thing. @return false if there was none to do.
+  /// Runs one handler. @return false if there was none.
   bool step() {
     context_.restart();
     return context_.poll_one() > 0;
@@ -120,7 +120,7 @@ class HostileServer {
     log.push_back("client closed");
   }
 
-  /// @return whether the connection goes on.
+  /// @return true if the connection goes on.
   asio::awaitable<bool> perform(Peer& peer, const Act& act, std::vector<std::string>& log) {
     switch (act.kind) {
       case Act::Kind::request: {
@@ -156,7 +156,8 @@ class HostileServer {
   tcp::acceptor acceptor_{context_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)};
   asio::steady_timer gate_{context_, asio::steady_timer::time_point::max()};
   const std::vector<Acts> plans_;
-  std::deque<std::vector<std::string>> logs_;  // References to its elements stay valid.
+  std::deque<std::vector<std::string>> logs_;  // A deque, because references to its elements stay
+                                               // valid.
   int accepted_ = 0;
 };
 

@@ -15,16 +15,16 @@
 
 namespace test {
 
-/// Names as a system that blocks sees them: all are at 127.0.0.1, and some take until they are let
-/// go. Threads that block in it may outlive a test, so it is shared.
+/// Simulates a system whose look-ups block: all names are at 127.0.0.1, and look-ups of some block
+/// until they are released. Blocked threads may outlive a test, so the object is shared.
 class Names : public std::enable_shared_from_this<Names> {
  public:
-  /// Look-ups of this name block from now on; all of them, or the next one only.
+  /// Makes look-ups of this name block from now on: all of them, or only the next one.
   void block(const std::string& name, bool once = false) {
     const std::lock_guard lock(mutex_);
     blocked_[name] = once;
   }
-  /// Look-ups of this name go on, those to come do not block.
+  /// Releases the look-ups of this name; later ones do not block.
   void let_go(const std::string& name) {
     const std::lock_guard lock(mutex_);
     blocked_.erase(name);
@@ -32,8 +32,8 @@ class Names : public std::enable_shared_from_this<Names> {
     changed_.notify_all();
   }
 
-  /// Blocks if it is to. Names that begin with "no" do not exist. In a child process none blocks:
-  /// the threads that wait here stayed in the parent.
+  /// Looks a name up, and blocks if asked to. Names that begin with "no" do not exist. In a child
+  /// process no look-up blocks: the threads that wait here stayed in the parent.
   bool find(const std::string& name) {
     if (::getpid() != process_) return true;
     std::unique_lock lock(mutex_);
@@ -50,12 +50,12 @@ class Names : public std::enable_shared_from_this<Names> {
     return !name.starts_with("no");
   }
 
-  /// Waits until this name was asked for as often as that.
+  /// Waits until this name has been looked up this many times.
   void wait_asked(const std::string& name, int times) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return asked_[name] >= times; });
   }
-  /// Waits until so many look-ups are under way.
+  /// Waits until this many look-ups are in progress.
   void wait_inside(int count) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return inside_ == count; });
@@ -69,7 +69,7 @@ class Names : public std::enable_shared_from_this<Names> {
     return most_;
   }
 
-  /// A connector that asks here, in these threads.
+  /// A connector that looks names up here, on these threads.
   std::shared_ptr<ferry::Connector> connector(std::shared_ptr<ferry::detail::LookupThreads> threads,
                                               ferry::TcpOptions options = {}) {
     using Tcp = asio::ip::tcp;

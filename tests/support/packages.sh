@@ -1,4 +1,4 @@
-# Sourced by the run scripts: makes sure that what building needs is there (Debian's names).
+# Checks that the packages needed for building are installed (Debian's names). The run scripts source it.
 
 require_packages() {
   local missing=() package

@@ -9,8 +9,9 @@ namespace test {
 
 constexpr ferry::detail::ParserLimits default_limits{64 * 1024, 128, 1 << 20};
 
-/// What a response comes to, as text: so that results for different splits can be compared.
-/// @param next_size how many bytes the next piece has, at least one.
+/// The result of parsing a response, as text, so that the results of different splits can be
+/// compared.
+/// @param next_size returns the size of the next piece in bytes, at least one.
 template <class NextSize>
 std::string parse_in_pieces(const std::string& bytes, NextSize next_size, bool head_request,
                             ferry::detail::ParserLimits limits) {
@@ -62,7 +63,7 @@ std::string parse_in_pieces(const std::string& bytes, NextSize next_size, bool h
   return parser.finish() ? done(taken) : failed();
 }
 
-/// The same, with pieces that are all of one size.
+/// The result of parsing a response in pieces of one size.
 inline std::string parse(const std::string& bytes, std::size_t split, bool head_request = false,
                          ferry::detail::ParserLimits limits = default_limits) {
   return parse_in_pieces(

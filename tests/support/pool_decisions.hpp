@@ -12,7 +12,7 @@ namespace test {
 
 using Pool = ferry::detail::PoolState<int, int>;  // Connections and waiters are numbers.
 
-/// What a pool of numbers has decided, to be looked at.
+/// The decisions of such a pool, recorded for the test.
 struct PoolDecisions {
   struct Closing {
     int connection;

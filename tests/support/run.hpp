@@ -10,8 +10,9 @@
 
 namespace test {
 
-/// Runs a coroutine on a context until nothing is left to do, and rethrows what it threw. It must
-/// have ended by then: a `run()` that returns early, or never, is a failure of what is tested.
+/// Runs a coroutine on a context until nothing is left to do, and rethrows its exception. The
+/// coroutine must have ended by then: if `run()` returns early, or never, the code under test is
+/// wrong.
 inline void run(asio::io_context& context, std::function<asio::awaitable<void>()> body) {
   bool ended = false;
   std::exception_ptr thrown;

@@ -13,7 +13,7 @@
 
 namespace test {
 
-/// A client whose connections follow scripts, and what it saw.
+/// A client whose connections follow scripts, and the events that it reported.
 struct Scripted {
   explicit Scripted(std::vector<std::shared_ptr<ferry::testing::Script>> all,
                     ferry::ClientOptions options = ferry::ClientOptions())

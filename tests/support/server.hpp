@@ -16,7 +16,8 @@ namespace test {
 
 using asio::ip::tcp;
 
-/// One accepted connection of a `Server`, for its handler. Errors of the socket end the handler.
+/// One accepted connection of a `Server`, for the server's handler. A socket error ends the
+/// handler.
 class Peer {
  public:
   Peer(tcp::socket socket, int number) : socket_(std::move(socket)), number_(number) {
@@ -26,7 +27,8 @@ class Peer {
   int number() const { return number_; }  ///< From 1, in the order of arrival.
   tcp::socket& socket() { return socket_; }
 
-  /// Reads a request, its body by Content-Length included; an empty one at the end of the stream.
+  /// Reads a request with its body (by `Content-Length`); returns an empty string at the end of the
+  /// stream.
   asio::awaitable<std::string> read_request() {
     std::error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
@@ -45,7 +47,8 @@ class Peer {
     buffer_.erase(0, head + length);
     co_return request;
   }
-  /// Reads until these bytes have come, and returns what came with them; nothing at the end.
+  /// Reads until these bytes have come, and returns all bytes read; nothing at the end of the
+  /// stream.
   asio::awaitable<std::string> read_until(std::string end) {
     std::error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
@@ -56,7 +59,7 @@ class Peer {
     buffer_.erase(0, size);
     co_return text;
   }
-  /// Reads what is there, at least a byte; 0 at the end.
+  /// Reads the bytes that are there, at least one; returns 0 at the end.
   asio::awaitable<std::size_t> read_piece(asio::mutable_buffer room) {
     if (!buffer_.empty()) {
       const auto count = asio::buffer_copy(room, asio::buffer(buffer_));
@@ -79,7 +82,7 @@ class Peer {
     char byte;
     while (!error) co_await socket_.async_read_some(asio::buffer(&byte, 1), token);
   }
-  /// Ends this side of the connection; the other may go on.
+  /// Ends this side of the connection; the other side may go on.
   void finish() {
     std::error_code ignored;
     socket_.shutdown(tcp::socket::shutdown_send, ignored);
@@ -100,7 +103,7 @@ inline std::string response(std::string_view body, std::string_view fields = "")
          std::string(fields) + "\r\n" + std::string(body);
 }
 
-/// A server on loopback, in a thread of its own; its handler says what each connection does.
+/// A server on loopback with its own thread; its handler serves each connection.
 class Server {
  public:
   using Handler = std::function<asio::awaitable<void>(std::shared_ptr<Peer>)>;
@@ -123,7 +126,7 @@ class Server {
   int live() const { return live_; }
   int most_at_once() const { return most_at_once_; }
 
-  /// Answers every request with its own target, and keeps the connection.
+  /// Answers every request with the request's target, and keeps the connection.
   static Handler keep_alive() {
     return [](std::shared_ptr<Peer> peer) -> asio::awaitable<void> {
       for (;;) {
@@ -137,8 +140,8 @@ class Server {
       }
     };
   }
-  /// Reads a request and answers it with these bytes, then closes. One answer for each connection;
-  /// the last one serves all later ones too.
+  /// Reads a request, answers it with these bytes, and closes. Each connection gets one of the
+  /// answers; the last one also serves all later connections.
   static Handler raw(std::vector<std::string> answers) {
     return [answers](std::shared_ptr<Peer> peer) -> asio::awaitable<void> {
       const auto at = std::min(static_cast<std::size_t>(peer->number()), answers.size()) - 1;
@@ -155,7 +158,7 @@ class Server {
  private:
   asio::awaitable<void> accept() {
     for (;;) {
-      // A test may leave the process without a descriptor for a while.
+      // A test may use up the process's descriptors for a while.
       std::error_code error;
       auto token = asio::redirect_error(asio::use_awaitable, error);
       tcp::socket socket = co_await acceptor_.async_accept(token);

@@ -1,5 +1,5 @@
-"""What the scripts that need real servers share: Debian's packages without their services, servers
-on loopback that end with the script, and building one of our programs. Standard library only."""
+"""Functions for scripts that need real servers: Debian's packages without their services, servers
+on loopback that end with the script, and builds of our programs. Standard library only."""
 
 import contextlib
 import json
@@ -16,19 +16,19 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build-release"
-PYTHON = "/usr/bin/python3"  # Debian's, which sees Debian's packages; another may be first on PATH
+PYTHON = "/usr/bin/python3"  # Debian's own, which finds Debian's packages; PATH may name another
 POLICY = Path("/usr/sbin/policy-rc.d")
 
-# What building ferry takes, and the commands that serve as well as the package of that name.
+# The packages for building ferry, and the commands that may be there instead of a package.
 BUILD_PACKAGES = ["g++", "meson", "ninja-build", "libasio-dev", "doctest-dev", "node-llhttp", "pkg-config", "libssl-dev", "openssl", "libidn2-dev",
                   "zlib1g-dev", "libbrotli-dev", "libzstd-dev", "nlohmann-json3-dev", "libpsl-dev"]
 COMMANDS = {"g++": "g++", "meson": "meson", "ninja-build": "ninja", "pkg-config": "pkg-config", "openssl": "openssl", "nodejs": "node"}
-# Packages that bring a service, and its name.
+# Packages that contain a service, and the service's name.
 SERVICES = {"nginx": "nginx", "lighttpd": "lighttpd", "caddy": "caddy", "squid": "squid", "dante-server": "danted"}
 
 
 class Failure(Exception):
-    """Something that the script cannot go on without; its text is all that the user needs."""
+    """An error that ends the script; its text is all that the user needs."""
 
 
 def main(run):
@@ -44,7 +44,7 @@ def main(run):
 
 
 def must_run(*command, **options):
-    """Runs a command whose output is the user's to see, beside what the script itself prints."""
+    """Runs a command and shows its output on stderr."""
     if subprocess.run(command, stdout=sys.stderr, **options).returncode != 0:
         raise Failure("failed: " + " ".join(map(str, command)))
 
@@ -59,8 +59,8 @@ def add_install_option(parser, packages):
 
 @contextlib.contextmanager
 def packages(names, install):
-    """Ends the script with the one line to run, or installs (as root) what is missing, and says at
-    the end of the `with` block what stays."""
+    """If packages are missing, fails with the command that installs them, or installs them (as root).
+    Prints the installed ones at the end of the `with` block."""
     lost = [name for name in names if not is_there(name)]
     if lost and not install:
         raise Failure("missing packages; run this (or run again as root with --install):\n"
@@ -84,8 +84,9 @@ def is_there(package):
 
 
 def install_without_services(packages):
-    """nginx, lighttpd and Caddy would start on ports 80 and 443, squid on every interface. policy-rc.d is Debian's own switch against
-    that: it holds with systemd and without. One that is there already belongs to somebody else."""
+    """Installs packages without starting their services: nginx, lighttpd and Caddy would start on ports 80 and 443,
+    squid on every interface. Debian's policy-rc.d prevents that, with systemd and without. An existing file is
+    not changed, because it is not this script's."""
     ours = not POLICY.exists()
     if not ours and subprocess.run([POLICY, "nginx", "start"], stdout=subprocess.DEVNULL).returncode != 101:
         raise Failure(f"{POLICY} exists and lets services start; install by hand: " + " ".join(packages))
@@ -114,8 +115,8 @@ def say_what_stays(installed):
 
 
 def free_port():
-    """Not one of those that the kernel takes for outgoing connections: while a server is down, a client
-    that dials such a port may be connected to itself, and then the server cannot have it back."""
+    """A free port outside the range that the kernel uses for outgoing connections. While a server is down, a client
+    that dials a port in that range may be connected to itself, and the server could not bind the port again."""
     first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
     ports = [*range(10000, first), *range(last + 1, 65536)]
     for port in random.sample(ports, len(ports)):
@@ -129,7 +130,7 @@ def free_port():
 
 
 def connect(port):
-    """To a port of this machine, or to a Unix socket."""
+    """Connects to a port of this machine, or to a Unix socket."""
     if isinstance(port, int):
         return socket.create_connection(("127.0.0.1", port), timeout=1)
     connection = socket.socket(socket.AF_UNIX)
@@ -142,13 +143,13 @@ def connect(port):
 
 
 class Servers:
-    """Child processes, each in its own process group, and a temporary directory that is their home.
-    Leaving the `with` block ends all of them and removes the directory."""
+    """Child processes, each in its own process group, with a temporary directory as their home.
+    The end of the `with` block ends all of them and removes the directory."""
 
     def __enter__(self):
         self.directory = Path(tempfile.mkdtemp(prefix="ferry-servers-"))
         self.running = []
-        # Nothing of the user's: no proxy variables, no netrc, no Caddy or npm configuration.
+        # Nothing of the user's environment: no proxy variables, no netrc, no Caddy or npm configuration.
         self.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
                             "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(self.directory),
                             "XDG_CONFIG_HOME": str(self.directory), "XDG_DATA_HOME": str(self.directory)}
@@ -162,8 +163,8 @@ class Servers:
         return self.directory / f"{name}.log"
 
     def start(self, name, command, port, cwd=None):
-        """Starts `command` and returns its process once it accepts connections on `port`, which may also be the
-        path of a Unix socket."""
+        """Starts `command` and returns its process once the process accepts connections on `port`, which may also be
+        the path of a Unix socket."""
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
                 command, cwd=cwd or self.directory, env=self.environment, start_new_session=True,
@@ -182,7 +183,7 @@ class Servers:
         raise Failure(f"{name} does not answer on port {port}:\n{self.log(name).read_text()[-2000:]}")
 
     def stop_all(self):
-        """Ends each server with all that it started, the last one first; the logs stay until the
+        """Ends each server and its child processes, the last server first. The logs stay until the
         `with` block ends."""
         while self.running:
             process = self.running.pop()
@@ -201,9 +202,9 @@ class Servers:
         return f"http://127.0.0.1:{port}/"
 
     def caddy(self, directive):
-        """Caddy with one directive for every request. A configuration, not `caddy reverse-proxy`: that
-        command listens on every interface, and `--from http://127.0.0.1:...` makes 2.6 turn on
-        HTTPS with a CA of its own that it installs into the system's trust store."""
+        """Caddy with one directive for every request. It gets a configuration, because `caddy reverse-proxy`
+        listens on every interface, and `--from http://127.0.0.1:...` makes 2.6 turn on HTTPS with its own CA,
+        which it installs into the system's trust store."""
         port = free_port()
         config = self.directory / "Caddyfile"
         config.write_text("{\n\tadmin off\n\tauto_https off\n\tskip_install_trust\n}\n"
@@ -224,7 +225,7 @@ def json_of(command, **options):
 
 
 def certificates(directory):
-    """Those of certificates.sh, in a folder of their own below `directory`, which is returned."""
+    """Makes the certificates of certificates.sh in a new folder in `directory`, and returns that folder."""
     folder = directory / "certificates"
     must_run("bash", HERE / "certificates.sh", folder)
     return folder
@@ -237,6 +238,6 @@ def build(target, folder):
     """Builds `target`, of the meson.build in `folder`, optimised, and returns the program's path."""
     if not (BUILD / "build.ninja").exists():
         must_run("meson", "setup", BUILD, "--buildtype=release", cwd=ROOT)
-    must_run("ninja", "-C", BUILD, "build.ninja")  # Targets that are new are known only after this.
+    must_run("ninja", "-C", BUILD, "build.ninja")  # New targets are known only after this.
     must_run("meson", "compile", "-C", BUILD, target, cwd=ROOT)
     return BUILD / folder / target

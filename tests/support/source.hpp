@@ -13,8 +13,9 @@
 
 namespace test {
 
-/// Reads a body as a sender does: a source is rewound, then read to its end in pieces of this size.
-/// @throws what `rewind` returns and what `read` throws.
+/// Reads a body as the sender does: rewinds its source, then reads it to the end in pieces of this
+/// size.
+/// @throws the error of `rewind`, and the exceptions of `read`.
 inline std::string read_all(const ferry::Body& body, std::size_t piece = 1000) {
   if (!body.source()) return body.bytes();
   if (auto error = body.source()->rewind()) throw *error;
@@ -36,7 +37,7 @@ inline std::string read_all(const ferry::Body& body, std::size_t piece = 1000) {
   return all;
 }
 
-/// The error that keeps a body from being sent; it has to have one.
+/// The error with which a body refuses to be sent; the test fails if there is none.
 inline ferry::Error refusal(const ferry::Body& body) {
   REQUIRE(body.source());
   auto error = body.source()->rewind();

@@ -13,8 +13,8 @@
 
 namespace test {
 
-/// Speaks TLS in front of a server on loopback that does not: in a thread of its own, it moves
-/// bytes between the two. The end of either side ends the other, properly.
+/// Speaks TLS in front of a plain server on loopback: its own thread moves bytes between the two.
+/// The end of either side ends the other one cleanly.
 class TlsFront {
  public:
   explicit TlsFront(std::uint16_t port) : behind_(asio::ip::address_v4::loopback(), port) {

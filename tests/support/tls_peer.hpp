@@ -15,7 +15,7 @@
 
 namespace test {
 
-/// A server's TLS context, for a certificate of certificates.hpp and its key.
+/// A server's TLS context with a certificate of certificates.hpp and its key.
 inline std::shared_ptr<SSL_CTX> server_context(const char* certificate = certificates::server,
                                                const char* key = certificates::server_key) {
   std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
@@ -26,10 +26,10 @@ inline std::shared_ptr<SSL_CTX> server_context(const char* certificate = certifi
   return context;
 }
 
-/// The server's end of TLS behind a scripted stream. For each turn in which the client has sent
-/// data, it answers with the next of the script's `responses`.
+/// The server's end of TLS in a scripted stream. Each time the client has sent data, it answers
+/// with the next of the script's `responses`.
 ///
-/// Lifetime: the script's `respond` keeps it. Threads: one at a time.
+/// Lifetime: the script's `respond` keeps it alive. Threads: one at a time.
 class TlsPeer : public std::enable_shared_from_this<TlsPeer> {
  public:
   static std::shared_ptr<TlsPeer> behind(ferry::testing::Script& script,
@@ -39,7 +39,7 @@ class TlsPeer : public std::enable_shared_from_this<TlsPeer> {
     return peer;
   }
 
-  /// Has a proxy answer the script's first words, a CONNECT, and what comes behind them go to TLS.
+  /// Makes a proxy answer a CONNECT first; later bytes go to TLS.
   static void put_behind_tunnel(ferry::testing::Script& script) {
     script.respond = [inner = script.respond, is_open = false](ferry::testing::Script& s) mutable {
       if (is_open) return inner(s);
@@ -50,12 +50,12 @@ class TlsPeer : public std::enable_shared_from_this<TlsPeer> {
     };
   }
 
-  std::string received;          ///< What the client has sent, decrypted.
-  bool closed_properly = false;  ///< The client's close_notify has come.
-  bool says_goodbye = false;     ///< Behind the last response it sends its own.
+  std::string received;          ///< The decrypted bytes from the client.
+  bool closed_properly = false;  ///< True if the client's close_notify has come.
+  bool says_goodbye = false;     ///< Send a close_notify after the last response.
 
   SSL* native_handle() noexcept { return ssl_.get(); }
-  /// Encrypts what is not an answer to anything, and makes it readable.
+  /// Encrypts bytes that answer no request, and makes them readable.
   void push(ferry::testing::Script& script, const std::string& bytes) {
     SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()));
     send(script);
@@ -64,7 +64,7 @@ class TlsPeer : public std::enable_shared_from_this<TlsPeer> {
     SSL_shutdown(ssl_.get());
     send(script);
   }
-  /// Takes in what the client has sent since.
+  /// Reads the bytes that the client has sent since the last call.
   bool receive(const ferry::testing::Script& script) {
     const auto fresh = script.written.substr(seen_);
     seen_ = script.written.size();

@@ -7,7 +7,7 @@
 
 namespace test {
 
-/// Trusts the root of certificates.sh, and no other.
+/// TLS options that trust only the root of certificates.sh.
 inline ferry::tls::Options trusting_tls() {
   ferry::tls::Options tls;
   tls.system_roots = false;
@@ -15,7 +15,7 @@ inline ferry::tls::Options trusting_tls() {
   return tls;
 }
 
-/// A client's options with these for TLS.
+/// A client's options with these TLS options.
 inline ferry::ClientOptions trusting(ferry::tls::Options tls = trusting_tls()) {
   ferry::ClientOptions options;
   options.tls = ferry::tls::context(std::move(tls));

@@ -1,6 +1,6 @@
-// The control of the race tests: what the README says one must not do, done. Cancelling a request
-// on an executor of several threads, without a strand, is a data race in Asio; TSan has to find it
-// here, or its silence about threads_test.cpp proves nothing.
+// The control of the race tests. It breaks a rule of the README on purpose: it cancels a request on
+// an executor of several threads, without a strand. This is a data race in Asio, and TSan must
+// report it here; otherwise a clean run of threads_test.cpp would prove nothing.
 
 #include <atomic>
 #include <thread>
@@ -28,7 +28,7 @@ int main() {
                        signal.slot(),
                        [&](std::exception_ptr, ferry::Result<ferry::Response>) { done = true; }));
     for (int turn = i % 50; turn > 0; --turn) std::this_thread::yield();
-    signal.emit(asio::cancellation_type::terminal);  // No strand: the race.
+    signal.emit(asio::cancellation_type::terminal);  // Emitting without a strand is the race.
     while (!done) std::this_thread::yield();
   }
   keep_running.reset();

@@ -1,4 +1,4 @@
-// One set of credentials for several threads at once.
+// One set of digest credentials, used by several threads at once.
 
 #include <atomic>
 #include <doctest/doctest.h>
@@ -43,7 +43,8 @@ TEST_CASE("[61] one digest object for several threads, whose servers want each c
   }
   for (auto& thread : all) thread.join();
   CHECK(good + stale == 4 * threads * requests);
-  // Others may use a nonce up before its own request has come; three times in a row is rare.
+  // Other threads may use up a nonce before a request that has it arrives; three times in a row is
+  // rare.
   CHECK(stale < good / 20);
   for (const DigestServer* server : {&short_lived, &forgetful, &successive, &sessions})
     CHECK(server->replays() == 0);

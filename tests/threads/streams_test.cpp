@@ -1,5 +1,5 @@
-// Streams, sources, redirects, retries and cookies of several threads. Run under TSan, which must
-// find nothing.
+// Streams, sources, redirects, retries and cookies, used by several threads. Run this under TSan,
+// which must report nothing.
 
 #include <algorithm>
 #include <atomic>
@@ -35,7 +35,7 @@ void run_on_threads(asio::io_context& context) {
   for (auto& thread : all) thread.join();
 }
 
-/// Large answers, redirects and refusals, by target; each answer sets a cookie.
+/// Serves large answers, redirects and refusals, by target; each answer sets a cookie.
 asio::awaitable<void> serve(std::shared_ptr<test::Peer> peer) {
   const std::string large(200'000, 'x');
   for (int number = 0;; ++number) {
@@ -82,7 +82,7 @@ TEST_CASE("[61] streams that are read, dropped, timed out and handed to other th
       }
       if (number % 3 == 0) {
         ++dropped;
-        // Its end comes on whichever thread gets this.
+        // The stream is destroyed on the thread that runs this handler.
         const auto shared = std::make_shared<ferry::ResponseStream>(std::move(stream));
         asio::post(context, [shared] {});
       } else {

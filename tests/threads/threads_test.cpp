@@ -1,4 +1,4 @@
-// One client used by several threads at once. Run under TSan, which must find nothing.
+// One client used by several threads at once. Run this under TSan, which must report nothing.
 
 #include <atomic>
 #include <memory>
@@ -74,7 +74,8 @@ void check_quiet(const Client& client) {
   CHECK(stats.opened - stats.closed == stats.idle);
 }
 
-/// Says that names are those of this host; where some are, nobody listens.
+/// Resolves every name to this host; names that begin with "dead" get an address that refuses
+/// connections.
 class AnyName final : public ferry::Resolver {
  public:
   asio::awaitable<ferry::Result<std::vector<asio::ip::address>>> resolve(
@@ -85,7 +86,7 @@ class AnyName final : public ferry::Resolver {
   }
 };
 
-/// A socket whose waits end at once, each on a thread of its own.
+/// A socket whose waits end at once, each on its own thread.
 class ReadySocket {
  public:
   explicit ReadySocket(asio::io_context& context) : context_(context) {}
@@ -201,7 +202,7 @@ TEST_CASE("[37] [58] cancelled at any time, each on its strand") {
     asio::co_spawn(strand, client.try_send(Request::get(server.url())),
                    asio::bind_cancellation_slot(signal.slot(), tally.counter()));
     if (i % 3 != 0) continue;
-    // As many turns of the strand later as the number says.
+    // Cancels after `turns` turns of the strand.
     struct Later {
       asio::strand<asio::io_context::executor_type> strand;
       asio::cancellation_signal* signal;
@@ -223,7 +224,7 @@ TEST_CASE("[37] [58] cancelled at any time, each on its strand") {
 
 namespace {
 
-/// Waits for as long as it is not told to end, or for a moment.
+/// Waits for up to 400 microseconds, or until cancelled.
 class Waiting final : public ferry::Authenticator {
  public:
   asio::awaitable<std::string> authorize(ferry::AuthContext) override {
@@ -302,7 +303,8 @@ TEST_CASE("[38] 10,000 coroutines of four threads on 8 connections, three in ten
   Client client(context, options);
   Tally tally;
   constexpr int many = 10'000;
-  std::atomic<bool> too_many = false;  // As the pool counts: the server notices a closing late.
+  std::atomic<bool> too_many = false;  // The pool's own count is checked, because the server
+                                       // notices a closed connection late.
   std::vector<std::unique_ptr<asio::cancellation_signal>> signals;
   for (int i = 0; i < many; ++i) {
     const auto strand = asio::make_strand(context);
@@ -382,7 +384,7 @@ TEST_CASE("[61] look-ups by several threads: shared, kept, forgotten") {
   ClientOptions options;
   options.connector = std::make_shared<ferry::detail::TcpConnector<asio::ip::tcp>>(
       tcp, std::make_shared<ferry::detail::DnsCache<asio::ip::tcp>>(tcp));
-  options.limits.max_idle = 0;  // Each request has its own dial.
+  options.limits.max_idle = 0;  // Each request makes its own dial.
   Tally tally;
   const auto work = [&] {
     asio::io_context context{1};
@@ -401,7 +403,8 @@ TEST_CASE("[61] look-ups by several threads: shared, kept, forgotten") {
   for (int i = 0; i < 4; ++i) threads.emplace_back(work);
   for (auto& thread : threads) thread.join();
   CHECK(tally.good == 4 * requests / 20);
-  CHECK(tally.other == 4 * requests);  // Refused, and so forgotten.
+  CHECK(tally.other == 4 * requests);  // These connections are refused, so the names are looked up
+                                       // again.
 }
 
 TEST_CASE("[61] [65] the system's look-ups, for several threads, while time limits pass") {
@@ -412,7 +415,7 @@ TEST_CASE("[61] [65] the system's look-ups, for several threads, while time limi
   tcp.dns_ttl = ferry::Duration::zero();
   ClientOptions options;
   options.connector = names->connector(lookup_threads, tcp);
-  options.limits.max_idle = 0;  // Each request has its own dial.
+  options.limits.max_idle = 0;  // Each request makes its own dial.
   names->block("stuck.test");
   Tally tally;
   const auto work = [&] {
@@ -433,7 +436,7 @@ TEST_CASE("[61] [65] the system's look-ups, for several threads, while time limi
   CHECK(tally.total() == 4 * requests);
   CHECK(tally.good > 0);
   names->let_go("stuck.test");
-  while (lookup_threads.use_count() > 2) std::this_thread::yield();  // Until they have all ended.
+  while (lookup_threads.use_count() > 2) std::this_thread::yield();  // Waits for all to end.
 }
 
 TEST_CASE("[40] a client closed while in use leaves the others of its pool alone") {
@@ -482,7 +485,7 @@ TEST_CASE("[61] a stream that one thread aborts, while another looks at it, or c
 }
 
 TEST_CASE("[61] a wake-up that is taken back while it is given") {
-  ferry::detail::Wakeup wakeup;
+  ferry::detail::OneShotEvent wakeup;
   std::thread giver([&] {
     for (int i = 0; i < 1000; ++i) wakeup.fire();
   });
@@ -520,7 +523,7 @@ TEST_CASE("[66] dials that are given up while they begin, succeed and fail") {
     const auto limit = std::chrono::microseconds(i % 7 == 0 ? 1'000'000 : i % 5 * 100);
     asio::co_spawn(asio::make_strand(context),
                    client.try_send(Request::get(url(i)), {.timeout = limit}), tally.counter());
-    if (i % 20 == 19) {  // A few at a time, so that the pool is quiet now and then.
+    if (i % 20 == 19) {  // Only a few run at a time, so that the pool is quiet now and then.
       context.restart();
       run_on(context, 4);
     }

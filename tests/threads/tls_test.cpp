@@ -1,4 +1,4 @@
-// One TLS context for several threads, clients and contexts at once.
+// One TLS context, used by several threads, clients and contexts at once.
 
 #include <atomic>
 #include <thread>
@@ -14,8 +14,9 @@ using ferry::Request;
 using test::Server;
 using test::TlsFront;
 
-/// ThreadSanitizer asks for this. It does not see OpenSSL's own counting of references, and so
-/// takes it for a race that one connection frees what another has read; ours it still sees.
+/// Suppressions that ThreadSanitizer asks for. TSan does not see OpenSSL's reference counts, so it
+/// reports a race if one connection frees memory that another has read. Races in ferry's own code
+/// are still reported.
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
   return "called_from_lib:libcrypto.so\ncalled_from_lib:libssl.so\n";

@@ -226,7 +226,7 @@ TEST_CASE("no memory for a place in the queue: the pool is as it was, and goes o
     std::vector<std::unique_ptr<test::Pool::Ticket>> waiting;
     std::vector<test::Pool::Slot*> dials;
     std::vector<test::Pool::Slot*> held;
-    const auto carry_out = [&](test::PoolDecisions& out) {
+    const auto perform = [&](test::PoolDecisions& out) {
       const test::SparedFromFailing spared;
       for (const auto& [slot, waiter] : out.dials) dials.push_back(slot);
       for (const int waiter : out.grants) {
@@ -268,12 +268,12 @@ TEST_CASE("no memory for a place in the queue: the pool is as it was, and goes o
         else
           pool.dial_failed(*slot, out);
       }
-      carry_out(out);
+      perform(out);
       if (step % 4 == 3 && !held.empty()) {
         test::PoolDecisions given;
         pool.release(*held.back(), now, test::Pool::Time::max(), now, given);
         held.pop_back();
-        carry_out(given);
+        perform(given);
       }
       std::erase_if(waiting, [](const auto& t) { return t->host == nullptr && !t->granted; });
     }

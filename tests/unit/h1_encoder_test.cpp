@@ -28,8 +28,8 @@ std::string encode(const Input& in) {
   const Url url = Url::parse(in.url).value();
   std::string without;
   std::string out;
-  for (const auto& fields : {std::string(), ferry::detail::usual_fields(in.defaults, in.user_agent,
-                                                                        in.accept_encoding)}) {
+  for (const auto& fields : {std::string(), ferry::detail::default_head_fields(
+                                                in.defaults, in.user_agent, in.accept_encoding)}) {
     without = std::move(out);
     ferry::detail::ByteBuffer bytes;
     ferry::detail::encode_head({.method = in.method,
@@ -42,7 +42,7 @@ std::string encode(const Input& in) {
                                 .body_size = in.body_size,
                                 .has_body = in.has_body,
                                 .close = in.close,
-                                .usual_fields = fields},
+                                .default_head_fields = fields},
                                bytes);
     out = bytes.view();
   }

@@ -17,7 +17,7 @@ struct Case {
   std::string location = "/next";
   std::string from = "http://a.test/dir/page?q=1";
   std::string method = "GET";
-  bool body_is_there = true;
+  bool body_replayable = true;
   Redirects options{};
   int followed = 0;
 };
@@ -29,7 +29,7 @@ std::string next(const Case& c) {
   const Url from = Url::parse(c.from).value();
   const Method method(c.method);
   const auto result =
-      redirection({c.status, headers, from, method, c.body_is_there, c.options, c.followed});
+      redirection({c.status, headers, from, method, c.body_replayable, c.options, c.followed});
   if (!result) {
     CHECK((result.error().code() == Errc::invalid_redirect ||
            result.error().code() == Errc::too_many_redirects));
@@ -165,10 +165,11 @@ TEST_CASE("a host that is not ASCII, if there is somebody who knows its form tha
 }
 
 TEST_CASE("[53] a body that cannot be sent again, where it would have to be") {
-  CHECK(refused({.status = 307, .method = "POST", .body_is_there = false}));
-  CHECK(refused({.status = 308, .method = "PUT", .body_is_there = false}));
-  CHECK(refused({.status = 302, .method = "PUT", .body_is_there = false}));
-  CHECK(next({.status = 303, .method = "PUT", .body_is_there = false}) == "GET http://a.test/next");
+  CHECK(refused({.status = 307, .method = "POST", .body_replayable = false}));
+  CHECK(refused({.status = 308, .method = "PUT", .body_replayable = false}));
+  CHECK(refused({.status = 302, .method = "PUT", .body_replayable = false}));
+  CHECK(next({.status = 303, .method = "PUT", .body_replayable = false}) ==
+        "GET http://a.test/next");
 }
 
 TEST_CASE("[54] no more hops than are allowed") {

@@ -9,13 +9,13 @@
 using namespace std::chrono_literals;
 using ferry::CloseReason;
 using ferry::detail::ConnectionFields;
-using ferry::detail::may_reuse;
-using ferry::detail::RetryFacts;
-using ferry::detail::RetryVerdict;
+using ferry::detail::reuse_obstacle;
+using ferry::detail::StaleRetry;
+using ferry::detail::StaleRetryFacts;
 
 namespace {
-RetryFacts stale_get() {
-  RetryFacts facts;
+StaleRetryFacts stale_get() {
+  StaleRetryFacts facts;
   facts.reused = true;
   facts.lost = true;
   facts.bytes_sent = 100;
@@ -25,50 +25,50 @@ RetryFacts stale_get() {
 }  // namespace
 
 TEST_CASE("[31] [32] the retry rule, a branch each") {
-  CHECK(retry_verdict(stale_get()) == RetryVerdict::retry_idempotent);
+  CHECK(decide_stale_retry(stale_get()) == StaleRetry::retry_idempotent);
   auto facts = stale_get();
   facts.idempotent = false;
-  CHECK(retry_verdict(facts) == RetryVerdict::no_might_have_happened);
+  CHECK(decide_stale_retry(facts) == StaleRetry::no_might_have_happened);
   facts.has_idempotency_key = true;
-  CHECK(retry_verdict(facts) == RetryVerdict::retry_idempotent);
+  CHECK(decide_stale_retry(facts) == StaleRetry::retry_idempotent);
   facts.has_idempotency_key = false;
   facts.bytes_sent = 0;
-  CHECK(retry_verdict(facts) == RetryVerdict::retry_unsent);
+  CHECK(decide_stale_retry(facts) == StaleRetry::retry_unsent);
 
   facts = stale_get();
   facts.allowed = false;
-  CHECK(retry_verdict(facts) == RetryVerdict::no_forbidden);
+  CHECK(decide_stale_retry(facts) == StaleRetry::no_forbidden);
   facts = stale_get();
   facts.attempt = 2;
-  CHECK(retry_verdict(facts) == RetryVerdict::no_second_time);
+  CHECK(decide_stale_retry(facts) == StaleRetry::no_second_time);
   facts = stale_get();
   facts.reused = false;
-  CHECK(retry_verdict(facts) == RetryVerdict::no_new_connection);
+  CHECK(decide_stale_retry(facts) == StaleRetry::no_new_connection);
   facts = stale_get();
   facts.response_started = true;
-  CHECK(retry_verdict(facts) == RetryVerdict::no_response_started);
+  CHECK(decide_stale_retry(facts) == StaleRetry::no_response_started);
   facts = stale_get();
   facts.lost = false;
-  CHECK(retry_verdict(facts) == RetryVerdict::no_other_failure);
+  CHECK(decide_stale_retry(facts) == StaleRetry::no_other_failure);
 
-  for (int i = 0; i <= static_cast<int>(RetryVerdict::no_might_have_happened); ++i) {
-    const auto verdict = static_cast<RetryVerdict>(i);
+  for (int i = 0; i <= static_cast<int>(StaleRetry::no_might_have_happened); ++i) {
+    const auto verdict = static_cast<StaleRetry>(i);
     CHECK_FALSE(to_string(verdict).empty());
     CHECK(is_retry(verdict) ==
-          (verdict == RetryVerdict::retry_unsent || verdict == RetryVerdict::retry_idempotent));
+          (verdict == StaleRetry::retry_unsent || verdict == StaleRetry::retry_idempotent));
   }
 }
 
 TEST_CASE("[28] [34] [35] [73] the reuse rule, a branch each") {
-  CHECK_FALSE(may_reuse({}));
-  CHECK(may_reuse({.fully_sent = false}) == CloseReason::not_kept);
-  CHECK(may_reuse({.close_announced = true}) == CloseReason::not_kept);
-  CHECK(may_reuse({.until_close = true}) == CloseReason::not_kept);
-  CHECK(may_reuse({.surplus = true}) == CloseReason::surplus_bytes);
-  CHECK(may_reuse({.ambiguous = true}) == CloseReason::ambiguous_framing);
-  CHECK(may_reuse({.is_http_1_0 = true}) == CloseReason::not_kept);
-  CHECK_FALSE(may_reuse({.keep_alive = true, .is_http_1_0 = true}));
-  CHECK(may_reuse({.close_announced = true, .keep_alive = true, .is_http_1_0 = true}) ==
+  CHECK_FALSE(reuse_obstacle({}));
+  CHECK(reuse_obstacle({.fully_sent = false}) == CloseReason::not_kept);
+  CHECK(reuse_obstacle({.close_announced = true}) == CloseReason::not_kept);
+  CHECK(reuse_obstacle({.until_close = true}) == CloseReason::not_kept);
+  CHECK(reuse_obstacle({.surplus = true}) == CloseReason::surplus_bytes);
+  CHECK(reuse_obstacle({.ambiguous = true}) == CloseReason::ambiguous_framing);
+  CHECK(reuse_obstacle({.is_http_1_0 = true}) == CloseReason::not_kept);
+  CHECK_FALSE(reuse_obstacle({.keep_alive = true, .is_http_1_0 = true}));
+  CHECK(reuse_obstacle({.close_announced = true, .keep_alive = true, .is_http_1_0 = true}) ==
         CloseReason::not_kept);
 }
 

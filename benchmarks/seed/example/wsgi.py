@@ -5,7 +5,7 @@ from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
 from django.urls import path
 
-PAGE_SIZE = 9593  # httpbin.org's front page, when the post was written
+PAGE_SIZE = 9593  # the size of httpbin.org's front page when the post was written
 
 head = "<!DOCTYPE html>\n<html>\n<head><title>example</title></head>\n<body>\n"
 foot = "</body>\n</html>\n"

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// `MockTransport`: a function in the place of the network, for testing code that uses a `Client`.
+/// `MockTransport`: a function instead of the network, for testing code that uses a `Client`.
 
 #include <algorithm>
 #include <cstring>
@@ -23,44 +23,44 @@
 
 namespace ferry::testing {
 
-/// A request as it came over the wire.
+/// A request as it was received.
 ///
 /// Lifetime: owns its texts. Threads: a value.
 class MockRequest {
  public:
   MockRequest() = default;
 
-  /// Its method's token.
+  /// The method's token.
   std::string method;
   std::string url;  ///< `scheme://host[:port]/path?query`
-  /// Its fields, as they were sent.
+  /// The header fields as they were sent.
   Headers headers;
-  std::string body;  ///< With its transfer coding taken off.
+  std::string body;  ///< The body with its transfer coding undone.
 };
 static_assert(detail::co_await_safe<MockRequest>);
 
-/// What is answered. Set its members on a named variable, or return one in place.
+/// The response to a request. Set its members on a named variable, or return one in place.
 class MockResponse {
  public:
   MockResponse() = default;
-  /// A response with a status, content and the type of that.
+  /// A response with a status, a body and the body's type.
   explicit MockResponse(int code, std::string content = {}, std::string content_type = {})
       : status(code), body(std::move(content)) {
     if (!content_type.empty()) headers.set("Content-Type", content_type);
   }
-  /// The connection is lost before a byte of an answer.
+  /// No response: the connection ends before its first byte.
   static MockResponse lost() { return MockResponse(0); }
 
   /// The status code.
   int status = 200;
-  Headers headers;  ///< `Content-Length` is added.
-  /// The content.
+  Headers headers;  ///< The header fields; `Content-Length` is added.
+  /// The body.
   std::string body;
 };
 static_assert(detail::co_await_safe<MockResponse>);
 
-/// A function in the place of the network: it is asked for the response to each request. All else,
-/// pool, limits, redirects, cookies, retries and streams, is the client's own.
+/// A function instead of the network: it makes the response to each request. Everything else (pool,
+/// limits, redirects, cookies, retries and streams) is the client's real code.
 ///
 ///     ferry::testing::MockTransport network([](const auto& request) {
 ///       return ferry::testing::MockResponse(200, "hello from " + request.url);
@@ -69,32 +69,34 @@ static_assert(detail::co_await_safe<MockResponse>);
 ///     network.serve(options);
 ///     ferry::Client client(context, options);
 ///
-/// What the function throws becomes a 500 that says so. Lifetime: clients share what is in it, as
-/// copies do, and may outlive it. Threads: the function is called by whoever sends, one at a time.
+/// An exception of the function becomes a 500 that contains its message. Lifetime: clients share
+/// the transport's state, like copies, and may outlive it. Threads: the function is called on the
+/// threads that send, one at a time.
 class MockTransport final : public Connector {
  public:
-  /// Answers a request; what it throws becomes a 500.
+  /// Answers a request; an exception becomes a 500.
   using Handler = std::function<MockResponse(const MockRequest&)>;
 
-  /// A transport that this function answers for.
+  /// A transport that uses this function.
   explicit MockTransport(Handler handler) : state_(std::make_shared<State>(std::move(handler))) {}
-  /// The same transport once more; moving copies, too.
+  /// Copies share the same transport; moving copies too.
   MockTransport(const MockTransport&) = default;
-  /// The same transport once more.
+  /// Copies share the same transport.
   MockTransport& operator=(const MockTransport&) = default;
 
-  /// Has it serve the requests of clients, or pools, with these options, for https too.
+  /// Makes the transport serve the requests of clients, or pools, with these options, for https
+  /// too.
   void serve(ConnectOptions& options) {
     options.connector = std::make_shared<MockTransport>(*this);
     options.tls = std::make_shared<PlainTls>();
   }
 
-  /// The requests that have come so far.
+  /// The requests received so far.
   std::vector<MockRequest> requests() const {
     const std::lock_guard lock(state_->mutex);
     return state_->requests;
   }
-  /// How many connections were opened.
+  /// The number of connections opened.
   int connections() const {
     const std::lock_guard lock(state_->mutex);
     return state_->connections;
@@ -127,23 +129,23 @@ class MockTransport final : public Connector {
     }
 
     const Handler handler;
-    std::recursive_mutex calling;  // A handler may send requests itself, and look at `requests()`.
-    std::mutex mutex;              // Guards the rest.
+    std::recursive_mutex calling;  // A handler may itself send requests and call `requests()`.
+    std::mutex mutex;              // Guards the members below.
     std::vector<MockRequest> requests;
     int connections = 0;
   };
 
-  /// Nothing is secured: there is no network.
+  /// Passes streams on unsecured: there is no network.
   class PlainTls final : public TlsContext {
    public:
-    asio::awaitable<Result<std::unique_ptr<Stream>>> secure(std::unique_ptr<Stream> stream,
-                                                            DialContext&) const override {
+    asio::awaitable<Result<std::unique_ptr<Stream>>> handshake(std::unique_ptr<Stream> stream,
+                                                               DialContext&) const override {
       using Secured = Result<std::unique_ptr<Stream>>;
       co_return Secured(std::move(stream));
     }
   };
 
-  /// Parses what is written, and has an answer ready when a request is whole.
+  /// Parses the bytes written, and has a response ready when a request is complete.
   class Connection final : public Stream, detail::RequestParser {
    public:
     Connection(std::shared_ptr<State> state, bool secure)
@@ -154,7 +156,7 @@ class MockTransport final : public Connector {
       co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
       const auto count = try_read_some(buffer, error);
       if (error != asio::error::would_block) co_return count;
-      co_await wakeup_.wait();  // Half a request has no answer.
+      co_await wakeup_.wait();  // An incomplete request gets no response.
       error = asio::error::eof;
       co_return 0;
     }
@@ -186,9 +188,11 @@ class MockTransport final : public Connector {
       return count;
     }
     asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point) override {
-      co_return true;  // What there is to come has come.
+      co_return true;  // All bytes that will ever come are already there.
     }
-    Look look() noexcept override { return ended_ || !open_ ? Look::closed : Look::quiet; }
+    IdleState check_idle() noexcept override {
+      return ended_ || !open_ ? IdleState::closed : IdleState::quiet;
+    }
     void close() noexcept override { open_ = false; }
     void abort() noexcept override {
       open_ = false;
@@ -233,7 +237,7 @@ class MockTransport final : public Connector {
     std::string answer_;
     bool ended_ = false;
     bool open_ = true;
-    detail::Wakeup wakeup_;
+    detail::OneShotEvent wakeup_;
   };
 
   std::shared_ptr<State> state_;

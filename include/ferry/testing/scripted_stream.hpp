@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Streams that follow a script instead of a network: for testing code that uses ferry, and ferry.
+/// Streams that follow a script instead of a network, for testing ferry and code that uses it.
 
 #include <algorithm>
 #include <cstring>
@@ -17,59 +17,61 @@
 
 namespace ferry::testing {
 
-/// What a `ScriptedStream` does, and what has been done to it. Shared with the test, which may read
-/// and change it between requests.
+/// The behaviour of a `ScriptedStream`, and a record of its operations. Shared with the test, which
+/// may read and change it between requests.
 ///
-/// A response becomes readable when a read waits for it after something was written; so requests
-/// and responses take turns without the script looking into either. A test may also set `readable`
+/// A response becomes readable when a read waits for it after something was written, so requests
+/// and responses take turns without the script parsing either. A test may also set `readable`
 /// itself. Threads: one at a time.
 class Script {
  public:
-  /// What a read finds when there are no more responses.
+  /// The result of a read after the last response.
   enum class End {
     eof,      ///< The end of the stream.
-    reset,    ///< `connection_reset`.
-    silence,  ///< Nothing, until the stream is aborted.
+    reset,    ///< The error `connection_reset`.
+    silence,  ///< Waiting until the stream is aborted.
   };
 
   Script() = default;
-  /// One response after the other.
+  /// A script with these responses, in order.
   explicit Script(std::deque<std::string> all) : responses(std::move(all)) {}
 
-  /// What comes back, a response for each request.
+  /// The responses, one for each request.
   std::deque<std::string> responses;
-  /// If set, it is called in place of taking the next of `responses`: for a peer whose answer
-  /// depends on what was `written`. It appends to `readable`.
+  /// If set, called instead of taking the next of `responses`, for a peer whose response depends on
+  /// the bytes `written`. The function appends to `readable`.
   std::function<void(Script&)> respond;
-  /// If set, it becomes readable when the first bytes of a request are written: a response that
-  /// does not wait for the whole request.
+  /// If not empty, it becomes readable when the first bytes of a request are written: a response
+  /// that does not wait for the whole request.
   std::string early_response;
-  /// What comes behind the last of them.
+  /// The result of a read after the last response.
   End end = End::eof;
-  std::size_t read_size = static_cast<std::size_t>(-1);  ///< No read returns more.
-  std::deque<std::size_t> read_sizes;                    ///< Of the next reads; before `read_size`.
-  std::size_t write_size = static_cast<std::size_t>(-1);  ///< No write takes more.
-  bool writes_block = false;  ///< Non-blocking writes always "would block", as over TLS.
-  int fail_at = 0;            ///< This operation, counted from 1, fails; 0: none does.
-  /// What the operation that fails fails with.
+  std::size_t read_size = static_cast<std::size_t>(-1);  ///< The most bytes that a read returns.
+  std::deque<std::size_t> read_sizes;                    ///< The same for the next reads; overrides
+                                                         ///< `read_size`.
+  std::size_t write_size = static_cast<std::size_t>(-1);  ///< The most bytes that a write takes.
+  bool writes_block = false;  ///< True if non-blocking writes always "would block", as over TLS.
+  int fail_at = 0;            ///< The number of the operation that fails, from 1; 0: none.
+  /// The error of the failing operation.
   std::error_code failure = asio::error::connection_reset;
-  bool failure_lasts = true;     ///< Every later operation fails as well, as on a real connection.
-  Look idle_look = Look::quiet;  ///< What a look finds when nothing is there to be read.
+  bool failure_lasts = true;               ///< True if all later operations fail too, as on a real
+                                           ///< connection.
+  IdleState idle_look = IdleState::quiet;  ///< The result of a look when nothing can be read.
 
   std::string written;  ///< All bytes written.
-  int operations = 0;   ///< Reads and writes so far, failed ones included.
-  /// How often it was looked at.
+  int operations = 0;   ///< Number of reads and writes, including failed ones.
+  /// Number of calls of `look`.
   int looks = 0;
-  /// It was closed.
+  /// True if the stream was closed.
   bool closed = false;
-  /// It was aborted.
+  /// True if the stream was aborted.
   bool aborted = false;
-  std::string readable;         ///< What a read would find now.
-  bool turn_to_answer = false;  ///< Something was written since the last response was begun.
+  std::string readable;         ///< The bytes that can be read now.
+  bool turn_to_answer = false;  ///< True if something was written since the last response began.
 };
 
 /// A stream that follows a `Script`. Every operation that may wait suspends its coroutine, so all
-/// suspension points of a real exchange are there.
+/// suspension points of a real exchange occur.
 class ScriptedStream final : public Stream {
  public:
   /// A stream that follows this script.
@@ -85,7 +87,7 @@ class ScriptedStream final : public Stream {
     const auto count = try_read_some(buffer, error);
     if (error != asio::error::would_block) co_return count;
     error.clear();
-    co_await wakeup_.wait();  // Silence: only an abort or a cancellation ends it.
+    co_await wakeup_.wait();  // Only an abort or a cancellation ends this silence.
     error = script_->aborted ? std::error_code(asio::error::eof)
                              : std::error_code(asio::error::operation_aborted);
     co_return 0;
@@ -145,9 +147,9 @@ class ScriptedStream final : public Stream {
     return write(buffers, error);
   }
 
-  Look look() noexcept override {
+  IdleState check_idle() noexcept override {
     ++script_->looks;
-    if (!script_->readable.empty()) return Look::surplus;
+    if (!script_->readable.empty()) return IdleState::unexpected_data;
     return script_->idle_look;
   }
   void close() noexcept override { script_->closed = true; }
@@ -208,18 +210,18 @@ class ScriptedStream final : public Stream {
 
   asio::any_io_executor executor_;
   std::shared_ptr<Script> script_;
-  detail::Wakeup wakeup_;
+  detail::OneShotEvent wakeup_;
 };
 
 /// Opens scripted streams: set it as `options.connector`.
 class ScriptedConnector final : public Connector {
  public:
-  /// Asked for the script of each connection, numbered from 1, or for the error that it fails with.
+  /// Returns the script of each connection, numbered from 1, or the error that it fails with.
   using Source = std::function<Result<std::shared_ptr<Script>>(int number)>;
 
-  /// A connector whose connections these are.
+  /// A connector that asks this function for each connection.
   explicit ScriptedConnector(Source source) : source_(std::move(source)) {}
-  /// Every connection follows this script.
+  /// A connector whose connections all follow this script.
   explicit ScriptedConnector(std::shared_ptr<Script> script)
       : source_([script](int) { return script; }) {}
 
@@ -233,7 +235,7 @@ class ScriptedConnector final : public Connector {
     co_return Connected(std::make_unique<ScriptedStream>(executor, *script));
   }
 
-  /// How many connections were asked for.
+  /// The number of connections requested.
   int connections() const noexcept { return connections_; }
 
  private:

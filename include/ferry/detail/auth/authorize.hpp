@@ -11,23 +11,24 @@
 #include <ferry/headers.hpp>
 #include <ferry/result.hpp>
 
-// How an authenticator is asked for credentials, and told of refusals.
+// Functions that ask an authenticator for credentials and tell it about answers.
 namespace ferry::detail {
 
-/// What has come of one request's credentials so far.
-struct Asked {
-  int challenges = 0;  ///< Refusals, with 401 or 407.
-  Headers challenge;   ///< The last one's fields.
-  std::string sent;    ///< The credentials that it refused.
+/// The history of one request's credentials.
+struct ChallengeState {
+  int challenges = 0;  ///< Number of refusals, with 401 or 407.
+  Headers challenge;   ///< Fields of the last refusal.
+  std::string sent;    ///< Credentials that it refused.
 
-  void tell(AuthContext& context) const noexcept {
+  void fill(AuthContext& context) const noexcept {
     context.challenges = challenges;
     context.sent = sent;
     if (challenges > 0) context.challenge = &challenge;
   }
 };
 
-/// Asks for credentials, without waiting. @return false if they have to be waited for.
+/// Asks for credentials, without waiting.
+/// @return false if the caller must wait for them with `authorize`.
 inline Result<bool> authorize_now(Authenticator& auth, const AuthContext& context,
                                   std::string& authorization) {
   try {
@@ -41,38 +42,38 @@ inline Result<bool> authorize_now(Authenticator& auth, const AuthContext& contex
   return true;
 }
 
-/// Awaits the credentials of one that has to be waited for.
+/// Waits for credentials.
 inline asio::awaitable<void> await_credentials(Authenticator& auth, AuthContext context,
                                                std::string& authorization) {
   auto value = co_await auth.authorize(context);
   authorization = std::move(value);
 }
 
-/// Asks for credentials that have to be waited for, within the watch's limits.
-/// @param phase, limit as `run_limited`'s.
+/// Asks for credentials and waits for them, within the deadline's limits.
+/// @param phase, limit as for `run_limited`.
 template <class = void>
 asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
-                                                std::string& authorization, Watch& watch,
+                                                std::string& authorization, Deadline& deadline,
                                                 Phase phase, Duration limit) {
   std::optional<Error> failure;
   try {
     auto asking = await_credentials(auth, context, authorization);
-    co_await run_limited(std::move(asking), watch, phase, limit);
+    co_await run_limited(std::move(asking), deadline, phase, limit);
     failure = check_field("Authorization", authorization);
   } catch (const Error& error) {
     failure = error;
   } catch (const std::system_error& e) {
-    // Asio throws this at whatever a cancelled coroutine awaits next.
-    if (e.code() != asio::error::operation_aborted && !watch.ended()) throw;
+    // Asio throws this from the next `co_await` of a cancelled coroutine.
+    if (e.code() != asio::error::operation_aborted && !deadline.ended()) throw;
     failure.emplace(Errc::cancelled);
   } catch (...) {
-    if (!watch.ended()) throw;
+    if (!deadline.ended()) throw;
   }
-  if (watch.ended()) co_return watch.error();
+  if (deadline.ended()) co_return deadline.error();
   co_return failure;
 }
 
-/// Tells of any other answer.
+/// Tells the authenticator about an answer that is not a refusal.
 /// @param auth may be null.
 inline void tell_answered(Authenticator* auth, AuthContext context, const std::string& sent,
                           const Headers& response) {
@@ -81,14 +82,15 @@ inline void tell_answered(Authenticator* auth, AuthContext context, const std::s
   auth->answered(context, response);
 }
 
-/// Tells of a refusal. @return true if the request is to be sent once more; `asked` knows why then.
+/// Tells the authenticator about a refusal.
+/// @return true if the request must be sent again; `asked` then has the refusal.
 inline bool is_challenged(Authenticator& auth, AuthContext context, const Headers& refusal,
-                          const std::string& sent, Asked& asked) {
+                          const std::string& sent, ChallengeState& asked) {
   if (asked.challenges >= Authenticator::max_challenges) return false;
   ++asked.challenges;
   asked.challenge = refusal;
   asked.sent = sent;
-  asked.tell(context);
+  asked.fill(context);
   return auth.challenged(context);
 }
 

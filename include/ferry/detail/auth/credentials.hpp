@@ -11,12 +11,13 @@
 #include <ferry/result.hpp>
 #include <ferry/url.hpp>
 
-// What users and passwords may be made of. None is ever shown, nor a part of it.
+// Checks of user names and passwords. Errors never show them, not even in part.
 namespace ferry::detail {
 
-/// Why a part of credentials cannot be sent, if it cannot: it has a control character, a line end
-/// most often, of the file that it was read from.
-/// @param what how the error calls it: `basic(): the password`.
+/// Checks a part of credentials. The part must not have a control character, which most often is
+/// the line end of the file from which the part was read.
+/// @param what the part's name in the error: `basic(): the password`.
+/// @return the failure, or nothing.
 inline std::optional<Error> check_credential(std::string_view what, std::string_view text,
                                              Errc code = Errc::invalid_option) {
   const auto control = std::find_if(text.begin(), text.end(), is_control);
@@ -26,14 +27,14 @@ inline std::optional<Error> check_credential(std::string_view what, std::string_
                std::string(what) + (line_end ? " has a line end" : " has a control character"));
 }
 
-/// The value of `Authorization` for a user and a password (RFC 7617 2), or why there is none.
-/// @param where what the error's text begins with: `basic(): `.
+/// The value of `Authorization` for a user and a password (RFC 7617 2), or the failure.
+/// @param where the beginning of the error's text: `basic(): `.
 inline Result<std::string> basic_authorization(std::string_view user, std::string_view password,
                                                const std::string& where,
                                                Errc code = Errc::invalid_option) {
   if (auto error = check_credential(where + "the user name", user, code)) return *error;
   if (auto error = check_credential(where + "the password", password, code)) return *error;
-  // The server would take what is behind it for a part of the password.
+  // The server would read the rest of the user name as a part of the password.
   if (user.find(':') != user.npos)
     return Error(code, where + "the user name has a colon, which Basic authentication cannot send");
   std::string both(user);
@@ -41,8 +42,8 @@ inline Result<std::string> basic_authorization(std::string_view user, std::strin
   return "Basic " + base64(both);
 }
 
-/// The value of `Authorization` that a URL's userinfo means: `user:password`, both
-/// percent-encoded (RFC 3986 3.2.1); or `Errc::invalid_url`.
+/// The value of `Authorization` for a URL's userinfo: `user:password`, both percent-encoded (RFC
+/// 3986 3.2.1); or `Errc::invalid_url`.
 inline Result<std::string> basic_from_userinfo(std::string_view userinfo) {
   const auto colon = std::min(userinfo.find(':'), userinfo.size());
   const auto user = unescaped(userinfo.substr(0, colon));

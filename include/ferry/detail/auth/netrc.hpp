@@ -13,10 +13,10 @@
 #include <ferry/detail/base/co_await_safe.hpp>
 #include <ferry/result.hpp>
 
-// The file with users and passwords by host that ftp(1) made known.
+// A parser for netrc files, which have users and passwords by host, as for ftp(1).
 namespace ferry::detail {
 
-/// What a netrc file says.
+/// The contents of a netrc file.
 class Netrc {
  public:
   class Entry {
@@ -24,22 +24,23 @@ class Netrc {
     Entry() = default;
     std::string login;
     std::string password;
-    bool is_set = false;  ///< It has a login or a password.
+    bool is_set = false;  ///< True if it has a login or a password.
 
     friend bool operator==(const Entry&, const Entry&) = default;
   };
 
   Netrc() = default;
 
-  /// Reads the text of such a file: `machine` or `default`, then `login`, `password` and `account`,
-  /// in any case; their values, words separated by any white space, or in double quotes, with `\"`,
-  /// `\\`, `\n`, `\r` and `\t` in them; `macdef` up to an empty line; `#` and what is behind it
-  /// where no value stands. Other words are skipped, as are values before the first machine.
+  /// Parses the text of a netrc file. Keywords, in any case: `machine` or `default`, then `login`,
+  /// `password` and `account`. Their values are words separated by white space, or in double
+  /// quotes, with the escapes `\"`, `\\`, `\n`, `\r` and `\t`. `macdef` reaches to an empty line;
+  /// `#` begins a comment where no value is expected. Other words are skipped, as are values before
+  /// the first machine.
   ///
-  /// @param path for the error, which shows nothing of what is in the file.
+  /// @param path the file's path for the error, which shows nothing of the contents.
   static Result<Netrc> parse(std::string_view text, std::string_view path);
 
-  /// What the first `machine` of exactly this name has, or else, if that is wanted, `default`.
+  /// The entry of the first `machine` of this name; else, if `or_default`, that of `default`.
   const Entry* find(std::string_view host, bool or_default) const noexcept {
     for (const auto& [name, entry] : machines_)
       if (iequals(name, host)) return &entry;
@@ -77,7 +78,8 @@ class NetrcParser {
  private:
   enum class Into { nothing, machine, others };
 
-  /// Acts on the keyword that comes next. Returns what is wrong.
+  /// Reads the next keyword and its value.
+  /// @return the problem; empty if there is none.
   std::string read(Netrc& file) {
     word_line_ = line_;
     if (rest_.front() == '#') {
@@ -87,7 +89,7 @@ class NetrcParser {
     const bool is_quoted = rest_.front() == '"';
     std::string name;
     if (!take_value(name)) return "quotes are not closed on their line";
-    if (is_quoted) return {};  // No keyword.
+    if (is_quoted) return {};  // A quoted word is not a keyword.
     std::transform(name.begin(), name.end(), name.begin(), to_lower);
     if (name == "default") {
       begin(file, Into::others, {});
@@ -95,7 +97,7 @@ class NetrcParser {
     }
     const bool is_login = name == "login";
     const bool is_password = name == "password";
-    // Other programs have words of their own, `protocol https`, say: curl skips them, too.
+    // Other programs have their own words, such as `protocol https`; curl skips them, too.
     if (name != "machine" && name != "macdef" && name != "account" && !is_login && !is_password)
       return {};
     if (!next_word()) return name + " has nothing behind it";
@@ -129,7 +131,7 @@ class NetrcParser {
       file.default_ = std::move(entry_);
   }
 
-  /// Goes to the next word, over lines. False at the end.
+  /// Goes to the next word, across lines. False at the end.
   bool next_word() noexcept {
     while (!rest_.empty() && is_space(rest_.front())) drop(1);
     return !rest_.empty();
@@ -163,7 +165,7 @@ class NetrcParser {
   }
 
   void skip_line() noexcept { drop(std::min(rest_.find('\n'), rest_.size())); }
-  /// A macro goes to the next line without anything on it.
+  /// Skips a macro, up to the next empty line.
   void skip_macro() noexcept {
     do {
       skip_line();

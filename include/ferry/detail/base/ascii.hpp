@@ -10,8 +10,7 @@
 #include <string_view>
 #include <type_traits>
 
-// The characters that HTTP and URIs are made of. Locale-free: <cctype> is neither fast nor safe
-// here.
+// The characters of HTTP and URIs. No function depends on the locale; <cctype> does, and is slower.
 namespace ferry::detail {
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
@@ -35,7 +34,7 @@ constexpr bool is_control(char c) noexcept {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
 }
 
-/// `tchar` of RFC 9110 5.6.2: what methods and field names are made of.
+/// True for each `tchar` of RFC 9110 5.6.2, the characters of methods and field names.
 inline constexpr auto token_bytes = [] {
   std::array<bool, 256> token{};
   for (std::size_t c = 0; c < 128; ++c) {
@@ -47,7 +46,7 @@ inline constexpr auto token_bytes = [] {
 }();
 constexpr bool is_token_char(char c) noexcept { return token_bytes[static_cast<unsigned char>(c)]; }
 
-/// `token` of RFC 9110 5.6.2: one or more `tchar`.
+/// True for a `token` of RFC 9110 5.6.2: one or more `tchar`.
 constexpr bool is_token(std::string_view text) noexcept {
   for (char c : text)
     if (!is_token_char(c)) return false;
@@ -58,14 +57,14 @@ constexpr bool is_token(std::string_view text) noexcept {
 constexpr bool iequals(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
   if (b.empty()) return true;
-  // As most are written. Where b is a literal, the compiler needs no call for it.
+  // Most names match exactly. If b is a literal, the compiler inlines this comparison.
   if (!std::is_constant_evaluated() && std::memcmp(a.data(), b.data(), b.size()) == 0) return true;
   for (std::size_t i = 0; i < a.size(); ++i)
     if (a[i] != b[i] && to_lower(a[i]) != to_lower(b[i])) return false;
   return true;
 }
 
-/// SP or HTAB.
+/// True for SP or HTAB.
 constexpr bool is_ows(char c) noexcept { return c == ' ' || c == '\t'; }
 
 /// Removes optional white space (SP and HTAB, RFC 9110 5.6.3) at both ends.
@@ -75,7 +74,7 @@ constexpr std::string_view trim_ows(std::string_view text) noexcept {
   return text;
 }
 
-/// True if the comma-separated list holds this token, in any case and position (RFC 9110 5.6.1).
+/// True if the comma-separated list contains this token, in any case and position (RFC 9110 5.6.1).
 constexpr bool list_has_token(std::string_view list, std::string_view token) noexcept {
   while (!list.empty()) {
     const auto comma = list.find(',');
@@ -86,7 +85,7 @@ constexpr bool list_has_token(std::string_view list, std::string_view token) noe
   return false;
 }
 
-/// Reads `1*DIGIT` and nothing else; nothing if it is anything else or passes 2^63 - 1.
+/// Parses `1*DIGIT`; nothing for any other text, or above 2^63 - 1.
 constexpr std::optional<std::uint64_t> parse_decimal(std::string_view text) noexcept {
   if (text.empty()) return std::nullopt;
   std::uint64_t value = 0;
@@ -98,8 +97,8 @@ constexpr std::optional<std::uint64_t> parse_decimal(std::string_view text) noex
   return value;
 }
 
-/// Makes user input printable for an error's text: quoted, control and non-ASCII bytes as `\xNN`,
-/// cut after 80 bytes.
+/// Makes user input printable for an error's text: in quotes, with control and non-ASCII bytes as
+/// `\xNN`, cut after 80 bytes.
 inline std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (char c : text.substr(0, 80)) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Asio, and all that differs between its versions (1.22 to 1.38).
+// Asio, and all differences between its versions (1.22 to 1.38).
 
 #include <asio/any_io_executor.hpp>
 #include <asio/async_result.hpp>
@@ -49,7 +49,7 @@
 
 namespace ferry::detail {
 
-/// `executor.target<Executor>()`, but nothing if it holds one of another type: Asio 1.22 does not
+/// `executor.target<Executor>()`, but null if the executor has another type: Asio 1.22 does not
 /// compare the types.
 template <class Executor>
 const Executor* target_of(const asio::any_io_executor& executor) noexcept {
@@ -60,13 +60,13 @@ const Executor* target_of(const asio::any_io_executor& executor) noexcept {
 #endif
 }
 
-/// True once the coroutine of this state was cancelled. A `co_await` tells it only where it throws,
-/// which the coroutine's owner may have switched off.
+/// True once the coroutine with this state was cancelled. A `co_await` reports this only by an
+/// exception, which the coroutine's owner may have disabled.
 inline bool is_cancelled(const asio::cancellation_state& state) noexcept {
   return state.cancelled() != asio::cancellation_type::none;
 }
 
-/// The context's own executor behind a given one, or nothing if it is not an `io_context`'s.
+/// The `io_context` executor inside a given executor; nothing if there is none.
 inline std::optional<asio::io_context::executor_type> io_context_executor(
     const asio::any_io_executor& executor) {
   if (const auto* own = target_of<asio::io_context::executor_type>(executor)) return *own;
@@ -77,9 +77,9 @@ inline std::optional<asio::io_context::executor_type> io_context_executor(
   return std::nullopt;
 }
 
-/// True if the executor's context was told to wait for an event after each short read
-/// (`reactor.reset_edge_on_partial_read`, Asio 1.37 and later). An end of stream that came together
-/// with the last data then brings no further event.
+/// True if the executor's context is configured to wait for an event after each short read
+/// (`reactor.reset_edge_on_partial_read`, Asio 1.37 and later). Then an end of stream that came
+/// together with the last data causes no further event.
 inline bool waits_after_short_read(const asio::any_io_executor& executor) {
 #if ASIO_VERSION >= 103700
   return asio::config(asio::query(executor, asio::execution::context))
@@ -90,8 +90,8 @@ inline bool waits_after_short_read(const asio::any_io_executor& executor) {
 #endif
 }
 
-/// True if the context's locks are turned off (`ASIO_CONCURRENCY_HINT_UNSAFE`): no other thread may
-/// touch it, not even to end a wait.
+/// True if the context's locks are disabled (`ASIO_CONCURRENCY_HINT_UNSAFE`): no other thread may
+/// use the context, not even to end a wait.
 inline bool is_unlocked(const asio::any_io_executor& executor) {
   const auto own = io_context_executor(executor);
   if (!own) return false;
@@ -103,8 +103,7 @@ inline bool is_unlocked(const asio::any_io_executor& executor) {
 #endif
 }
 
-/// Adds the addresses that the system finds for a host (`getaddrinfo`). It blocks, for as long as
-/// the system likes.
+/// Adds the addresses that the system finds for a host (`getaddrinfo`). Blocks without limit.
 template <class Tcp>
 std::error_code find_addresses(const std::string& host, std::vector<asio::ip::address>& found) {
   namespace ops = asio::detail::socket_ops;
@@ -128,7 +127,7 @@ std::error_code find_addresses(const std::string& host, std::vector<asio::ip::ad
   return {};
 }
 
-/// `connect(2)` on a non-blocking socket, without the system calls that Asio's own makes around it.
+/// `connect(2)` on a non-blocking socket, without the further system calls of Asio's own.
 template <class Socket>
 void native_connect(Socket& socket, const typename Socket::endpoint_type& remote,
                     std::error_code& error) {
@@ -148,7 +147,7 @@ inline void bind_to_interface(asio::detail::socket_type socket, const std::strin
 #endif
 }
 
-/// The socket option that says how an attempt to connect has ended, in the form that Asio asks for.
+/// Socket option with the result of a connection attempt, in the form that Asio requires.
 class ConnectError {
  public:
   std::error_code code() const noexcept { return {value_, asio::error::get_system_category()}; }

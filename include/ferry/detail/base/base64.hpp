@@ -7,7 +7,7 @@
 
 namespace ferry::detail {
 
-/// Bytes in base64 (RFC 4648 4).
+/// The bytes in base64 (RFC 4648 4).
 inline std::string base64(std::string_view bytes) {
   constexpr std::string_view digits =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

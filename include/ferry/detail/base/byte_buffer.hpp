@@ -9,8 +9,8 @@
 
 namespace ferry::detail {
 
-/// Bytes that are appended, many small pieces one behind the other: cheaper than to a
-/// `std::string`, whose memory is filled with zeros and whose functions are calls. A value.
+/// A buffer for many small appended pieces, faster than a `std::string`, which fills its
+/// memory with zeros and whose functions are calls. A value type.
 class ByteBuffer {
  public:
   ByteBuffer() = default;
@@ -33,13 +33,14 @@ class ByteBuffer {
   std::size_t size() const noexcept { return size_; }
   std::size_t capacity() const noexcept { return capacity_; }
 
-  /// Forgets the bytes, not the memory.
+  /// Removes the bytes but keeps the memory.
   void clear() noexcept { size_ = 0; }
   void reserve(std::size_t capacity) {
     if (capacity > capacity_) grow(capacity);
   }
 
-  /// Makes room behind the bytes, for so many more. @return where they go.
+  /// Adds room for `count` bytes at the end.
+  /// @return the begin of the new bytes.
   char* extend(std::size_t count) {
     if (count > capacity_ - size_) grow(std::max(2 * capacity_, size_ + count));
     return bytes_.get() + std::exchange(size_, size_ + count);
@@ -49,7 +50,7 @@ class ByteBuffer {
     return *this;
   }
 
-  /// Puts a piece in the place of `count` bytes.
+  /// Replaces `count` bytes with a piece.
   void replace(std::size_t at, std::size_t count, std::string_view piece) {
     const std::size_t behind = size_ - at - count;
     if (piece.size() > count) extend(piece.size() - count);

@@ -6,9 +6,9 @@ namespace ferry::detail {
 
 /// True for types that g++ 12 handles correctly as temporaries of a `co_await` expression.
 ///
-/// g++ 12 destroys an aggregate temporary with a non-trivial destructor twice when it is made
-/// inside a `co_await` full-expression. So every public type is either trivially destructible or a
-/// class with a declared constructor, and says so with a `static_assert` beside its definition.
+/// g++ 12 destroys an aggregate temporary with a non-trivial destructor twice if it is made inside
+/// a `co_await` full-expression. So every public type is either trivially destructible or a class
+/// with a declared constructor, which a `static_assert` after its definition checks.
 template <class T>
 inline constexpr bool co_await_safe =
     std::is_trivially_destructible_v<T> || !std::is_aggregate_v<T>;

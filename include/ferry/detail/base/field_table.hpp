@@ -10,12 +10,12 @@
 
 namespace ferry::detail {
 
-/// Fields in one block of memory: text from its front, and from its back a slot for each field,
-/// which says where in the text its name and value are. So a parser can take a head's text over as
-/// it is, and a head costs one allocation. A value.
+/// Fields in one block of memory: text from its front, and from its back one slot per field, with
+/// the positions of the field's name and value in the text. A parser can thus take over a head's
+/// text unchanged, and a head costs one allocation. A value type.
 class FieldTable {
  public:
-  /// Where a field is.
+  /// Position of a field in the text.
   struct Slot {
     std::size_t name = 0;
     std::size_t value = 0;
@@ -40,7 +40,7 @@ class FieldTable {
   }
 
   std::size_t count() const noexcept { return count_; }
-  /// All of the text, also what is no field's any more.
+  /// The whole text, including text that no longer belongs to a field.
   std::string_view text() const noexcept { return {block_.get(), text_size_}; }
   std::string_view name(std::size_t i) const noexcept {
     const Slot at = slot(i);
@@ -51,14 +51,14 @@ class FieldTable {
     return {block_.get() + at.value, at.value_size};
   }
 
-  /// Adds a field. The views may not be into the table.
+  /// Adds a field. The views must not point into the table.
   void add(std::string_view name, std::string_view value) {
     if (!has_room(name.size() + value.size(), 1)) compact(name.size() + value.size(), 1);
     const std::size_t at = put(name);
     push({at, put(value), static_cast<std::uint32_t>(name.size()),
           static_cast<std::uint32_t>(value.size())});
   }
-  /// Gives a field another value, which may not be a view into the table.
+  /// Replaces the value of a field. `value` must not point into the table.
   void set_value(std::size_t i, std::string_view value) {
     if (value.size() > slot(i).value_size) {
       if (!has_room(value.size(), 0)) compact(value.size(), 0);
@@ -78,14 +78,14 @@ class FieldTable {
     --count_;
   }
 
-  // For a parser, whose fields may come before their text.
+  // Functions for a parser, whose fields may come before their text.
 
-  /// Forgets the fields, not the memory.
+  /// Removes the fields but keeps the memory.
   void clear() noexcept { text_size_ = count_ = 0; }
   void reserve(std::size_t text, std::size_t fields) {
     if (!has_room(text, fields)) move_to(text_size_ + text, count_ + fields);
   }
-  /// Adds a field whose text is there, or will be.
+  /// Adds a field whose text is already in the table, or will be.
   void push(const Slot& field) {
     if (!has_room(0, 1)) move_to(2 * text_size_, 2 * count_ + 8);
     ++count_;
@@ -122,7 +122,7 @@ class FieldTable {
     return size;
   }
 
-  /// Moves to a larger block: the text as it is.
+  /// Moves to a larger block, with the text unchanged.
   void move_to(std::size_t text, std::size_t fields) {
     const std::size_t capacity = text + fields * sizeof(Slot);
     auto block = std::make_unique_for_overwrite<char[]>(capacity);
@@ -133,14 +133,14 @@ class FieldTable {
     block_ = std::move(block);
     capacity_ = capacity;
   }
-  /// Makes room for so much more, by leaving out what is no field's text: so changing a field over
-  /// and over takes no more and more memory.
+  /// Makes room for this much more by leaving out unused text, so that repeated changes of a field
+  /// do not take more and more memory.
   void compact(std::size_t text, std::size_t fields) {
     FieldTable compacted;
     compacted.take_over(*this, 2 * (live_text() + text), 2 * (count_ + fields));
     *this = std::move(compacted);
   }
-  /// Becomes what another one is, with room for so much.
+  /// Copies another table, with room for this much.
   void take_over(const FieldTable& other, std::size_t text, std::size_t fields) {
     if (fields > 0) move_to(text, fields);
     for (std::size_t i = 0; i < other.count_; ++i) {

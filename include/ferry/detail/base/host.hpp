@@ -6,11 +6,11 @@
 
 #include <ferry/detail/base/ascii.hpp>
 
-// Which hosts a URL may name. What two programs could read differently is refused: the one that
-// checks a URL and the one that connects must mean the same machine.
+// Rules for the hosts of URLs. A host that two programs could read differently is refused: the
+// program that checks a URL and the one that connects must mean the same machine.
 namespace ferry::detail {
 
-/// Four decimal numbers from 0 to 255, none with a leading zero (`IPv4address` of RFC 3986 3.2.2).
+/// True for an `IPv4address` (RFC 3986 3.2.2): four numbers from 0 to 255 without leading zeros.
 constexpr bool is_ipv4(std::string_view text) noexcept {
   std::size_t i = 0;
   for (int octet = 0; octet < 4; ++octet) {
@@ -29,8 +29,8 @@ constexpr bool is_ipv4(std::string_view text) noexcept {
   return i == text.size();
 }
 
-/// `IPv6address` of RFC 3986 3.2.2, without brackets: eight groups, or fewer around one `::`; the
-/// last two may be written as an IPv4 address.
+/// True for an `IPv6address` of RFC 3986 3.2.2, without brackets: eight groups, or fewer around one
+/// `::`; the last two may be written as an IPv4 address.
 constexpr bool is_ipv6(std::string_view text) noexcept {
   int groups = 0;
   bool gap = text.starts_with("::");
@@ -47,7 +47,7 @@ constexpr bool is_ipv6(std::string_view text) noexcept {
     ++groups;
     if (last) break;
     text.remove_prefix(group.size() + 1);
-    if (text.empty()) return false;  // it ended with a single colon
+    if (text.empty()) return false;  // The text ends with a single colon.
     if (text[0] == ':') {
       if (gap) return false;
       gap = true;
@@ -57,22 +57,22 @@ constexpr bool is_ipv6(std::string_view text) noexcept {
   return gap ? groups < 8 : groups == 8;
 }
 
-/// Some program takes this label for a number: decimal or octal digits, or `0x` and hexadecimal
-/// ones.
+/// True if some program reads this label as a number: decimal or octal digits, or `0x` and
+/// hexadecimal digits.
 constexpr bool is_numeric_label(std::string_view label) noexcept {
   if (label.size() >= 2 && label[0] == '0' && to_lower(label[1]) == 'x')
     return std::all_of(label.begin() + 2, label.end(), is_hex);
   return std::all_of(label.begin(), label.end(), is_digit);
 }
 
-/// A character of a host's name: `unreserved` or `sub-delims` of RFC 3986.
+/// True for a character of a host's name: `unreserved` or `sub-delims` of RFC 3986.
 constexpr bool is_host_char(char c) noexcept {
   return is_digit(c) || is_alpha(c) ||
          std::string_view("-._~!$&'()*+,;=").find(c) != std::string_view::npos;
 }
 
-/// What is wrong with a URL's host (an IPv6 address in its brackets), to be read after the host
-/// itself; empty if nothing is.
+/// The problem of a URL's host (an IPv6 address is in brackets), as text that follows the host;
+/// empty if there is none.
 constexpr std::string_view host_problem(std::string_view host) noexcept {
   if (host.empty()) return "is missing";
   if (host.size() > 255) return "is longer than 255 bytes";
@@ -89,7 +89,7 @@ constexpr std::string_view host_problem(std::string_view host) noexcept {
     if (!is_host_char(c)) return "has a character that no host may have";
   }
   auto labels = host;
-  if (labels.back() == '.') labels.remove_suffix(1);  // the DNS root
+  if (labels.back() == '.') labels.remove_suffix(1);  // The DNS root.
   if (labels.empty() || labels.front() == '.' || labels.find("..") != std::string_view::npos ||
       labels.back() == '.')
     return "has an empty label";
@@ -99,8 +99,8 @@ constexpr std::string_view host_problem(std::string_view host) noexcept {
   return {};
 }
 
-/// The fault of a host that is to be mapped to ASCII, before that: its ASCII characters have
-/// to be a host's already, so that none of them is lost, or read as a delimiter, on the way.
+/// The problem of a host before its mapping to ASCII; empty if there is none. Its ASCII characters
+/// must already be allowed in a host, so that none is lost, or becomes a delimiter, in the mapping.
 constexpr std::string_view unmapped_host_problem(std::string_view host) noexcept {
   constexpr std::size_t longest = 4 * 255;  // Bytes of as many characters as a host may have.
   if (host.size() > longest) return "is longer than 1020 bytes";
@@ -112,18 +112,18 @@ constexpr std::string_view unmapped_host_problem(std::string_view host) noexcept
   return {};
 }
 
-/// The fault of the ASCII form that a host was mapped to; empty if it is a host and nothing
-/// else. The mapping of UTS #46 yields `/`, `:`, `@`, `[` and the like out of characters that look
-/// like them: the forbidden domain code points of the WHATWG's URL standard, all of which are none
-/// of `is_host_char`.
+/// The problem of a host after its mapping to ASCII; empty if there is none. The mapping of UTS #46
+/// turns look-alike characters into `/`, `:`, `@`, `[` and the like: the forbidden domain code
+/// points of the WHATWG's URL standard, for all of which `is_host_char` is false.
 constexpr std::string_view mapped_host_problem(std::string_view host) noexcept {
-  if (host.starts_with('[')) return "has a character that no host may have";  // No address, either.
+  // An address is not allowed, either.
+  if (host.starts_with('[')) return "has a character that no host may have";
   return host_problem(host);
 }
 
-/// What is wrong with the name of a Unix socket, to be read after it; empty if nothing is.
+/// The problem of a Unix socket's name, as text that follows the name; empty if there is none.
 constexpr std::string_view unix_path_problem(std::string_view path) noexcept {
-  constexpr std::size_t longest = 107;  // Of what `sockaddr_un` has room for.
+  constexpr std::size_t longest = 107;  // Bytes that fit in `sockaddr_un`.
   if (!path.starts_with('/') && !path.starts_with('@'))
     return "is neither an absolute path nor @ and an abstract name";
   if (path.size() == 1) return "names nothing";

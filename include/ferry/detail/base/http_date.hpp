@@ -7,12 +7,12 @@
 
 #include <ferry/detail/base/ascii.hpp>
 
-// Dates as they stand in fields.
+// Dates in fields.
 namespace ferry::detail {
 
 using SystemSeconds = std::chrono::sys_seconds;
 
-/// Digits at the beginning of a text, at least `least` and at most `most` of them, and no more.
+/// The number at the beginning of a text: at least `least` and at most `most` digits, and no more.
 constexpr std::optional<int> leading_number(std::string_view text, std::size_t least,
                                             std::size_t most) noexcept {
   std::size_t digits = 0;
@@ -24,8 +24,8 @@ constexpr std::optional<int> leading_number(std::string_view text, std::size_t l
   return digits < least ? std::nullopt : std::optional(value);
 }
 
-/// A date as RFC 6265bis 5.1.1 reads it: which takes the three forms of RFC 9110 5.6.7, and what
-/// servers have made of them. Time zones are not looked at.
+/// A date, parsed as in RFC 6265bis 5.1.1: this accepts the three forms of RFC 9110 5.6.7 and
+/// common mistakes of servers. Time zones are ignored.
 inline std::optional<SystemSeconds> parse_date(std::string_view text) {
   using namespace std::chrono;
   const auto is_delimiter = [](char c) {

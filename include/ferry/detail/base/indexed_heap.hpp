@@ -6,9 +6,9 @@
 
 namespace ferry::detail {
 
-/// A binary min-heap of pointers whose elements know their place (`std::size_t heap_index`), so
-/// that any of them can be moved or taken out in O(log n). The keys stand in the heap itself:
-/// comparing them touches no element. It owns nothing.
+/// A binary min-heap of pointers. Each element stores its position (`std::size_t heap_index`), so
+/// any element can be moved or removed in O(log n). The heap stores the keys, so comparisons do not
+/// touch the elements. The heap does not own the elements.
 template <class T, class Key>
 class IndexedHeap {
  public:
@@ -20,7 +20,7 @@ class IndexedHeap {
   const Key& top_key() const noexcept { return items_.front().key; }
   static bool contains(const T& element) noexcept { return element.heap_index != npos; }
 
-  /// Makes room for this many in all: until there are more, `push` does not allocate.
+  /// Makes room for `count` elements in all: `push` does not allocate up to this number.
   void reserve(std::size_t count) {
     if (count > items_.capacity()) items_.reserve(std::max(count, 2 * items_.capacity()));
   }
@@ -37,14 +37,14 @@ class IndexedHeap {
     items_[hole] = last;
     settle(hole);
   }
-  /// Gives an element another key.
+  /// Changes the key of an element.
   void update(T& element, Key key) noexcept {
     items_[element.heap_index].key = key;
     settle(element.heap_index);
   }
   const Key& key(const T& element) const noexcept { return items_[element.heap_index].key; }
 
-  /// Calls this for every element, in no particular order.
+  /// Calls the function for every element, in no particular order.
   template <class Function>
   void for_each(Function function) const {
     for (const Item& item : items_) function(*item.element);

@@ -11,8 +11,8 @@ struct ListLinks {
   T* next = nullptr;
 };
 
-/// A doubly linked list of elements that carry their own links: nothing is allocated, and an
-/// element can be taken out from anywhere in O(1). It owns nothing.
+/// A doubly linked list of elements that contain their own links: it allocates nothing, and any
+/// element can be removed in O(1). The list does not own the elements.
 template <class T, ListLinks<T> T::*Links>
 class IntrusiveList {
  public:
@@ -24,7 +24,7 @@ class IntrusiveList {
   static T* previous(const T& item) noexcept { return (item.*Links).previous; }
 
   void push_back(T& item) noexcept { insert(item, nullptr); }
-  /// Puts it before another one, or at the end.
+  /// Inserts an element before another one, or at the end.
   void insert(T& item, T* before) noexcept {
     T* const after = before ? (before->*Links).previous : back_;
     (item.*Links) = {after, before};

@@ -11,25 +11,25 @@
 
 namespace ferry::detail {
 
-/// Cuts bytes that arrive in any pieces into lines, which end with LF, CR LF or CR:
+/// Splits bytes in any pieces into lines, which end with LF, CR LF or CR:
 ///
 ///     splitter.feed(piece);
 ///     for (;;) { auto line = splitter.next(); if (!line || !*line) break; ... }
 ///
-/// A line that ends with CR is there at once: whether LF follows is seen later. A line is a view
-/// into the piece if it lies in one, else into memory of the splitter's own; it is valid until the
-/// next call. Every byte is looked at once.
+/// A line that ends with CR is returned at once; an LF after it is skipped later. A line is a view
+/// into the piece, or into memory of the splitter if it comes in several pieces, and is valid until
+/// the next call. Every byte is checked once.
 class LineSplitter {
  public:
-  /// @param max_size how many bytes a line may have, without its end.
+  /// @param max_size the maximum length of a line in bytes, without its end.
   explicit LineSplitter(std::size_t max_size) noexcept : max_size_(max_size) {}
 
-  /// Gives the next piece. The one before has to be used up (`next` has returned nothing), and this
-  /// one has to stay until it is.
+  /// Takes the next piece, which must stay valid until `next` has returned nothing. Call this only
+  /// after `next` has returned nothing for the previous piece.
   void feed(std::string_view piece) noexcept { rest_ = piece; }
 
-  /// The next line, without its end; nothing if more is needed.
-  /// @return `Errc::body_too_large` for a line that is too long, then and ever after.
+  /// The next line, without its end; nothing if more bytes are needed.
+  /// @return `Errc::body_too_large` for a line that is too long, and in all later calls.
   Result<std::optional<std::string_view>> next() {
     if (too_long_) return error();
     forget_delivered();
@@ -58,7 +58,7 @@ class LineSplitter {
     return std::optional<std::string_view>(line);
   }
 
-  /// What is behind the last line's end when the bytes have ended, if there is anything.
+  /// The text after the end of the last line, once all bytes have been fed; nothing if it is empty.
   std::optional<std::string_view> last() {
     if (too_long_) return std::nullopt;
     forget_delivered();
@@ -68,7 +68,7 @@ class LineSplitter {
   }
 
  private:
-  /// Where a line ends, or the piece.
+  /// The position of a line's end; the text's size if there is none.
   static std::size_t find_end(std::string_view text) noexcept {
     std::size_t i = 0;
     while (i < text.size() && text[i] != '\n' && text[i] != '\r') ++i;
@@ -87,9 +87,9 @@ class LineSplitter {
 
   std::size_t max_size_;
   std::string_view rest_;
-  std::string held_;        ///< The beginning of a line, from earlier pieces.
-  bool delivered_ = false;  ///< `held_` is a line that was handed out.
-  bool after_cr_ = false;   ///< The last line ended with CR: LF would belong to it.
+  std::string held_;        ///< Beginning of a line, from earlier pieces.
+  bool delivered_ = false;  ///< True if `held_` is a line that was returned.
+  bool after_cr_ = false;   ///< True if the last line ended with CR, to which an LF may belong.
   bool too_long_ = false;
 };
 static_assert(co_await_safe<LineSplitter>);

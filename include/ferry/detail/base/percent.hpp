@@ -9,12 +9,12 @@
 // Percent-encoding (RFC 3986 2.1).
 namespace ferry::detail {
 
-/// True if a `%` with two hexadecimal digits stands at this place.
+/// True if a `%` with two hexadecimal digits is at this position.
 constexpr bool is_escape_at(std::string_view text, std::size_t i) noexcept {
   return text[i] == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2]);
 }
 
-/// The text with each `%XX` as the byte that it means.
+/// The text with each `%XX` replaced by its byte.
 inline std::string unescaped(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -37,7 +37,7 @@ inline void append_escaped(std::string& out, char c) {
   out += digits[byte & 15];
 }
 
-/// Appends text percent-encoded: all but `unreserved` (RFC 3986 2.3), a space as `%20`.
+/// Appends text percent-encoded: all but `unreserved` (RFC 3986 2.3); a space becomes `%20`.
 inline void append_component(std::string& out, std::string_view text) {
   for (char c : text) {
     if (is_digit(c) || is_alpha(c) || c == '-' || c == '.' || c == '_' || c == '~')

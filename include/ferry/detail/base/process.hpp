@@ -10,15 +10,15 @@
 
 namespace ferry::detail {
 
-/// How many forks this process is away from the one that the program began with. A number that the
-/// fork itself changes costs less to compare than the process's id, which takes a system call.
-/// One for all shared libraries of the process, each of which may register a handler for forks.
+/// Number of forks between the program's first process and this one. The fork itself changes the
+/// number, so comparing it costs less than comparing process ids, which takes a system call. There
+/// is one number for all shared libraries of the process; each may register a fork handler.
 FERRY_VISIBLE inline std::atomic<unsigned> fork_count{0};
 
-/// The process in which it was made. A child that fork(2) makes has copies of all objects, and
-/// connections that are its parent's.
+/// The process that made this object. A child process of fork(2) has copies of all objects,
+/// including connections that belong to its parent.
 ///
-/// It does not notice children that are made past pthread_atfork(3): vfork(2), clone(2), _Fork(2).
+/// Children of vfork(2), clone(2) and _Fork(2) are not noticed: these bypass pthread_atfork(3).
 class ProcessMark {
  public:
   ProcessMark() noexcept {
@@ -29,7 +29,7 @@ class ProcessMark {
     count_ = fork_count.load(std::memory_order_relaxed);
   }
 
-  /// True in that process, false in its children.
+  /// True in the process that made the object, false in its children.
   bool is_current() const noexcept { return count_ == fork_count.load(std::memory_order_relaxed); }
 
  private:

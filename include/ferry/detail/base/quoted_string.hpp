@@ -6,8 +6,8 @@
 // Quoted strings of fields (RFC 9110 5.6.4).
 namespace ferry::detail {
 
-/// Takes the quoted string that a text begins with, without its quotes and
-/// escapes. One that is not closed ends with the text.
+/// Takes the quoted string at the beginning of a text, and returns it without quotes and escapes.
+/// An unclosed one ends with the text.
 inline std::string take_quoted_string(std::string_view& text) {
   std::string value;
   text.remove_prefix(1);

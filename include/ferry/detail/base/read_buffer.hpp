@@ -12,10 +12,10 @@
 
 namespace ferry::detail {
 
-/// Bytes that were read from a connection and are not taken yet, and room for more behind them.
+/// Bytes read from a connection but not taken yet, and room for more after them.
 ///
-/// Most connections wait most of the time: a buffer that is put aside is the thread's until another
-/// one is needed.
+/// Most connections wait most of the time, so a buffer that is put aside returns to the thread's
+/// spares until another one is needed.
 class ReadBuffer {
  public:
   std::string_view unread() const noexcept { return {bytes_.get() + begin_, end_ - begin_}; }
@@ -23,10 +23,10 @@ class ReadBuffer {
   void take(std::size_t count) noexcept { begin_ += count; }
   void clear() noexcept { begin_ = end_ = 0; }
 
-  /// Where the next bytes go. A read that filled the buffer makes it larger.
+  /// The space for the next bytes. After a read that has filled the buffer, the buffer grows.
   asio::mutable_buffer room() {
     if (!bytes_) {
-      bytes_ = Spares<usual_size>::take();
+      bytes_ = BlockCache<usual_size>::take();
       size_ = usual_size;
     }
     const bool was_filled = end_ == size_;
@@ -46,12 +46,13 @@ class ReadBuffer {
     }
     return asio::buffer(bytes_.get() + end_, size_ - end_);
   }
-  /// So many bytes were put there.
+  /// Reports that this many bytes were written into `room`.
   void fill(std::size_t count) noexcept { end_ += count; }
 
-  /// Nothing is read for a while. What was handed out ends; nothing may be unread.
+  /// Frees the memory, because nothing is read for a while. There must be no unread bytes; views
+  /// into the buffer become invalid.
   void put_aside() noexcept {
-    if (size_ == usual_size) Spares<usual_size>::put(std::move(bytes_));
+    if (size_ == usual_size) BlockCache<usual_size>::put(std::move(bytes_));
     bytes_.reset();
     begin_ = end_ = size_ = 0;
   }

@@ -1,9 +1,9 @@
 #pragma once
 
-// With FERRY_SEPARATE_COMPILATION, what is not in the headers' classes is compiled by the one
-// source file that includes ferry/src.hpp: for the others it is `extern`.
+// With FERRY_SEPARATE_COMPILATION, only the source file that includes ferry/src.hpp instantiates
+// the templates declared with FERRY_EXTERN; in the other files they are `extern`.
 #if !defined(FERRY_SEPARATE_COMPILATION)
-// Each compiles what it uses.
+// Each file compiles the templates that it uses.
 #elif defined(FERRY_SOURCE)
 #define FERRY_EXTERN
 #else

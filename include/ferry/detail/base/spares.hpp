@@ -7,50 +7,50 @@
 
 namespace ferry::detail {
 
-/// A thread's blocks of memory of one size that nobody uses: for what is made and given up with
-/// every request, by whichever connection or call is next.
+/// A thread's unused memory blocks of one size, for objects that are made and destroyed with every
+/// request. The next connection or call on the thread takes them.
 template <std::size_t Size>
-class Spares {
+class BlockCache {
  public:
   static std::unique_ptr<char[]> take() {
-    Spares& mine = of_thread();
+    BlockCache& mine = of_thread();
     if (!gone && mine.count_ > 0) return std::move(mine.blocks_[--mine.count_]);
     return std::make_unique_for_overwrite<char[]>(Size);
   }
   static void put(std::unique_ptr<char[]> block) noexcept {
-    Spares& mine = of_thread();
+    BlockCache& mine = of_thread();
     if (!gone && mine.count_ < mine.blocks_.size()) mine.blocks_[mine.count_++] = std::move(block);
   }
 
-  Spares() = default;
-  Spares(const Spares&) = delete;
-  Spares& operator=(const Spares&) = delete;
-  ~Spares() { gone = true; }
+  BlockCache() = default;
+  BlockCache(const BlockCache&) = delete;
+  BlockCache& operator=(const BlockCache&) = delete;
+  ~BlockCache() { gone = true; }
 
  private:
-  static Spares& of_thread() noexcept {
-    thread_local Spares mine;
+  static BlockCache& of_thread() noexcept {
+    thread_local BlockCache mine;
     return mine;
   }
 
-  /// Clients may outlive it: those that are global do.
+  /// True after the destruction of the thread's spares, which global clients outlive.
   static inline constinit thread_local bool gone = false;
   std::array<std::unique_ptr<char[]>, 8> blocks_;
   std::size_t count_ = 0;
 };
 
-/// Objects of this type are made of a thread's spares.
+/// A base class that allocates its objects from the thread's spares.
 template <class T>
-class Recycled {
+class CacheAllocated {
  public:
-  static void* operator new(std::size_t) { return Spares<sizeof(T)>::take().release(); }
+  static void* operator new(std::size_t) { return BlockCache<sizeof(T)>::take().release(); }
   static void operator delete(void* memory) noexcept {
-    Spares<sizeof(T)>::put(std::unique_ptr<char[]>(static_cast<char*>(memory)));
+    BlockCache<sizeof(T)>::put(std::unique_ptr<char[]>(static_cast<char*>(memory)));
   }
 
  private:
   friend T;
-  Recycled() = default;
+  CacheAllocated() = default;
 };
 
 }  // namespace ferry::detail

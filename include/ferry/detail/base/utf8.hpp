@@ -5,12 +5,12 @@
 #include <string>
 #include <string_view>
 
-// UTF-8, written and checked as the WHATWG Encoding standard does (section 8.1).
+// UTF-8, written and checked as in the WHATWG Encoding Standard (section 8.1).
 namespace ferry::detail {
 
 inline constexpr std::string_view replacement_character = "\xEF\xBF\xBD";  // U+FFFD.
 
-/// Appends a Unicode scalar value: below 0x110000 and no surrogate.
+/// Appends a Unicode scalar value: below 0x110000 and not a surrogate.
 inline void append_utf8(std::string& out, std::uint32_t c) {
   const auto tail = [&](std::uint32_t bits) { out += static_cast<char>(0x80 | (bits & 0x3F)); };
   if (c < 0x80) {
@@ -30,10 +30,10 @@ inline void append_utf8(std::string& out, std::uint32_t c) {
   }
 }
 
-/// How many bytes, at least one, belong together at the beginning of a text that is not empty.
+/// The first sequence of a non-empty text: `size` bytes, at least one.
 struct Utf8Sequence {
   std::size_t size = 1;
-  bool valid = false;  ///< They are a character; else, what becomes one U+FFFD.
+  bool valid = false;  ///< True for a character; false if the bytes become one U+FFFD.
 };
 
 constexpr Utf8Sequence utf8_sequence(std::string_view text) noexcept {
@@ -45,7 +45,7 @@ constexpr Utf8Sequence utf8_sequence(std::string_view text) noexcept {
                            : lead >= 0xF0 && lead <= 0xF4 ? 4
                                                           : 0;
   if (size == 0) return {1, false};
-  // No longer form than needed, no surrogate, nothing above U+10FFFF: the second byte tells.
+  // The second byte excludes overlong forms, surrogates, and values above U+10FFFF.
   unsigned lowest = 0x80, highest = 0xBF;
   if (lead == 0xE0) lowest = 0xA0;
   if (lead == 0xED) highest = 0x9F;
@@ -59,7 +59,7 @@ constexpr Utf8Sequence utf8_sequence(std::string_view text) noexcept {
   return {size, true};
 }
 
-/// Where the first sequence stands that is not UTF-8; the text's size if there is none.
+/// The position of the first invalid sequence; the text's size if there is none.
 constexpr std::size_t find_invalid_utf8(std::string_view text) noexcept {
   std::size_t at = 0;
   while (at < text.size()) {
@@ -70,7 +70,7 @@ constexpr std::size_t find_invalid_utf8(std::string_view text) noexcept {
   return at;
 }
 
-/// The text with each maximal part that is not UTF-8 replaced by U+FFFD.
+/// The text with each maximal invalid part replaced by U+FFFD.
 inline std::string to_valid_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());

@@ -25,34 +25,33 @@
 #include <ferry/response_stream.hpp>
 #include <ferry/upgraded.hpp>
 
-// One call, and all that is decided in it; `detail/sender.hpp` waits in its name.
+// One call and all of its decisions; the coroutine in `detail/call/sender.hpp` does its waiting.
 namespace ferry::detail {
 
-/// What a caller wants of a response.
-enum class Wants { all_of_it, a_stream, an_upgrade };
+/// The part of a response that a caller wants.
+enum class ResponseKind { buffered, stream, upgrade };
 
-/// A call, from what was asked for to its answer: one request, or several where redirects,
-/// challenges or retries lead to others, each in one attempt or two.
+/// A call, from its request to its answer. A call consists of one request, or of several if
+/// redirects, challenges or retries lead to others; each request takes one attempt or two.
 ///
-/// Its functions are the steps, in their order; none of them waits.
+/// The functions are the steps of a call, in order; none of them waits.
 template <class = void>
-class Call : public Recycled<Call<void>> {
+class Call : public CacheAllocated<Call<void>> {
  public:
-  /// What comes behind an attempt.
+  /// The step after an attempt.
   enum class Next {
-    answer,      ///< Nothing: `take_response` and its like have the answer.
-    decoding,    ///< `go_on_decoding`, after others have run.
-    failure,     ///< Nothing: `failure` says why.
-    attempt,     ///< The same request once more.
-    preparation  ///< Another request, after `get_ready`.
+    answer,      ///< None: `take_response`, `take_stream` or `take_upgraded` has the answer.
+    decoding,    ///< `go_on_decoding`, after other coroutines have run.
+    failure,     ///< None: `failure` has the error.
+    attempt,     ///< The same request again.
+    preparation  ///< Another request, after `prepare`.
   };
 
-  /// @param h the connection to use, and to give back; it is not replaced if it turns out to be
-  /// stale.
-  /// @param what what the request is made of: another one, or its method and so on.
+  /// @param h the connection to use and to give back, or null; a stale one is not replaced.
+  /// @param what the arguments for the request: another request, or its method and so on.
   template <class... What>
-  Call(std::shared_ptr<const ClientCore> c, const RequestOptions& options, Wants w,
-       std::shared_ptr<HeldConnection> h, What&&... what)
+  Call(std::shared_ptr<const ClientCore> c, const RequestOptions& options, ResponseKind w,
+       std::shared_ptr<LeasedConnection> h, What&&... what)
       : client(std::move(c)),
         request(std::forward<What>(what)...),
         timeouts(merged(client->options.timeouts, options)),
@@ -61,14 +60,14 @@ class Call : public Recycled<Call<void>> {
         held_(std::move(h)),
         redirects_(client->options.redirects),
         max_body_size_(options.max_body_size.value_or(client->options.limits.max_body_size)),
-        wants_(w),
+        kind_(w),
         decodes_(options.decode),
         limits_stream_(options.max_body_size.has_value()),
         retries_stale_(!held_ && options.retry_stale.value_or(client->options.retry_stale)),
         max_retries_(held_ ? 0 : options.max_retries.value_or(client->options.retries.max)) {
-    // Who drives a connection has to go where it leads, and who wants another protocol, to the one
-    // who speaks it.
-    redirects_.follow = !held_ && wants_ != Wants::an_upgrade &&
+    // A caller that holds a connection goes only where it leads, and a caller that wants another
+    // protocol talks only to the server that speaks it: neither follows redirects.
+    redirects_.follow = !held_ && kind_ != ResponseKind::upgrade &&
                         options.follow_redirects.value_or(redirects_.follow);
     redirects_.max = options.max_redirects.value_or(redirects_.max);
   }
@@ -76,46 +75,49 @@ class Call : public Recycled<Call<void>> {
   Call& operator=(const Call&) = delete;
 
   const std::shared_ptr<const ClientCore> client;
-  Request request;  ///< The present one.
+  Request request;  ///< The current request.
   const Timeouts timeouts;
-  PoolCore::Admission admission;  ///< Outlives the lease: between two connections it has this one.
-  Lease lease;                    ///< Outlives the watch, which may abort its stream.
-  std::optional<Watch> watch;     ///< Over the present request.
-  std::unique_ptr<Trip> trip;     ///< Once there has been another request, or a redirect, before.
-  std::optional<Error> failure;   ///< Of the present attempt; in the end, of the call.
+  /// Outlives the lease: between two connections, the call has only this.
+  PoolCore::Admission admission;
+  Lease lease;                       ///< Outlives the deadline, which may abort the lease's stream.
+  std::optional<Deadline> deadline;  ///< Time limits of the current request.
+  /// State kept between requests; set after the first redirect or other repeat.
+  std::unique_ptr<CallHistory> trip;
+  std::optional<Error> failure;  ///< Error of the current attempt; in the end, of the call.
 
   PoolCore& pool() const noexcept { return *client->pool; }
   const Url& url() const noexcept { return state_->url; }
   const Observer& observer() const noexcept { return client->options.observer; }
 
-  /// The answer takes the place, and the memory, of an earlier one.
+  /// Reuses the memory of an earlier answer.
   void answer_into(std::unique_ptr<ResponseState> earlier) noexcept { state_ = std::move(earlier); }
 
-  /// When the first request was ready to be sent.
+  /// The time at which the first request was ready to be sent.
   Clock::time_point begun() const noexcept { return begin_; }
-  /// When all of it has to be done.
+  /// The time by which the whole call must be done.
   Clock::time_point limit() const noexcept { return after(begin_, timeouts.total); }
 
-  /// Makes the request ready for its first attempt. @return false if it has failed: nothing can be
-  /// sent.
+  /// Prepares the request for its first attempt.
+  /// @return false if the request cannot be sent: `failure` has the error.
   bool prepare() {
     failure = try_to_prepare();
     if (failure) return false;
     attempt_ = 0;
     begin_attempt();
     if (attempts() == 1) begin_ = now_;
-    watch.emplace(pool().deadlines(), client.get(), &client->closed, limit(), timeouts.total);
+    deadline.emplace(pool().deadlines(), client.get(), &client->closed, limit(), timeouts.total);
     return true;
   }
 
-  /// Asks those who give credentials. @return one who has to be waited for, after which to ask
-  /// again; null if all have been asked, or one has failed.
+  /// Asks the authenticators of the origin and the proxy for credentials.
+  /// @return the authenticator that must be waited for, after which to call this again; null if all
+  ///   were asked, or one has failed.
   Authenticator* ask_for_credentials() {
     while (credentials_ && credentials_->asked < 2 && !failure) {
       Authenticator* const asks = asked_for_credentials();
       if (asks) {
         const auto known = authorize_now(*asks, auth_context(), credentials());
-        // A draining pool takes no new call; one that is let wait here is let finish.
+        // A draining pool admits no new call; a call that waits here is admitted and may finish.
         if (known && !*known && admission.ask()) return asks;
         if (!known)
           failure = known.error();
@@ -126,21 +128,21 @@ class Call : public Recycled<Call<void>> {
     }
     return nullptr;
   }
-  /// What the one who is asked for credentials is told, and where they go.
+  /// The request's data for the authenticator that is asked now.
   AuthContext auth_context() const noexcept {
     return is_origin_asked() ? origin_context() : proxy_context();
   }
   std::string& credentials() const noexcept {
     return is_origin_asked() ? credentials_->authorization : credentials_->proxy_authorization;
   }
-  void has_credentials(std::optional<Error> error) {
+  void on_credentials(std::optional<Error> error) {
     failure = std::move(error);
     ++credentials_->asked;
     now_ = Clock::now();
   }
 
-  /// Takes the connection that the attempt is for, if that can be had at once. @return false if it
-  /// has to be waited for: `PoolCore::acquire`.
+  /// Takes the connection for this attempt, if one is available at once.
+  /// @return false if the caller must wait for one with `PoolCore::acquire`.
   bool take_connection() {
     queued_since_ = now_;
     seeks_connection_ = true;
@@ -151,12 +153,13 @@ class Call : public Recycled<Call<void>> {
     if (attempt_ == 1) lease.take(pool().take_idle(url().origin(), now_));
     return lease && attempt_ == 1;
   }
-  void has_waited(std::optional<Error> error) {
+  void on_connection(std::optional<Error> error) {
     failure = std::move(error);
     now_ = Clock::now();
   }
 
-  /// Begins the exchange, with a connection. @return it, unless the attempt has failed.
+  /// Begins the exchange on the leased connection.
+  /// @return the connection, or null if the attempt has failed.
   H1Connection* begin_exchange(bool cancelled) {
     if (failure) return nullptr;
     PooledConnection& connection = lease.connection();
@@ -169,11 +172,11 @@ class Call : public Recycled<Call<void>> {
     has_connection_ = true;
     Timings& timings = state_->timings;
     timings.queued += now_ - queued_since_;
-    // What went into a connection that was opened before the call is not the call's.
+    // The time to open a connection counts only if it was opened during the call.
     const bool opened_meanwhile = slot.opened >= begin_;
     timings.resolve = opened_meanwhile ? connection.resolved_in : Duration();
     timings.connect = opened_meanwhile ? connection.connected_in : Duration();
-    timings.tls = opened_meanwhile ? connection.secured_in : Duration();
+    timings.tls = opened_meanwhile ? connection.tls_time : Duration();
     if (info.reused) pool().count_reuse();
     if (info.reused && observer()) {
       Event reuse = event(Event::Kind::connection_reused);
@@ -184,7 +187,7 @@ class Call : public Recycled<Call<void>> {
       failure.emplace(Errc::cancelled);
     else if (attempt_ > 1 && request.body().source())  // A file may have grown since.
       failure = detail::prepare(request.body(), request, body_size_);
-    // A kept connection was looked at when it was taken.
+    // A kept connection was already checked when it was taken.
     if (!failure && !slot.kept) failure = connection.h1.refuse_early_bytes();
     if (failure) return nullptr;
     exchange_.emplace(*this);
@@ -194,12 +197,12 @@ class Call : public Recycled<Call<void>> {
 
   Exchange& exchange() noexcept { return *exchange_; }
 
-  /// Undoes more of the body's codings. A body that takes long comes here several times, so that
-  /// others may run, and limits and cancellation be looked at, in between.
-  /// @param cancelled the call was, meanwhile.
+  /// Undoes more of the body's codings. A long body takes several steps, so that other coroutines
+  /// run and time limits and cancellation are checked between them.
+  /// @param cancelled true if the call was cancelled meanwhile.
   Next go_on_decoding(bool cancelled = false) {
     if (cancelled) failure.emplace(Errc::cancelled);
-    if (watch->ended()) failure = watch->error();
+    if (deadline->ended()) failure = deadline->error();
     if (failure) return conclude_failure();
     const auto done =
         decoding_->coding.read_more(decoding_->body, max_body_size_, WorkBudget::most);
@@ -207,19 +210,20 @@ class Call : public Recycled<Call<void>> {
       failure = done.error();
     else if (*done)
       failure = decoding_->coding.finish();
-    else if (watch->enter(Phase::read, no_timeout, nullptr))  // The total limit holds on.
+    else if (deadline->begin_phase(Phase::read, no_timeout,
+                                   nullptr))  // The total limit still applies.
       return Next::decoding;
     else
-      failure = watch->error();
+      failure = deadline->error();
     if (failure) return conclude_failure();
-    watch->finish();
+    deadline->finish();
     const auto raw_size = state_->message.body.size();
     state_->message.body = std::move(decoding_->body);
     state_->is_decoded = true;
     return deliver(raw_size);
   }
 
-  /// The call has failed before its next attempt has begun.
+  /// Records a failure of the call between two attempts.
   void fail_between(const Error& error, Phase phase) {
     const auto url = Url::parse(request.url());
     const std::string origin(url ? url->origin() : std::string_view());
@@ -236,7 +240,7 @@ class Call : public Recycled<Call<void>> {
     observe(observer(), event);
   }
 
-  /// Decides what comes next, after an attempt.
+  /// Decides the next step after an attempt.
   Next conclude() { return failure ? conclude_failure() : conclude_success(); }
 
   Response take_response() {
@@ -261,7 +265,7 @@ class Call : public Recycled<Call<void>> {
     return upgraded;
   }
 
-  /// An event of the present attempt.
+  /// An event of the current attempt.
   Event event(Event::Kind kind) const noexcept {
     Event event{kind};
     event.origin = url().origin();
@@ -273,31 +277,31 @@ class Call : public Recycled<Call<void>> {
   }
 
  private:
-  /// What most calls have no use for.
+  /// Credentials of a request; null in most calls.
   struct Credentials {
-    Authenticator* auth = nullptr;  ///< The origin's.
-    const Proxy* proxy = nullptr;   ///< One that forwards.
+    Authenticator* auth = nullptr;  ///< The origin's authenticator, or null.
+    const Proxy* proxy = nullptr;   ///< The forwarding proxy, or null.
     std::string authorization;
     std::string proxy_authorization;
-    std::string proxy_target;  ///< What the proxy is asked for.
-    int asked = 0;             ///< Of the two.
+    std::string proxy_target;  ///< The request's target at the proxy.
+    int asked = 0;             ///< Number of authenticators asked in this attempt, 0 to 2.
   };
 
-  /// A refusal that is answered with other credentials.
+  /// A refusal that the call answers with other credentials.
   struct Challenge {
-    Asked asked;
+    ChallengeState asked;
     bool by_proxy;
   };
   /// An answer after which the same request is sent once more.
   struct Retry {
-    std::optional<Duration> after;  ///< The time that the server asks for, if it does.
+    std::optional<Duration> after;  ///< Delay that the server asks for, if any.
   };
 
-  /// A collected body while its codings are undone.
+  /// A collected body during decoding.
   struct Decoding {
     explicit Decoding(ContentDecoding c) noexcept : coding(std::move(c)) {}
     ContentDecoding coding;
-    std::string body;  ///< What has come of it.
+    std::string body;  ///< Decoded bytes so far.
   };
 
   int attempts() const noexcept { return (trip ? trip->attempts : 0) + attempt_; }
@@ -312,15 +316,15 @@ class Call : public Recycled<Call<void>> {
       state_ = std::make_unique<ResponseState>();
     if (trip) state_->connection.retry_reason = trip->retry_reason;
     if (auto error = detail::prepare(*client, request, timeouts, state_->url)) return error;
-    if (!trip && Trip::has_left_origin(request)) {
-      trip = std::make_unique<Trip>();
+    if (!trip && CallHistory::has_left_origin(request)) {
+      trip = std::make_unique<CallHistory>();
       trip->leave_origin(request, url(), given_field(request, settings, "Cookie") == "");
     }
     use_.emplace(request.body());
     if (!use_->granted())
       return Error(Errc::invalid_body, "its source is being read by another request");
     if (auto error = detail::prepare(request.body(), request, body_size_)) return error;
-    if (wants_ == Wants::an_upgrade && !request.headers().contains("Upgrade"))
+    if (kind_ == ResponseKind::upgrade && !request.headers().contains("Upgrade"))
       return Error(Errc::invalid_header,
                    "there is no Upgrade field to say which protocol it asks for");
 
@@ -350,7 +354,7 @@ class Call : public Recycled<Call<void>> {
     seeks_connection_ = has_connection_ = false;
     follow_up_.reset();
     failure.reset();
-    if (credentials_) credentials_->asked = 0;  // Once more: a nonce is counted.
+    if (credentials_) credentials_->asked = 0;  // Ask again in every attempt: a nonce is counted.
   }
 
   bool is_origin_asked() const noexcept { return credentials_->asked == 0; }
@@ -358,18 +362,18 @@ class Call : public Recycled<Call<void>> {
     if (is_origin_asked()) return credentials_->auth;
     return credentials_->proxy ? credentials_->proxy->auth.get() : nullptr;
   }
-  /// What the origin's authenticator is told of the request.
+  /// The request's data for the origin's authenticator.
   AuthContext origin_context() const noexcept {
     AuthContext context{request.method().token(), url(), url().target()};
-    if (trip) trip->asked.tell(context);
+    if (trip) trip->asked.fill(context);
     context.redirected = trip && trip->left_origin;
     return context;
   }
-  /// What a forwarding proxy's is.
+  /// The request's data for a forwarding proxy's authenticator.
   AuthContext proxy_context() const noexcept {
     AuthContext context{request.method().token(), credentials_->proxy->url,
                         credentials_->proxy_target, true};
-    if (trip) trip->proxy_asked.tell(context);
+    if (trip) trip->proxy_asked.fill(context);
     return context;
   }
 
@@ -397,8 +401,8 @@ class Call : public Recycled<Call<void>> {
     head.has_body = body.is_present();
     head.close = client->one_off;
     head.expect = body.is_present() && expects_continue(request.headers(), settings.headers);
-    head.upgrade = wants_ == Wants::an_upgrade;
-    head.usual_fields = client->usual_fields;
+    head.upgrade = kind_ == ResponseKind::upgrade;
+    head.default_head_fields = client->default_head_fields;
     if (credentials_) {
       head.authorization = credentials_->authorization;
       head.to_proxy = credentials_->proxy != nullptr;
@@ -408,18 +412,19 @@ class Call : public Recycled<Call<void>> {
   }
   ParserLimits parser_limits() const noexcept {
     const Limits& limits = client->options.limits;
-    return {limits.max_head_size, limits.max_fields,
-            wants_ == Wants::a_stream ? std::numeric_limits<std::uint64_t>::max() : max_body_size_};
+    return {
+        limits.max_head_size, limits.max_fields,
+        kind_ == ResponseKind::stream ? std::numeric_limits<std::uint64_t>::max() : max_body_size_};
   }
   Collect collect() const noexcept {
-    return wants_ == Wants::a_stream ? Collect::none : Collect::all;
+    return kind_ == ResponseKind::stream ? Collect::none : Collect::all;
   }
 
   // ---- after an attempt ----
 
   Next conclude_success() {
     ResponseMessage& message = state_->message;
-    watch->finish();
+    deadline->finish();
     Timings& timings = state_->timings;
     timings.send = times_.sent - times_.begin;
     timings.first_byte = std::max(times_.first_byte - times_.sent, Duration());
@@ -430,17 +435,17 @@ class Call : public Recycled<Call<void>> {
     if (follow_up_) return follow_up() ? Next::preparation : conclude_failure();
     if (message.status < 300 && max_retries_ > 0) client->retry_budget.earn();
     tell_authenticators();
-    if (wants_ == Wants::a_stream) return open_stream();
+    if (kind_ == ResponseKind::stream) return open_stream();
     if (message.status == 101) {
       upgraded_ = std::make_unique<Upgraded>();
       std::tie(upgraded_->stream, upgraded_->received) = lease.connection().h1.detach();
       lease.discard(CloseReason::upgraded);
-    } else if (watch->ended()) {  // Time ran out as the last byte came: all the same a response.
+    } else if (deadline->ended()) {  // The limit passed with the last byte: still a response.
       lease.discard(CloseReason::failed);
     } else {
-      give_back(lease, held_.get(), times_.end);
+      release_connection(lease, held_.get(), times_.end);
     }
-    // A 206 has a part of what was encoded.
+    // A 206 contains a part of the encoded data, which cannot be decoded alone.
     if (decodes_ && !client->options.codings.empty() && message.status != 206)
       return begin_decoding();
     return deliver(message.body.size());
@@ -459,7 +464,8 @@ class Call : public Recycled<Call<void>> {
     return go_on_decoding();
   }
 
-  /// The answer is ready. @param size of its body, as it came.
+  /// Reports the finished answer.
+  /// @param size the body's size in bytes, as received.
   Next deliver(std::size_t size) {
     if (observer()) {
       const ResponseMessage& message = state_->message;
@@ -502,24 +508,25 @@ class Call : public Recycled<Call<void>> {
                     credentials_->proxy_authorization, fields);
   }
 
-  /// Leaves the connection, which is kept only if the rest of the answer is there already: a server
-  /// that withholds it is not waited for. @return what is known between two requests.
-  Trip& set_out() {
+  /// Leaves the connection, which is kept only if the rest of the answer has already arrived: the
+  /// call does not wait for a server that withholds it.
+  /// @return the state that is kept between two requests.
+  CallHistory& begin_follow_up() {
     admission.keep();
     if (!trip) {
-      trip = std::make_unique<Trip>();
+      trip = std::make_unique<CallHistory>();
       trip->userinfo = url().userinfo();
     }
     trip->attempts += attempt_;
-    if (lease && !watch->ended() && lease.connection().h1.drain())
-      give_back(lease, nullptr, Clock::now());
+    if (lease && !deadline->ended() && lease.connection().h1.drain())
+      release_connection(lease, nullptr, Clock::now());
     else
       lease.discard(CloseReason::unread);
     return *trip;
   }
 
-  /// Decides, at the head of an answer, whether that leads to another request.
-  bool leads_further() {
+  /// Decides, at the end of an answer's head, whether the answer leads to another request.
+  bool decide_follow_up() {
     if (state_->message.status < 300 || held_) return false;
     if (!redirects_.follow && max_retries_ == 0 && !credentials_) return false;
     auto next = redirection({state_->message.status, state_->message.headers, url(),
@@ -530,7 +537,7 @@ class Call : public Recycled<Call<void>> {
     else if (*next)
       follow_up_ = std::move(**next);
     else if (!answers_challenge())
-      tries_again();
+      retry_on_status();
     return follow_up_.has_value();
   }
 
@@ -541,7 +548,7 @@ class Call : public Recycled<Call<void>> {
     if (!by_proxy && (status != 401 || !credentials_->auth)) return false;
     if (!can_repeat(request.body())) return false;
     Challenge challenge{{}, by_proxy};
-    Asked& asked = challenge.asked;
+    ChallengeState& asked = challenge.asked;
     if (trip) asked.challenges = (by_proxy ? trip->proxy_asked : trip->asked).challenges;
     const AuthContext context = by_proxy ? proxy_context() : origin_context();
     Authenticator& auth = by_proxy ? *credentials_->proxy->auth : *credentials_->auth;
@@ -553,8 +560,8 @@ class Call : public Recycled<Call<void>> {
     return true;
   }
 
-  /// Tries again what the server could not do, if the caller's policy says so.
-  void tries_again() {
+  /// Plans a retry of a request that the server could not serve, if the caller's policy allows it.
+  void retry_on_status() {
     if (max_retries_ == 0) return;
     const Retries& retries = client->options.retries;
     const int status = state_->message.status;
@@ -562,11 +569,13 @@ class Call : public Recycled<Call<void>> {
         retries.statuses.end())
       return;
     const auto asked = retry_after(state_->message.headers);
-    if (asked && *asked > retries.max_delay) return;  // It had rather not be asked.
-    if (policy_allows(policy_facts(1)) && client->retry_budget.take()) follow_up_ = Retry{asked};
+    // The server asks for a longer delay than allowed.
+    if (asked && *asked > retries.max_delay) return;
+    if (may_retry(retry_facts(1)) && client->retry_budget.take()) follow_up_ = Retry{asked};
   }
 
-  /// Sets out for the request to which the answer leads. @return false if there must be none.
+  /// Prepares the request to which the answer leads.
+  /// @return false if there must be none: `failure` has the error.
   bool follow_up() {
     if (const auto* error = std::get_if<Error>(&*follow_up_)) {
       failure = *error;
@@ -580,11 +589,11 @@ class Call : public Recycled<Call<void>> {
         event.location = to->url.str();
         observe(observer(), event);
       }
-      Trip& onward = set_out();
+      CallHistory& onward = begin_follow_up();
       const bool has_no_cookies = given_field(request, client->options, "Cookie") == "";
       onward.redirect(request, std::move(*to), Response(std::move(state_)), has_no_cookies);
     } else if (auto* const challenge = std::get_if<Challenge>(&*follow_up_)) {
-      Trip& onward = set_out();
+      CallHistory& onward = begin_follow_up();
       onward.answer_challenge(request, url());
       (challenge->by_proxy ? onward.proxy_asked : onward.asked) = std::move(challenge->asked);
     } else {
@@ -593,8 +602,8 @@ class Call : public Recycled<Call<void>> {
     return true;
   }
 
-  /// Sets out for the same request once more.
-  /// @param asked how long the server wants to be left alone, if it says.
+  /// Prepares the same request again.
+  /// @param asked the delay that the server asks for, if any.
   void retry(std::optional<Duration> asked) {
     tell_authenticators();
     const int status = state_->message.status;
@@ -608,24 +617,24 @@ class Call : public Recycled<Call<void>> {
       event.error = &error;
       observe(observer(), event);
     }
-    Trip& onward = set_out();
+    CallHistory& onward = begin_follow_up();
     onward.delay = asked.value_or(retry_delay(client->options.retries, onward.retries));
     onward.retry(request, url(), "the server had answered that it could not");
   }
 
-  PolicyFacts policy_facts(std::uint64_t bytes_sent) const {
-    PolicyFacts facts;
+  RetryFacts retry_facts(std::uint64_t bytes_sent) const {
+    RetryFacts facts;
     facts.retries = trip ? trip->retries : 0;
     facts.max = max_retries_;
     facts.any_method = client->options.retries.any_method;
     facts.idempotent = request.method().is_idempotent();
     facts.has_idempotency_key = has_idempotency_key(request, client->options);
     facts.bytes_sent = bytes_sent;
-    facts.body_is_there = can_repeat(request.body());
+    facts.body_replayable = can_repeat(request.body());
     return facts;
   }
 
-  /// Adds to the failure what has come of a response, and how earlier attempts had failed.
+  /// Adds the received part of a response, and the errors of earlier attempts, to the failure.
   void add_what_came() {
     const bool has_head = has_connection_ && times_.head != Clock::time_point{};
     if (!has_head && earlier_.empty()) return;
@@ -637,39 +646,39 @@ class Call : public Recycled<Call<void>> {
 
   Next conclude_failure() {
     if (has_connection_ && lease && exchange_) lease.connection().h1.trim(*exchange_);
-    // A failure while credentials are made may be an error of another connection's.
+    // If credentials are still being made, the failure may be an error of another connection.
     const bool waited = seeks_connection_ && !has_connection_;
-    const Phase phase = waited ? phase_of(*failure, *watch) : watch->phase();
+    const Phase phase = waited ? phase_of(*failure, *deadline) : deadline->phase();
     const bool has_begun = lease && has_connection_ && times_.begun();
     const std::uint64_t bytes_sent = has_begun ? lease.connection().h1.bytes_sent() : 0;
-    if (lease && failure->code() == Errc::body_too_large && !watch->ended() &&
+    if (lease && failure->code() == Errc::body_too_large && !deadline->ended() &&
         lease.connection().h1.drain()) {
-      watch->leave();
-      give_back(lease, held_.get(), Clock::now());
+      deadline->detach();
+      release_connection(lease, held_.get(), Clock::now());
     }
     const bool reused = state_->connection.reused;
-    const PolicyFacts policy = policy_facts(bytes_sent);
-    RetryFacts facts;
+    const RetryFacts policy = retry_facts(bytes_sent);
+    StaleRetryFacts facts;
     facts.allowed = retries_stale_;
     facts.attempt = attempt_;
     facts.reused = reused;
     facts.lost = lease && failure->code() == Errc::connection_lost;
     facts.response_started = lease && lease.connection().h1.response_started();
     facts.bytes_sent = bytes_sent;
-    facts.body_is_there = policy.body_is_there;
+    facts.body_replayable = policy.body_replayable;
     facts.idempotent = policy.idempotent;
     facts.has_idempotency_key = policy.has_idempotency_key;
-    const RetryVerdict verdict = retry_verdict(facts);
+    const StaleRetry verdict = decide_stale_retry(facts);
     if (facts.lost && !reused && url().scheme() == "http" && pool().dials_port(url()))
       failure.emplace(Errc::connection_lost, "if the port speaks TLS, the URL begins with https://",
                       failure->cause());
     failure = failure->at(phase, std::string(url().origin()), attempts(), reused, bytes_sent);
     add_what_came();
-    watch->leave();
-    const bool tries_again = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
-                             is_transient(failure->code()) && policy_allows(policy) &&
-                             client->retry_budget.take();
-    if (tries_again) admission.keep();  // Before its connection goes.
+    deadline->detach();
+    const bool retry_on_status = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
+                                 is_transient(failure->code()) && may_retry(policy) &&
+                                 client->retry_budget.take();
+    if (retry_on_status) admission.keep();  // Admit the call before its connection is given up.
     const bool untouched =
         lease && has_connection_ && !times_.begun() && lease.connection().h1.stream().is_open();
     if (untouched && failure->code() != Errc::client_closed &&
@@ -680,16 +689,17 @@ class Call : public Recycled<Call<void>> {
       else
         lease.restore();
     }
-    // On a retry it is closed when the next place is taken: so there is always one in flight.
+    // On a retry, the connection is closed when the next place in the queue is taken, so that the
+    // pool always sees a request in flight.
     if (!is_retry(verdict)) lease.discard(CloseReason::failed);
     if (observer()) {
-      Event event = this->event(is_retry(verdict) || tries_again ? Event::Kind::request_retried
-                                                                 : Event::Kind::request_failed);
+      Event event = this->event(is_retry(verdict) || retry_on_status ? Event::Kind::request_retried
+                                                                     : Event::Kind::request_failed);
       event.error = &*failure;
       event.duration = Clock::now() - begin_;
       observe(observer(), event);
     }
-    if ((is_retry(verdict) || tries_again) && bytes_sent > 0) earlier_.push_back(*failure);
+    if ((is_retry(verdict) || retry_on_status) && bytes_sent > 0) earlier_.push_back(*failure);
     if (is_retry(verdict)) {
       state_->message.clear();
       state_->connection = ConnectionInfo();
@@ -697,27 +707,27 @@ class Call : public Recycled<Call<void>> {
       begin_attempt();
       return Next::attempt;
     }
-    if (!tries_again) return Next::failure;
-    Trip& onward = set_out();
+    if (!retry_on_status) return Next::failure;
+    CallHistory& onward = begin_follow_up();
     onward.delay = retry_delay(client->options.retries, onward.retries);
     onward.retry(request, url(), "the failure may be over by now");
-    watch->finish();
+    deadline->finish();
     failure.reset();
     return Next::preparation;
   }
 
-  /// The exchange, as its connection sees it.
+  /// The exchange of this call, as its connection sees it.
   class OwnExchange final : public Exchange {
    public:
     explicit OwnExchange(Call& call)
-        : Exchange(call.request.body(), call.body_size_, call.timeouts, *call.watch,
+        : Exchange(call.request.body(), call.body_size_, call.timeouts, *call.deadline,
                    call.state_->message, call.times_, call.collect(), call.lease.slot().kept,
                    call.max_body_size_),
           call_(call) {}
     void tell(Event::Kind kind) override {
       if (call_.observer()) call_.tell(kind);
     }
-    bool leads_further() override { return call_.leads_further(); }
+    bool decide_follow_up() override { return call_.decide_follow_up(); }
 
    private:
     Call& call_;
@@ -736,33 +746,34 @@ class Call : public Recycled<Call<void>> {
     observe(observer(), event);
   }
 
-  const std::shared_ptr<HeldConnection> held_;
+  const std::shared_ptr<LeasedConnection> held_;
   Redirects redirects_;
   const std::uint64_t max_body_size_;
-  const Wants wants_;
+  const ResponseKind kind_;
   const bool decodes_;
   const bool limits_stream_;
   const bool retries_stale_;
   const int max_retries_;
 
-  Clock::time_point begin_{};     // Of the call.
-  std::optional<Body::Use> use_;  // Of the present request's body.
+  Clock::time_point begin_{};            // Begin of the call.
+  std::optional<Body::SourceLock> use_;  // Use of the current request's body.
   std::optional<std::uint64_t> body_size_;
-  std::unique_ptr<ResponseState> state_;  // Of the answer.
+  std::unique_ptr<ResponseState> state_;  // State of the answer.
   std::string cookie_;
   std::unique_ptr<Credentials> credentials_;
 
-  int attempt_ = 0;  // At the present request.
+  int attempt_ = 0;  // Number of the attempt at the current request, from 1.
   Clock::time_point now_{};
   Clock::time_point queued_since_{};
-  bool seeks_connection_ = false;  // Its credentials are there.
-  bool has_connection_ = false;    // Before, the lease may hold one that has failed.
+  bool seeks_connection_ = false;  // True once the attempt's credentials are complete.
+  // True once the lease has this attempt's connection; before, the lease may hold a failed one.
+  bool has_connection_ = false;
   ExchangeTimes times_;
   std::optional<OwnExchange> exchange_;
-  /// The next request, if the answer's head leads to one; an error if it leads where none may go.
+  /// The next request, if the answer's head leads to one; an error if it must not be followed.
   std::optional<std::variant<Error, Redirection, Challenge, Retry>> follow_up_;
 
-  std::vector<Error> earlier_;  // How attempts have failed that had sent something.
+  std::vector<Error> earlier_;  // Errors of earlier attempts that had sent something.
   std::unique_ptr<Decoding> decoding_;
   std::unique_ptr<OpenBody> stream_;
   std::unique_ptr<Upgraded> upgraded_;

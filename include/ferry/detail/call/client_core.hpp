@@ -14,29 +14,29 @@
 
 namespace ferry::detail {
 
-/// What all handles of a client, and its requests in flight, share.
+/// The state shared by all handles of a client and its requests in flight.
 struct ClientCore {
   explicit ClientCore(std::shared_ptr<PoolCore> its_pool) : pool(std::move(its_pool)) {}
 
   const std::shared_ptr<PoolCore> pool;
   ClientOptions options;
   Url base;
-  std::string accept_encoding;  ///< The codings that it can undo.
-  std::string usual_fields;     ///< Of a request that brings none of its own.
-  bool one_off = false;         ///< Its connections carry one request each.
+  std::string accept_encoding;      ///< The codings that the client can undo.
+  std::string default_head_fields;  ///< `encode_fields` of a request without its own fields.
+  bool one_off = false;             ///< True if each connection carries one request.
   std::atomic<bool> closed{false};
   mutable RetryBudget retry_budget;
 };
 
 using Lease = PoolCore::Lease;
 
-/// A connection that somebody drives themselves, between their requests.
-struct HeldConnection {
-  HeldConnection(std::shared_ptr<const ClientCore> c, PoolCore::Slot* s)
+/// A connection held by a user between the user's requests.
+struct LeasedConnection {
+  LeasedConnection(std::shared_ptr<const ClientCore> c, PoolCore::Slot* s)
       : client(std::move(c)), slot(s) {}
-  HeldConnection(const HeldConnection&) = delete;
-  HeldConnection& operator=(const HeldConnection&) = delete;
-  ~HeldConnection() {
+  LeasedConnection(const LeasedConnection&) = delete;
+  LeasedConnection& operator=(const LeasedConnection&) = delete;
+  ~LeasedConnection() {
     if (!slot) return;
     if (used)
       client->pool->release(*slot, hint, slot->idle_since, Clock::now());
@@ -45,16 +45,17 @@ struct HeldConnection {
   }
 
   const std::shared_ptr<const ClientCore> client;
-  PoolCore::Slot* slot;          ///< None while a request has it, and once it is spent.
-  bool used = false;             ///< It has carried a request for its holder.
-  std::optional<Duration> hint;  ///< How long the server means to keep it.
+  PoolCore::Slot* slot;  ///< Null while a request uses the connection, or once it is closed.
+  bool used = false;     ///< True once it has carried a request for its holder.
+  std::optional<Duration> hint;  ///< Time for which the server says that it keeps the connection.
 };
 
-/// Gives a connection back, to the pool or to its holder, after an exchange that has left it clean;
-/// closes it if something else speaks against its reuse.
-inline void give_back(Lease& lease, HeldConnection* held, Clock::time_point now) noexcept {
+/// Gives back a connection, to the pool or to its holder, after an exchange that has left it clean.
+/// Closes the connection if another rule forbids its reuse.
+inline void release_connection(Lease& lease, LeasedConnection* held,
+                               Clock::time_point now) noexcept {
   H1Connection& h1 = lease.connection().h1;
-  if (const auto reason = h1.reuse_verdict()) {
+  if (const auto reason = h1.reuse_obstacle()) {
     lease.discard(*reason);
     return;
   }

@@ -13,11 +13,11 @@
 
 namespace ferry::detail {
 
-/// What is known between the exchanges of a call that takes more than one. Most calls need none.
-struct Trip {
-  /// The next request goes where a redirect leads.
-  /// @param response its own, without its body.
-  /// @param has_no_cookies none were to be sent.
+/// The state kept between the exchanges of a call that takes more than one. Most calls need none.
+struct CallHistory {
+  /// Makes the request follow a redirect.
+  /// @param response the redirect's own response, without its body.
+  /// @param has_no_cookies true if the caller suppressed cookies.
   void redirect(Request& request, Redirection to, Response response, bool has_no_cookies) {
     aim(request, to.url);
     mark(state_of(response));
@@ -31,13 +31,13 @@ struct Trip {
       request.headers_.remove("Content-Length");
     }
     ++redirects;
-    asked = Asked();
-    proxy_asked = Asked();
+    asked = ChallengeState();
+    proxy_asked = ChallengeState();
     retry_reason = {};
     history.push_back(std::move(response));
   }
 
-  /// The next request is the same once more.
+  /// Makes the request repeat itself.
   /// @param reason static text.
   void retry(Request& same, const Url& url, std::string_view reason) {
     aim(same, url);
@@ -45,45 +45,45 @@ struct Trip {
     retry_reason = reason;
   }
 
-  /// The next request is the same with other credentials.
+  /// Makes the request repeat itself with other credentials.
   void answer_challenge(Request& same, const Url& url) {
     aim(same, url);
     retry_reason = "the server asked for credentials";
   }
 
-  /// True for a request that repeats one which a redirect had led away from its origin.
+  /// True for a repeated request whose earlier redirects had left the first origin.
   static bool has_left_origin(const Request& request) noexcept { return request.left_origin_; }
 
-  /// The request goes to another origin than the one that was asked.
+  /// Prepares the request for another origin than the first one.
   ///
-  /// Credentials stay behind for good: who comes back later might have been sent by a stranger.
-  /// (CVE-2022-27774, CVE-2024-45336) An empty field keeps the client's own from being sent, too.
-  /// @param has_no_cookies none were to be sent.
+  /// The credentials are dropped for good: a later redirect back to the first origin may come from
+  /// an attacker (CVE-2022-27774, CVE-2024-45336). An empty field suppresses the client's own.
+  /// @param has_no_cookies true if the caller suppressed cookies.
   void leave_origin(Request& request, const Url& to, bool has_no_cookies) {
     if (!has_no_cookies) left_own_cookie = true;
     for (const char* name : {"Authorization", "Cookie"}) request.headers_.set(name, "");
-    // Another name of the first server, the client's own least of all, means nothing here.
+    // A given Host, of the request or the client, names the first server and means nothing here.
     request.headers_.set("Host", to.authority());
     left_origin = true;
   }
 
-  /// Notes in a response what `Client::refresh` has to know of how its URL was come by.
+  /// Notes in a response how its URL was reached, for `Client::refresh`.
   void mark(ResponseState& response) const {
     response.left_origin = left_origin;
     response.userinfo = left_origin ? std::string() : userinfo;
   }
 
-  Duration delay{};  ///< Before the next request.
+  Duration delay{};  ///< Delay before the next request.
   std::vector<Response> history;
-  std::string userinfo;  ///< Of the URL that was asked.
+  std::string userinfo;  ///< User and password in the first URL.
   std::string_view retry_reason;
   int redirects = 0;
   int retries = 0;
-  Asked asked;                   ///< By the origin.
-  Asked proxy_asked;             ///< By a proxy that forwards.
-  int attempts = 0;              ///< Exchanges so far.
-  bool left_origin = false;      ///< A redirect has led to another one.
-  bool left_own_cookie = false;  ///< So the store is asked there, unless none was to be sent.
+  ChallengeState asked;          ///< Challenges of the origin.
+  ChallengeState proxy_asked;    ///< Challenges of a forwarding proxy.
+  int attempts = 0;              ///< Number of exchanges so far.
+  bool left_origin = false;      ///< True once a redirect has led to another origin.
+  bool left_own_cookie = false;  ///< True if the cookie store is used for the other origin.
 
  private:
   static void aim(Request& request, const Url& url) {

@@ -14,10 +14,10 @@
 #include <ferry/detail/policy/option_checks.hpp>
 #include <ferry/request.hpp>
 
-// What is found out about a request, and checked, before anything is sent.
+// Preparation and checks of a request before anything is sent.
 namespace ferry::detail {
 
-/// The authenticator that a request is given, its own or the client's; null: none.
+/// The request's own authenticator, else the client's; null if there is none.
 inline Authenticator* given_authenticator(const Request& request,
                                           const ClientOptions& settings) noexcept {
   return request.auth() ? request.auth().get() : settings.auth.get();
@@ -29,11 +29,12 @@ inline bool has_authenticator_for(const Url& url, const Request& request,
   return auth && auth->has_credentials_for(url);
 }
 
-/// Checks all that can be checked before anything is sent, and finds out where to send it.
-/// @param url where to.
+/// Makes all checks that are possible before anything is sent, and resolves the URL.
+/// @param url receives the resolved URL.
 inline std::optional<Error> prepare(const ClientCore& client, Request& request,
                                     const Timeouts& timeouts, Url& url) {
-  if (timeouts != client.options.timeouts) {  // Which were checked when it was made.
+  // The client's own limits were checked at its construction.
+  if (timeouts != client.options.timeouts) {
     if (auto error = check(timeouts)) return error;
   }
   if (!request.method().is_valid()) {
@@ -71,8 +72,8 @@ inline std::optional<Error> prepare(const ClientCore& client, Request& request,
   return std::nullopt;
 }
 
-/// Checks a request's body, and brings it to its beginning.
-/// @param size how large it is; nothing if that is not known.
+/// Checks a request's body, and rewinds its source.
+/// @param size receives the size in bytes; nothing if it is not known.
 inline std::optional<Error> prepare(const Body& body, const Request& request,
                                     std::optional<std::uint64_t>& size) {
   if (!body.content_type().empty()) {
@@ -89,9 +90,9 @@ inline std::optional<Error> prepare(const Body& body, const Request& request,
   return check_framing_fields(request.headers(), size);
 }
 
-/// Who gives this request its credentials; null: nobody.
+/// The authenticator that provides this request's credentials, or null.
 inline Authenticator* authenticator_of(const Request& request, const ClientOptions& settings,
-                                       const Trip* trip) noexcept {
+                                       const CallHistory* trip) noexcept {
   Authenticator* const auth = given_authenticator(request, settings);
   if (!auth) return nullptr;
   if (trip && trip->left_origin) return auth->chooses_by_origin() ? auth : nullptr;
@@ -101,8 +102,8 @@ inline Authenticator* authenticator_of(const Request& request, const ClientOptio
 
 inline bool can_repeat(const Body& body) { return !body.source() || body.source()->can_rewind(); }
 
-/// The value of a field as it is given, the request's own before the client's; empty: it is kept
-/// from being sent.
+/// The given value of a field; the request's own overrides the client's. An empty value means that
+/// the field is not sent.
 inline std::optional<std::string_view> given_field(const Request& request,
                                                    const ClientOptions& settings,
                                                    std::string_view name) {

@@ -9,39 +9,38 @@
 #include <ferry/detail/base/separate.hpp>
 #include <ferry/detail/call/call.hpp>
 
-// The coroutine that carries a call out. What is to be decided, `Call` decides.
+// The coroutine that carries out a call. `Call` makes all decisions.
 namespace ferry::detail {
 
-/// Waits as long as the next request has to.
-/// @return the failure, which the call knows of then, or nothing.
+/// Waits until the next request may be sent. A failure is noted in the call.
 template <class = void>
-asio::awaitable<void> get_ready(Call<>& call) {
-  Trip& trip = *call.trip;
-  Wakeup wakeup;  // Outlives the watch, which may abort it.
-  Watch watch(call.pool().deadlines(), call.client.get(), &call.client->closed, call.limit(),
-              call.timeouts.total);
+asio::awaitable<void> prepare_follow_up(Call<>& call) {
+  CallHistory& trip = *call.trip;
+  OneShotEvent wakeup;  // Outlives the deadline, which may abort it.
+  Deadline deadline(call.pool().deadlines(), call.client.get(), &call.client->closed, call.limit(),
+                    call.timeouts.total);
   bool cancelled = false;
   try {
     const auto before = co_await asio::this_coro::cancellation_state;
     if (!is_cancelled(before) && trip.delay > Duration()) {
       const auto until = after(Clock::now(), std::exchange(trip.delay, Duration()));
-      if (watch.enter(Phase::backoff, no_timeout, &wakeup)) co_await wakeup.wait(until);
+      if (deadline.begin_phase(Phase::backoff, no_timeout, &wakeup)) co_await wakeup.wait(until);
     }
     const auto cancellation = co_await asio::this_coro::cancellation_state;
     cancelled = is_cancelled(cancellation);
   } catch (const std::system_error& e) {
-    // Asio throws this at whatever a cancelled coroutine awaits next.
+    // Asio throws this from the next `co_await` of a cancelled coroutine.
     if (e.code() != asio::error::operation_aborted) throw;
     cancelled = true;
   }
-  if (watch.ended())
-    call.fail_between(watch.error(), watch.phase());
+  if (deadline.ended())
+    call.fail_between(deadline.error(), deadline.phase());
   else if (cancelled)
-    call.fail_between(Error(Errc::cancelled), watch.phase());
+    call.fail_between(Error(Errc::cancelled), deadline.phase());
 }
 
-/// What a caller of `send` gets for a failure: the error in a `Result`, or thrown. This is the one
-/// place where errors become exceptions.
+/// Turns a failure into the result of `send`: an error in a `Result`, or an exception. This is the
+/// only place where errors become exceptions.
 template <class Answer>
 Answer fail(Error error) {
   if constexpr (std::same_as<Answer, Result<Response>>)
@@ -50,7 +49,7 @@ Answer fail(Error error) {
     throw error;
 }
 
-/// What a caller of `send` gets for a success.
+/// Turns a success into the result of `send`.
 template <class Answer>
 Answer succeed(Call<>& call) {
   if constexpr (std::same_as<Answer, ResponseStream>)
@@ -61,39 +60,39 @@ Answer succeed(Call<>& call) {
     return call.take_response();
 }
 
-/// Carries a call out: its requests, one behind the other, with an attempt or two for each.
+/// Carries out a call: its requests in sequence, with one or two attempts each.
 ///
-/// One coroutine, with either way of reporting failures, and none below it where nothing but the
-/// answer is waited for: each would be one more frame, to be allocated for every request.
-/// Cancellation: terminal; the connection is closed, a place in the queue given up.
+/// There is one coroutine for both ways of reporting failures. The coroutine calls no other when it
+/// waits only for the answer, because every coroutine frame would be allocated for each request.
+/// Cancellation: terminal; the connection is closed, a place in the queue is given up.
 template <class Answer>
-asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
+asio::awaitable<Answer> perform(std::unique_ptr<Call<>> owned) {
   Call<>& call = *owned;
   bool has_waited = false;
   for (auto next = Call<>::Next::preparation;; has_waited = true) {
     if (next == Call<>::Next::preparation && !call.prepare()) {
-      // A call that has sent nothing yet was refused before it began.
+      // A call without an attempt was refused before it began: no event reports it.
       if (call.trip && call.trip->attempts > 0) call.fail_between(*call.failure, Phase::prepare);
       break;
     }
     try {
       while (Authenticator* const asked = call.ask_for_credentials()) {
         const AuthContext context = call.auth_context();
-        auto error = co_await authorize(*asked, context, call.credentials(), *call.watch,
+        auto error = co_await authorize(*asked, context, call.credentials(), *call.deadline,
                                         Phase::authorize, no_timeout);
-        call.has_credentials(std::move(error));
+        call.on_credentials(std::move(error));
         has_waited = true;
       }
-      // A call that was cancelled while it waited must not begin; Asio says so only where it waits
-      // again.
+      // A call that was cancelled while it waited must not begin; Asio reports this only at the
+      // next wait.
       if (has_waited) {
         const auto cancellation = co_await asio::this_coro::cancellation_state;
         if (is_cancelled(cancellation)) call.failure.emplace(Errc::cancelled);
       }
       if (!call.failure && !call.take_connection()) {
         auto error = co_await call.pool().acquire(call.url(), call.lease, call.admission,
-                                                  call.timeouts, *call.watch, call.observer());
-        call.has_waited(std::move(error));
+                                                  call.timeouts, *call.deadline, call.observer());
+        call.on_connection(std::move(error));
       }
       const auto after_waiting = co_await asio::this_coro::cancellation_state;
       H1Connection* const h1 = call.begin_exchange(is_cancelled(after_waiting));
@@ -110,7 +109,7 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
         call.failure = h1->received(call.exchange(), count, error);
       }
     } catch (const std::system_error& e) {
-      // Asio throws this at whatever a cancelled coroutine awaits next.
+      // Asio throws this from the next `co_await` of a cancelled coroutine.
       if (e.code() != asio::error::operation_aborted) throw;
       call.failure.emplace(Errc::cancelled);
     }
@@ -130,7 +129,7 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
     if (next == Call<>::Next::failure) break;
     if (next == Call<>::Next::preparation) {
       try {
-        co_await get_ready(call);
+        co_await prepare_follow_up(call);
       } catch (const std::system_error& e) {
         if (e.code() != asio::error::operation_aborted) throw;
         call.fail_between(Error(Errc::cancelled), Phase::prepare);
@@ -144,43 +143,43 @@ asio::awaitable<Answer> carry_out(std::unique_ptr<Call<>> owned) {
 /// Sends a request.
 /// @param held, what as for `Call`.
 /// @tparam Answer `Response` to throw errors, `Result<Response>` to return them, `ResponseStream`
-/// to leave the body to be read, `Upgraded` to let another protocol take the connection over.
+///   to read the body later, `Upgraded` to let another protocol take over the connection.
 template <class Answer, class... What>
 asio::awaitable<Answer> send(std::shared_ptr<const ClientCore> client,
-                             const RequestOptions& options, std::shared_ptr<HeldConnection> held,
+                             const RequestOptions& options, std::shared_ptr<LeasedConnection> held,
                              What&&... what) {
-  constexpr auto wants = std::same_as<Answer, ResponseStream> ? Wants::a_stream
-                         : std::same_as<Answer, Upgraded>     ? Wants::an_upgrade
-                                                              : Wants::all_of_it;
-  return carry_out<Answer>(std::make_unique<Call<>>(std::move(client), options, wants,
-                                                    std::move(held), std::forward<What>(what)...));
+  constexpr auto wants = std::same_as<Answer, ResponseStream> ? ResponseKind::stream
+                         : std::same_as<Answer, Upgraded>     ? ResponseKind::upgrade
+                                                              : ResponseKind::buffered;
+  return perform<Answer>(std::make_unique<Call<>>(std::move(client), options, wants,
+                                                  std::move(held), std::forward<What>(what)...));
 }
 
-/// A GET for the URL of a response, whose parts it takes.
+/// A GET for the URL of a response, whose parts are moved from.
 /// @param earlier may be null.
 inline Request repeated(ResponseState* earlier) {
   if (!earlier) return get_again({}, {}, false);
   return get_again(std::move(earlier->url).str(), earlier->userinfo, earlier->left_origin);
 }
 
-/// Sends a GET for the URL of a response, and takes that over.
+/// Sends a GET for the URL of a response, and reuses that response's memory.
 template <class Answer>
 asio::awaitable<Answer> send_again(std::shared_ptr<const ClientCore> client,
                                    const RequestOptions& options, Answer earlier) {
   auto state = take_state(earlier);
-  auto call = std::make_unique<Call<>>(std::move(client), options, Wants::all_of_it, nullptr,
+  auto call = std::make_unique<Call<>>(std::move(client), options, ResponseKind::buffered, nullptr,
                                        repeated(state.get()));
   call->answer_into(std::move(state));
-  return carry_out<Answer>(std::move(call));
+  return perform<Answer>(std::move(call));
 }
 
 #if defined(FERRY_EXTERN)
-FERRY_EXTERN template asio::awaitable<Response> carry_out<Response>(std::unique_ptr<Call<>>);
-FERRY_EXTERN template asio::awaitable<Result<Response>> carry_out<Result<Response>>(
+FERRY_EXTERN template asio::awaitable<Response> perform<Response>(std::unique_ptr<Call<>>);
+FERRY_EXTERN template asio::awaitable<Result<Response>> perform<Result<Response>>(
     std::unique_ptr<Call<>>);
-FERRY_EXTERN template asio::awaitable<ResponseStream> carry_out<ResponseStream>(
+FERRY_EXTERN template asio::awaitable<ResponseStream> perform<ResponseStream>(
     std::unique_ptr<Call<>>);
-FERRY_EXTERN template asio::awaitable<Upgraded> carry_out<Upgraded>(std::unique_ptr<Call<>>);
+FERRY_EXTERN template asio::awaitable<Upgraded> perform<Upgraded>(std::unique_ptr<Call<>>);
 #endif
 
 }  // namespace ferry::detail

@@ -4,7 +4,8 @@
 
 namespace ferry::detail {
 
-/// What files are opened with beside their mode: bytes as they are, and not for child processes.
+/// Flags for every opened file, beside its mode: no text conversion, and not inherited by child
+/// processes.
 #if defined(_WIN32)
 inline constexpr int file_flags = O_BINARY | O_NOINHERIT;
 #else

@@ -26,22 +26,22 @@ namespace ferry::detail {
               std::error_code(code, std::generic_category()));
 }
 
-/// A file that is written; every failure is an `Error`.
+/// A file to write; every failure is an `Error`.
 ///
-/// It has no buffer: a child process that fork(2) makes would have a copy, and its exit(3) would
-/// write that, too. Nor can a child write with a copy of this object.
+/// The file has no buffer: after fork(2), a child process would have a copy of the buffer, and
+/// write it at exit(3). A child process cannot write with a copy of this object.
 class OutputFile {
  public:
   enum class Mode {
-    replace,  ///< The file is made, or emptied.
-    create,   ///< The file is new, and nobody but its owner can open it.
+    replace,  ///< Makes the file, or empties it.
+    create,   ///< Makes a new file that only its owner can open.
   };
 
-  /// @throws Error `Errc::file_failed`; for `Mode::create` also if there is anything of that name.
+  /// @throws Error `Errc::file_failed`; for `Mode::create` also if the name exists.
   OutputFile(std::string path, Mode mode) : path_(std::move(path)), file_(open(mode)) {
     make_unbuffered();
   }
-  /// Takes over a descriptor, and writes from where it stands.
+  /// Takes over a descriptor, and writes from its current position.
   /// @throws Error `Errc::file_failed`.
   OutputFile(std::string path, int descriptor)
       : path_(std::move(path)), file_(open(descriptor, "r+b")) {
@@ -58,8 +58,8 @@ class OutputFile {
       fail("cannot be written");
   }
 
-  /// Closes it: some systems tell only now that they could not write. @throws Error
-  /// `Errc::file_failed`.
+  /// Closes the file. Some systems report a failed write only now.
+  /// @throws Error `Errc::file_failed`.
   void close() {
     if (std::fclose(file_.release()) != 0) fail("cannot be written");
   }
@@ -70,7 +70,7 @@ class OutputFile {
   };
 
   std::FILE* open(Mode mode) const noexcept {
-    if (path_.find('\0') != path_.npos) {  // It would be another file.
+    if (path_.find('\0') != path_.npos) {  // The system would open another file.
       errno = EINVAL;
       return nullptr;
     }
@@ -96,8 +96,8 @@ class OutputFile {
   ProcessMark process_;
 };
 
-/// A file that takes the place of another in one step, when it is whole. Until then it has a name
-/// that nobody else uses, and only its owner can open it; it goes away if it does not become whole.
+/// A file that replaces another one in one step when it is complete. Until then it has a unique
+/// name and only its owner can open it; an incomplete one is removed.
 class ReplacementFile {
  public:
   /// @throws Error `Errc::file_failed`.
@@ -109,7 +109,7 @@ class ReplacementFile {
   ReplacementFile& operator=(const ReplacementFile&) = delete;
   ~ReplacementFile() {
     if (finished_) return;
-    file_.reset();  // Windows removes no file that is open.
+    file_.reset();  // Windows does not remove an open file.
     std::error_code ignored;
     std::filesystem::remove(unfinished_, ignored);
   }
@@ -117,7 +117,8 @@ class ReplacementFile {
   /// @throws Error `Errc::file_failed`.
   void write(std::string_view bytes) { file_->write(bytes); }
 
-  /// The file is whole: it takes the other's place. @throws Error `Errc::file_failed`.
+  /// Closes the complete file and replaces the other one.
+  /// @throws Error `Errc::file_failed`.
   void finish() {
     file_->close();
     std::error_code error;
@@ -127,7 +128,7 @@ class ReplacementFile {
   }
 
  private:
-  /// A name's end that other processes, threads and hosts do not come to use as well.
+  /// A suffix that other processes, threads and hosts do not use.
   static std::string unique_suffix() {
     std::random_device random;
     char suffix[24];

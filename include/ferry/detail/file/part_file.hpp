@@ -31,23 +31,24 @@
 
 namespace ferry::detail {
 
-/// The representation that a part file is a part of.
+/// The identity of the representation to which a part file belongs.
 class PartMark {
  public:
   PartMark() {}
 
-  std::string validator;               ///< A strong one; empty: nothing can be added to the part.
-  std::optional<std::uint64_t> total;  ///< Size of the whole; nothing: the server did not say.
-  /// The server answered the last request for the rest, and none of the rest came.
+  std::string validator;  ///< A strong validator; empty: nothing can be added to the part.
+  /// Size of the whole in bytes; nothing: the server did not say it.
+  std::optional<std::uint64_t> total;
+  /// True if the server answered the last request for the rest, but none of the rest came.
   bool fruitless = false;
-  /// The rest did not come the time before, either, and no time was left to ask for the whole: the
-  /// next download does so first.
+  /// True if that happened twice, and there was no time left to ask for the whole: the next
+  /// download asks for the whole first.
   bool whole_next = false;
 };
 static_assert(co_await_safe<PartMark>);
 
-/// A descriptor that is closed, and gives up its lock, when its owner goes. A child process's copy
-/// is only closed: the lock is the parent's as well.
+/// An owned file descriptor. Its destructor closes the descriptor and gives up its lock. A copy in
+/// a child process is only closed, because the lock is also the parent's.
 class Descriptor {
  public:
   Descriptor() = default;
@@ -66,7 +67,7 @@ class Descriptor {
   void close() noexcept {
     if (number_ < 0) return;
 #if !defined(_WIN32)
-    // A child process may have the descriptor, too, so that closing it here is not enough.
+    // A child process may also have the descriptor, so closing it here does not end the lock.
     if (process_.is_current()) ::flock(number_, LOCK_UN);
 #endif
     ::close(std::exchange(number_, -1));
@@ -77,25 +78,26 @@ class Descriptor {
   ProcessMark process_;
 };
 
-/// A file while it is not whole: `path.part`, with its mark in `path.part.validator`.
+/// An incomplete file: `path.part`, with its mark in `path.part.validator`.
 ///
-/// The part is locked as long as this object lives: two downloads never write into one. Part and
-/// mark are used only if nobody else can have put them there: regular files of this user's own, of
-/// one name, opened without following a link. Anything else of their names is removed, and a link's
-/// target is left alone. A part that is empty at the end goes away.
+/// The part is locked while this object lives, so two downloads never write into one part. Part and
+/// mark are used only if no other user can have made them: they must be regular files of this user,
+/// with one link, opened without following a symbolic link. Anything else with their names is
+/// removed; the target of a link stays. A part that is empty at the end is removed.
 ///
-/// Where the file system has no locks, nothing keeps two downloads apart. A child process that has
-/// a copy of this object changes nothing of the files with it.
+/// Without locks in the file system, two downloads are not kept apart. A child process that has a
+/// copy of this object does not change the files.
 class PartFile {
  public:
-  /// @param fingerprint of the request: another one's part may have the same validator.
-  /// @throws Error `Errc::file_failed`, also if another download has the part.
+  /// @param fingerprint the request's: a part of another request may have the same validator.
+  /// @throws Error `Errc::file_failed`, also if another download holds the part.
   PartFile(std::string path, std::string fingerprint)
       : path_(std::move(path)),
         part_(path_ + ".part"),
         mark_(part_ + ".validator"),
         fingerprint_(std::move(fingerprint)) {
-    if (path_.find('\0') != path_.npos)  // Cut there, it would be another file's.
+    // The system would cut the path at the NUL, and open another file.
+    if (path_.find('\0') != path_.npos)
       throw Error(Errc::file_failed, in_quotes(path_) + " has a NUL in it");
     for (int attempt = 0; attempt < 100; ++attempt)
       if (open()) return;
@@ -113,10 +115,10 @@ class PartFile {
     std::filesystem::remove(part_, ignored);
   }
 
-  /// Its size, in bytes; nothing if the system does not tell it.
+  /// Size of the part in bytes; nothing if the system does not tell it.
   std::optional<std::uint64_t> size() const noexcept {
 #if defined(_WIN32)
-    struct _stat64 facts {};  // The plain one has no room for sizes from 2 GiB on.
+    struct _stat64 facts {};  // The plain struct is too small for sizes of 2 GiB and more.
     if (::_fstat64(descriptor_.get(), &facts) != 0) return std::nullopt;
 #else
     struct stat facts {};
@@ -125,7 +127,7 @@ class PartFile {
     return static_cast<std::uint64_t>(facts.st_size);
   }
 
-  /// Its mark; nothing if there is none, or it is another request's.
+  /// The part's mark; nothing if there is none, or if another request made it.
   std::optional<PartMark> mark() const {
     const auto text = read_mark();
     std::string_view rest = text;
@@ -137,7 +139,7 @@ class PartFile {
       return result;
     };
     const auto validator = line(), of = line(), total = line(), fruitless = line();
-    // Older versions wrote no total: nothing can be added to their parts.
+    // Older versions wrote no total, so nothing can be added to their parts.
     if (!fruitless || validator->empty() || *of != fingerprint_) return std::nullopt;
     PartMark mark;
     mark.validator = *validator;
@@ -148,7 +150,8 @@ class PartFile {
     return mark;
   }
 
-  /// Replaces its mark. @throws Error `Errc::file_failed`.
+  /// Replaces the part's mark.
+  /// @throws Error `Errc::file_failed`.
   void set_mark(const PartMark& mark) {
     remove_mark();
     if (mark.validator.empty()) return;
@@ -159,7 +162,8 @@ class PartFile {
     file.write(text);
     file.close();
   }
-  /// Nothing can be added to it from now on. @throws Error `Errc::file_failed`.
+  /// Removes the mark, so that nothing can be added to the part from now on.
+  /// @throws Error `Errc::file_failed`.
   void remove_mark() {
     check_process();
     std::error_code error;
@@ -167,20 +171,22 @@ class PartFile {
     if (error) throw Error(Errc::file_failed, in_quotes(mark_) + " cannot be removed", error);
   }
 
-  /// Empties it, for a part of something else. @throws Error `Errc::file_failed`.
+  /// Empties the part and begins a new one.
+  /// @throws Error `Errc::file_failed`.
   OutputFile begin(const PartMark& mark) {
-    remove_mark();  // The old mark goes first: it must not stand beside other bytes.
+    remove_mark();  // Remove the old mark first: it must not stand beside other bytes.
     if (::ftruncate(descriptor_.get(), 0) != 0) throw_file_error(part_, "cannot be emptied", errno);
     set_mark(mark);
     return writer(SEEK_SET);
   }
-  /// Adds to it. @throws Error `Errc::file_failed`.
+  /// Opens the part to append to it.
+  /// @throws Error `Errc::file_failed`.
   OutputFile go_on() { return writer(SEEK_END); }
 
-  /// It is whole: takes the place of what had its name before, in one step.
-  /// @param written how many bytes it should have.
-  /// @throws Error `Errc::file_failed`, also if it has more or fewer: then nothing can be added to
-  ///   it.
+  /// Renames the complete part to its final name, which replaces an existing file in one step.
+  /// @param written the number of bytes that the part should have.
+  /// @throws Error `Errc::file_failed`, also if the size differs: then nothing can be added to the
+  ///   part.
   void finish(std::uint64_t written) {
     check_process();
     if (!is_in_place()) throw_file_error(part_, "was replaced by something else", EBUSY);
@@ -188,7 +194,7 @@ class PartFile {
       remove_mark();
       throw_file_error(part_, "has another size than was written", EIO);
     }
-    // The mark goes first: once the part has its name, another download may begin and set its own.
+    // Remove the mark first: after the rename, another download may begin and set its own.
     const auto mark = this->mark();
     remove_mark();
 #if defined(_WIN32)
@@ -216,7 +222,7 @@ class PartFile {
     const auto at = ::lseek(descriptor_.get(), 0, whence);
 #endif
     if (at < 0) throw_file_error(part_, "cannot be written", errno);
-      // A descriptor of its own, whose closing tells of failures while the lock is held.
+      // A second descriptor: closing it reports write failures while the first one keeps the lock.
 #if defined(_WIN32)
     return OutputFile(part_, ::_dup(descriptor_.get()));
 #else
@@ -226,7 +232,7 @@ class PartFile {
   }
 
 #if defined(_WIN32)
-  /// Opens it so that nobody else can, which is Windows' lock.
+  /// Opens the part for exclusive use, which is Windows' lock.
   bool open() {
     descriptor_ = Descriptor(
         ::_sopen(part_.c_str(), O_RDWR | O_CREAT | file_flags, _SH_DENYRW, _S_IREAD | _S_IWRITE));
@@ -239,14 +245,15 @@ class PartFile {
     return std::string(std::istreambuf_iterator<char>(file), {});
   }
 #else
-  static constexpr int most_mark = 1 << 20;  // Bytes; a head, and so a validator, has fewer.
+  // Maximum size of a mark in bytes; a validator, a part of a head, is smaller.
+  static constexpr int most_mark = 1 << 20;
   static constexpr int flags = O_NOFOLLOW | O_NONBLOCK | file_flags;
 
-  /// Opens and locks what is there, or what it makes. @return false if that was in vain, as
-  /// something was removed, or came in between.
+  /// Opens or makes the part, and locks it.
+  /// @return false if the caller must try again, because a file was removed or appeared meanwhile.
   bool open() {
     bool is_new = false;
-    descriptor_.close();  // Of the last attempt, now: it may change errno.
+    descriptor_.close();  // Close the last attempt's now, because closing may change errno.
     descriptor_ = Descriptor(::open(part_.c_str(), O_RDWR | flags));
     if (!descriptor_ && errno == ENOENT) {
       is_new = true;
@@ -263,7 +270,7 @@ class PartFile {
     lock();
     if (!is_in_place()) return false;
     struct stat facts {};
-    // A file that was made here is good, even where the system gives all files to one user.
+    // A file made here is good, even if the file system gives all files to one user.
     if (!is_new && (::fstat(descriptor_.get(), &facts) != 0 || !is_own(facts))) {
       if (::unlink(part_.c_str()) == 0) return false;
       throw_file_error(part_, "is no file of this user's alone, and cannot be removed", errno);
@@ -287,8 +294,9 @@ class PartFile {
     throw_file_error(part_, what, code);
   }
 
-  /// Takes a record lock beside the other one, which tells others the process. It does not matter
-  /// if it fails, or is lost, as happens when this process closes another descriptor of the file.
+  /// Takes a record lock beside the other lock, so that other processes can see which one holds the
+  /// file. The record may fail, or be lost when this process closes another descriptor of the file;
+  /// both are harmless.
   void note_holder() noexcept {
     struct flock record {};
     record.l_type = F_WRLCK;
@@ -301,7 +309,7 @@ class PartFile {
     record.l_type = F_WRLCK;
     record.l_whence = SEEK_SET;
 #if defined(F_OFD_GETLK)
-    const int command = F_OFD_GETLK;  // Knows this process's own record, too.
+    const int command = F_OFD_GETLK;  // Also sees this process's own record.
 #else
     const int command = F_GETLK;
 #endif
@@ -313,7 +321,7 @@ class PartFile {
   static bool is_own(const struct stat& facts) noexcept {
     return S_ISREG(facts.st_mode) && facts.st_uid == ::geteuid() && facts.st_nlink == 1;
   }
-  /// True if the file that is open still has the part's name.
+  /// True if the part's name still leads to the open file.
   bool is_in_place() const noexcept {
     struct stat opened {
     }, named{};

@@ -12,8 +12,8 @@
 #include <ferry/detail/http/content_range.hpp>
 #include <ferry/headers.hpp>
 
-// Whether the bytes of an answer may be added to those that are there. RFC 9110 15.3.7.3: only
-// parts of one representation, which share a strong validator, make a whole.
+// Rules for adding the bytes of an answer to an existing part. RFC 9110 15.3.7.3: only parts of one
+// representation, which share a strong validator, may be combined.
 namespace ferry::detail {
 
 /// The value of the only field of its name; nothing if there is none, or more than one.
@@ -22,15 +22,14 @@ inline std::optional<std::string_view> only_field(const Headers& headers, std::s
   return all.size() == 1 ? std::optional(all.front()) : std::nullopt;
 }
 
-/// A date in the form of RFC 9110 5.6.7 that servers write: its zone is told, and is no other.
+/// A date in the usual form of RFC 9110 5.6.7, which must end with its time zone, GMT.
 inline std::optional<SystemSeconds> http_date(std::optional<std::string_view> text) {
   return text && text->ends_with(" GMT") ? parse_date(*text) : std::nullopt;
 }
 
-/// The text that can stand in `If-Range`, a strong validator (RFC 9110 8.8, 13.1.5); empty if there
-/// is none.
+/// The strong validator for `If-Range` (RFC 9110 8.8, 13.1.5); empty if there is none.
 inline std::string strong_validator(const Headers& headers) {
-  if (headers.contains("ETag")) {  // Then a date is none (RFC 9110 13.1.5).
+  if (headers.contains("ETag")) {  // With an ETag, a date must not be used (RFC 9110 13.1.5).
     const auto tag = only_field(headers, "ETag");
     const bool is_strong = tag && tag->size() >= 2 && tag->front() == '"' && tag->back() == '"';
     return is_strong ? std::string(*tag) : std::string();
@@ -43,8 +42,7 @@ inline std::string strong_validator(const Headers& headers) {
   return is_strong ? std::string(*text) : std::string();
 }
 
-/// The range of a `206` that goes on where a part of this size ends; nothing if the answer does not
-/// fit there.
+/// The range of a `206` that continues a part of this size; nothing if the answer does not fit.
 inline std::optional<ContentRange> fitting_range(const Headers& headers, const PartMark& mark,
                                                  std::uint64_t size) {
   const auto range = parse_content_range(only_field(headers, "Content-Range").value_or(""));
@@ -57,12 +55,13 @@ inline std::optional<ContentRange> fitting_range(const Headers& headers, const P
   return is_same ? range : std::nullopt;
 }
 
-/// True if a `416` says that a part of this size is whole, and of what the server has still.
+/// True if a `416` says that a part of this size is complete, and that the server still has the
+/// same representation.
 inline bool says_whole(const Headers& headers, const PartMark& mark, std::uint64_t size) {
   if (only_field(headers, "Content-Range") != "bytes */" + std::to_string(size)) return false;
   if (mark.total && *mark.total != size) return false;
-  // Servers leave the validator out here. What is there has all bytes of one representation if the
-  // total is known, and is at worst not the newest one.
+  // Servers omit the validator here. With a known total, the part has all bytes of one
+  // representation, which at worst is not the newest one.
   const bool names_one = headers.contains("ETag") || headers.contains("Last-Modified");
   return names_one ? strong_validator(headers) == mark.validator : mark.total.has_value();
 }

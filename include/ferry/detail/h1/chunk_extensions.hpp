@@ -7,8 +7,8 @@
 
 namespace ferry::detail {
 
-/// Takes the extensions out of the size lines of chunks, where they are of no use to a client, and
-/// llhttp refuses forms of them that are allowed.
+/// Removes the extensions from the size lines of chunks: a client does not need extensions, and
+/// llhttp refuses some of their allowed forms.
 ///
 ///     chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )  (RFC 9112 7.1.1)
 ///
@@ -30,16 +30,16 @@ namespace ferry::detail {
 ///     after_quoted  after a quoted string
 class ChunkExtensions {
  public:
-  /// How many of the next bytes are llhttp's, and how many after these an extension's.
+  /// The division of the next bytes: `kept` go to llhttp, then `skipped` belong to an extension.
   struct Part {
     std::size_t kept;
     std::size_t skipped;
   };
 
-  /// A size line begins.
+  /// Starts a size line.
   void begin_line() noexcept { state_ = State::before_size; }
 
-  /// Divides the next bytes, up to where an extension ends or is malformed.
+  /// Divides the next bytes, up to the end of an extension or to an error in it.
   Part take(std::string_view bytes) noexcept {
     std::size_t kept = 0;
     std::size_t taken = 0;
@@ -48,7 +48,7 @@ class ChunkExtensions {
       if (state_ > State::failed) ++taken;
       if (state_ == State::size) kept = taken;
     }
-    // The rest has no extension: llhttp judges it.
+    // The rest has no extension: llhttp checks it.
     if (state_ == State::outside && taken == kept) kept = taken = bytes.size();
     return {kept, taken - kept};
   }

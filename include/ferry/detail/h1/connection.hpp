@@ -21,7 +21,7 @@
 
 namespace ferry::detail {
 
-/// When the steps of an exchange were reached; the epoch if they were not.
+/// The times at which the steps of an exchange were reached; the epoch if they were not.
 struct ExchangeTimes {
   bool begun() const noexcept { return begin != Clock::time_point{}; }
 
@@ -32,35 +32,35 @@ struct ExchangeTimes {
   Clock::time_point end{};
 };
 
-/// What an exchange does with the response's body.
+/// The destination of a response's body.
 enum class Collect {
-  all,   ///< It goes into the message, unless the response leads further.
-  none,  ///< It is left for `read_body`.
+  all,   ///< The message, unless the response leads to another request.
+  none,  ///< The caller, by `read_body`.
 };
 
-/// One request and its response: what of them concerns a connection. All that it refers to outlives
-/// it.
+/// One request and its response, as a connection needs them. The arguments outlive the exchange.
 class Exchange {
  public:
-  /// @param size of the body, as the head says, whatever its source says by now; nothing if it is
-  /// not known.
+  /// @param size the body's size in bytes, as the head says it, even if its source now says
+  ///   otherwise; nothing if it is not known.
   Exchange(const Body& content, std::optional<std::uint64_t> size, const Timeouts& limits,
-           Watch& over, ResponseMessage& answer, ExchangeTimes& steps, Collect which, bool kept,
+           Deadline& over, ResponseMessage& answer, ExchangeTimes& steps, Collect which, bool kept,
            std::uint64_t most_early) noexcept
       : body(content),
         body_size(size),
         timeouts(limits),
-        watch(over),
+        deadline(over),
         message(answer),
         times(steps),
         is_kept(kept),
         most_kept_back(most_early),
         collect(which) {}
 
-  /// Hears of what happens: `request_sent`, `interim_received`, `head_received`.
+  /// Reports an event: `request_sent`, `interim_received` or `head_received`.
   virtual void tell(Event::Kind kind) = 0;
-  /// The response's head is in. @return true if another request follows, and its body is of no use.
-  virtual bool leads_further() = 0;
+  /// Called when the response's head has arrived.
+  /// @return true if another request follows, so the body is of no use.
+  virtual bool decide_follow_up() = 0;
 
  protected:
   ~Exchange() = default;
@@ -68,38 +68,39 @@ class Exchange {
  private:
   friend class H1Connection;
 
-  /// What of the body has still to be brought on its way.
+  /// The part of the request's body that is not yet in `unsent_`.
   enum class Rest {
-    awaits_leave,  ///< All, once the server says so: `Expect: 100-continue`.
-    in_source,     ///< What its source has still to give.
-    none,          ///< Nothing.
+    awaiting_continue,  ///< All of it, until the server sends `100 Continue`.
+    in_source,          ///< The part that the source has not yet given.
+    none,               ///< Nothing.
   };
 
   const Body& body;
   const std::optional<std::uint64_t> body_size;
   const Timeouts& timeouts;
-  Watch& watch;
+  Deadline& deadline;
   ResponseMessage& message;
   ExchangeTimes& times;
   const bool is_kept;
-  const std::uint64_t most_kept_back;  // Of an answer that is not collected, while this is sent.
+  const std::uint64_t most_kept_back;  // Maximum bytes of an uncollected answer during sending.
   Collect collect;
   Rest rest = Rest::none;
-  std::uint64_t given = 0;  // By the source.
-  std::size_t filled = 0;   // Of the response's body, if that has a known length.
+  std::uint64_t given = 0;  // Bytes given by the source.
+  std::size_t filled = 0;   // Bytes of the response's body received, if its length is known.
   std::error_code write_error;
   H1Parser::Step step = H1Parser::Step::need_more;
-  bool sends_on = false;  // The answer has begun, and the request's body goes on being sent.
+  bool sends_on = false;  // True if the answer has begun while the request's body is still sent.
 };
 
-/// One connection that speaks HTTP/1.1 (RFC 9112), an exchange at a time.
+/// One connection that speaks HTTP/1.1 (RFC 9112), one exchange at a time.
 ///
-/// What an exchange decides is in ordinary functions; whoever drives it waits for the stream in
-/// their place, so that a request that need not wait to be written takes no coroutine of its own:
-/// `begin`; while it `is_sending`, `go_on_sending`; while it `is_receiving`, a read into `room`, of
-/// which `received` is told, or `go_on_receiving` when the work budget is used up. A failure ends
-/// it, and the connection. Threads: one at a time, as the pool's lock orders it; `abort` at any
-/// time.
+/// The steps of an exchange are ordinary functions, and the caller waits for the stream between
+/// them. So a request that need not wait takes no coroutine of its own. Call `begin`; while
+/// `is_sending`, `go_on_sending`; while `is_receiving`, read into `room` and call `received`, or
+/// call `go_on_receiving` when the work budget is used up. A failure ends both exchange and
+/// connection.
+///
+/// Threads: one at a time, ordered by the pool's lock; `abort` of the stream at any time.
 class H1Connection {
  public:
   explicit H1Connection(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
@@ -109,7 +110,7 @@ class H1Connection {
 
   Stream& stream() noexcept { return *stream_; }
 
-  /// Begins an exchange, and writes of the request what the system takes without waiting.
+  /// Begins an exchange, and writes as much of the request as possible without waiting.
   std::optional<Error> begin(Exchange& exchange, const RequestHead& head,
                              const ParserLimits& limits, Clock::time_point now) {
     stage_ = Stage::head;
@@ -117,7 +118,7 @@ class H1Connection {
     bytes_sent_ = 0;
     fully_sent_ = false;
     early_end_ = false;
-    continued_ = false;
+    got_continue_ = false;
     body_done_ = false;
     body_failed_ = false;
     close_announced_ = head.close || announces_close(head);
@@ -129,24 +130,25 @@ class H1Connection {
     sent_ = unsent_count_ = 0;
     add_unsent(asio::buffer(head_.view()));
     if (head.expect)
-      exchange.rest = Exchange::Rest::awaits_leave;
+      exchange.rest = Exchange::Rest::awaiting_continue;
     else if (exchange.body.source())
       exchange.rest = Exchange::Rest::in_source;
     else
       add_unsent(asio::buffer(exchange.body.bytes()));
 
-    if (!exchange.watch.enter(Phase::write, exchange.timeouts.write, stream_.get(), now))
-      return exchange.watch.error();
-    // The beginning of what comes from a source goes out with the head.
+    if (!exchange.deadline.begin_phase(Phase::write, exchange.timeouts.write, stream_.get(), now))
+      return exchange.deadline.error();
+    // The first piece from a source goes out together with the head.
     if (exchange.rest == Exchange::Rest::in_source) return std::nullopt;
     exchange.times.begin = now;
     return write_some(exchange) ? std::nullopt : end_sending(exchange);
   }
 
-  /// Looks at a connection that has carried no request yet: what has come all the same is no answer
-  /// to what will be asked (RFC 9112 9.2). @return the failure, or nothing.
+  /// Checks a connection that has carried no request yet: bytes that have already arrived answer no
+  /// request (RFC 9112 9.2).
+  /// @return the failure, or nothing.
   std::optional<Error> refuse_early_bytes() {
-    if (stream_->look() != Look::surplus) return std::nullopt;
+    if (stream_->check_idle() != IdleState::unexpected_data) return std::nullopt;
     std::array<char, 64> bytes;
     std::error_code error;
     const std::size_t count = stream_->try_read_some(asio::buffer(bytes), error);
@@ -154,31 +156,31 @@ class H1Connection {
     return Error(Errc::unsolicited_response, std::move(what));
   }
 
-  /// True while there is something to be written.
+  /// True while the request is not fully written.
   bool is_sending() const noexcept { return sending_; }
 
-  /// Writes the rest of the request, waiting for the system, for the body's source or for the
-  /// server's leave. A final response that comes meanwhile ends it, unless it is a success that
-  /// leaves the connection open: then the body goes on being sent (RFC 9110 7.5).
+  /// Writes the rest of the request, and waits for the system, for the body's source, or for
+  /// `100 Continue`. A final response that comes meanwhile ends the sending, unless the response is
+  /// a success that leaves the connection open: then the body is sent to its end (RFC 9110 7.5).
   template <class = void>
   asio::awaitable<std::optional<Error>> go_on_sending(Exchange& exchange) {
     if (!exchange.times.begun()) {
       if (auto failure = co_await refill(exchange)) co_return failure;
       exchange.times.begin = Clock::now();
-      // The source may have taken its time, in which the server can have closed, or have said what
-      // is no answer to this.
+      // The source may have been slow. Meanwhile the server may have closed the connection, or sent
+      // bytes that answer no request.
       if (!exchange.is_kept) {
         if (auto failure = refuse_early_bytes()) co_return failure;
-      } else if (stream_->look() != Look::quiet) {
+      } else if (stream_->check_idle() != IdleState::quiet) {
         co_return Error(Errc::connection_lost);
       }
     }
     while (exchange.step == H1Parser::Step::need_more || exchange.sends_on) {
-      // A cancelled call sends nothing more, also where its coroutine lets no `co_await` throw.
+      // A cancelled call sends nothing more, even if its coroutine does not throw then.
       const auto cancellation = co_await asio::this_coro::cancellation_state;
       if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
       if (budget_.is_used_up()) {
-        if (auto failure = co_await let_others_run(exchange.watch)) co_return failure;
+        if (auto failure = co_await let_others_run(exchange.deadline)) co_return failure;
         continue;
       }
       const auto rest = unsent();
@@ -189,7 +191,7 @@ class H1Connection {
       }
       if (!write_some(exchange)) break;
       if (unsent().empty() || budget_.is_used_up()) continue;
-      // The server may answer before it has read all.
+      // The server may answer before it has read everything.
       bool has_received = false;
       if (auto failure = receive_early(exchange, has_received)) co_return failure;
       if (has_received) continue;
@@ -204,25 +206,25 @@ class H1Connection {
         break;
       }
       budget_.spend_awaited(sent);
-      took(sent);
-      if (sent > 0 && !unsent().empty()) exchange.watch.touch();
+      consumed(sent);
+      if (sent > 0 && !unsent().empty()) exchange.deadline.extend();
     }
     co_return end_sending(exchange);
   }
 
-  /// True while bytes of the response are waited for.
+  /// True while the exchange waits for bytes of the response.
   bool is_receiving() const noexcept {
     return !sending_ && (stage_ == Stage::head || stage_ == Stage::body);
   }
 
-  /// Where they go.
+  /// The buffer for the next bytes of the response.
   asio::mutable_buffer room(Exchange& exchange) {
     if (stage_ == Stage::head) return in_.room();
     std::string& body = exchange.message.body;
     return asio::buffer(body.data() + exchange.filled, body.size() - exchange.filled);
   }
 
-  /// An awaited read has brought this many bytes there, or none, for this reason.
+  /// Takes in the result of an awaited read into `room`: `count` bytes, or `error`.
   std::optional<Error> received(Exchange& exchange, std::size_t count, std::error_code error) {
     budget_.spend_awaited(count);
     if (stage_ != Stage::body) return took_bytes(exchange, count, error);
@@ -230,62 +232,63 @@ class H1Connection {
     return failure ? failure : fill_body(exchange);
   }
 
-  /// True if others have to run before this coroutine takes more of what is there.
+  /// True if other coroutines must run before this one takes more of the available bytes.
   bool has_used_up_budget() const noexcept { return budget_.is_used_up(); }
   bool has_used_up_budget(Clock::time_point now) noexcept { return budget_.is_used_up(now); }
-  /// Counts work on so many bytes that the connection's reader does.
+  /// Counts work on this many bytes that the connection's reader does.
   void count_work(std::size_t bytes) noexcept { budget_.spend(bytes); }
 
-  /// Suspends the coroutine once, and looks at what may have ended the call meanwhile.
+  /// Suspends the coroutine once, then checks the time limits and cancellation.
   template <class = void>
-  asio::awaitable<std::optional<Error>> let_others_run(Watch& watch) {
+  asio::awaitable<std::optional<Error>> let_others_run(Deadline& deadline) {
     co_await budget_.renew();
-    if (!watch.check(Clock::now())) co_return watch.error();
+    if (!deadline.check(Clock::now())) co_return deadline.error();
     const auto cancellation = co_await asio::this_coro::cancellation_state;
     if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
     co_return std::nullopt;
   }
 
-  /// Lets others run, then takes what is there.
+  /// Lets other coroutines run, then takes the available bytes.
   template <class = void>
   asio::awaitable<std::optional<Error>> go_on_receiving(Exchange& exchange) {
-    if (auto failure = co_await let_others_run(exchange.watch)) co_return failure;
+    if (auto failure = co_await let_others_run(exchange.deadline)) co_return failure;
     co_return receive_available(exchange);
   }
 
-  /// After an exchange that did not collect: where the rest of the response goes, its body's pieces
-  /// and its trailers.
+  /// After an exchange that did not collect: names the message that takes the rest of the response,
+  /// the pieces of its body and its trailers.
   void go_on_into(ResponseMessage& message) noexcept { parser_.go_on_into(message); }
 
-  /// Takes the next bytes of the body, waiting for them if need be.
+  /// Takes the next bytes of the body, and waits for them if necessary.
   ///
-  /// @param piece gets them; it is valid until the next call, and empty at the end.
-  /// @param limit without a byte coming.
+  /// @param piece receives the bytes; valid until the next call, and empty at the end.
+  /// @param limit the longest wait for the next byte.
   /// @return the failure, or nothing.
   template <class = void>
   asio::awaitable<std::optional<Error>> read_body(std::string_view& piece, ResponseMessage& message,
-                                                  Watch& watch, Duration limit) {
+                                                  Deadline& deadline, Duration limit) {
     piece = {};
     while (!next_piece(piece, message)) {
       if (body_failed_) co_return parser_.error();
       auto now = Clock::now();
-      if (!watch.check(now)) co_return watch.error();
+      if (!deadline.check(now)) co_return deadline.error();
       if (budget_.is_used_up(now)) {
-        if (auto failure = co_await let_others_run(watch)) co_return failure;
+        if (auto failure = co_await let_others_run(deadline)) co_return failure;
         now = Clock::now();
       }
       std::error_code error;
       std::size_t received = stream_->try_read_some(in_.room(), error);
       if (error == asio::error::would_block && write_error_) {
-        error = write_error_;  // It will bring no more.
+        error = write_error_;  // The connection will bring no more bytes.
       } else if (error == asio::error::would_block) {
-        if (!watch.enter(Phase::read, limit, stream_.get(), now)) co_return watch.error();
+        if (!deadline.begin_phase(Phase::read, limit, stream_.get(), now))
+          co_return deadline.error();
         received = co_await stream_->read_some(in_.room(), error);
         budget_.spend_awaited(received);
       } else {
         budget_.spend(received);
       }
-      if (watch.ended()) co_return watch.error();
+      if (deadline.ended()) co_return deadline.error();
       if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
       if (error == asio::error::eof && !write_error_ && parser_.finish()) {
         body_done_ = true;
@@ -299,8 +302,8 @@ class H1Connection {
     co_return std::nullopt;
   }
 
-  /// After a successful exchange: why the connection must not be used again, if so.
-  std::optional<CloseReason> reuse_verdict() const noexcept {
+  /// After a successful exchange: the reason why the connection must not be reused, or nothing.
+  std::optional<CloseReason> reuse_obstacle() const noexcept {
     const ConnectionFields& said = parser_.connection();
     ReuseFacts facts;
     facts.fully_sent = fully_sent_;
@@ -310,19 +313,19 @@ class H1Connection {
     facts.until_close = parser_.framing() == Framing::until_close;
     facts.surplus = !in_.empty();
     facts.ambiguous = parser_.is_ambiguous();
-    return may_reuse(facts);
+    return detail::reuse_obstacle(facts);
   }
-  /// How long the server means to keep the connection, if it says.
+  /// The time for which the server says that it keeps the connection, if it does.
   std::optional<Duration> keep_alive_hint() const noexcept { return parser_.connection().hint; }
 
-  /// After an exchange that ended in a 101: gives the stream away, and what came behind the head.
+  /// After an exchange that ended with a 101: gives away the stream, and the bytes after the head.
   std::pair<std::unique_ptr<Stream>, std::string> detach() {
     std::string received(in_.unread());
     return {std::move(stream_), std::move(received)};
   }
 
-  /// Takes the rest of the body off the connection, if it is short and has arrived: of one that was
-  /// not wanted, or refused for its size. @return true if that has left the connection clean.
+  /// Reads the rest of an unwanted or oversized body, if that is short and has already arrived.
+  /// @return true if the connection is clean now.
   bool drain() noexcept {
     const bool has_no_end = parser_.framing() == Framing::until_close && !body_done_;
     if (body_failed_ || body_left_ > max_drained || has_no_end) return false;
@@ -340,21 +343,21 @@ class H1Connection {
         if (!body_failed_) in_.fill(stream_->try_read_some(in_.room(), error));
         if (body_failed_ || error) return false;
       }
-    } catch (const std::bad_alloc&) {  // Then it is closed.
+    } catch (const std::bad_alloc&) {  // The caller closes the connection then.
     }
     return false;
   }
 
-  /// After a failure: leaves of a collected body what has come of it.
+  /// After a failure: cuts a collected body to the received bytes.
   void trim(Exchange& exchange) {
     if (stage_ == Stage::body) exchange.message.body.resize(exchange.filled);
   }
 
-  /// No exchange follows at once: the next one takes its memory anew.
+  /// Frees the read buffer, because no exchange follows at once.
   void go_idle() noexcept { in_.put_aside(); }
 
   std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
-  /// True once a byte of a response to the present request has come.
+  /// True once a byte of a response to the current request has arrived.
   bool response_started() const noexcept { return parser_.any_byte(); }
 
  private:
@@ -363,18 +366,18 @@ class H1Connection {
   static constexpr std::uint64_t max_drained = 64 * 1024;
   static constexpr std::uint64_t first_body_step = 1024 * 1024;
 
-  /// How far the response has come.
+  /// Progress of the response.
   enum class Stage { idle, head, body, done };
 
   std::span<const asio::const_buffer> unsent() const noexcept {
     return {unsent_.data() + sent_, unsent_count_ - sent_};
   }
-  /// Puts a piece behind what has still to be written.
+  /// Appends a piece to the unsent buffers.
   void add_unsent(asio::const_buffer piece) noexcept {
     if (sent_ == unsent_count_) sent_ = unsent_count_ = 0;
     if (piece.size() > 0) unsent_[unsent_count_++] = piece;
   }
-  void took(std::size_t count) noexcept {
+  void consumed(std::size_t count) noexcept {
     bytes_sent_ += count;
     while (count > 0) {
       const auto part = std::min(count, unsent_[sent_].size());
@@ -384,7 +387,8 @@ class H1Connection {
     }
   }
 
-  /// Writes what can be written without waiting. @return true if something is left.
+  /// Writes as much as possible without waiting.
+  /// @return true if something is left.
   bool write_some(Exchange& exchange) {
     for (;;) {
       const auto rest = unsent();
@@ -396,18 +400,18 @@ class H1Connection {
       exchange.write_error = error;
       if (error) return false;
       budget_.spend(sent);
-      took(sent);
-      if (sent > 0 && !unsent().empty()) exchange.watch.touch();
+      consumed(sent);
+      if (sent > 0 && !unsent().empty()) exchange.deadline.extend();
     }
   }
 
-  /// The request is written, or will not be.
+  /// Ends the sending, because the request is written or will not be.
   std::optional<Error> end_sending(Exchange& exchange) {
-    const Watch& watch = exchange.watch;
-    if (watch.ended()) return watch.error();
+    const Deadline& deadline = exchange.deadline;
+    if (deadline.ended()) return deadline.error();
     if (exchange.write_error == asio::error::operation_aborted) return Error(Errc::cancelled);
-    // Another error of the writing is none of the exchange's yet: a server may answer and close
-    // without having read all, and its answer is worth more than that.
+    // Any other write error does not end the exchange yet: a server may answer and close without
+    // having read everything, and its answer is worth more than the error.
     fully_sent_ = exchange.rest == Exchange::Rest::none && unsent().empty();
     ExchangeTimes& times = exchange.times;
     times.sent = Clock::now();
@@ -416,21 +420,21 @@ class H1Connection {
     const Timeouts& limits = exchange.timeouts;
     sending_ = false;
     if (exchange.sends_on) times.end = std::max(times.end, times.sent);
-    if (stage_ == Stage::done) {  // The answer has come, or is left for `read_body`.
+    if (stage_ == Stage::done) {  // The answer has arrived, or is left for `read_body`.
       write_error_ = exchange.write_error;
       free_request();
     }
-    if (!(begun ? exchange.watch.enter(Phase::read, limits.read, times.sent)
-                : exchange.watch.enter(Phase::first_byte, limits.first_byte, times.sent)))
-      return watch.error();
+    if (!(begun ? exchange.deadline.begin_phase(Phase::read, limits.read, times.sent)
+                : exchange.deadline.begin_phase(Phase::first_byte, limits.first_byte, times.sent)))
+      return deadline.error();
     auto failure = begun && !exchange.sends_on ? take_in(exchange) : std::nullopt;
     return failure || !exchange.write_error ? failure : receive_available(exchange);
   }
 
-  /// Takes what can be read without waiting, within the work budget.
+  /// Takes the bytes that can be read without waiting, within the work budget.
   std::optional<Error> receive_available(Exchange& exchange) {
     if (!exchange.write_error) return stage_ == Stage::body ? fill_body(exchange) : std::nullopt;
-    // What a connection that fails has not brought by now, it will not bring.
+    // Only bytes that have already arrived can still be read from a failed connection.
     std::optional<Error> failure;
     while (!failure && is_receiving() && !budget_.is_used_up()) {
       std::error_code error;
@@ -444,33 +448,33 @@ class H1Connection {
     return failure;
   }
 
-  /// Takes in what has been read of the head, or of a body whose length the head does not tell.
+  /// Takes in bytes of the head, or of a body whose length the head does not tell.
   std::optional<Error> took_bytes(Exchange& exchange, std::size_t count, std::error_code error) {
-    if (exchange.watch.ended()) return exchange.watch.error();
+    if (exchange.deadline.ended()) return exchange.deadline.error();
     if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
-    // A reset that the write has met reads as the end of the stream: it ends no body.
+    // After a failed write, a reset reads as the end of the stream, which must not end a body.
     if (error == asio::error::eof && !exchange.write_error && parser_.finish()) {
       end_receiving(exchange);
       return std::nullopt;
     }
     if (error) return read_failure(error, exchange.write_error);
     in_.fill(count);
-    if (!sending_) exchange.watch.reached(Phase::read);
+    if (!sending_) exchange.deadline.set_phase(Phase::read);
     ExchangeTimes& times = exchange.times;
     const bool had_head = times.head != Clock::time_point{};
     auto failure = take_in(exchange);
-    // To look at the clock is not cheap: what came with the head came when the head did.
+    // Reading the clock is not cheap, so bytes that came with the head get the head's time.
     const bool has_head = times.head != Clock::time_point{};
     const auto now = has_head && !had_head ? times.head : Clock::now();
     if (times.first_byte == Clock::time_point{}) times.first_byte = now;
     times.end = std::max(times.end, now);
     if (!failure && is_receiving() &&
-        !exchange.watch.enter(Phase::read, exchange.timeouts.read, now))
-      failure = exchange.watch.error();
+        !exchange.deadline.begin_phase(Phase::read, exchange.timeouts.read, now))
+      failure = exchange.deadline.error();
     return failure;
   }
 
-  /// Parses what has been read, up to where more has to be read.
+  /// Parses the bytes read so far, until more must be read.
   std::optional<Error> take_in(Exchange& exchange) {
     for (;;) {
       if (exchange.step == H1Parser::Step::failed) {
@@ -500,8 +504,8 @@ class H1Connection {
     }
   }
 
-  /// A body of known length goes straight into its destination, which grows with what has arrived:
-  /// a head must not be enough to make us allocate what it only promises.
+  /// Starts a body of known length, which is read straight into its destination. The destination
+  /// grows with the received bytes, so a head alone cannot make the client allocate much.
   std::optional<Error> take_in_body(Exchange& exchange) {
     std::string& body = exchange.message.body;
     const auto unread = in_.unread();
@@ -515,22 +519,23 @@ class H1Connection {
   }
 
   std::optional<Error> took_body(Exchange& exchange, std::size_t count, std::error_code error) {
-    if (exchange.watch.ended()) return exchange.watch.error();
+    if (exchange.deadline.ended()) return exchange.deadline.error();
     if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
     if (error) return body_failure(exchange.filled, parser_.body_size(), error);
     exchange.filled += count;
     exchange.times.end = Clock::now();
-    if (!sending_) exchange.watch.enter(Phase::read, exchange.timeouts.read, exchange.times.end);
+    if (!sending_)
+      exchange.deadline.begin_phase(Phase::read, exchange.timeouts.read, exchange.times.end);
     return std::nullopt;
   }
 
-  /// Takes what is there of the body.
+  /// Takes the available bytes of the body.
   std::optional<Error> fill_body(Exchange& exchange) {
     std::string& body = exchange.message.body;
     const std::uint64_t size = parser_.body_size();
     while (exchange.filled < size) {
       if (exchange.filled == body.size()) {
-        // Its memory doubles; what of it is filled with zeros at a time is bounded.
+        // The capacity doubles; the part filled with zeros at a time is bounded.
         const auto more = std::max<std::uint64_t>(first_body_step, body.size());
         body.reserve(static_cast<std::size_t>(std::min(size, exchange.filled + more)));
         body.resize(static_cast<std::size_t>(std::min(size, exchange.filled + first_body_step)));
@@ -555,7 +560,7 @@ class H1Connection {
     if (!sending_) free_request();
   }
 
-  /// The request's bytes are of no more use.
+  /// Frees the memory of the request's bytes, which are no longer needed.
   void free_request() noexcept {
     if (head_.capacity() > max_kept_head) head_ = ByteBuffer();
     piece_ = std::string();
@@ -565,13 +570,13 @@ class H1Connection {
   bool expects_more(const Exchange& exchange) const noexcept {
     if (early_end_) return false;
     if (stage_ != Stage::done) return true;
-    // The answer is left for `read_body`: what comes of it is kept back.
+    // The answer is left for `read_body`: its bytes are kept in `in_`.
     return exchange.collect == Collect::none && !body_done_ && parser_.framing() != Framing::none &&
            (parser_.framing() != Framing::length || body_left_ > in_.unread().size());
   }
 
-  /// Takes in what has come while the request is still being sent.
-  /// @param has_received set if anything has.
+  /// Takes in the bytes that have come while the request is still being sent.
+  /// @param has_received set to true if any have.
   std::optional<Error> receive_early(Exchange& exchange, bool& has_received) {
     if (!exchange.sends_on) {
       std::error_code ignored;
@@ -585,7 +590,7 @@ class H1Connection {
     if (stage_ == Stage::done) {
       std::error_code error;
       has_received = read_early(exchange.times, error);
-      // A reset is told once: the next read would find a proper end.
+      // A reset is reported once: the next read would find a proper end.
       if (error && error != asio::error::eof) exchange.write_error = error;
       if (in_.unread().size() <= exchange.most_kept_back) return std::nullopt;
       return Error(Errc::body_too_large,
@@ -602,38 +607,38 @@ class H1Connection {
     return failure ? failure : fill_body(exchange);
   }
 
-  /// True if the request's body goes on being sent beside this answer, whose head is in.
+  /// True if the request's body is sent to its end although this answer's head has arrived.
   bool goes_on_sending(const Exchange& exchange) const noexcept {
     const ConnectionFields& said = parser_.connection();
     const int status = exchange.message.status;
     return (exchange.step == H1Parser::Step::head_done ||
             exchange.step == H1Parser::Step::message_done) &&
            status >= 200 && status < 300 &&
-           (exchange.rest != Exchange::Rest::awaits_leave || continued_) && !said.close &&
+           (exchange.rest != Exchange::Rest::awaiting_continue || got_continue_) && !said.close &&
            (!parser_.is_http_1_0() || said.keep_alive);
   }
 
-  /// Brings more of the body into `unsent_`, if an answer does not come before it.
+  /// Brings more of the body into `unsent_`, unless an answer comes first.
   template <class = void>
   asio::awaitable<std::optional<Error>> refill(Exchange& exchange) {
-    Watch& watch = exchange.watch;
+    Deadline& deadline = exchange.deadline;
     if (bytes_sent_ > 0) {
       bool has_received = false;
       if (auto failure = receive_early(exchange, has_received)) co_return failure;
       if (has_received) co_return std::nullopt;
     }
-    watch.turn_into(Phase::write);  // The server is not the one who is waited for, or is by right.
-    if (exchange.rest == Exchange::Rest::awaits_leave) {
+    deadline.suspend_limit(Phase::write);  // The wait is not, or should not be, for the server.
+    if (exchange.rest == Exchange::Rest::awaiting_continue) {
       const auto until = after(Clock::now(), exchange.timeouts.expect_continue);
-      while (!continued_ && exchange.step == H1Parser::Step::need_more && !early_end_ &&
+      while (!got_continue_ && exchange.step == H1Parser::Step::need_more && !early_end_ &&
              Clock::now() < until) {
-        // More may have come than what was waited for, and be in the stream's own hands already.
+        // More bytes may have come, and the stream may have buffered them already.
         bool has_received = false;
         if (auto failure = receive_early(exchange, has_received)) co_return failure;
         if (has_received) continue;
         if (early_end_) break;
         const bool is_readable = co_await stream_->wait_readable(until);
-        if (watch.ended()) co_return watch.error();
+        if (deadline.ended()) co_return deadline.error();
         const auto cancellation = co_await asio::this_coro::cancellation_state;
         if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
         if (!is_readable) break;
@@ -642,21 +647,22 @@ class H1Connection {
       exchange.rest = exchange.body.source() ? Exchange::Rest::in_source : Exchange::Rest::none;
       add_unsent(asio::buffer(exchange.body.bytes()));
     } else if (auto failure = co_await read_source(exchange)) {
-      co_return watch.ended() ? watch.error() : std::move(*failure);
+      co_return deadline.ended() ? deadline.error() : std::move(*failure);
     }
-    if (!watch.enter(Phase::write, exchange.timeouts.write, stream_.get())) co_return watch.error();
+    if (!deadline.begin_phase(Phase::write, exchange.timeouts.write, stream_.get()))
+      co_return deadline.error();
     co_return std::nullopt;
   }
 
-  /// Brings the next piece of a source into `unsent_`, as a chunk if its size is not known
-  /// (RFC 9112 7.1).
+  /// Brings the source's next piece into `unsent_`, as a chunk if the body's size is not known (RFC
+  /// 9112 7.1).
   template <class = void>
   asio::awaitable<std::optional<Error>> read_source(Exchange& exchange) {
     BodySource& source = *exchange.body.source();
     const auto size = exchange.body_size;
     const std::uint64_t left = size ? *size - exchange.given : largest_read;
     if (piece_.empty()) piece_.resize(largest_read);
-    // Where nothing is left, a byte more would show that it was longer than it had said.
+    // If nothing is left, one more byte shows that the source is longer than it said.
     const auto room = static_cast<std::size_t>(std::clamp<std::uint64_t>(left, 1, largest_read));
     std::optional<Error> failure;
     std::size_t count = 0;
@@ -667,15 +673,15 @@ class H1Connection {
         count = *there;
       } else {
         auto reading = read_into(count, source, buffer);
-        co_await run_limited(std::move(reading), exchange.watch, Phase::body_source);
+        co_await run_limited(std::move(reading), exchange.deadline, Phase::body_source);
         const auto cancellation = co_await asio::this_coro::cancellation_state;
         if (is_cancelled(cancellation)) failure.emplace(Errc::cancelled);
       }
       budget_.spend(0);
       if (!failure && count == 0 && !size) trailers = source.trailers();
     } catch (const std::system_error& e) {
-      // An `Error` may be that of another connection, which the source reads from: it says nothing
-      // of this one, and is no reason to send again.
+      // An `Error` may come from another connection that the source reads from. The error says
+      // nothing about this connection, and is no reason to send again.
       if (e.code() == asio::error::operation_aborted || e.code() == Errc::cancelled)
         failure.emplace(Errc::cancelled);
       else
@@ -718,11 +724,12 @@ class H1Connection {
     count = co_await source.read(buffer);
   }
 
-  /// The last chunk, and the trailers. @return why these must not be, if so.
+  /// Adds the last chunk and the trailers.
+  /// @return the failure if a trailer is not allowed, or nothing.
   std::optional<Error> end_chunks(const Headers& trailers) {
     chunk_head_ = "0\r\n";
     for (const auto [name, value] : trailers) {
-      // What frames, routes or authenticates a message cannot come behind it (RFC 9110 6.5.1).
+      // Fields that frame, route or authenticate a message cannot be trailers (RFC 9110 6.5.1).
       for (const std::string_view early :
            {"Content-Length", "Transfer-Encoding", "Host", "Content-Type", "Content-Encoding",
             "Content-Range", "Trailer", "Authorization", "Proxy-Authorization", "Cookie", "Expect",
@@ -736,8 +743,8 @@ class H1Connection {
     return std::nullopt;
   }
 
-  /// Takes a piece of the body from what has been read; an empty one at the body's end.
-  /// @return false if more has to be read first, or the parsing has failed.
+  /// Takes a piece of the body from the bytes already read; an empty one at the body's end.
+  /// @return false if more must be read first, or if parsing has failed.
   bool next_piece(std::string_view& piece, ResponseMessage& message) {
     const auto take = [&](std::uint64_t most) {
       piece = in_.unread();
@@ -768,8 +775,8 @@ class H1Connection {
     return body_done_ || !piece.empty();
   }
 
-  /// Takes in, without waiting, what comes before the request is sent. Its end of the stream is no
-  /// failure yet: a server may read on.
+  /// Reads, without waiting, bytes that come before the request is sent. The end of the stream is
+  /// no failure yet: the server may read on.
   bool read_early(ExchangeTimes& times, std::error_code& error) {
     if (early_end_) return false;
     const std::size_t count = stream_->try_read_some(in_.room(), error);
@@ -784,7 +791,8 @@ class H1Connection {
     return !error;
   }
 
-  /// Parses what has been read, interim responses too. @return never `interim_done`.
+  /// Parses the bytes read so far, including interim responses.
+  /// @return never `interim_done`.
   H1Parser::Step parse(Exchange& exchange) {
     ExchangeTimes& times = exchange.times;
     for (;;) {
@@ -793,9 +801,9 @@ class H1Connection {
       const bool interim = step == H1Parser::Step::interim_done;
       if (!interim && step != H1Parser::Step::head_done) return step;
       if (!interim) times.head = Clock::now();
-      if (interim && exchange.message.status == 100) continued_ = true;
+      if (interim && exchange.message.status == 100) got_continue_ = true;
       exchange.tell(interim ? Event::Kind::interim_received : Event::Kind::head_received);
-      if (!interim && exchange.leads_further()) exchange.collect = Collect::none;
+      if (!interim && exchange.decide_follow_up()) exchange.collect = Collect::none;
       if (!interim) return step;
       if (in_.empty()) return H1Parser::Step::need_more;
     }
@@ -813,34 +821,33 @@ class H1Connection {
     return Error(Errc::truncated_body, std::move(what), cause_of(error));
   }
 
-  /// An end of stream is no error of the system's.
+  /// The cause of a failure. An end of the stream is no system error.
   static std::error_code cause_of(std::error_code error) noexcept {
     return error == asio::error::eof ? std::error_code() : error;
   }
 
   std::unique_ptr<Stream> stream_;
   H1Parser parser_;
-  ByteBuffer head_;  // Of the request; its memory is kept from one to the next.
+  ByteBuffer head_;  // Head of the request; its memory is reused.
   ReadBuffer in_;
-  /// What is to be written next: the head, and of the body one piece, with a chunk's ends around
-  /// it.
+  /// The next bytes to write: the head, and a piece of the body with a chunk's framing around it.
   std::array<asio::const_buffer, 4> unsent_;
   std::size_t unsent_count_ = 0;
-  std::size_t sent_ = 0;    // Of these buffers: whole.
-  std::string piece_;       // Of a source's body.
-  std::string chunk_head_;  // What stands before it, or ends the body.
+  std::size_t sent_ = 0;    // Number of these buffers written completely.
+  std::string piece_;       // Current piece of a source's body.
+  std::string chunk_head_;  // Bytes before the piece, or the end of a chunked body.
   std::uint64_t bytes_sent_ = 0;
-  std::uint64_t body_left_ = 0;  // Of a body of known length: not taken yet.
+  std::uint64_t body_left_ = 0;  // Bytes not yet taken of a body of known length.
   std::error_code write_error_;
   WorkBudget budget_;
   Stage stage_ = Stage::idle;
   bool sending_ = false;
   bool fully_sent_ = false;
-  bool early_end_ = false;  // Nothing more can be read, while the request is still being sent.
-  bool continued_ = false;  // The server has given leave to send the body.
+  bool early_end_ = false;  // True if the stream can bring no more while the request is still sent.
+  bool got_continue_ = false;  // True once the server has sent `100 Continue`.
   bool close_announced_ = false;
   bool body_done_ = false;
-  bool body_failed_ = false;  // What is left of it cannot be read.
+  bool body_failed_ = false;  // True if the rest of the body cannot be read.
 };
 
 }  // namespace ferry::detail

@@ -11,40 +11,44 @@
 #include <ferry/method.hpp>
 #include <ferry/url.hpp>
 
-// The head of an HTTP/1.1 request (RFC 9112 sections 2, 3 and 6).
+// The encoder for the head of an HTTP/1.1 request (RFC 9112 sections 2, 3 and 6).
 namespace ferry::detail {
 
-/// All that a request's head is made of. The parts are referred to and must outlive the call.
+/// All parts of a request's head. Everything referred to outlives the call.
 struct RequestHead {
   const Method& method;
   const Url& url;
-  const Headers& headers;           ///< The request's own.
-  const Headers& defaults;          ///< The client's; each gives way to a field of the same name.
-  std::string_view user_agent{};    ///< Empty: none.
-  std::string_view content_type{};  ///< The body's own; gives way to a field of that name.
-  std::string_view accept_encoding{};  ///< Gives way likewise, and to a `Range`; empty: none.
-  std::string_view authorization{};    ///< Goes before fields of that name; empty: none.
-  std::string_view cookie{};           ///< Gives way to a field of that name; empty: none.
-  std::optional<std::uint64_t> body_size = 0;  ///< Nothing: it is not known, and sent in chunks.
+  const Headers& headers;           ///< The request's own fields.
+  const Headers& defaults;          ///< The client's fields; the request's own override them.
+  std::string_view user_agent{};    ///< Empty: no User-Agent.
+  std::string_view content_type{};  ///< The body's type; a given Content-Type overrides it.
+  /// Content codings; a given Accept-Encoding or Range overrides them.
+  std::string_view accept_encoding{};
+  std::string_view authorization{};  ///< Overrides given Authorization fields; empty: none.
+  std::string_view cookie{};         ///< Value from the cookie store; empty: none.
+  /// Body size in bytes; nothing: unknown, the body is sent in chunks.
+  std::optional<std::uint64_t> body_size = 0;
   bool has_body = false;
-  bool close = false;    ///< Announce that this request is the connection's last.
-  bool expect = false;   ///< The body waits for leave (`Expect: 100-continue`).
-  bool upgrade = false;  ///< Another protocol may take over the connection.
+  bool close = false;    ///< True to announce that the request is the connection's last.
+  bool expect = false;   ///< True if the body waits for `100 Continue`.
+  bool upgrade = false;  ///< True if another protocol may take over the connection.
   bool to_proxy =
-      false;  ///< It goes to a proxy that forwards it: in absolute form (RFC 9112 3.2.2).
-  std::string_view proxy_authorization{};  ///< For that proxy; empty: none.
-  std::string_view usual_fields{};         ///< `usual_fields` of the client's; empty: not known.
+      false;  ///< True if a proxy forwards the request: in absolute form (RFC 9112 3.2.2).
+  std::string_view proxy_authorization{};  ///< Credentials for that proxy; empty: none.
+  std::string_view
+      default_head_fields{};  ///< Result of `default_head_fields()` for the client; empty: unknown.
 };
 
-/// True for `host[:port]`, as a URL may have it.
+/// True for `host[:port]`, in the form that a URL allows.
 inline bool is_authority(std::string_view text) {
   if (text.empty() || text.find_first_of("/?#@\\") != std::string_view::npos) return false;
   return Url::parse("http://" + std::string(text)).has_value();
 }
 
-/// Why these fields cannot be sent together with this body, if they cannot: what frames the message
-/// is the library's to say, and saying it twice is how requests are smuggled (RFC 9112 6.2, 11.2).
-/// @param body_size 0 for none, nothing for one that is not known.
+/// Checks that these fields can be sent together with this body. Only the library writes the fields
+/// that frame a message: framing written twice allows request smuggling (RFC 9112 6.2, 11.2).
+/// @param body_size the body's size in bytes; 0 for none, nothing if it is not known.
+/// @return the failure, or nothing.
 inline std::optional<Error> check_framing_fields(const Headers& headers,
                                                  std::optional<std::uint64_t> body_size) {
   int hosts = 0;
@@ -71,20 +75,20 @@ inline std::optional<Error> check_framing_fields(const Headers& headers,
   return std::nullopt;
 }
 
-/// True if the fields say that the request is the connection's last.
+/// True if the fields announce that the request is the connection's last.
 inline bool announces_close(const RequestHead& head) noexcept {
   const Headers& sent = head.headers.contains("Connection") ? head.headers : head.defaults;
   return sent.has_token("Connection", "close");
 }
 
-/// True if the fields say that the body waits for the server's leave (RFC 9110 10.1.1).
+/// True if the fields say that the body waits for `100 Continue` (RFC 9110 10.1.1).
 inline bool expects_continue(const Headers& headers, const Headers& defaults) noexcept {
   const Headers& sent = headers.contains("Expect") ? headers : defaults;
   return sent.has_token("Expect", "100-continue");
 }
 
-/// Appends the fields behind Host, and the empty line. A field without a value keeps what would
-/// stand in its place from being sent.
+/// Appends the fields after Host, and the empty line. A field with an empty value is not sent, and
+/// suppresses the default for its name.
 inline void encode_fields(const RequestHead& head, ByteBuffer& out) {
   const auto field = [&out](std::string_view name, std::string_view value) {
     out.append(name).append(": ").append(value).append("\r\n");
@@ -106,7 +110,7 @@ inline void encode_fields(const RequestHead& head, ByteBuffer& out) {
     field(name, value);
   };
   for (const auto [name, value] : head.defaults) {
-    // RFC 9110 10.1.1: not without content.
+    // RFC 9110 10.1.1: Expect needs content.
     const bool is_out_of_place = !head.has_body && iequals(name, "Expect");
     if (!head.headers.contains(name) && !is_out_of_place) given_field(name, value);
   }
@@ -120,16 +124,16 @@ inline void encode_fields(const RequestHead& head, ByteBuffer& out) {
     const auto end = std::to_chars(digits, digits + sizeof digits, head.body_size.value_or(0)).ptr;
     field("Content-Length", {digits, static_cast<std::size_t>(end - digits)});
   }
-  // Servers of HTTP/1.0 keep a connection, and Apache says for how long it does, only if asked to.
+  // HTTP/1.0 servers keep a connection only if asked to, and only then Apache says for how long.
   if (head.close ? !announces_close(head) : !given("Connection"))
     field("Connection", head.close ? "close" : "keep-alive");
   out.append("\r\n");
 }
 
-/// What `encode_fields` makes of a request that has neither fields nor content of its own, as most
-/// have: worth knowing beforehand.
-inline std::string usual_fields(const Headers& defaults, std::string_view user_agent,
-                                std::string_view accept_encoding) {
+/// The output of `encode_fields` for a request that has neither fields nor content of its own. Most
+/// requests are like this, so a client computes the output once.
+inline std::string default_head_fields(const Headers& defaults, std::string_view user_agent,
+                                       std::string_view accept_encoding) {
   ByteBuffer fields;
   encode_fields({.method = Method::get(),
                  .url = Url(),
@@ -141,13 +145,13 @@ inline std::string usual_fields(const Headers& defaults, std::string_view user_a
   return std::string(fields.view());
 }
 
-/// True if the usual fields are those of this request.
+/// True if `default_head_fields()` is right for this request.
 inline bool is_usual(const RequestHead& head) noexcept {
   return head.headers.empty() && !head.has_body && !head.method.expects_body() && !head.close &&
          head.authorization.empty() && head.cookie.empty() && head.proxy_authorization.empty();
 }
 
-/// Appends the head to `out`. Everything in it has been checked before: nothing can fail here.
+/// Appends the head to `out`. Everything in the head was checked before, so nothing can fail here.
 inline void encode_head(const RequestHead& head, ByteBuffer& out) {
   out.append(head.method.token()).append(" ");
   if (head.to_proxy) out.append(head.url.origin());
@@ -159,8 +163,8 @@ inline void encode_head(const RequestHead& head, ByteBuffer& out) {
       .append(" HTTP/1.1\r\nHost: ")
       .append(host.value_or(is_unix ? "localhost" : head.url.authority()))
       .append("\r\n");
-  if (!head.usual_fields.empty() && is_usual(head))
-    out.append(head.usual_fields);
+  if (!head.default_head_fields.empty() && is_usual(head))
+    out.append(head.default_head_fields);
   else
     encode_fields(head, out);
 }

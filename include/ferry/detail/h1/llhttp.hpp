@@ -5,12 +5,12 @@
 #include <llhttp.h>
 #include <string_view>
 
-// The one header that includes llhttp.
+// The only header that includes llhttp.
 namespace ferry::detail {
 
-/// Callbacks of llhttp that are member functions of `Owner`, which `llhttp_t::data` points to.
-/// llhttp is C, so no exception may pass through it: one ends the parsing, and is kept in
-/// `Owner::thrown_`.
+/// Callbacks of llhttp that call member functions of `Owner`, to which `llhttp_t::data` points.
+/// llhttp is C code, so no exception may pass through it: an exception ends the parsing, and is
+/// kept in `Owner::thrown_`.
 template <class Owner>
 class LlhttpCallbacks {
  public:
@@ -20,7 +20,7 @@ class LlhttpCallbacks {
     return guarded(llhttp,
                    [&](Owner& owner) { return (owner.*Member)(std::string_view(at, size)); });
   }
-  /// Says that a part of the message has ended.
+  /// Reports the end of a part of the message.
   template <auto Member>
   static int notice(llhttp_t* llhttp) noexcept {
     return guarded(llhttp, [](Owner& owner) { return (owner.*Member)(); });

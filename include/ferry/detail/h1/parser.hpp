@@ -19,31 +19,30 @@
 #include <ferry/headers.hpp>
 #include <ferry/status.hpp>
 
-// Responses of HTTP/1.x (RFC 9112), by llhttp.
+// A parser for HTTP/1.x responses (RFC 9112), based on llhttp.
 namespace ferry::detail {
 
-/// What one exchange allows a response to be.
+/// Limits of one response.
 struct ParserLimits {
   std::size_t max_head_size;
   std::size_t max_fields;
   std::uint64_t max_body_size;
 };
 
-/// Parses the response to one request, interim responses included, from bytes in any pieces.
+/// Parses the response to one request, including interim responses, from bytes in any pieces.
 ///
-/// llhttp finds where everything starts and ends. What it lets through, this refuses: other
+/// llhttp finds where everything starts and ends. This class refuses what llhttp lets pass: other
 /// protocols and versions than HTTP/1.0 and 1.1, leading junk, heads and chunk framing without
-/// bounds, framing that two parsers could read differently. A body of known length is not fed
-/// through it: after `head_done` the caller takes `body_size` bytes from the wire, straight into
-/// its destination.
+/// bounds, and framing that two parsers could read differently. A body of known length does not
+/// pass through the parser: after `head_done`, the caller reads `body_size` bytes straight into
+/// their destination.
 class H1Parser {
  public:
-  /// `interim_done`: an interim response's head is in, for the caller to look at; parsing goes on
-  /// with the next bytes.
+  /// `interim_done`: the head of an interim response has arrived, and the caller may look at it;
+  /// parsing goes on with the next bytes.
   enum class Step { need_more, interim_done, head_done, message_done, failed };
 
-  /// False for an llhttp 8 that was built without its strict mode: it lets pass what has to be
-  /// refused.
+  /// False for an llhttp 8 that was built without its strict mode: it accepts malformed responses.
   static bool is_strict() noexcept {
     static const bool strict = [] {
       llhttp_settings_t none;
@@ -57,12 +56,13 @@ class H1Parser {
   }
 
   H1Parser() = default;
-  H1Parser(const H1Parser&) = delete;  // llhttp holds a pointer to this.
+  H1Parser(const H1Parser&) = delete;  // llhttp holds a pointer to this object.
   H1Parser& operator=(const H1Parser&) = delete;
 
-  /// Prepares for the response to a request. `message` is filled in and must outlive the parsing.
-  /// @param expects_no_body no response to the request has a body: it is HEAD, or CONNECT.
-  /// @param takes_upgrade a 101 is a final response, behind which another protocol begins.
+  /// Prepares for the response to a request.
+  /// @param message receives the response and must outlive the parsing.
+  /// @param expects_no_body true if no response to the request has a body: it is HEAD or CONNECT.
+  /// @param takes_upgrade true if a 101 is a final response, after which another protocol begins.
   void start(ResponseMessage& message, bool expects_no_body, const ParserLimits& limits,
              bool takes_upgrade = false) {
     message_ = &message;
@@ -78,22 +78,24 @@ class H1Parser {
     start_head();
   }
 
-  /// From here on, what comes of the body and the trailers goes into another message.
-  /// Its size is the caller's to limit.
+  /// Directs the rest of the body and the trailers to another message. The caller limits its size.
   void go_on_into(ResponseMessage& message) noexcept {
     message_ = &message;
     limits_.max_body_size = std::numeric_limits<std::uint64_t>::max();
   }
 
-  /// Takes bytes. @return how many were used, and what that came to; bytes behind a finished head
-  /// or message are left to the caller.
+  /// Parses bytes.
+  /// @return the number of bytes used, and the step reached; bytes after a finished head or message
+  ///   are left to the caller.
   std::pair<std::size_t, Step> feed(std::string_view data) {
     if (!data.empty()) any_byte_ = true;
-    if (head_complete_ && !body_started_ && !data.empty()) start_head();  // Behind an interim one.
+    // After an interim response.
+    if (head_complete_ && !body_started_ && !data.empty()) start_head();
     return body_started_ ? feed_body(data) : feed_head(data);
   }
 
-  /// Tells the parser that the connection has ended. @return true if that completes the message.
+  /// Tells the parser that the connection has ended.
+  /// @return true if the end completes the message.
   bool finish() {
     if (framing_ == Framing::until_close && body_started_) return true;
     if (body_started_)
@@ -105,9 +107,9 @@ class H1Parser {
     return false;
   }
 
-  /// After `head_done`: how the body is delimited.
+  /// After `head_done`: the way in which the body is delimited.
   Framing framing() const noexcept { return framing_; }
-  /// After `head_done`, with `Framing::length`: the body's size.
+  /// After `head_done`, with `Framing::length`: the body's size in bytes.
   std::uint64_t body_size() const noexcept { return body_size_; }
   /// After `head_done`: false, with an error, if the body's size is known and larger than a body
   /// that is collected may be.
@@ -116,22 +118,22 @@ class H1Parser {
     fail_body_size();
     return false;
   }
-  /// True once a byte of any response, interim ones included, has been seen.
+  /// True once a byte of any response has arrived, including interim responses.
   bool any_byte() const noexcept { return any_byte_; }
-  /// True once the final response's head is in and its body is being parsed.
+  /// True once the final response's head has arrived and its body is being parsed.
   bool in_body() const noexcept { return body_started_; }
-  /// After `failed`, or `finish` that returned false.
+  /// The error after `failed`, or after `finish` has returned false.
   const Error& error() const noexcept { return *error_; }
 
-  /// After `head_done`: of HTTP/1.0, not 1.1.
+  /// After `head_done`: true for HTTP/1.0, false for HTTP/1.1.
   bool is_http_1_0() const noexcept { return llhttp_.http_minor == 0; }
-  /// After `head_done`: the response has no body, or an interim one came before it, and its fields
-  /// frame one in a way that two parsers could read differently.
+  /// After `head_done`: true if a response without a body, or an interim one before it, has fields
+  /// that two parsers could read as different framing.
   bool is_ambiguous() const noexcept { return is_ambiguous_; }
-  /// After `head_done`: what the head says of the connection.
+  /// After `head_done`: the head's fields about the connection.
   const ConnectionFields& connection() const noexcept { return connection_; }
 
-  /// How many interim responses (1xx) came before.
+  /// Number of interim responses (1xx) before the final one.
   int interim_count() const noexcept { return interim_count_; }
 
  private:
@@ -154,7 +156,7 @@ class H1Parser {
     head_complete_ = false;
     message_->status = 0;
     message_->reason.clear();
-    fields_ = std::move(message_->headers.table());  // For its memory.
+    fields_ = std::move(message_->headers.table());  // Reuses their memory.
     fields_.clear();
     origin_ = 0;
     has_fold_ = false;
@@ -168,7 +170,7 @@ class H1Parser {
     for (;;) {
       std::string_view rest = data.substr(used);
       if (rest.empty()) return {used, Step::need_more};
-      // One byte more than is allowed is enough to know, and what comes behind it must not decide.
+      // One byte more than allowed is enough to detect the excess; bytes after it must not matter.
       std::size_t room =
           limits_.max_head_size - std::min(limits_.max_head_size, head_size_ + interim_size_);
       if (in_status_line_) room = std::min(room, max_status_line - head_size_);
@@ -180,10 +182,10 @@ class H1Parser {
       std::size_t taken = rest.size();
       if (result != HPE_OK)
         taken = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - rest.data());
-      tidy_ = head_size_ == 0 && head_complete_ && !has_fold_ && !error_ &&
-              takes_at_a_glance(rest.substr(0, taken));
-      // What is wrong first counts: so the lines before an error are looked at before the error.
-      const bool good_before = tidy_ || check_line_ends(rest.data(), rest.data() + taken);
+      is_canonical_ = head_size_ == 0 && head_complete_ && !has_fold_ && !error_ &&
+                      parse_fast(rest.substr(0, taken));
+      // The first error counts, so the lines before an llhttp error are checked first.
+      const bool good_before = is_canonical_ || check_line_ends(rest.data(), rest.data() + taken);
       if (error_ || !good_before) return {used, Step::failed};
       if (result != HPE_OK && !head_complete_) return {used, fail_llhttp()};
       fields_.append(rest.substr(0, taken));
@@ -209,9 +211,10 @@ class H1Parser {
     }
   }
 
-  /// Looks through a whole head as nearly all are: each field is its name, a colon, perhaps a
-  /// space, a value, and CR LF. @return false for any other, which needs a closer look.
-  bool takes_at_a_glance(std::string_view head) noexcept {
+  /// Checks a whole head of the usual form: each field is a name, a colon, an optional space, a
+  /// value, and CR LF.
+  /// @return false for any other form, which needs the slower check.
+  bool parse_fast(std::string_view head) noexcept {
     const char* const text = head.data();
     std::size_t end = 0;
     for (std::size_t i = 0; i < fields_.count(); ++i) {
@@ -228,8 +231,8 @@ class H1Parser {
     return (end == 0 || head.size() == end + 4) && head.ends_with("\r\n\r\n");
   }
 
-  /// Every LF ends a line together with a CR: what takes a bare one for a line end may see another
-  /// message (RFC 9112 2.2). llhttp 8 lets some pass.
+  /// Checks that CR stands before every LF: a parser that takes a bare LF for a line end may see
+  /// another message (RFC 9112 2.2). llhttp 8 lets some bare LFs pass.
   bool check_line_ends(const char* begin, const char* end) {
     for (const char* p = begin; p < end; ++p) {
       p = static_cast<const char*>(std::memchr(p, '\n', static_cast<std::size_t>(end - p)));
@@ -243,8 +246,8 @@ class H1Parser {
     return true;
   }
 
-  /// Checks the first bytes of a head, which llhttp takes too liberally: it would skip any number
-  /// of line ends, and accept other protocols and a status of any value.
+  /// Checks the first bytes of a head. llhttp is too liberal here: it skips any number of line
+  /// ends, and accepts other protocols and any status number.
   bool check_prefix(std::string_view data) {
     static constexpr std::string_view pattern = "HTTP/1.v sdd";
     if (prefix_size_ == 0 && data.size() >= pattern.size() &&
@@ -262,7 +265,7 @@ class H1Parser {
                         : expected == 'd' ? is_digit(c)
                                           : c == expected;
       if (!good) {
-        // An alert or a greeting of TLS begins like this.
+        // A TLS alert or handshake record begins with these bytes.
         const bool tls = prefix_size_ == 0 && (c == 0x15 || c == 0x16);
         const std::string start =
             std::string(fields_.data(), head_size_).append(data.substr(0, 40));
@@ -277,7 +280,7 @@ class H1Parser {
     return true;
   }
 
-  /// Decides what a finished head means.
+  /// Decides the meaning of a finished head.
   Step finish_head() {
     ResponseMessage& message = *message_;
     message.status = llhttp_.status_code;
@@ -288,7 +291,7 @@ class H1Parser {
       if (!has_no_body_) return fail(Errc::ambiguous_framing, ambiguity);
       is_ambiguous_ = true;
     }
-    if (message.status == 101) {  // RFC 9110 7.8: only what the client asked for.
+    if (message.status == 101) {  // RFC 9110 7.8: the client must have asked for the upgrade.
       if (!takes_upgrade_)
         return fail(Errc::unexpected_upgrade, "status 101 to a request that asked for no upgrade");
       framing_ = Framing::none;
@@ -299,15 +302,16 @@ class H1Parser {
     return decide_framing();
   }
 
-  /// Looks for fields of the head that two parsers could read differently. @return why; null if
-  /// there are none.
+  /// Looks for fields of the head that two parsers could read differently.
+  /// @return the reason; null if there is none.
   const char* find_ambiguity() const noexcept {
     const auto& [codings, chunked, lengths, length] = framing_fields_;
     if (codings > 1) return "more than one Transfer-Encoding";
     if (lengths > 1) return "more than one Content-Length";
     if (lengths > 0 && !length) return "Content-Length is not a number";
     if (codings > 0 && lengths > 0) return "both Transfer-Encoding and Content-Length";
-    // llhttp has its own idea of what is chunked; where it is not ours, nobody may be right.
+    // llhttp decides by its own rules whether a body is chunked; a response on which the two
+    // disagree is refused.
     if (codings > 0 && (!chunked || (!has_no_body_ && (llhttp_.flags & F_CHUNKED) == 0)))
       return "Transfer-Encoding is not \"chunked\" alone";
     if (codings > 0 && is_http_1_0()) return "Transfer-Encoding in a response of HTTP/1.0";
@@ -365,20 +369,20 @@ class H1Parser {
       if (result != HPE_OK)
         taken = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - rest.data());
       used += taken;
-      // What is wrong first counts: so the framing before an error is looked at before the error.
+      // The first error counts, so the framing before an llhttp error is checked first.
       const bool good_before = check_chunk_framing(std::max(framing_begin_, data.data() + used));
       if (error_ || !good_before) return {used, Step::failed};
       if (result != HPE_OK && result != HPE_PAUSED) return {used, fail_llhttp()};
       if (extensions_.failed())
         return {used, fail(Errc::malformed_response, "a chunk extension is malformed")};
       if (field_open_ || fields_.count() > 0) {
-        tidy_ = false;
+        is_canonical_ = false;
         fields_.append(rest.substr(0, taken));
       }
       offset_ += taken;
       if (std::exchange(at_last_chunk_, false)) {
         in_trailers_ = true;
-        chunk_overhead_ = 0;  // They have a limit of their own.
+        chunk_overhead_ = 0;  // Trailers have their own limit.
         origin_ = offset_;
       }
       if (!message_complete_ && used == data.size()) return {used, Step::need_more};
@@ -388,15 +392,15 @@ class H1Parser {
     return {used, Step::message_done};
   }
 
-  /// Looks at what stood between two pieces of chunk data, up to `end`: size lines, extensions,
-  /// trailers. llhttp neither bounds them nor, in every version, insists on CR before LF
+  /// Checks the bytes between two pieces of chunk data, up to `end`: size lines, extensions,
+  /// trailers. llhttp does not limit their size, and some versions accept LF without CR
   /// (CVE-2025-22871, CVE-2023-39326).
   bool check_chunk_framing(const char* end) {
     if (end <= framing_begin_) return true;
     const std::size_t limit = std::min(
         in_trailers_ ? limits_.max_head_size : std::max(max_chunk_overhead, limits_.max_head_size),
         std::numeric_limits<std::size_t>::max() - 1);
-    // One byte more than is allowed is enough to know, and what comes behind it must not decide.
+    // One byte more than allowed is enough to detect the excess; bytes after it must not matter.
     const auto size = std::min(static_cast<std::size_t>(end - framing_begin_),
                                limit - std::min(limit, chunk_overhead_) + 1);
     if (!check_line_ends(framing_begin_, framing_begin_ + size)) return false;
@@ -449,12 +453,12 @@ class H1Parser {
     has_no_body_ = expects_no_body_ || status < 200 || status == 204 || status == 304;
     return 0;
   }
-  /// In chunked bodies too it is called for the head only; trailers end with the message.
+  /// Called for the head only, also in chunked bodies; trailers end with the message.
   int on_head_complete() noexcept {
     head_complete_ = true;
     return HPE_PAUSED;
   }
-  /// Pauses behind the last size line: trailers are counted from there, whatever comes of them.
+  /// Pauses after the last size line, so that trailers are counted from there.
   int on_chunk() noexcept {
     chunk_begun_ = true;
     at_last_chunk_ = llhttp_.content_length == 0;
@@ -480,7 +484,7 @@ class H1Parser {
     return 0;
   }
 
-  // Of fields only the places are noted; their text is taken over with the bytes around it.
+  // Field callbacks note only positions; the text is stored with the bytes around it.
 
   std::size_t place_of(std::string_view piece) const noexcept {
     return static_cast<std::size_t>(offset_ - origin_) +
@@ -495,7 +499,8 @@ class H1Parser {
       field_.name = place_of(piece);
     }
     field_.name_size += static_cast<std::uint32_t>(piece.size());
-    // Fields frame nothing where there is no body (RFC 9112 6.3): llhttp takes this for any other.
+    // Fields do not frame a response without a body (RFC 9112 6.3), so llhttp treats this one like
+    // any other.
     if (has_no_body_) llhttp_.header_state = 0;
     return 0;
   }
@@ -510,7 +515,7 @@ class H1Parser {
     return 0;
   }
 
-  /// A field is judged when it is whole: before, what is seen of it depends on the split.
+  /// Checks a field when it is complete; before, the result would depend on the split.
   int on_field_complete() {
     field_open_ = false;
     if (field_.name_size == 0) {
@@ -527,18 +532,18 @@ class H1Parser {
     return -1;
   }
 
-  /// All fields are in, and their text: finishes their values, and looks at what they say of the
-  /// message. @return false if it has failed.
+  /// Finishes the values of all fields, and notes those that concern the framing or the connection.
+  /// @return false if it has failed.
   bool finish_fields() {
-    if (tidy_) return true;
-    if (!body_started_) {  // A glance may have seen some of them.
+    if (is_canonical_) return true;
+    if (!body_started_) {  // `parse_fast` may have noted some of them.
       framing_fields_ = FramingFields();
       connection_ = ConnectionFields();
     }
     for (std::size_t i = 0; i < fields_.count(); ++i) {
       FieldTable::Slot field = fields_.slot(i);
       if (!unfold(field)) return false;
-      // White space behind a value is no part of it (RFC 9112 5.1).
+      // White space after a value is not part of it (RFC 9112 5.1).
       const char* const value = fields_.data() + field.value;
       while (field.value_size > 0 && is_ows(value[field.value_size - 1])) --field.value_size;
       fields_.set_slot(i, field);
@@ -548,8 +553,8 @@ class H1Parser {
     return true;
   }
 
-  /// If a value stands on several lines, joins these: each line end, with the white space around
-  /// it, becomes one SP (RFC 9112 5.2). Where that could change the framing the field is refused.
+  /// Joins a value that is folded over several lines: each line end, with the white space around
+  /// it, becomes one SP (RFC 9112 5.2). A folded field that could change the framing is refused.
   bool unfold(FieldTable::Slot& field) {
     if (field.value_size == 0) return true;
     char* const text = fields_.data();
@@ -578,11 +583,11 @@ class H1Parser {
     return true;
   }
 
-  /// By the length of their names: most fields are of none.
+  /// True for the length of a name that `note` knows; most names have another length.
   static constexpr bool is_of_interest(std::size_t name_size) noexcept {
     return name_size == 10 || name_size == 14 || name_size == 17;
   }
-  /// What a field of the head says of the message's framing and of the connection.
+  /// Notes a field that concerns the message's framing or the connection.
   void note(std::string_view name, std::string_view value) noexcept {
     if (iequals(name, "Content-Length")) {
       ++framing_fields_.lengths;
@@ -597,10 +602,9 @@ class H1Parser {
 
   int on_body(std::string_view data) {
     const bool good_before = check_chunk_framing(data.data());
-    framing_begin_ = data.data() + data.size();  // This is no framing, whatever comes of it.
+    framing_begin_ = data.data() + data.size();  // Body data is not framing, even if it is refused.
     if (!good_before) return -1;
-    // As much framing as data is normal for small chunks, and costs the sender as much as it costs
-    // us.
+    // Small chunks have as much framing as data, and cost the sender as much as the client.
     const std::size_t due = 2 * data.size() + (std::exchange(chunk_begun_, false) ? 16 : 0);
     chunk_overhead_ -= std::min(chunk_overhead_, due);
     last_byte_ = '\0';
@@ -628,11 +632,11 @@ class H1Parser {
                 reason ? reason : llhttp_errno_name(code));
   }
 
-  /// What a head says of how its body is delimited.
+  /// The fields of a head that delimit its body.
   struct FramingFields {
-    int codings = 0;       // Fields Transfer-Encoding.
-    bool chunked = false;  // The last one's value.
-    int lengths = 0;       // Fields Content-Length.
+    int codings = 0;       // Number of Transfer-Encoding fields.
+    bool chunked = false;  // True if the last Transfer-Encoding is "chunked".
+    int lengths = 0;       // Number of Content-Length fields.
     std::optional<std::uint64_t> length;
   };
 
@@ -640,16 +644,16 @@ class H1Parser {
   ResponseMessage* message_ = nullptr;
   ParserLimits limits_{};
   std::optional<Error> error_;
-  std::exception_ptr thrown_;  // By a callback.
+  std::exception_ptr thrown_;  // Exception thrown by a callback.
   FramingFields framing_fields_;
   ConnectionFields connection_;
   ChunkExtensions extensions_;
-  FieldTable fields_;                    // Of the head, or the trailers.
-  FieldTable::Slot field_;               // The one that is coming in.
-  std::uint64_t origin_ = 0;             // Where in the message their text begins.
-  const char* chunk_begin_ = nullptr;    // The bytes being fed.
-  const char* framing_begin_ = nullptr;  // What of them is chunk framing and not looked at yet.
-  std::uint64_t offset_ = 0;             // Of chunk_begin_ in the message.
+  FieldTable fields_;                    // Fields of the head, or the trailers.
+  FieldTable::Slot field_;               // The field that is arriving.
+  std::uint64_t origin_ = 0;             // Offset in the message at which the fields' text begins.
+  const char* chunk_begin_ = nullptr;    // Begin of the bytes being fed.
+  const char* framing_begin_ = nullptr;  // Begin of the chunk framing not yet checked.
+  std::uint64_t offset_ = 0;             // Offset of `chunk_begin_` in the message.
   std::uint64_t body_size_ = 0;
   std::size_t head_size_ = 0;
   std::size_t interim_size_ = 0;
@@ -660,13 +664,14 @@ class H1Parser {
   char last_byte_ = '\0';
   bool takes_upgrade_ = false;
   bool expects_no_body_ = false;
-  bool has_no_body_ = false;   // The response that is coming in, whatever its head says.
-  bool is_ambiguous_ = false;  // An interim one, or this one, which has no body.
+  bool has_no_body_ = false;  // True if the status or the request rules out a body.
+  // True if an interim response, or this one without a body, is ambiguous.
+  bool is_ambiguous_ = false;
   bool any_byte_ = false;
   bool in_status_line_ = true;
   bool field_open_ = false;
   bool has_fold_ = false;
-  bool tidy_ = false;  // The head needs no closer look.
+  bool is_canonical_ = false;  // True if the head needs no slower check.
   bool head_complete_ = false;
   bool body_started_ = false;
   bool message_complete_ = false;

@@ -10,11 +10,11 @@
 
 namespace ferry::detail {
 
-/// Parses requests of HTTP/1.1, one after the other, from bytes in any pieces: for what answers
-/// them without a network.
+/// Parses HTTP/1.1 requests, one after the other, from bytes in any pieces. Test servers that work
+/// without a network use this class.
 class RequestParser {
  public:
-  RequestParser(const RequestParser&) = delete;  // llhttp holds a pointer to this.
+  RequestParser(const RequestParser&) = delete;  // llhttp holds a pointer to this object.
   RequestParser& operator=(const RequestParser&) = delete;
 
  protected:
@@ -24,12 +24,13 @@ class RequestParser {
   }
   ~RequestParser() = default;
 
-  /// The head of a request is in.
+  /// Called when the head of a request has arrived.
   virtual void on_request_head() = 0;
-  /// A request is in: its parts may be moved out.
+  /// Called when a request has arrived; its parts may be moved out.
   virtual void on_request() = 0;
 
-  /// Takes bytes. @return false if they are no request, or a callback has thrown.
+  /// Parses bytes.
+  /// @return false if the bytes are not a request, or a callback has thrown.
   bool feed(std::string_view bytes) noexcept {
     const auto result = llhttp_execute(&llhttp_, bytes.data(), bytes.size());
     if (result == HPE_PAUSED_UPGRADE) llhttp_resume_after_upgrade(&llhttp_);

@@ -10,8 +10,8 @@
 
 namespace ferry::detail {
 
-/// The server's own idle timeout in a field `Keep-Alive: timeout=N`, less a margin for what is on
-/// its way; nothing if it gives none. Garbage is no hint; a huge one is capped.
+/// The server's idle timeout in a field `Keep-Alive: timeout=N`, less a margin of one second for
+/// bytes on their way; nothing if there is none or it is malformed. A very long one is capped.
 inline std::optional<std::chrono::seconds> keep_alive_hint(std::string_view value) {
   constexpr std::uint64_t cap = 600;
   for (std::string_view list = value; !list.empty();) {
@@ -27,11 +27,12 @@ inline std::optional<std::chrono::seconds> keep_alive_hint(std::string_view valu
   return std::nullopt;
 }
 
-/// What the fields of a response's head say of its connection.
+/// The fields of a response's head about its connection.
 struct ConnectionFields {
-  bool close = false;                        ///< `Connection: close`, in any position of any line.
-  bool keep_alive = false;                   ///< `Connection: keep-alive`, likewise.
-  std::optional<std::chrono::seconds> hint;  ///< How long the server means to keep it.
+  bool close = false;       ///< `Connection: close`, in any position of any line.
+  bool keep_alive = false;  ///< `Connection: keep-alive`, in any position of any line.
+  /// Time for which the server says that it keeps the connection.
+  std::optional<std::chrono::seconds> hint;
 
   void take(std::string_view name, std::string_view value) {
     if (iequals(name, "Connection")) {

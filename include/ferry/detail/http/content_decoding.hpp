@@ -20,7 +20,7 @@
 #include <ferry/headers.hpp>
 #include <ferry/result.hpp>
 
-// The content codings of a response's body, undone one behind the other (RFC 9110 8.4).
+// The decoder for the content codings of a response's body (RFC 9110 8.4).
 namespace ferry::detail {
 
 /// The value of `Accept-Encoding` for these codings; empty if there are none (RFC 9110 12.5.3).
@@ -33,21 +33,21 @@ inline std::string accept_encoding(std::span<const ContentCoding> codings) {
   return value;
 }
 
-/// Undoes the codings of one body, piece by piece, with 16 KiB between two of them.
+/// Undoes the codings of one body, piece by piece, with a buffer of 16 KiB between two codings.
 ///
-/// `feed` gives it a piece of the body, `read` takes what comes of it until that is nothing, and so
-/// on; `finish` after the last piece. After an error it is of no further use. What comes of a body
-/// does not depend on the pieces. Of a broken one, how much is read before the error does, and
-/// which error it is if there are several.
+/// `feed` takes a piece of the body, `read` returns decoded bytes until it returns 0, and so on;
+/// `finish` follows the last piece. After an error the object is of no further use. The decoded
+/// bytes do not depend on the pieces. For a broken body, the pieces may decide how many bytes come
+/// before the error, and which error it is if there are several.
 class ContentDecoding {
  public:
   /// Undoes nothing: `is_active` is false.
   ContentDecoding() = default;
 
-  /// For the body of a response with these fields. Without `Content-Encoding` it costs nothing.
-  /// @param codings those that can be undone. If one that is not among them was applied, none is
-  ///   undone: the body stays as it came.
-  /// @return what undoes them, or `Errc::undecodable_body` if there are more than five.
+  /// The decoder for a response with these fields. Without `Content-Encoding` it costs nothing.
+  /// @param codings the known codings. If an unknown one was applied, none is undone: the body
+  ///   stays as received.
+  /// @return the decoder, or `Errc::undecodable_body` if there are more than five codings.
   /// @throws std::bad_alloc
   static Result<ContentDecoding> of(const Headers& headers,
                                     std::span<const ContentCoding> codings) {
@@ -62,9 +62,9 @@ class ContentDecoding {
         const auto comma = std::min(list.find(','), list.size());
         const std::string_view token = trim_ows(list.substr(0, comma));
         list.remove_prefix(std::min(comma + 1, list.size()));
-        // RFC 9110 5.6.1.2: empty elements are ignored. 8.4.1: "identity" should not stand here.
+        // RFC 9110 5.6.1.2: empty elements are ignored. 8.4.1: "identity" should not occur here.
         if (token.empty() || iequals(token, "identity")) continue;
-        // The cap holds over all fields together (CVE-2023-23916).
+        // The limit applies to all fields together (CVE-2023-23916).
         if (count == max_codings)
           return Error(Errc::undecodable_body,
                        "it has more than " + std::to_string(max_codings) + " content codings");
@@ -74,7 +74,7 @@ class ContentDecoding {
       }
     }
     if (count == 0 || !all_known) return decoding;
-    // They stand in the order in which they were applied: the last one is undone first.
+    // The fields name the codings in the order of their application: the last one is undone first.
     decoding->stages_.reserve(count);
     while (count-- > 0) {
       decoding->stages_.emplace_back(*applied[count], count > 0);
@@ -84,19 +84,19 @@ class ContentDecoding {
     return decoding;
   }
 
-  /// False if the body is to be taken as it comes; then nothing else may be called.
+  /// False if the body needs no decoding; then no other function may be called.
   bool is_active() const noexcept { return !stages_.empty(); }
 
-  /// Gives it the next piece of the body, which has to stay where it is until `read` returns 0. Not
-  /// before `read` has returned 0 for the piece before.
+  /// Takes the next piece of the body, which must stay valid until `read` returns 0. Call this only
+  /// after `read` has returned 0 for the previous piece.
   void feed(std::string_view raw) noexcept { raw_ = raw; }
 
-  /// Fills `out`, which is not empty, with decoded bytes.
-  /// @return how many; 0 if it wants another piece. Or `Errc::undecodable_body`.
+  /// Fills `out`, which must not be empty, with decoded bytes.
+  /// @return the number of bytes; 0 if another piece is needed. Or `Errc::undecodable_body`.
   /// @throws std::bad_alloc
   Result<std::size_t> read(std::span<char> out) {
     std::size_t made = 0;
-    // Works at the last stage that has something to work on, and is done when none has.
+    // Works at the last stage that has input, and ends when no stage has any.
     for (std::size_t at = stages_.size() - 1;;) {
       Stage& stage = stages_[at];
       std::string_view& input = at == 0 ? raw_ : stages_[at - 1].output;
@@ -111,7 +111,8 @@ class ContentDecoding {
       const auto progress = stage.decoder->decode(input, target);
       if (!progress) return progress.error();
       if (progress->used == 0 && progress->made == 0 && !input.empty())
-        return undecodable(stage.name, "the data are broken");  // It would go on like that.
+        // Without progress, the loop would never end.
+        return undecodable(stage.name, "the data are broken");
       input.remove_prefix(progress->used);
       stage.has_more = progress->made == target.size();
       stage.ended = progress->ended;
@@ -126,15 +127,16 @@ class ContentDecoding {
     }
   }
 
-  /// Appends to `body` what comes of the piece that was fed, until that is worked off or this many
-  /// bytes were made.
-  /// @param limit the size in bytes that `body` may have. It takes up to that, and half of it again
-  ///   while it is moved; and never more than twice as much as there are decoded bytes.
-  /// @param most how many bytes to make, give or take 16 KiB.
-  /// @return true if the piece is worked off; or `Errc::undecodable_body`, `Errc::body_too_large`.
+  /// Appends decoded bytes to `body`, until the current piece is used up or `most` bytes were made.
+  /// @param limit the maximum size of `body` in bytes. Its memory grows to this size, and takes
+  ///   half as much again while it is moved; it is never more than twice as large as the decoded
+  ///   bytes.
+  /// @param most the number of bytes to make, within 16 KiB.
+  /// @return true if the piece is used up; or `Errc::undecodable_body`, `Errc::body_too_large`.
   /// @throws std::bad_alloc
   Result<bool> read_more(std::string& body, std::uint64_t limit, std::uint64_t most) {
-    std::array<char, buffer_size> piece;  // Not filled with zeros, as the body's end would be.
+    // Not filled with zeros, unlike the end of a resized string.
+    std::array<char, buffer_size> piece;
     for (std::uint64_t all = 0; all < most;) {
       const auto made = read(piece);
       if (!made) return made.error();
@@ -150,7 +152,7 @@ class ContentDecoding {
     return false;
   }
 
-  /// Tells it that the body has ended. Not before `read` has returned 0.
+  /// Ends the body. Call this only after `read` has returned 0.
   /// @return nothing, or `Errc::undecodable_body` if a coding's data are not complete. A body
   ///   without a byte is complete.
   std::optional<Error> finish() const {
@@ -173,7 +175,7 @@ class ContentDecoding {
   static constexpr std::size_t max_codings = 5;
   static constexpr std::size_t buffer_size = 16 * 1024;
 
-  /// One coding, and what it has made that the next one has not taken.
+  /// One coding, and its output that the next one has not taken.
   class Stage {
    public:
     Stage(const ContentCoding& coding, bool has_next)
@@ -181,18 +183,18 @@ class ContentDecoding {
           decoder(coding.decoder()),
           buffer_(has_next ? new char[buffer_size] : nullptr) {}
 
-    /// Where the next bytes go: never past a multiple of the buffer's size, so that
-    /// `check_swelling` sees the same whatever the pieces were.
+    /// The space for the next bytes. The space never passes a multiple of the buffer's size, so
+    /// that the result of `check_swelling` does not depend on the pieces.
     std::span<char> room() const noexcept {
       return {buffer_.get(), static_cast<std::size_t>(buffer_size - total % buffer_size)};
     }
 
     std::string_view name;
     std::unique_ptr<ContentDecoder> decoder;
-    std::string_view output;  ///< In the buffer, if this is not the last stage.
-    std::uint64_t total = 0;  ///< Of the bytes made.
-    bool has_more = false;    ///< The last output was filled: there may be more without input.
-    bool ended = true;        ///< Nothing at all is complete, too.
+    std::string_view output;  ///< Decoded bytes in the buffer, if this is not the last stage.
+    std::uint64_t total = 0;  ///< Number of bytes made.
+    bool has_more = false;    ///< True if the last output was full: more may follow without input.
+    bool ended = true;        ///< True if the data are complete; no data at all are complete, too.
 
    private:
     std::unique_ptr<char[]> buffer_;
@@ -205,19 +207,19 @@ class ContentDecoding {
     return nullptr;
   }
 
-  /// Bounds the work that a small body can make: five codings swell it a thousandfold each, and the
-  /// last may make nothing of that, so that no limit on what comes out would be reached. Called
-  /// when all that the stage has made is worked off.
+  /// Limits the work that a small body can cause. Five codings swell it a thousandfold each, and
+  /// the last one may make nothing of that, so that no limit on the output would apply. Called when
+  /// all output of the stage is used up.
   std::optional<Error> check_swelling(const Stage& stage) const {
     static constexpr std::uint64_t slack = 1024 * 1024;
-    static constexpr std::uint64_t ratio = 64;  // Ten is what encoders that flush every byte make.
+    static constexpr std::uint64_t ratio = 64;  // Encoders that flush every byte make about ten.
     if (stage.total % buffer_size != 0 || stage.total <= slack) return std::nullopt;
     if ((stage.total - slack) / ratio <= stages_.back().total) return std::nullopt;
     return undecodable(stage.name, "it swells to much more than the body that comes of it");
   }
 
-  /// Gives the string room for so many bytes, at most `limit`. It grows to the limit by about
-  /// doubling: the last step does not overshoot, as the string's own would.
+  /// Gives the string room for `size` bytes. The capacity grows by about doubling and ends exactly
+  /// at `limit`, unlike that of a growing string.
   static void make_room(std::string& body, std::uint64_t size, std::uint64_t limit) {
     if (size <= body.capacity()) return;
     std::uint64_t room = limit;
@@ -229,7 +231,7 @@ class ContentDecoding {
     body.swap(grown);
   }
 
-  std::vector<Stage> stages_;  // In the order in which they are undone.
+  std::vector<Stage> stages_;  // In the order of decoding.
   std::string_view raw_;
 };
 static_assert(co_await_safe<ContentDecoding>);

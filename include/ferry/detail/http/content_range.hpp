@@ -8,7 +8,7 @@
 
 namespace ferry::detail {
 
-/// The part of a representation that a `206` carries, `bytes first-last/size` (RFC 9110 14.4).
+/// The part of a representation in a `206`, `bytes first-last/size` (RFC 9110 14.4).
 struct ContentRange {
   std::uint64_t first = 0;
   std::uint64_t last = 0;

@@ -19,24 +19,25 @@
 
 namespace ferry::detail {
 
-/// Reads server-sent events from bytes that arrive in any pieces (WHATWG HTML 9.2.5 and 9.2.6):
+/// Parses server-sent events from bytes in any pieces (WHATWG HTML 9.2.5 and 9.2.6):
 ///
 ///     parser.feed(piece);
 ///     for (;;) { auto event = parser.next(); if (!event || !*event) break; ... }
 ///
-/// An event that the stream ends within is none.
+/// An incomplete event at the end of the stream is dropped.
 class SseParser {
  public:
-  /// @param max_size how many bytes an event may have: its data, type and id together, and each of
-  ///   its lines. An id may have 8 KiB in any case.
+  /// @param max_size the maximum size of an event in bytes: of its data, type and id together, and
+  ///   of each of its lines. An id has at most 8 KiB in any case.
   explicit SseParser(std::size_t max_size) : max_size_(max_size), lines_(max_size) {}
 
-  /// Gives the next piece. The one before has to be used up (`next` has returned nothing), and this
-  /// one has to stay until it is.
+  /// Takes the next piece, which must stay valid until `next` has returned nothing. Call this only
+  /// after `next` has returned nothing for the previous piece.
   void feed(std::string_view piece) noexcept { lines_.feed(piece); }
 
-  /// The next event; nothing if more is needed.
-  /// @return `Errc::body_too_large` for an event or a line that is too large, then and ever after.
+  /// The next event; nothing if more bytes are needed.
+  /// @return `Errc::body_too_large` for an event or a line that is too large, and in all later
+  ///   calls.
   Result<std::optional<ServerEvent>> next() {
     while (!error_) {
       const auto line = lines_.next();
@@ -53,8 +54,8 @@ class SseParser {
   /// The last id that took effect; empty if there was none.
   const std::string& last_event_id() const noexcept { return last_id_; }
 
-  /// How long to wait before connecting again, if the stream has said so: at most a day, as more
-  /// would be a mistake that clocks might not survive.
+  /// The delay before connecting again, if the stream has set one: at most a day, because a longer
+  /// one would be a mistake and could overflow clocks.
   std::optional<std::chrono::milliseconds> retry() const noexcept { return retry_; }
 
  private:
@@ -63,7 +64,7 @@ class SseParser {
   std::optional<ServerEvent> take(std::string_view line) {
     if (!std::exchange(begun_, true) && line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
     if (line.empty()) return dispatch();
-    // A line that begins with a colon, a comment, is a field without a name: there is none.
+    // A comment is a line that begins with a colon: a field with an empty name, which is ignored.
     const auto colon = std::min(line.find(':'), line.size());
     auto value = line.substr(std::min(colon + 1, line.size()));
     if (value.starts_with(' ')) value.remove_prefix(1);
@@ -71,16 +72,16 @@ class SseParser {
     return std::nullopt;
   }
 
-  /// Names are compared as they are, in their case.
+  /// Takes a field. Names are case-sensitive.
   void take_field(std::string_view name, std::string_view value) {
     if (name == "data") {
       data_.append(value) += '\n';
     } else if (name == "event") {
       type_ = value;
     } else if (name == "id") {
-      // One with NUL could not be sent back as a header field.
+      // An id with NUL cannot be sent back as a header field.
       if (value.find('\0') != std::string_view::npos) return;
-      // Every event from here on carries it: a few bytes of events must not cost megabytes.
+      // Every later event carries the id: a few bytes of events must not cost megabytes.
       if (value.size() > max_id_size) return refuse("the id of an event", max_id_size);
       id_ = value;
       id_is_new_ = true;
@@ -90,7 +91,7 @@ class SseParser {
       if (digits)
         retry_ = std::chrono::milliseconds(std::min(parse_decimal(value).value_or(day), day));
     }
-    // Without the LF behind the last line of data, which is taken off.
+    // The size does not include the last LF of the data, which is removed.
     const auto size = data_.size() - (data_.empty() ? 0 : 1) + type_.size() + id_.size();
     if (size > max_size_) refuse("an event", max_size_);
   }
@@ -100,7 +101,7 @@ class SseParser {
                    std::string(what) + " in it is larger than " + std::to_string(limit) + " bytes");
   }
 
-  /// Ends an event. One without data is none, but its id takes effect.
+  /// Ends an event. An event without data is dropped, but its id takes effect.
   std::optional<ServerEvent> dispatch() {
     if (std::exchange(id_is_new_, false)) last_id_ = to_valid_utf8(id_);
     std::optional<ServerEvent> event;

@@ -7,17 +7,17 @@
 
 namespace ferry::detail {
 
-/// A response as it came off the wire.
+/// A response as received.
 struct ResponseMessage {
   int status = 0;
-  int minor_version = 1;  ///< Of HTTP/1.x.
+  int minor_version = 1;  ///< Minor version of HTTP/1.x.
   std::string reason;
   Headers headers;
   Headers trailers;
   std::string body;
 
   std::string_view version() const noexcept { return minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1"; }
-  /// Forgets all but the memory.
+  /// Clears everything but keeps the memory.
   void clear() noexcept {
     status = 0;
     minor_version = 1;
@@ -28,7 +28,7 @@ struct ResponseMessage {
   }
 };
 
-/// How the end of a body is found (RFC 9112 6.3).
+/// The way in which the end of a body is found (RFC 9112 6.3).
 enum class Framing { none, length, chunked, until_close };
 
 }  // namespace ferry::detail

@@ -7,19 +7,19 @@
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/stream.hpp>
 
-// A context that lives as long as what needs it: clients, pools, leases and streams of its share
-// the ownership of its owner.
+// Shared ownership of a context: its clients, pools, leases and streams share the ownership of its
+// owner, so the context lives as long as they do.
 namespace ferry::detail {
 
-/// An executor whose context is to live as long as what is made with it.
+/// An executor whose context must live as long as the objects made with the executor.
 struct OwnedExecutor {
   asio::any_io_executor executor;
-  std::shared_ptr<const void> owner;  ///< Of the context.
+  std::shared_ptr<const void> owner;  ///< Owner of the context.
 
   operator asio::any_io_executor() const { return executor; }
 };
 
-/// The owner of an executor's context; none for all others: their users keep the context alive.
+/// The owner of an executor's context. Null for others: their users keep the context alive.
 template <class Executor>
 std::shared_ptr<const void> owner_of(const Executor& executor) noexcept {
   if constexpr (std::is_same_v<Executor, OwnedExecutor>)
@@ -28,7 +28,7 @@ std::shared_ptr<const void> owner_of(const Executor& executor) noexcept {
     return nullptr;
 }
 
-/// A pointer to an object that keeps a context alive too, and lets go of the object first.
+/// A pointer to an object that also keeps a context alive; the object is released first.
 template <class T>
 std::shared_ptr<T> keep_with(std::shared_ptr<const void> owner, std::shared_ptr<T> object) {
   if (!owner) return object;
@@ -40,7 +40,7 @@ std::shared_ptr<T> keep_with(std::shared_ptr<const void> owner, std::shared_ptr<
   return {std::make_shared<Both>(Both{std::move(owner), std::move(object)}), target};
 }
 
-/// A stream that keeps the context alive on which it was opened.
+/// A stream that keeps alive the context on which it was opened.
 class OwningStream final : public Stream {
  public:
   OwningStream(std::shared_ptr<const void> owner, std::unique_ptr<Stream> stream) noexcept
@@ -68,7 +68,7 @@ class OwningStream final : public Stream {
                              std::error_code& error) noexcept override {
     return stream_->try_write_some(buffers, error);
   }
-  Look look() noexcept override { return stream_->look(); }
+  IdleState check_idle() noexcept override { return stream_->check_idle(); }
   void close() noexcept override { stream_->close(); }
   void abort() noexcept override { stream_->abort(); }
   bool is_open() const noexcept override { return stream_->is_open(); }
@@ -77,7 +77,7 @@ class OwningStream final : public Stream {
   std::optional<TlsInfo> tls() const override { return stream_->tls(); }
 
  private:
-  const std::shared_ptr<const void> owner_;  // Goes last.
+  const std::shared_ptr<const void> owner_;  // Destroyed last.
   const std::unique_ptr<Stream> stream_;
 };
 

@@ -22,21 +22,22 @@ namespace ferry::detail {
 
 using Addresses = std::vector<asio::ip::address>;
 
-/// Looks up names, keeps the answers for a while, and lets all that ask for the same name at the
-/// same time wait for one look-up.
+/// Looks up names, keeps the answers for a while, and lets all callers that ask for the same name
+/// at the same time share one look-up.
 ///
-/// The system's look-ups block threads (`LookupThreads`) and cannot be interrupted. One that nobody
-/// waits for any longer goes on alone; its answer is kept for the next caller. A `Resolver` is
-/// cancelled then. A caller does not join a look-up that nobody waits for, or one that has taken
-/// longer than the caller itself would wait: that one may be stuck. It begins another.
-/// Threads: safe to use by any number at once.
+/// The system's look-ups block threads (`LookupThreads`) and cannot be interrupted. A system
+/// look-up without waiters goes on, and its answer is kept for the next caller. A resolver's
+/// look-up without waiters is cancelled. A caller does not join a look-up without waiters, or one
+/// that has already taken longer than the caller itself would wait: such a look-up may be stuck.
+/// The caller begins another one.
+/// Threads: any number of threads may use the cache at the same time.
 template <class Tcp>
 class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
  public:
-  /// Adds the addresses that are found for a host; it may block.
+  /// Function that adds the addresses of a host to `found`; it may block.
   using Find = std::function<std::error_code(const std::string& host, Addresses& found)>;
 
-  /// @param find,threads how the system is asked, unless the options have a resolver.
+  /// @param find, threads how to ask the system, unless the options have a resolver.
   explicit DnsCache(const TcpOptions& options, Find find = find_addresses<Tcp>,
                     std::shared_ptr<LookupThreads> threads = LookupThreads::of_process())
       : hosts_(options.hosts),
@@ -45,7 +46,8 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
         find_(std::move(find)),
         threads_(std::move(threads)) {}
 
-  /// The addresses of the dial's host if they need not be looked up: given, or kept.
+  /// The addresses of the dial's host that need no look-up: given in the options, or kept. Empty if
+  /// there are none.
   Addresses known(const DialContext& context) {
     Addresses addresses;
     for (const HostAddresses& entry : hosts_) {
@@ -87,7 +89,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     co_return guard.result();
   }
 
-  /// None of a name's addresses would do: they may have changed.
+  /// Forgets a name's addresses after none of them worked: they may have changed.
   void forget(const std::string& host) noexcept {
     const std::lock_guard lock(mutex_);
     kept_.erase(host);
@@ -95,10 +97,10 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
 
  private:
   static constexpr std::size_t most = 256;
-  /// Look-ups of the system's for one name that may be under way at once, those that nobody waits
-  /// for included: a dead name must not use the threads up.
+  /// Maximum number of system look-ups for one name at the same time, including those without
+  /// waiters: a dead name must not use up the threads.
   static constexpr std::size_t most_of_one_name = 4;
-  /// A caller whose own limit is longer does not join a look-up that has taken this long either.
+  /// Age of a look-up after which no caller joins it, even if the caller's own limit is longer.
   static constexpr Duration patience = std::chrono::seconds(30);
 
   static std::error_code out_of_memory() noexcept {
@@ -109,18 +111,19 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     Addresses addresses;
     Clock::time_point until;
   };
-  /// The waiters make an `Error` of it: the thread of a look-up may outlive all statics, the
-  /// categories of error codes included.
+  /// Plain data, of which the waiters make an `Error`: the thread of a look-up may outlive all
+  /// statics, including the categories of error codes.
   struct Answer {
     Addresses addresses;
-    std::error_code code = out_of_memory();  ///< The system's; until it is known, this.
-    std::optional<Error> error;              ///< A resolver's.
+    /// The system's error; out of memory until it is known.
+    std::error_code code = out_of_memory();
+    std::optional<Error> error;  ///< The resolver's error.
   };
-  struct Waiter : Wakeup {
+  struct Waiter : OneShotEvent {
     std::shared_ptr<const Answer> answer;  ///< Guarded by the mutex.
   };
-  /// Where a resolver runs, and what ends it there. Only its own coroutine keeps this: nothing of a
-  /// context may outlive that.
+  /// The strand in which a resolver runs, and the signal that cancels it. Only the resolver's
+  /// coroutine owns this object, because no object of a context may outlive the context.
   struct Resolving {
     explicit Resolving(const asio::any_io_executor& executor) : strand(executor) {}
 
@@ -132,18 +135,18 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
 
     const std::string host;
     const Clock::time_point began = Clock::now();
-    Answer answer;                                 ///< Written by the look-up, before its end.
+    Answer answer;                                 ///< Written by the look-up before its end.
     std::vector<std::shared_ptr<Waiter>> waiters;  ///< Guarded by the mutex.
 
-    std::weak_ptr<BlockingLookup> blocking;  ///< The system's; guarded by the mutex.
-    std::uint64_t generation = 0;            ///< Of `LookupThreads`.
+    std::weak_ptr<BlockingLookup> blocking;  ///< The system's look-up; guarded by the mutex.
+    std::uint64_t generation = 0;            ///< Generation of `LookupThreads`.
 
-    asio::any_io_executor executor;      ///< A resolver's; not to be used, but to be compared.
-    std::weak_ptr<Resolving> resolving;  ///< Likewise; guarded by the mutex.
+    asio::any_io_executor executor;      ///< A resolver's executor; only to be compared.
+    std::weak_ptr<Resolving> resolving;  ///< A resolver's look-up; guarded by the mutex.
   };
   using UnderWay = std::vector<std::shared_ptr<Lookup>>;
 
-  /// A waiter's place at a look-up, which it leaves however its coroutine ends.
+  /// A waiter's place at a look-up. The destructor leaves it, also when the coroutine is destroyed.
   class WaiterGuard {
    public:
     WaiterGuard(DnsCache& cache, std::shared_ptr<Waiter> waiter) noexcept
@@ -152,7 +155,8 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     WaiterGuard& operator=(const WaiterGuard&) = delete;
     ~WaiterGuard() { leave(nullptr); }
 
-    /// @return true if the look-up is new, and has to be begun.
+    /// Joins the look-up for this host, or makes one.
+    /// @return true if the look-up is new and must be begun.
     bool join(const std::string& host, Duration limit, const asio::any_io_executor& executor) {
       const std::lock_guard lock(cache_.mutex_);
       UnderWay& under_way = cache_.under_way_[host];
@@ -163,14 +167,15 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
       return is_new;
     }
 
-    /// @param here the executor whose context runs this; nothing if none may.
+    /// Leaves the look-up.
+    /// @param here the executor on whose context this runs; null if it is unknown.
     void leave(const asio::any_io_executor* here) noexcept {
       if (lookup_ && std::exchange(waits_, false)) cache_.leave(lookup_, *waiter_, here);
     }
 
     const std::shared_ptr<Lookup>& lookup() const noexcept { return lookup_; }
 
-    /// The answer, after `leave`.
+    /// The result, after `leave`.
     Result<Addresses> result() const {
       const Answer* const answer = waiter_->answer.get();
       if (!answer || answer->code == Errc::cancelled) return Error(Errc::cancelled);
@@ -186,7 +191,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     bool waits_ = true;
   };
 
-  /// Asks the system, in a thread; it keeps nothing alive but what it needs for that.
+  /// A look-up by the system, in a thread, which keeps alive only the objects that it needs.
   class SystemLookup final : public BlockingLookup {
    public:
     SystemLookup(std::weak_ptr<DnsCache> cache, std::shared_ptr<Lookup> lookup, Find find)
@@ -211,7 +216,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     const Find find_;
   };
 
-  /// A resolver's look-up ends, also one that is destroyed with its context.
+  /// Ends a resolver's look-up, even if the look-up is destroyed with its context.
   struct Ending {
     Ending(std::shared_ptr<DnsCache> c, std::shared_ptr<Lookup> l)
         : cache(std::move(c)), lookup(std::move(l)) {
@@ -221,7 +226,8 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     Ending& operator=(const Ending&) = delete;
     ~Ending() { cache->end(lookup); }
 
-    /// @param find says what was found.
+    /// Stores the answer.
+    /// @param find returns the addresses or the error.
     template <class Function>
     void finish(Function find) noexcept {
       Answer& answer = lookup->answer;
@@ -241,12 +247,12 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     const std::shared_ptr<Lookup> lookup;
   };
 
-  /// True if a caller with this limit is to wait for the newest of these. Called under the lock.
+  /// True if a caller with this limit may join the newest of these look-ups. Called under the lock.
   bool may_join(UnderWay& under_way, Duration limit) const {
     if (under_way.empty()) return false;
     const Lookup& newest = *under_way.back();
     if (!resolver_ && newest.generation != threads_->generation()) {
-      under_way.clear();  // In the parent process.
+      under_way.clear();  // The look-ups belong to the parent process.
       return false;
     }
     if (!resolver_ && under_way.size() >= most_of_one_name) return true;
@@ -270,7 +276,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     } catch (const std::bad_alloc&) {
       end(lookup);
       throw;
-    } catch (const std::system_error& e) {  // There can be no thread.
+    } catch (const std::system_error& e) {  // No thread could be started.
       lookup->answer.code = e.code();
       end(lookup);
     }
@@ -308,7 +314,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     }
   }
 
-  /// One waiter less. A look-up that has lost its last one ends, as far as it can be ended.
+  /// Removes a waiter. A look-up without waiters ends, if it can be ended.
   void leave(const std::shared_ptr<Lookup>& lookup, Waiter& waiter,
              const asio::any_io_executor* here) noexcept {
     const std::lock_guard lock(mutex_);
@@ -319,8 +325,8 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     if (abandon(*lookup)) remove(*lookup);
   }
 
-  /// Cancels a resolver's look-up, if this executor's context runs it, which is there: another's
-  /// may be gone. Nothing runs before this has returned.
+  /// Cancels a resolver's look-up if the context of `here` runs it: another context may already be
+  /// gone. Posts only, so nothing runs before this returns.
   static void cancel(const Lookup& lookup, const asio::any_io_executor& here) noexcept {
     if (here != lookup.executor) return;
     const auto resolving = lookup.resolving.lock();
@@ -328,10 +334,11 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     try {
       asio::post(resolving->strand,
                  [resolving] { resolving->cancellation.emit(asio::cancellation_type::terminal); });
-    } catch (...) {  // It goes on alone.
+    } catch (...) {  // The look-up goes on without waiters.
     }
   }
-  /// @return true if it is the system's and had not begun: it never will.
+  /// Gives up a system look-up.
+  /// @return true if the look-up had not begun, and never will.
   bool abandon(const Lookup& lookup) const noexcept {
     const auto blocking = lookup.blocking.lock();
     return blocking && threads_->abandon(*blocking);
@@ -343,8 +350,8 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     if (entry->second.empty()) under_way_.erase(entry);
   }
 
-  /// A look-up has ended. If it has found addresses, they are what all wait for that ask for this
-  /// host; if not, that is the answer for its own waiters only.
+  /// Reports the end of a look-up. Addresses that it found answer all waiters for this host; a
+  /// failure answers its own waiters only.
   void end(const std::shared_ptr<Lookup>& lookup) noexcept {
     const Answer& answer = lookup->answer;
     const bool found = !answer.error && !answer.addresses.empty();
@@ -362,7 +369,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     remove(*lookup);
     try {
       if (found && ttl_ > Duration::zero()) keep(lookup->host, answer.addresses);
-    } catch (const std::bad_alloc&) {  // Then it is looked up again.
+    } catch (const std::bad_alloc&) {  // The name is looked up again next time.
     }
   }
   static void wake(Lookup& lookup, const std::shared_ptr<const Lookup>& answered) noexcept {

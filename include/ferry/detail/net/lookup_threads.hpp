@@ -18,7 +18,7 @@
 
 namespace ferry::detail {
 
-/// A look-up that blocks the thread which makes it, and that nothing can interrupt.
+/// A look-up that blocks its thread and cannot be interrupted.
 class BlockingLookup {
  public:
   BlockingLookup() = default;
@@ -26,29 +26,29 @@ class BlockingLookup {
   BlockingLookup& operator=(const BlockingLookup&) = delete;
   virtual ~BlockingLookup() = default;
 
-  /// Makes the look-up, on one of the threads.
+  /// Runs the look-up, on one of the threads.
   virtual void run() noexcept = 0;
-  /// Hands its result over, on the same thread afterwards. A fork waits until this has returned.
+  /// Delivers the result, on the same thread, after `run`. A fork waits until this has returned.
   virtual void deliver() noexcept = 0;
 
  private:
   friend class LookupThreads;
   enum class State : std::uint8_t { queued, awaited, abandoned };
-  State state_ = State::queued;   // Guarded by the mutex of the threads, as the next one is.
-  std::uint64_t generation_ = 0;  // In which it was given its thread.
+  State state_ = State::queued;   // Guarded by the mutex of the threads, like the next one.
+  std::uint64_t generation_ = 0;  // Generation in which it got its thread.
 };
 
-/// Threads in which look-ups block, beside each other.
+/// Threads for blocking look-ups, which run at the same time.
 ///
-/// A thread is started when a look-up needs one, and ends when no other is queued. A look-up counts
-/// as long as somebody waits for it: `most_awaited` run at once, the others queue. One that is
-/// abandoned goes on in its thread, but counts no more, so that the next one gets a thread.
-/// `most_threads` is the bound on all threads, those of abandoned look-ups included; beyond it
-/// look-ups queue until one of the threads is done.
+/// A thread starts when a look-up needs one, and ends when no other look-up is queued. A look-up
+/// counts while it has waiters: `most_awaited` of them run at once, the others queue. An abandoned
+/// look-up goes on in its thread but no longer counts, so the next one gets a thread.
+/// `most_threads` limits all threads, including those of abandoned look-ups; beyond this number,
+/// look-ups queue until a thread is done.
 ///
-/// Lifetime: the threads are detached and share the ownership of this object. They own nothing of a
-/// context, and neither a context's end nor the program's waits for them.
-/// Threads: safe to use by any number at once.
+/// Lifetime: the threads are detached and share the ownership of this object. The threads own no
+/// object of a context, and neither the end of a context nor that of the program waits for them.
+/// Threads: any number of threads may use this at the same time.
 class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
  public:
   static constexpr std::size_t default_awaited = 64;
@@ -59,29 +59,30 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
   LookupThreads(const LookupThreads&) = delete;
   LookupThreads& operator=(const LookupThreads&) = delete;
 
-  /// The threads of the process. They are never destroyed, since a thread may outlive all statics.
+  /// The threads of the process. Never destroyed, because a thread may outlive all statics.
   static const std::shared_ptr<LookupThreads>& of_process() {
     static const auto* const threads = make_for_process();
     return *threads;
   }
 
   /// Runs a look-up as soon as there is a thread for it.
-  /// @throws std::system_error if there is no thread, and can be none; std::bad_alloc.
+  /// @throws std::system_error if no thread exists and none can be started; std::bad_alloc.
   void start(std::shared_ptr<BlockingLookup> lookup) {
     const std::lock_guard lock(mutex_);
-    if (lookup->state_ == BlockingLookup::State::abandoned) return;  // Another has answered.
+    // Another look-up has answered.
+    if (lookup->state_ == BlockingLookup::State::abandoned) return;
     queue_.push_back(std::move(lookup));
     try {
       grow();
     } catch (...) {
-      if (threads_ > 0) return;  // The next thread that is done takes it.
+      if (threads_ > 0) return;  // The next thread that is done takes the look-up.
       queue_.pop_back();
       throw;
     }
   }
 
-  /// Gives up a look-up that nobody waits for any more. @return true if it had not begun: it never
-  /// will.
+  /// Gives up a look-up that has no waiters.
+  /// @return true if the look-up had not begun, and never will.
   bool abandon(BlockingLookup& lookup) noexcept {
     const std::lock_guard lock(mutex_);
     if (lookup.state_ == BlockingLookup::State::queued) {
@@ -91,25 +92,25 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
     }
     if (lookup.state_ == BlockingLookup::State::abandoned) return false;
     lookup.state_ = BlockingLookup::State::abandoned;
-    if (lookup.generation_ != generation()) return false;  // Its thread stayed in the parent.
+    // The look-up's thread exists only in the parent.
+    if (lookup.generation_ != generation()) return false;
     --awaited_;
     try {
       grow();
-    } catch (...) {  // The next thread that is done takes it.
+    } catch (...) {  // The next thread that is done takes the look-up.
     }
     return false;
   }
 
-  /// A number that a child process has another of than its parent: look-ups that began in another
-  /// generation have no thread here.
+  /// A number that changes in a child process. Look-ups of another generation have no thread here.
   std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
 
  private:
-  /// Starts a thread for the first in the queue, if there may be one more.
+  /// Starts a thread for the first look-up in the queue, if the limits allow it.
   void grow() {
     if (queue_.empty() || awaited_ >= most_awaited_ || threads_ >= most_threads_) return;
     {
-      // Signals are for the program's own threads.
+      // Signals are left to the program's own threads.
       const asio::detail::signal_blocker blocker;
       std::thread(work, shared_from_this(), queue_.front()).detach();
     }
@@ -154,7 +155,7 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
     auto made = std::make_unique<const std::shared_ptr<LookupThreads>>(
         std::make_shared<LookupThreads>(default_awaited, default_threads));
 #if !defined(_WIN32)
-    // A thread that delivers holds locks of pools and contexts; a child must not inherit them.
+    // A delivering thread holds locks of pools and contexts; a child must not inherit them locked.
     ::pthread_atfork(
         [] {
           of_process()->delivery_.lock();
@@ -163,7 +164,7 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
         [] { of_process()->unlock_after_fork(); },
         [] {
           LookupThreads& threads = *of_process();
-          threads.awaited_ = 0;  // The threads stayed behind.
+          threads.awaited_ = 0;  // The threads exist only in the parent.
           threads.threads_ = 0;
           threads.generation_.fetch_add(1, std::memory_order_relaxed);
           threads.unlock_after_fork();
@@ -178,10 +179,10 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
 
   const std::size_t most_awaited_;
   const std::size_t most_threads_;
-  std::mutex delivery_;  // Locked before the other.
+  std::mutex delivery_;  // Locked before `mutex_`.
   std::mutex mutex_;
-  std::deque<std::shared_ptr<BlockingLookup>> queue_;  // Guarded by the mutex, as the counts are.
-  std::size_t awaited_ = 0;                            // Running, and somebody waits for it.
+  std::deque<std::shared_ptr<BlockingLookup>> queue_;  // Guarded by the mutex, like the counts.
+  std::size_t awaited_ = 0;  // Number of running look-ups that have waiters.
   std::size_t threads_ = 0;
   std::atomic<std::uint64_t> generation_{0};
 };

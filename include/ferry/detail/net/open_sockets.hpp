@@ -7,10 +7,10 @@
 
 namespace ferry::detail {
 
-/// A socket that `OpenSockets` knows of while it is open.
+/// A socket that is registered in `OpenSockets` while it is open.
 class OpenSocket {
  public:
-  /// This is a child process now: the socket is its parent's.
+  /// Closes the socket in a child process, because it belongs to the parent.
   virtual void leave_to_parent() noexcept = 0;
 
   ListLinks<OpenSocket> in_context;
@@ -19,11 +19,12 @@ class OpenSocket {
   ~OpenSocket() = default;
 };
 
-/// The sockets that are open in a context.
+/// The open sockets of a context.
 ///
-/// An operation that waits at a fork waits in both processes. In the child it would take what comes
-/// for the parent, so all sockets are let go of when the context hears that it is in a child
-/// (`notify_fork`), before it runs. Threads: safe to use by any number at once.
+/// After a fork, a pending operation waits in both processes, and the child's operation would take
+/// the parent's data. So when the context is told that it is in a child (`notify_fork`), before it
+/// runs, it closes all its sockets.
+/// Threads: any number of threads may use this at the same time.
 class OpenSockets final : public asio::execution_context::service {
  public:
   using key_type = OpenSockets;
@@ -48,7 +49,8 @@ class OpenSockets final : public asio::execution_context::service {
   void shutdown() noexcept override {}
   void notify_fork(asio::execution_context::fork_event event) override {
     if (event != asio::execution_context::fork_child) return;
-    while (OpenSocket* const socket = first()) socket->leave_to_parent();  // It removes itself.
+    // The socket removes itself.
+    while (OpenSocket* const socket = first()) socket->leave_to_parent();
   }
   OpenSocket* first() const noexcept {
     const std::lock_guard lock(mutex_);

@@ -7,7 +7,7 @@
 
 namespace ferry::detail {
 
-/// Opens what the system has sockets for: Unix sockets where one is named, TCP otherwise.
+/// Opens connections over the system's sockets: Unix if the target names a socket, else TCP.
 template <class Tcp, class Local>
 class SocketConnector final : public Connector {
  public:

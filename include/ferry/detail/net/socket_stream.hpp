@@ -13,11 +13,11 @@
 
 namespace ferry::detail {
 
-/// The bytes of a socket, of whichever kind; how it is connected is for those who derive from it.
+/// A stream over a socket of any kind; derived classes connect the socket.
 ///
-/// In a child process the connection stays its parent's: there the copy of the descriptor is
-/// closed, which the parent does not notice, every operation fails, and none reads, writes or shuts
-/// down.
+/// After a fork, the connection still belongs to the parent process. In the child, every operation
+/// fails without reading, writing or shutting down, and the copy of the descriptor is closed, which
+/// does not affect the parent.
 template <class Protocol>
 class SocketStream : public Stream, private OpenSocket {
  public:
@@ -40,7 +40,7 @@ class SocketStream : public Stream, private OpenSocket {
     auto token = asio::redirect_error(asio::use_awaitable, error);
     return socket_.async_write_some(buffers, token);
   }
-  /// It only waits, for whichever comes first: then the caller tries again.
+  /// Only waits until the socket is readable or writable; the caller then tries again.
   asio::awaitable<std::size_t> write_some_or_wait_readable(std::span<const asio::const_buffer>,
                                                            std::error_code& error) override {
     close_if_inherited();
@@ -49,7 +49,7 @@ class SocketStream : public Stream, private OpenSocket {
   }
   asio::awaitable<bool> wait_readable(Clock::time_point until) override {
     close_if_inherited();
-    const auto wakeup = std::make_shared<Wakeup>();
+    const auto wakeup = std::make_shared<OneShotEvent>();
     struct Cancel {
       typename Protocol::socket& socket;
       ~Cancel() {
@@ -74,13 +74,13 @@ class SocketStream : public Stream, private OpenSocket {
                                : socket_.write_some(buffers, error);
   }
 
-  /// It takes nothing, also from a parent.
-  Look look() noexcept override {
+  /// Only peeks, so even in a child process nothing is taken from the connection.
+  IdleState check_idle() noexcept override {
     char byte;
     std::error_code error;
     socket_.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
-    if (error == asio::error::would_block) return Look::quiet;
-    return error ? Look::closed : Look::surplus;
+    if (error == asio::error::would_block) return IdleState::quiet;
+    return error ? IdleState::closed : IdleState::unexpected_data;
   }
 
   void close() noexcept override {
@@ -91,9 +91,8 @@ class SocketStream : public Stream, private OpenSocket {
     socket_.close(ignored);
   }
 
-  /// Ends both directions without touching the descriptor's life: whoever is reading or writing
-  /// finds an end of stream. The lock keeps the descriptor from being closed, and reused, in
-  /// between.
+  /// Shuts down both directions but does not close the descriptor: pending reads and writes see an
+  /// end of stream. The lock keeps the descriptor from being closed and reused meanwhile.
   void abort() noexcept override {
     const std::lock_guard lock(mutex_);
     if (!open_) return;
@@ -109,7 +108,7 @@ class SocketStream : public Stream, private OpenSocket {
   }
 
  protected:
-  /// Opens the socket, which is non-blocking then.
+  /// Opens the socket and makes it non-blocking.
   bool open(const Protocol& protocol, std::error_code& error) {
     {
       const std::lock_guard lock(mutex_);
@@ -127,7 +126,7 @@ class SocketStream : public Stream, private OpenSocket {
   typename Protocol::socket socket_;
 
  private:
-  /// Reads what is there before it waits for more.
+  /// Tries to read without waiting before it waits.
   asio::awaitable<std::size_t> look_and_read(asio::mutable_buffer buffer, std::error_code& error) {
     const std::size_t there = try_read_some(buffer, error);
     if (error != asio::error::would_block) co_return there;
@@ -145,8 +144,8 @@ class SocketStream : public Stream, private OpenSocket {
   const bool looks_before_waiting_;
   mutable std::mutex mutex_;
   bool open_ = false;
-  bool known_ = false;   // To the context's `OpenSockets`.
-  ProcessMark process_;  // In which it was opened.
+  bool known_ = false;   // True while registered in `OpenSockets`.
+  ProcessMark process_;  // The process that opened the socket.
 };
 
 }  // namespace ferry::detail

@@ -10,7 +10,7 @@ namespace ferry::detail {
 inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
   const auto port = std::to_string(endpoint.port());
   if (endpoint.address().is_v6()) return "[" + endpoint.address().to_string() + "]:" + port;
-  // The system's function takes ten times as long, for every connection.
+  // The system's function takes ten times as long, for each connection.
   std::string text;
   for (const unsigned byte : endpoint.address().to_v4().to_bytes())
     text.append(std::to_string(byte)).append(1, '.');
@@ -24,7 +24,8 @@ class TcpStream final : public SocketStream<Tcp> {
  public:
   using SocketStream<Tcp>::SocketStream;
 
-  /// Opens the socket and starts to connect. @return true if that has ended, well or with an error.
+  /// Opens the socket and starts to connect.
+  /// @return true if the attempt has already ended, successfully or with an error.
   bool start_connect(const typename Tcp::endpoint& remote, const TcpOptions& options,
                      std::error_code& error) {
     remote_ = remote;
@@ -32,19 +33,19 @@ class TcpStream final : public SocketStream<Tcp> {
     std::error_code ignored;
     if (options.no_delay) socket_.set_option(typename Tcp::no_delay(true), ignored);
     if (!set(options, error)) return true;
-    // Asked twice: on a near network the handshake is over by now, and the reactor need not be
-    // asked.
+    // ChallengeState twice: on a near network the handshake has ended by the second time, which
+    // saves a wait in the reactor.
     return !connect_pending(error) || !connect_pending(error);
   }
 
-  /// Calls the handler when something has happened to the attempt; `connect_ended` says whether
-  /// that was its end.
+  /// Calls the handler on the next event of the attempt; `connect_ended` tells whether the event
+  /// ended the attempt.
   template <class Handler>
   void wait_connect(Handler handler) {
     socket_.async_wait(asio::socket_base::wait_write, std::move(handler));
   }
 
-  /// True if the attempt has ended, well or with an error.
+  /// True if the attempt has ended, successfully or with an error.
   bool connect_ended(std::error_code& error) {
     ConnectError pending;
     socket_.get_option(pending, error);
@@ -67,7 +68,7 @@ class TcpStream final : public SocketStream<Tcp> {
  private:
   using SocketStream<Tcp>::socket_;
 
-  /// What is not asked for costs nothing.
+  /// Sets the options that differ from the system's defaults.
   bool set(const TcpOptions& options, std::error_code& error) {
     if (options.keep_alive) socket_.set_option(asio::socket_base::keep_alive(true), error);
     if (options.send_buffer && !error)

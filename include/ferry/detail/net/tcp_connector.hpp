@@ -11,12 +11,12 @@
 #include <ferry/detail/net/dns_cache.hpp>
 #include <ferry/detail/net/tcp.hpp>
 
-// Opens TCP connections: looks the host up and tries its addresses, side by side where one is slow
-// to answer (Happy Eyeballs, RFC 8305 sections 4 and 5).
+// Opens TCP connections: looks up the host and tries its addresses, several at the same time if one
+// is slow to answer (Happy Eyeballs, RFC 8305 sections 4 and 5).
 namespace ferry::detail {
 
-/// The families take turns, beginning with that of the first address; else the order stays
-/// (RFC 8305 4).
+/// Alternates the address families, beginning with that of the first address; within each family
+/// the order stays (RFC 8305 4).
 inline void interleave(Addresses& addresses) {
   if (addresses.size() < 2) return;
   const bool first = addresses.front().is_v6();
@@ -30,11 +30,12 @@ inline void interleave(Addresses& addresses) {
   }
 }
 
-/// Attempts to connect, of which the first to succeed wins.
+/// A race of connection attempts; the first successful attempt wins.
 template <class Tcp>
-class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRace<Tcp>> {
+class ConnectRace : public OneShotEvent, public std::enable_shared_from_this<ConnectRace<Tcp>> {
  public:
-  /// Begins another attempt. @return its stream if it has succeeded at once.
+  /// Begins another attempt.
+  /// @return the attempt's stream if it has succeeded at once; else null.
   std::unique_ptr<TcpStream<Tcp>> begin(const asio::any_io_executor& executor,
                                         const typename Tcp::endpoint& remote,
                                         const TcpOptions& options) {
@@ -52,8 +53,9 @@ class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRa
     return nullptr;
   }
 
-  /// Looks at those of which something was heard. @return the winner's stream, if there is one.
-  std::unique_ptr<TcpStream<Tcp>> look() {
+  /// Checks the attempts that have had an event.
+  /// @return the winner's stream; null if there is none yet.
+  std::unique_ptr<TcpStream<Tcp>> check_idle() {
     for (Attempt& attempt : attempts_) {
       if (!attempt.stream || !attempt.heard.exchange(false)) continue;
       std::error_code error;
@@ -69,14 +71,14 @@ class ConnectRace : public Wakeup, public std::enable_shared_from_this<ConnectRa
     return nullptr;
   }
 
-  /// Ends all that go on.
+  /// Ends all attempts.
   void end() noexcept {
     for (Attempt& attempt : attempts_)
       if (attempt.stream) attempt.stream->close();
   }
 
   std::size_t pending() const noexcept { return pending_; }
-  /// How the last attempt that failed did.
+  /// The error of the attempt that failed last.
   std::error_code last_error() const noexcept { return last_error_; }
   bool all_refused() const noexcept { return all_refused_; }
 
@@ -133,14 +135,14 @@ class TcpConnector final : public Connector {
     for (std::size_t next = 0;;) {
       race->rearm();
       std::size_t pending = race->pending();
-      winner = race->look();
-      if (race->pending() < pending) next_at = Clock::time_point::min();  // One has failed.
+      winner = race->check_idle();
+      if (race->pending() < pending) next_at = Clock::time_point::min();  // An attempt has failed.
       while (!winner && next < addresses.size() &&
              (race->pending() == 0 || next_at <= Clock::now())) {
         const typename Tcp::endpoint remote(addresses[next++], context.port());
         pending = race->pending();
         winner = race->begin(executor, remote, options_);
-        // One that fails at once delays nobody.
+        // An attempt that fails at once does not delay the next.
         if (race->pending() > pending) next_at = after(Clock::now(), options_.attempt_delay);
       }
       if (winner) break;

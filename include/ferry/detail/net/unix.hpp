@@ -15,8 +15,8 @@ class UnixStream final : public SocketStream<Local> {
  public:
   using SocketStream<Local>::SocketStream;
 
-  /// @param path beginning with `@` for an abstract name, which is a zero byte in the system's
-  /// eyes.
+  /// Starts to connect.
+  /// @param path the socket's path; a leading `@` stands for the zero byte of an abstract name.
   void connect(std::string path, std::error_code& error) {
     path_ = path;
     if (path.starts_with('@')) path[0] = '\0';
@@ -39,15 +39,16 @@ class UnixConnector final : public Connector {
     const auto begin = Clock::now();
     const auto executor = co_await asio::this_coro::executor;
     auto stream = std::make_unique<UnixStream<Local>>(executor);
-    Wakeup ended;
+    OneShotEvent ended;
     const LeavePhase leave{context};
     if (!context.enter(Phase::connect, context.connect_limit(), ended))
       co_return Connected(context.error());
     std::error_code error;
     for (;;) {
       stream->connect(context.unix_path(), error);
-      // Its queue is full, and nothing will say when it no longer is. (Asio calls that no
-      // space, or, later than 1.22, in progress; a Unix socket's connecting never is.)
+      // The socket's queue is full, and no event tells when it has room again, so try once in a
+      // millisecond. (Asio reports this as no space, or, after 1.22, as in progress; connecting to
+      // a Unix socket is never really in progress.)
       if (error != asio::error::would_block && error != asio::error::no_buffer_space &&
           error != asio::error::in_progress)
         break;

@@ -11,7 +11,7 @@
 
 namespace ferry::detail {
 
-/// Two waits on one socket, for reading and for writing; the end of the first ends the other.
+/// Two waits on one socket, for reading and for writing; the end of the first cancels the other.
 template <class Socket, class Handler>
 class ReadyWait : public std::enable_shared_from_this<ReadyWait<Socket, Handler>> {
  public:
@@ -27,7 +27,7 @@ class ReadyWait : public std::enable_shared_from_this<ReadyWait<Socket, Handler>
         if (const auto self = weak.lock()) self->cancel();
       });
     }
-    // On an executor of several threads the first may end before the second has begun.
+    // On an executor with several threads the first wait may end before the second has begun.
     const std::lock_guard lock(mutex_);
     socket_.async_wait(asio::socket_base::wait_read, asio::bind_executor(executor, ended));
     socket_.async_wait(asio::socket_base::wait_write, asio::bind_executor(executor, ended));
@@ -35,7 +35,7 @@ class ReadyWait : public std::enable_shared_from_this<ReadyWait<Socket, Handler>
 
  private:
   void end(std::error_code error) {
-    std::unique_lock lock(mutex_);  // On an executor of several threads both may end at once.
+    std::unique_lock lock(mutex_);  // On an executor with several threads both may end at once.
     if (--pending_ > 0) {
       error_ = error;
       cancel();
@@ -46,7 +46,7 @@ class ReadyWait : public std::enable_shared_from_this<ReadyWait<Socket, Handler>
       slot.clear();
     auto handler = std::move(*handler_);
     handler_.reset();
-    handler(error_);  // What the first one came to.
+    handler(error_);  // The first wait's result.
   }
   void cancel() noexcept {
     std::error_code ignored;
@@ -70,7 +70,7 @@ struct StartReadyWait {
   }
 };
 
-/// Waits until a socket can be read or written.
+/// Waits until a socket is readable or writable.
 template <class Socket>
 asio::awaitable<void> wait_ready(Socket& socket, std::error_code& error) {
   auto token = asio::redirect_error(asio::use_awaitable, error);

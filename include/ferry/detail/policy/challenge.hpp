@@ -13,22 +13,22 @@
 #include <ferry/detail/base/quoted_string.hpp>
 #include <ferry/headers.hpp>
 
-// What servers ask for: WWW-Authenticate and Proxy-Authenticate (RFC 9110 11.6.1).
+// A parser for challenges: WWW-Authenticate and Proxy-Authenticate (RFC 9110 11.6.1).
 namespace ferry::detail {
 
-/// A challenge: a scheme, and what it says about it. Credentials have the same form.
+/// A challenge: a scheme and its parameters. Credentials have the same form.
 class Challenge {
  public:
   Challenge() = default;
 
-  std::string scheme;  ///< As it was written.
+  std::string scheme;  ///< The scheme as written.
   std::string token68;
-  /// In order: the name in lower case, and the value, with quotes and escapes taken off. Names are
-  /// there once. A value may hold any byte that a field may.
+  /// Parameters in order: the name in lower case, and the value without quotes and escapes. Each
+  /// name occurs once. A value may hold any byte that a field may.
   std::vector<std::pair<std::string, std::string>> params;
 
   bool is(std::string_view name) const noexcept { return iequals(scheme, name); }
-  /// The value of this parameter, in lower case; valid as long as `params` is not changed.
+  /// The value of this parameter, whose name is in lower case; valid until `params` changes.
   std::optional<std::string_view> param(std::string_view name) const noexcept {
     for (const auto& [key, value] : params)
       if (key == name) return value;
@@ -39,20 +39,20 @@ class Challenge {
 };
 static_assert(co_await_safe<Challenge>);
 
-/// Reads a field of challenges, going through it once. Whatever it is can be read: what makes no
-/// sense is left out, up to the next comma, and there is a limit to what is kept.
+/// Parses a field of challenges in one pass. Any input is accepted: malformed text is skipped up to
+/// the next comma, and the number of results is limited.
 ///
-/// Schemes and parameters are separated by the same commas. A word with `=` behind it is a
-/// parameter, any other a scheme; `=` at the very end is the padding of a token68.
+/// Schemes and parameters are separated by the same commas. A word before `=` is a parameter, any
+/// other word a scheme; `=` at the very end is the padding of a token68.
 class ChallengeParser {
  public:
   static constexpr std::size_t most_challenges = 32;
-  static constexpr std::size_t most_params = 32;  ///< Of each.
+  static constexpr std::size_t most_params = 32;  ///< Per challenge.
 
   explicit ChallengeParser(std::string_view text) noexcept : rest_(text) {}
 
-  /// Appends the challenges. A parameter without a scheme before it belongs to the last one of
-  /// those that are there: lines of a field are one list (RFC 9110 5.3).
+  /// Appends the challenges. A parameter without a scheme before it belongs to the last existing
+  /// challenge: the lines of a field are one list (RFC 9110 5.3).
   void read(std::vector<Challenge>& challenges) {
     while (next_element()) {
       const auto word = take(end_of_token());
@@ -72,7 +72,7 @@ class ChallengeParser {
     }
   }
 
-  /// Adds the parameters of a field that has nothing but those (`Authentication-Info`).
+  /// Adds the parameters of a field that has only parameters (`Authentication-Info`).
   void read_params(Challenge& challenge) {
     while (next_element()) {
       const auto word = take(end_of_token());
@@ -98,7 +98,7 @@ class ChallengeParser {
     return !rest_.empty();
   }
 
-  /// What is behind an `=`: a quoted string, or all up to a space or comma, be it a token or not.
+  /// The value after `=`: a quoted string, or all text up to a space or comma.
   std::string take_value() {
     rest_.remove_prefix(1);
     skip_space();
@@ -106,7 +106,7 @@ class ChallengeParser {
     return std::string(take(std::min(rest_.find_first_of(" \t,"), rest_.size())));
   }
 
-  /// `token68` of RFC 9110 11.2, which has to fill its element; else nothing is taken.
+  /// The `token68` of RFC 9110 11.2, if it fills the whole element; else empty.
   std::string_view take_token68() noexcept {
     std::size_t end = 0;
     while (end < rest_.size() && is_token68_char(rest_[end])) ++end;

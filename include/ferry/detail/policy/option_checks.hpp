@@ -8,7 +8,7 @@
 #include <ferry/error.hpp>
 #include <ferry/options.hpp>
 
-// Options that make no sense.
+// Checks of options.
 namespace ferry::detail {
 
 inline std::optional<Error> check_duration(const char* name, Duration value) {
@@ -19,7 +19,8 @@ inline std::optional<Error> check_duration(const char* name, Duration value) {
                    "ferry::no_timeout means none");
 }
 
-/// Why these limits make no sense, if they do not.
+/// Checks limits.
+/// @return the failure, or nothing.
 inline std::optional<Error> check(const Limits& limits) {
   if (limits.max_connections == 0)
     return Error(Errc::invalid_option,
@@ -31,7 +32,8 @@ inline std::optional<Error> check(const Limits& limits) {
   return check_duration("limits.max_lifetime", limits.max_lifetime);
 }
 
-/// Why these options for TCP make no sense, if they do not.
+/// Checks the options for TCP.
+/// @return the failure, or nothing.
 inline std::optional<Error> check(const TcpOptions& tcp) {
   const auto is_address = [](const std::string& text) { return is_ipv4(text) || is_ipv6(text); };
   if (!tcp.local_address.empty() && !is_address(tcp.local_address))
@@ -51,7 +53,8 @@ inline std::optional<Error> check(const TcpOptions& tcp) {
   return check_duration("tcp.dns_ttl", tcp.dns_ttl);
 }
 
-/// Why these options for connecting make no sense, if they do not.
+/// Checks the options for connecting.
+/// @return the failure, or nothing.
 inline std::optional<Error> check(const ConnectOptions& options) {
   if (const auto problem = unix_path_problem(options.unix_socket);
       !options.unix_socket.empty() && !problem.empty())
@@ -60,7 +63,8 @@ inline std::optional<Error> check(const ConnectOptions& options) {
   return check(options.tcp);
 }
 
-/// Why these time limits make no sense, if they do not.
+/// Checks time limits.
+/// @return the failure, or nothing.
 inline std::optional<Error> check(const Timeouts& timeouts) {
   if (auto error = check_duration("the pool timeout", timeouts.pool)) return error;
   if (auto error = check_duration("the resolve timeout", timeouts.resolve)) return error;

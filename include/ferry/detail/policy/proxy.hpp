@@ -14,10 +14,10 @@
 #include <ferry/result.hpp>
 #include <ferry/url.hpp>
 
-// Which requests go through which proxy.
+// Rules that choose the proxy for a request.
 namespace ferry::detail {
 
-/// A proxy, and how it is spoken to.
+/// A proxy and its protocol.
 struct Proxy {
   enum class Kind { http, socks5, socks5h };
 
@@ -25,17 +25,18 @@ struct Proxy {
   Kind kind = Kind::http;
   std::string user;
   std::string password;
-  std::shared_ptr<Authenticator> auth;  ///< In the place of the two, for `Kind::http`.
-  std::optional<Error> failure;  ///< Why it cannot be used: each request that it is for fails so.
+  std::shared_ptr<Authenticator> auth;  ///< Overrides user and password, for `Kind::http`.
+  std::optional<Error> failure;  ///< Reason why it cannot be used; its requests fail with it.
 
-  /// @param option that has the text, for the error, which shows no user and no password.
-  /// @param has_tls connections can be secured.
+  /// @param option the name of the option with this text, for the error, which shows neither user
+  ///   nor password.
+  /// @param has_tls true if connections can be secured.
   static Result<Proxy> parse(const std::string& option, const std::string& text,
                              HostToAscii to_ascii = nullptr, bool has_tls = true) {
     const auto refuse = [&option](const std::string& why) {
       return Error(Errc::invalid_option, option + ": " + why);
     };
-    // A name alone means what it means to curl: a proxy that speaks HTTP.
+    // A name alone is an HTTP proxy, as in curl.
     auto url = Url::parse(text.find("://") == text.npos ? "http://" + text : text, to_ascii);
     if (!url) return refuse(url.error().what());
     Proxy proxy;
@@ -59,7 +60,7 @@ struct Proxy {
 
   std::uint16_t port() const noexcept { return url.port() != 0 ? url.port() : 1080; }
   bool is_secure() const noexcept { return url.scheme() == "https"; }
-  /// Has this prove who is asking, unless only the URL has credentials for the proxy.
+  /// Makes this authenticator provide the credentials, unless only the URL has credentials.
   void use(const std::shared_ptr<Authenticator>& given) {
     if (given && (!has_credentials() || given->has_credentials_for(url))) auth = given;
   }
@@ -70,7 +71,7 @@ struct Proxy {
   }
 };
 
-/// Which requests go through which proxy.
+/// The choice of a proxy for each request.
 class ProxyRule {
  public:
   ProxyRule() = default;
@@ -86,7 +87,7 @@ class ProxyRule {
         proxy = std::move(*parsed);
         proxy->use(options.auth);
       } else if (is_variable) {
-        // The environment is for all programs: it must not fail what goes past the proxy.
+        // The environment is shared by all programs, so an error there must not fail every request.
         proxy.emplace().failure = parsed.error();
       } else {
         return parsed.error();
@@ -107,7 +108,7 @@ class ProxyRule {
     return rule;
   }
 
-  /// The proxy for a URL, if it goes through one.
+  /// The proxy for a URL; null for a direct connection.
   const Proxy* proxy_for(const Url& url) const {
     const auto& proxy = url.scheme() == "https" ? https_ : http_;
     if (!proxy || url.scheme() == unix_scheme || bypass_.matches(url.host(), url.port()))

@@ -13,13 +13,13 @@
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/host.hpp>
 
-// Hosts that are reached without a proxy.
+// Rules for hosts that are reached without a proxy.
 namespace ferry::detail {
 
-/// The bytes of an IP address, one of IPv4 mapped into IPv6 (RFC 4291 2.5.5.2).
+/// The bytes of an IP address; an IPv4 address is mapped into IPv6 (RFC 4291 2.5.5.2).
 using AddressBytes = std::array<std::uint8_t, 16>;
 
-/// The address that a text says, in any of its spellings; nothing if it is none.
+/// The address in a text, in any spelling; nothing if the text is not an address.
 inline std::optional<AddressBytes> parse_address(std::string_view text) {
   AddressBytes bytes{};
   std::size_t at = 0;
@@ -37,7 +37,7 @@ inline std::optional<AddressBytes> parse_address(std::string_view text) {
     return bytes;
   }
   if (!is_ipv6(text)) return std::nullopt;
-  std::size_t gap = bytes.size();  // The place of `::`.
+  std::size_t gap = bytes.size();  // Position of `::`.
   while (!text.empty()) {
     if (text.starts_with("::")) {
       gap = at;
@@ -63,12 +63,13 @@ inline std::optional<AddressBytes> parse_address(std::string_view text) {
   return bytes;
 }
 
-/// Hosts that are reached without a proxy, in the words of `no_proxy`.
+/// The hosts that are reached without a proxy, in the syntax of `no_proxy`.
 class ProxyBypass {
  public:
+  /// Adds an entry.
   /// @param entry `*`, a name, which also means all names below it, an address, or a network in
-  ///   CIDR form; a name or an address may have a port. White space around it is not looked at.
-  /// @return false if it can mean nothing: it matches no host then.
+  ///   CIDR form; a name or an address may have a port. White space around it is ignored.
+  /// @return false if the entry has no meaning; it then matches no host.
   bool add(std::string_view entry) {
     entry = trim_ows(entry);
     if (entry.empty()) return true;
@@ -98,7 +99,7 @@ class ProxyBypass {
     return true;
   }
 
-  /// @param host of a URL, lower-case, without brackets.
+  /// @param host the host of a URL, in lower case, without brackets.
   bool matches(std::string_view host, std::uint16_t port) const {
     if (all_) return true;
     if (const auto address = parse_address(host)) {
@@ -118,15 +119,15 @@ class ProxyBypass {
  private:
   struct Name {
     std::string host;
-    std::uint16_t port = 0;  // 0 for any.
+    std::uint16_t port = 0;  // 0 for any port.
   };
   struct Network {
     AddressBytes address;
-    std::uint64_t bits;  // The number of leading bits that an address shares with it.
-    std::uint16_t port;  // 0 for any.
+    std::uint64_t bits;  // Number of leading bits that its addresses share.
+    std::uint16_t port;  // 0 for any port.
 
     bool has(const AddressBytes& other) const noexcept {
-      // A network of IPv6 has no address of IPv4, not even `::/0`.
+      // An IPv6 network contains no IPv4 address, not even `::/0`.
       constexpr AddressBytes ipv4{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
       if (bits < 96 && std::equal(ipv4.begin(), ipv4.begin() + 12, other.begin())) return false;
       const std::size_t whole = bits / 8;

@@ -16,86 +16,85 @@
 
 namespace ferry::detail {
 
-/// What decides whether a request that failed may be sent once more.
-struct RetryFacts {
-  bool allowed = true;            ///< `retry_stale`
-  int attempt = 1;                ///< The one that failed.
-  bool reused = false;            ///< It was made on a kept connection.
-  bool lost = false;              ///< It failed with `Errc::connection_lost`.
-  bool response_started = false;  ///< A byte of a response had come.
+/// The facts that decide whether a failed request may be sent again.
+struct StaleRetryFacts {
+  bool allowed = true;            ///< The option `retry_stale`.
+  int attempt = 1;                ///< Number of the failed attempt, from 1.
+  bool reused = false;            ///< True if it used a kept connection.
+  bool lost = false;              ///< True if it failed with `Errc::connection_lost`.
+  bool response_started = false;  ///< True if a byte of a response had come.
   std::uint64_t bytes_sent = 0;
-  bool body_is_there = true;  ///< It can be sent from its beginning once more.
-  bool idempotent = false;    ///< By its method (RFC 9110 9.2.2).
+  bool body_replayable = true;  ///< True if the body can be sent again from its beginning.
+  bool idempotent = false;      ///< True if the method is idempotent (RFC 9110 9.2.2).
   bool has_idempotency_key = false;
 };
 
-/// Why a failed request is, or is not, sent once more.
-enum class RetryVerdict {
-  retry_unsent,         ///< Nothing of it had been written: the server cannot have seen it.
-  retry_idempotent,     ///< Sending it twice is the same as once.
-  no_forbidden,         ///< The caller does not want it.
-  no_second_time,       ///< It was one already: a new connection was lost, which staleness does not
-                        ///< explain.
-  no_new_connection,    ///< Likewise: only a kept connection can have gone stale.
-  no_other_failure,     ///< The connection was not simply gone.
-  no_response_started,  ///< The server was answering.
+/// The reason why a failed request is, or is not, sent again.
+enum class StaleRetry {
+  retry_unsent,         ///< Nothing had been written: the server cannot have seen the request.
+  retry_idempotent,     ///< Sending it twice has the same effect as once.
+  no_forbidden,         ///< The caller does not allow it.
+  no_second_time,       ///< The failed attempt was a retry: its connection was new, so it was not
+                        ///< stale.
+  no_new_connection,    ///< The connection was new, so it was not stale.
+  no_other_failure,     ///< The failure is not that of a stale connection.
+  no_response_started,  ///< The server had begun to answer.
   no_body_left,         ///< The body's source has been read and cannot begin again.
-  no_might_have_happened,  ///< The server may have acted on it, and twice is not once (RFC
-                           ///< 9110 9.2.2).
+  no_might_have_happened,  ///< The server may have acted on it, and the request is not
+                           ///< idempotent (RFC 9110 9.2.2).
 };
 
-constexpr RetryVerdict retry_verdict(const RetryFacts& facts) noexcept {
-  if (!facts.allowed) return RetryVerdict::no_forbidden;
-  if (facts.attempt > 1) return RetryVerdict::no_second_time;
-  if (!facts.reused) return RetryVerdict::no_new_connection;
-  if (facts.response_started) return RetryVerdict::no_response_started;
-  if (!facts.lost) return RetryVerdict::no_other_failure;
-  if (!facts.body_is_there) return RetryVerdict::no_body_left;
-  if (facts.bytes_sent == 0) return RetryVerdict::retry_unsent;
-  if (facts.idempotent || facts.has_idempotency_key) return RetryVerdict::retry_idempotent;
-  return RetryVerdict::no_might_have_happened;
+constexpr StaleRetry decide_stale_retry(const StaleRetryFacts& facts) noexcept {
+  if (!facts.allowed) return StaleRetry::no_forbidden;
+  if (facts.attempt > 1) return StaleRetry::no_second_time;
+  if (!facts.reused) return StaleRetry::no_new_connection;
+  if (facts.response_started) return StaleRetry::no_response_started;
+  if (!facts.lost) return StaleRetry::no_other_failure;
+  if (!facts.body_replayable) return StaleRetry::no_body_left;
+  if (facts.bytes_sent == 0) return StaleRetry::retry_unsent;
+  if (facts.idempotent || facts.has_idempotency_key) return StaleRetry::retry_idempotent;
+  return StaleRetry::no_might_have_happened;
 }
 
-constexpr bool is_retry(RetryVerdict verdict) noexcept {
-  return verdict == RetryVerdict::retry_unsent || verdict == RetryVerdict::retry_idempotent;
+constexpr bool is_retry(StaleRetry verdict) noexcept {
+  return verdict == StaleRetry::retry_unsent || verdict == StaleRetry::retry_idempotent;
 }
 
-constexpr std::string_view to_string(RetryVerdict verdict) noexcept {
+constexpr std::string_view to_string(StaleRetry verdict) noexcept {
   switch (verdict) {
-    case RetryVerdict::retry_unsent:
+    case StaleRetry::retry_unsent:
       return "the kept connection had been closed; nothing had been sent";
-    case RetryVerdict::retry_idempotent:
+    case StaleRetry::retry_idempotent:
       return "the kept connection had been closed; the request is idempotent";
-    case RetryVerdict::no_forbidden: return "not retried: retry_stale is off";
-    case RetryVerdict::no_second_time: return "not retried: it was a retry already";
-    case RetryVerdict::no_new_connection: return "not retried: the connection was new";
-    case RetryVerdict::no_other_failure:
+    case StaleRetry::no_forbidden: return "not retried: retry_stale is off";
+    case StaleRetry::no_second_time: return "not retried: it was a retry already";
+    case StaleRetry::no_new_connection: return "not retried: the connection was new";
+    case StaleRetry::no_other_failure:
       return "not retried: the failure is not a stale connection's";
-    case RetryVerdict::no_response_started: return "not retried: the response had begun";
-    case RetryVerdict::no_body_left: return "not retried: the body's source cannot begin again";
-    case RetryVerdict::no_might_have_happened:
-      return "not retried: the server may have acted on it";
+    case StaleRetry::no_response_started: return "not retried: the response had begun";
+    case StaleRetry::no_body_left: return "not retried: the body's source cannot begin again";
+    case StaleRetry::no_might_have_happened: return "not retried: the server may have acted on it";
   }
   return {};
 }
 
-/// What decides whether a request is sent again because the caller's policy says so (`Retries`).
-struct PolicyFacts {
-  int retries = 0;  ///< Made so far.
-  int max = 0;      ///< That may be made.
+/// The facts that decide whether the caller's policy (`Retries`) sends a request again.
+struct RetryFacts {
+  int retries = 0;  ///< Number of retries so far.
+  int max = 0;      ///< Maximum number of retries.
   bool any_method = false;
   bool idempotent = false;
   bool has_idempotency_key = false;
   std::uint64_t bytes_sent = 0;
-  bool body_is_there = true;
+  bool body_replayable = true;
 };
 
-constexpr bool policy_allows(const PolicyFacts& facts) noexcept {
-  if (facts.retries >= facts.max || !facts.body_is_there) return false;
+constexpr bool may_retry(const RetryFacts& facts) noexcept {
+  if (facts.retries >= facts.max || !facts.body_replayable) return false;
   return facts.any_method || facts.idempotent || facts.has_idempotency_key || facts.bytes_sent == 0;
 }
 
-/// True for failures that may be over the next time: no certificate gets better by asking again.
+/// True for failures that may not happen again. A rejected certificate is not transient.
 inline bool is_transient(std::error_code code) noexcept {
   return code == Errc::host_not_found || code == Errc::connection_refused ||
          code == Errc::connect_failed || code == Errc::connection_lost ||
@@ -104,7 +103,8 @@ inline bool is_transient(std::error_code code) noexcept {
          (code == Condition::timeout && code != Errc::total_timeout && code != Errc::pool_timeout);
 }
 
-/// The retries that a client may still make (`Retries::budget`). Threads: any.
+/// The retries that a client may still make (`Retries::budget`).
+/// Threads: any number of threads may use the budget at the same time.
 class RetryBudget {
  public:
   /// Begins with a full budget.
@@ -112,7 +112,8 @@ class RetryBudget {
     most_ = std::int64_t{budget} * tenths;
     left_.store(most_, std::memory_order_relaxed);
   }
-  /// Takes a retry. @return false if there is none left.
+  /// Takes a retry.
+  /// @return false if there is none left.
   bool take() noexcept {
     auto left = left_.load(std::memory_order_relaxed);
     while (left >= tenths)
@@ -132,7 +133,7 @@ class RetryBudget {
   std::atomic<std::int64_t> left_{0};  // Tenths of retries.
 };
 
-/// How long to wait before a retry: a random part of what doubles each time.
+/// The delay before a retry: a random part of a limit that doubles each time.
 /// @param part from 0 to 1.
 inline std::chrono::nanoseconds backoff(std::chrono::nanoseconds first,
                                         std::chrono::nanoseconds most, int retries, double part) {
@@ -142,7 +143,7 @@ inline std::chrono::nanoseconds backoff(std::chrono::nanoseconds first,
       static_cast<std::int64_t>(static_cast<double>(limit.count()) * part));
 }
 
-/// How long to wait before this retry.
+/// The delay before this retry.
 inline Duration retry_delay(const Retries& options, int retries) {
   // The clock's last digits are random enough to keep clients apart; splitmix64 spreads them.
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -154,8 +155,8 @@ inline Duration retry_delay(const Retries& options, int retries) {
                  static_cast<double>(bits >> 11) / static_cast<double>(std::uint64_t{1} << 53));
 }
 
-/// How long the server wants to be left alone (RFC 9110 10.2.3); nothing if it does not say. A time
-/// that is too long to hold is the longest.
+/// The delay that the server asks for (RFC 9110 10.2.3); nothing if it asks for none. A delay that
+/// is too long for `Duration` becomes the longest one.
 inline std::optional<Duration> retry_after(const Headers& headers) {
   using std::chrono::seconds;
   const auto value = headers.get("Retry-After");

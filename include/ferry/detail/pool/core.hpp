@@ -30,14 +30,14 @@ FERRY_VISIBLE inline std::uint64_t next_connection_id() noexcept {
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-/// A connection as the pool keeps it.
+/// A connection and the pool's data about it.
 struct PooledConnection {
   PooledConnection(std::unique_ptr<Stream> stream, std::string key, const DialContext& dial)
       : h1(std::move(stream)),
         origin(std::move(key)),
         resolved_in(dial.resolved_in),
         connected_in(dial.connected_in),
-        secured_in(dial.secured_in) {
+        tls_time(dial.tls_time) {
     auto made = std::make_shared<ConnectionFacts>();
     made->id = next_connection_id();
     made->local_endpoint = h1.stream().local_endpoint();
@@ -52,32 +52,32 @@ struct PooledConnection {
   std::uint64_t requests = 0;
   Duration resolved_in;
   Duration connected_in;
-  Duration secured_in;
+  Duration tls_time;
   const Clock::time_point opened = Clock::now();
   const ProcessMark process;
 
-  // While it is on its way to be closed.
+  // Used while the connection is on its way to be closed.
   CloseReason close_reason{};
   std::unique_ptr<PooledConnection> next_closing;
 };
 
-/// Someone who waits for a connection.
-struct PoolWaiter : Wakeup {
+/// A waiter for a connection.
+struct PoolWaiter : OneShotEvent {
   DialTarget target;
-  const Proxy* proxy = nullptr;  // The pool's.
-  Watch* watch = nullptr;        // Valid while the ticket is in a queue.
+  const Proxy* proxy = nullptr;  // Owned by the pool.
+  Deadline* deadline = nullptr;  // Valid while the ticket is in a queue.
 
-  // Why the wait failed, if it did; guarded by the pool's mutex. The code stands alone where an
-  // `Error` would have had to be made by somebody else, who must not fail.
+  // The reason why the wait failed, if it did; guarded by the pool's mutex. The code is set alone
+  // if no `Error` was given, because the code that sets it must not allocate.
   std::error_code failed;
   std::optional<Error> failure;
 
-  // While it is on its way to be woken.
+  // The next waiter in the list of those to wake.
   std::shared_ptr<PoolWaiter> next_woken;
 };
 
-/// Where in its life a call is when getting a connection fails like this.
-inline Phase phase_of(const Error& error, const Watch& watch) noexcept {
+/// The phase of a call in which getting a connection failed with this error.
+inline Phase phase_of(const Error& error, const Deadline& deadline) noexcept {
   const auto code = error.code();
   if (code == Errc::host_not_found || code == Errc::resolve_timeout) return Phase::resolve;
   if (code == Errc::connection_refused || code == Errc::connect_failed ||
@@ -88,10 +88,10 @@ inline Phase phase_of(const Error& error, const Watch& watch) noexcept {
     return Phase::proxy;
   if (code == Errc::certificate_rejected || code == Errc::tls_failed || code == Errc::tls_timeout)
     return Phase::tls;
-  return watch.phase();
+  return deadline.phase();
 }
 
-/// What a `ConnectionPool` has counted since it was made.
+/// The counters of a `ConnectionPool` since its construction.
 struct PoolTotals {
   std::uint64_t opened = 0;
   std::uint64_t closed = 0;
@@ -99,10 +99,10 @@ struct PoolTotals {
   std::uint64_t failed = 0;
 };
 
-/// What clients, calls and leases know of a pool.
+/// The interface of a pool for clients, calls and leases.
 ///
-/// What it is made of, nobody has to wait for who does not make one.
-/// Threads: safe to use by any number at once.
+/// The implementation is in `DiallingPool`, so only code that creates a pool has to compile it.
+/// Threads: any number of threads may use a pool at the same time.
 class PoolCore {
  public:
   using Waiter = std::shared_ptr<PoolWaiter>;
@@ -114,25 +114,26 @@ class PoolCore {
 
   bool has_tls() const noexcept { return options_.tls != nullptr; }
   HostToAscii host_to_ascii() const noexcept { return options_.idna; }
-  /// True if URLs may name Unix sockets; where all lead to one socket, none can choose another.
+  /// True if URLs may name Unix sockets. With `PoolOptions::unix_socket`, all URLs lead to that one
+  /// socket, so a URL cannot choose another.
   bool takes_unix_urls() const noexcept {
     return options_.unix_urls || !options_.unix_socket.empty();
   }
   const Timeouts& timeouts() const noexcept { return options_.timeouts; }
-  Deadlines& deadlines() noexcept { return *deadlines_; }
-  /// True if a connection for this URL is one to its own port.
+  DeadlineQueue& deadlines() noexcept { return *deadlines_; }
+  /// True if a connection for this URL leads to the URL's own host and port.
   bool dials_port(const Url& url) const {
     return options_.unix_socket.empty() && url.unix_path().empty() && !proxy_for(url);
   }
-  /// The proxy to which requests for this URL are sent as they are (RFC 9112 3.2.2); not one
-  /// through which a tunnel leads.
+  /// The proxy that forwards requests for this URL (RFC 9112 3.2.2); null if there is none, or if
+  /// the proxy is only tunnelled through.
   const Proxy* forwarding_proxy_for(const Url& url) const {
     const Proxy* const proxy = proxy_for(url);
     const bool forwards = proxy && proxy->kind == Proxy::Kind::http && url.scheme() == "http";
     return forwards ? proxy : nullptr;
   }
 
-  /// A connection while a call has it; it is not kept unless that was asked for.
+  /// A connection held by a call. The destructor discards the connection unless it was given back.
   class Lease {
    public:
     explicit Lease(PoolCore& pool) : pool_(pool) {}
@@ -149,7 +150,7 @@ class PoolCore {
     void release(std::optional<Duration> hint, Clock::time_point now) noexcept {
       pool_.release(*detach(), hint, now, now);
     }
-    /// Gives it back as it came: nothing was done on it.
+    /// Gives back a connection on which nothing was sent.
     void restore() noexcept { pool_.restore(*detach()); }
     void discard(CloseReason reason) noexcept {
       if (slot_) pool_.discard(*detach(), reason);
@@ -160,33 +161,34 @@ class PoolCore {
     Slot* slot_ = nullptr;
   };
 
-  /// A call's leave to use the pool, up to the call's end: draining waits for it, and refuses it
-  /// nothing that it has still to send. A call that has got a kept connection at once takes it only
-  /// when it needs another one; until then its connection is what draining waits for.
+  /// A call's permission to use the pool until the call ends. Draining waits for an admitted call,
+  /// and lets it send everything that it still has to send. A call that got a kept connection at
+  /// once asks only when it needs another one; until then, draining waits for its connection.
   class Admission {
    public:
     explicit Admission(PoolCore& pool) noexcept : pool_(pool) {}
     Admission(const Admission&) = delete;
     Admission& operator=(const Admission&) = delete;
     ~Admission() {
-      if (taken_) give_back();
+      if (taken_) release_connection();
     }
 
-    /// @return false if it is refused: the pool is draining, and this call has nothing yet.
+    /// Asks for permission.
+    /// @return false if the pool is draining and the call has not been admitted before.
     bool ask() noexcept {
       if (taken_) return true;
       keep();
       if (!pool_.draining_) return true;
-      give_back();
+      release_connection();
       return false;
     }
-    /// For a call that has a connection, and may need another one after it.
+    /// Admits a call that has a connection and may need another one after it.
     void keep() noexcept {
       if (!std::exchange(taken_, true)) ++pool_.admitted_;
     }
 
    private:
-    void give_back() noexcept {
+    void release_connection() noexcept {
       taken_ = false;
       if (--pool_.admitted_ == 0 && pool_.draining_) pool_.look_whether_drained();
     }
@@ -195,64 +197,67 @@ class PoolCore {
     bool taken_ = false;
   };
 
-  /// A kept connection to this origin that a look has found fit; nothing if there is none.
+  /// Takes a kept connection to this origin that `is_fit`; null if there is none.
   virtual Slot* take_idle(std::string_view origin, Clock::time_point now) = 0;
-  /// Looks at a connection before it is used, if it was kept; closes it if it is not fit.
+  /// Checks a kept connection before use, and closes it if it is not fit.
   virtual bool is_fit(Slot& slot) = 0;
 
-  /// Gets a fit connection: after waiting, a freed or a new one, whichever comes first.
+  /// Waits for a fit connection: a freed or a new one, whichever comes first.
   ///
-  /// @param lease gets it. If it holds one that has failed, only a new one replaces that, which is
-  /// closed when the place in the queue is taken: so that all the while one is in flight. Its turn
-  /// is kept.
+  /// @param lease receives the connection. If it already holds one, that has failed: only a new
+  ///   connection replaces it. The failed one is closed when the new place in the queue is taken,
+  ///   so the pool always sees a request in flight, and the call keeps its turn.
   /// @param admission the call's.
-  /// @param watch the request's; its phase follows what is being waited for.
+  /// @param deadline the request's; its phase follows the progress of the wait.
   /// @return the failure, or nothing.
   /// Cancellation: gives up the place in the queue; a connection that was just granted goes back.
   virtual asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease,
                                                         Admission& admission,
-                                                        const Timeouts& timeouts, Watch& watch,
+                                                        const Timeouts& timeouts,
+                                                        Deadline& deadline,
                                                         const Observer& observer) = 0;
 
-  /// Opens connections until this many to the origin are idle, as far as there is room beside those
-  /// in use: it waits for none of these, as two who wait for each other's places would for ever.
-  /// @param total when all of it has to be done.
-  /// @return how many were opened, or the first failure, with its circumstances.
+  /// Opens connections until `count` to the origin are idle, or until there is no room beside those
+  /// in use. The call does not wait for those in use: two callers that wait for each other's places
+  /// would wait for ever.
+  /// @param total the time by which all connections must be open.
+  /// @return the number of opened connections, or the first failure, with its circumstances.
   virtual asio::awaitable<Result<std::size_t>> warm(const Url& url, std::size_t count,
                                                     const Timeouts& timeouts,
                                                     Clock::time_point total) = 0;
 
-  /// Keeps nothing and takes no new call from now on; returns when the last one in flight is done,
-  /// with all that it has still to send.
+  /// Keeps no connection and admits no new call from now on; returns when the last admitted call
+  /// has ended, with everything that it still had to send.
   virtual asio::awaitable<void> drain() = 0;
 
   /// Takes a connection back for reuse.
-  /// @param hint how long the server means to keep it. @param idle_since its last response.
+  /// @param hint how long the server says that it keeps the connection.
+  /// @param idle_since the time of its last response.
   virtual void release(Slot& slot, std::optional<Duration> hint, Clock::time_point idle_since,
                        Clock::time_point now) noexcept = 0;
-  /// Takes a connection back on which nothing was done: it expires when it would have.
+  /// Takes back a connection on which nothing was sent: its expiry time does not change.
   virtual void restore(Slot& slot) noexcept = 0;
-  /// Takes a connection back that must not be used again.
+  /// Takes back a connection that must not be used again.
   virtual void discard(Slot& slot, CloseReason reason) noexcept = 0;
 
   virtual void close_idle() noexcept = 0;
-  /// From now on nothing is kept; with `now_too`, what is in flight fails with
-  /// `Errc::client_closed`.
+  /// Stops keeping connections; with `now_too`, requests in flight fail with `Errc::client_closed`.
   virtual void close(bool now_too) noexcept = 0;
 
   /// Counts a request on a kept connection.
   void count_reuse() noexcept { reused_.fetch_add(1, std::memory_order_relaxed); }
   virtual PoolTotals totals() const noexcept = 0;
-  /// What it holds of everything, and for each origin that it knows.
+  /// The numbers of connections and waiters, in all and for each known origin.
   virtual State::Counts counts() const = 0;
   virtual std::vector<std::pair<std::string, State::Counts>> counts_by_origin() const = 0;
 
-  /// The context's owner, if that is to live as long as what needs it. The pool does not keep it
-  /// alive, as its own dials must not: handles and requests do, by their pointers to the pool.
+  /// The owner of the I/O context, if the pool's users must keep that alive. The pool holds it
+  /// weakly, because the pool's own dials must not keep the context alive; handles and requests
+  /// hold it through their pointers to the pool.
   std::weak_ptr<const void> context_owner;
 
  protected:
-  PoolCore(PoolOptions options, std::shared_ptr<Deadlines> deadlines)
+  PoolCore(PoolOptions options, std::shared_ptr<DeadlineQueue> deadlines)
       : options_(std::move(options)),
         deadlines_(std::move(deadlines)),
         proxies_(ProxyRule::make(options_.proxy, options_.idna, has_tls()).value()) {}
@@ -262,15 +267,15 @@ class PoolCore {
     return options_.unix_socket.empty() ? proxies_.proxy_for(url) : nullptr;
   }
 
-  /// The last call that was admitted has ended, and the pool is draining.
+  /// Called when the last admitted call has ended and the pool is draining.
   virtual void look_whether_drained() noexcept = 0;
 
   PoolOptions options_;
-  const std::shared_ptr<Deadlines> deadlines_;
+  const std::shared_ptr<DeadlineQueue> deadlines_;
   ProxyRule proxies_;
   std::atomic<std::uint64_t> reused_{0};
-  // In this order: whoever is admitted counts itself before it looks whether the pool is draining,
-  // and whoever drains says so before it looks who was admitted.
+  // These two prevent a race by their order: a call increments `admitted_` before it reads
+  // `draining_`, and `drain` sets `draining_` before it reads `admitted_`.
   std::atomic<bool> draining_{false};
   std::atomic<std::size_t> admitted_{0};
 };

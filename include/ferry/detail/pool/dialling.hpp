@@ -13,10 +13,10 @@
 
 namespace ferry::detail {
 
-/// The pool: `PoolState` behind one short mutex, and the I/O that its decisions ask for.
+/// The pool: `PoolState` under one short mutex, and the I/O that carries out its decisions.
 ///
-/// Nothing is called under the mutex but `PoolState`, watches and nothing of the user's. Whoever
-/// changes the state carries out what that decided, on its own thread, after unlocking.
+/// No user code runs under the mutex, only `PoolState` and deadlines. The thread that changes the
+/// state carries out the decisions of that change after unlocking.
 template <class Tcp, class Local>
 class DiallingPool final : public PoolCore,
                            public Alarm,
@@ -27,7 +27,7 @@ class DiallingPool final : public PoolCore,
   Slot* take_idle(std::string_view origin, Clock::time_point now) override {
     for (;;) {
       Slot* slot = nullptr;
-      change([&](Decisions& decisions) { slot = state_.take(origin, now, decisions); });
+      change([&](PoolActions& decisions) { slot = state_.take(origin, now, decisions); });
       if (!slot || is_fit(*slot)) return slot;
     }
   }
@@ -39,7 +39,7 @@ class DiallingPool final : public PoolCore,
   }
 
   asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease, Admission& admission,
-                                                const Timeouts& timeouts, Watch& watch,
+                                                const Timeouts& timeouts, Deadline& deadline,
                                                 const Observer& observer) override {
     const bool fresh = static_cast<bool>(lease);
     if (fresh)
@@ -50,12 +50,12 @@ class DiallingPool final : public PoolCore,
     auto now = begin;
     CloseReason flaw = CloseReason::failed;
     for (std::uint64_t turn = fresh ? lease.slot().turn : 0;; turn = lease.slot().turn) {
-      QueuePlace place(*this, url, fresh, turn, timeouts, watch);
+      QueuePlace place(*this, url, fresh, turn, timeouts, deadline);
       PoolWaiter& waiter = place.waiter();
       const auto rest = timeouts.pool == no_timeout
                             ? no_timeout
                             : std::max(timeouts.pool - (now - begin), no_wait);
-      if (!watch.enter(Phase::pool, rest, &waiter, now)) co_return watch.error();
+      if (!deadline.begin_phase(Phase::pool, rest, &waiter, now)) co_return deadline.error();
       if (!place.enqueue(url.origin(), lease, flaw)) co_return Error(Errc::client_closed);
       const auto long_waited = begin + long_wait;
       if (!waiter.fired()) co_await waiter.wait(long_waited);
@@ -73,7 +73,7 @@ class DiallingPool final : public PoolCore,
       lease.take(*outcome);
       const auto found = flaw_of(lease.slot());
       if (!found) co_return std::nullopt;
-      // The server had closed it: that is nobody's fault, and costs nobody their turn.
+      // The server had closed the connection: the call asks again and keeps its turn.
       flaw = *found;
       now = Clock::now();
     }
@@ -92,16 +92,16 @@ class DiallingPool final : public PoolCore,
       co_return Opened(Error(Errc::invalid_option, std::move(what)));
     }
     std::size_t missing = 0;
-    change([&](Decisions&) {
+    change([&](PoolActions&) {
       const std::size_t there = state_.counts(url.origin()).idle;
       missing = std::min(count - std::min(count, there), state_.room(url.origin()));
     });
-    // Each is a waiter that only a new connection serves; they are dialled side by side.
+    // Each place is a waiter that only a new connection serves; all are dialled at the same time.
     struct Place {
       Place(DiallingPool& pool, const Url& url, const Timeouts& timeouts, Clock::time_point total)
-          : watch(*pool.deadlines_, &pool, nullptr, total, timeouts.total),
-            queue(pool, url, true, 0, timeouts, watch) {}
-      Watch watch;
+          : deadline(*pool.deadlines_, &pool, nullptr, total, timeouts.total),
+            queue(pool, url, true, 0, timeouts, deadline) {}
+      Deadline deadline;
       QueuePlace queue;
     };
     Admission admission(*this);
@@ -110,22 +110,22 @@ class DiallingPool final : public PoolCore,
     for (std::size_t i = 0; i < missing; ++i) {
       Place& place = places.emplace_back(*this, url, timeouts, total);
       Lease none(*this);
-      if (!place.watch.enter(Phase::pool, timeouts.pool, &place.queue.waiter())) break;
+      if (!place.deadline.begin_phase(Phase::pool, timeouts.pool, &place.queue.waiter())) break;
       if (!place.queue.enqueue(url.origin(), none, CloseReason::failed))
         co_return Opened(Error(Errc::client_closed));
     }
     std::optional<Error> failure;
     std::size_t opened = 0;
-    for (Place& place : places) {  // They are served in this order.
+    for (Place& place : places) {  // Places are served in this order.
       PoolWaiter& waiter = place.queue.waiter();
-      if (!place.watch.ended() && !waiter.fired()) co_await waiter.wait();
+      if (!place.deadline.ended() && !waiter.fired()) co_await waiter.wait();
       const auto outcome = place.queue.outcome();
       if (outcome) {
         restore(**outcome);
         ++opened;
       } else if (!failure) {
         const Error& error = outcome.error();
-        failure = error.at(phase_of(error, place.watch), std::string(url.origin()), 1, false, 0);
+        failure = error.at(phase_of(error, place.deadline), std::string(url.origin()), 1, false, 0);
       }
     }
     if (failure) co_return Opened(std::move(*failure));
@@ -136,7 +136,7 @@ class DiallingPool final : public PoolCore,
     draining_.store(true);
     const auto quiet = std::make_shared<PoolWaiter>();
     bool waits = false;
-    change([&](Decisions& decisions) {
+    change([&](PoolActions& decisions) {
       drainers_.reserve(drainers_.size() + 1);
       state_.close(false, decisions);
       waits = !is_drained();
@@ -164,11 +164,12 @@ class DiallingPool final : public PoolCore,
   }
 
   void discard(Slot& slot, CloseReason reason) noexcept override {
-    change([&](Decisions& decisions) { state_.discard(slot, reason, decisions); });
+    change([&](PoolActions& decisions) { state_.discard(slot, reason, decisions); });
   }
 
   void close_idle() noexcept override {
-    change([&](Decisions& decisions) { state_.close_idle(CloseReason::client_closed, decisions); });
+    change(
+        [&](PoolActions& decisions) { state_.close_idle(CloseReason::client_closed, decisions); });
   }
 
   void close(bool now_too) noexcept override {
@@ -176,13 +177,13 @@ class DiallingPool final : public PoolCore,
       closed_.store(true);
       deadlines_->close_all();
     }
-    change([&](Decisions& decisions) { state_.close(now_too, decisions); });
+    change([&](PoolActions& decisions) { state_.close(now_too, decisions); });
   }
 
-  /// Idle connections have idled for too long: they are closed though nothing else happens here, so
-  /// that none that its server has closed stays half open.
+  /// Closes connections that have been idle for too long even if no other event comes, so that no
+  /// connection that its server has closed stays half open.
   void ring() noexcept override {
-    change([&](Decisions& decisions) {
+    change([&](PoolActions& decisions) {
       rings_at_ = Clock::time_point::max();
       state_.expire(Clock::now(), decisions);
       set_alarm();
@@ -206,22 +207,22 @@ class DiallingPool final : public PoolCore,
 
  private:
   static constexpr std::chrono::seconds long_wait{10};
-  /// What is left of a limit that has passed: what is there, or can be dialled, is still taken.
+  /// Time left of a pool limit that has passed: enough to take a ready connection or begin a dial.
   static constexpr Duration no_wait = std::chrono::milliseconds(1);
 
-  /// What a change of the state has decided, chained through the objects themselves: nothing is
-  /// allocated, so that giving a connection back cannot fail. What concerns tickets and slots,
-  /// which may be gone once the lock is, is done at once; the rest when this is destroyed, after
-  /// unlocking.
-  class Decisions {
+  /// The decisions of one change of the state, chained through the objects themselves. Nothing is
+  /// allocated, so giving a connection back cannot fail. PoolActions about tickets and slots, which
+  /// may be gone after unlocking, are carried out at once; the destructor carries out the others
+  /// after unlocking.
+  class PoolActions {
    public:
-    /// @param failure what waiters that fail are told.
-    Decisions(DiallingPool& pool, std::error_code failure, const Error* error) noexcept
+    /// @param failure the error code of waiters that fail.
+    PoolActions(DiallingPool& pool, std::error_code failure, const Error* error) noexcept
         : pool_(pool), failure_(failure), error_(error) {}
-    Decisions(const Decisions&) = delete;
-    Decisions& operator=(const Decisions&) = delete;
-    ~Decisions() {
-      if (closing_ || woken_ || dials_) carry_out();
+    PoolActions(const PoolActions&) = delete;
+    PoolActions& operator=(const PoolActions&) = delete;
+    ~PoolActions() {
+      if (closing_ || woken_ || dials_) perform();
     }
 
     void granted(const Waiter& waiter) noexcept {
@@ -233,7 +234,7 @@ class DiallingPool final : public PoolCore,
       append(woken_end_, waiter, &PoolWaiter::next_woken);
     }
     void dial(Slot& slot, const Waiter& waiter) noexcept {
-      waiter->watch->turn_into(Phase::connect);
+      waiter->deadline->suspend_limit(Phase::connect);
       slot.dialled_for = waiter;
       *dials_end_ = &slot;
       dials_end_ = &slot.next_dial;
@@ -243,11 +244,11 @@ class DiallingPool final : public PoolCore,
       append(closing_end_, std::move(connection), &PooledConnection::next_closing);
     }
     void abandoned(Slot& slot) noexcept {
-      if (slot.watch) slot.watch->give_up();
+      if (slot.deadline) slot.deadline->give_up();
     }
 
    private:
-    void carry_out() noexcept {
+    void perform() noexcept {
       while (auto connection = std::move(closing_)) {
         closing_ = std::move(connection->next_closing);
         pool_.close(std::move(connection));
@@ -279,13 +280,12 @@ class DiallingPool final : public PoolCore,
     std::unique_ptr<PooledConnection>* closing_end_ = &closing_;
   };
 
-  /// Changes the state under the lock, and does what that decided, also if the change is cut short
-  /// by an exception.
-  /// @param failure, error what waiters that fail by it are told.
+  /// Changes the state under the lock and carries out the decisions, even if `function` throws.
+  /// @param failure, error the error of waiters that fail by this change.
   template <class Function>
   void change(Function function, std::error_code failure = make_error_code(Errc::client_closed),
               const Error* error = nullptr) {
-    Decisions decisions(*this, failure, error);
+    PoolActions decisions(*this, failure, error);
     const std::lock_guard lock(mutex_);
     if (!process_.is_current()) [[unlikely]]
       leave_to_parent(decisions);
@@ -295,8 +295,8 @@ class DiallingPool final : public PoolCore,
     drainers_.clear();
   }
 
-  /// This is a child process now, and what idles its parent's.
-  void leave_to_parent(Decisions& decisions) noexcept {
+  /// Closes all idle connections in a child process, because they belong to its parent.
+  void leave_to_parent(PoolActions& decisions) noexcept {
     process_ = ProcessMark();
     state_.close_idle(CloseReason::inherited, decisions);
   }
@@ -304,15 +304,15 @@ class DiallingPool final : public PoolCore,
   void keep(Slot& slot, Clock::time_point idle_since, Clock::time_point expires,
             Clock::time_point now) noexcept {
     if (!slot.connection->process.is_current()) return discard(slot, CloseReason::inherited);
-    change([&](Decisions& decisions) {
+    change([&](PoolActions& decisions) {
       state_.release(slot, idle_since, expires, now, decisions);
       if (expires < rings_at_) set_alarm();
     });
   }
 
-  /// Sees to it that idle connections are closed in time. An alarm that rings too early is left to
-  /// ring, and set anew then: in the steady state the timer is set once in `idle_timeout`, not with
-  /// every request.
+  /// Makes sure that idle connections are closed in time. An alarm that is set too early is left as
+  /// it is, and set again when it rings. In the steady state the timer is therefore set once in
+  /// `idle_timeout` instead of with every request.
   void set_alarm() noexcept {
     const auto next = state_.next_expiry();
     if (next < rings_at_ && deadlines_->ring_at(next, this->weak_from_this())) rings_at_ = next;
@@ -320,33 +320,33 @@ class DiallingPool final : public PoolCore,
 
   bool is_drained() const noexcept { return state_.quiet() && admitted_ == 0; }
   void look_whether_drained() noexcept override {
-    change([](Decisions&) {});
+    change([](PoolActions&) {});
   }
 
   void fail_dial(Slot& slot, std::error_code code, const Error* error = nullptr) noexcept {
     failed_.fetch_add(1, std::memory_order_relaxed);
-    change([&](Decisions& d) { state_.dial_failed(slot, d); }, code, error);
+    change([&](PoolActions& d) { state_.dial_failed(slot, d); }, code, error);
   }
 
-  /// Looks at a connection: why it must not be used, if so.
+  /// The reason why a connection must not be used, or nothing.
   std::optional<CloseReason> flaw_of(Slot& slot) noexcept {
     if (!slot.connection->process.is_current()) return CloseReason::inherited;
     if (!slot.kept) return std::nullopt;
-    switch (slot.connection->h1.stream().look()) {
-      case Look::closed: return CloseReason::closed_by_peer;
-      case Look::surplus: return CloseReason::surplus_bytes;
-      case Look::quiet: break;
+    switch (slot.connection->h1.stream().check_idle()) {
+      case IdleState::closed: return CloseReason::closed_by_peer;
+      case IdleState::unexpected_data: return CloseReason::surplus_bytes;
+      case IdleState::quiet: break;
     }
     return std::nullopt;
   }
 
-  /// A place in the queue that is left whatever happens to the coroutine that holds it.
+  /// A place in the queue. Its destructor leaves the queue, even if the coroutine is destroyed.
   class QueuePlace {
    public:
-    /// @param turn that of an earlier place, to wait on in; 0 for a new one.
+    /// @param turn the turn of an earlier place, to keep it; 0 for a new one.
     QueuePlace(DiallingPool& pool, const Url& url, bool fresh, std::uint64_t turn,
-               const Timeouts& timeouts, Watch& watch)
-        : pool_(pool), watch_(watch), ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
+               const Timeouts& timeouts, Deadline& deadline)
+        : pool_(pool), deadline_(deadline), ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
       PoolWaiter& made = *ticket_.waiter;
       made.target.host = url.host();
       made.target.port = url.port();
@@ -357,7 +357,7 @@ class DiallingPool final : public PoolCore,
       made.target.resolve_limit = timeouts.resolve;
       made.target.connect_limit = timeouts.connect;
       made.target.tls_limit = timeouts.tls;
-      made.watch = &watch;
+      made.deadline = &deadline;
     }
     QueuePlace(const QueuePlace&) = delete;
     QueuePlace& operator=(const QueuePlace&) = delete;
@@ -367,10 +367,10 @@ class DiallingPool final : public PoolCore,
 
     PoolWaiter& waiter() noexcept { return *ticket_.waiter; }
 
-    /// Takes the place, and closes what it replaces.
-    /// @return false if the pool takes nobody any more.
+    /// Takes the place, and closes the connection that it replaces.
+    /// @return false if the pool is closed.
     bool enqueue(std::string_view origin, Lease& replaced, CloseReason reason) {
-      pool_.change([&](Decisions& decisions) {
+      pool_.change([&](PoolActions& decisions) {
         if (pool_.closed_) return;
         Slot* const dead = replaced ? &replaced.slot() : nullptr;
         pool_.state_.enqueue(ticket_, origin, Clock::now(), decisions, dead, reason);
@@ -380,10 +380,10 @@ class DiallingPool final : public PoolCore,
       return queued_;
     }
 
-    /// What the wait came to. It is read from the pool's own state, never from how the wait ended.
+    /// The result of the wait, read from the pool's own state, never from how the wait ended.
     Result<Slot*> outcome() {
       if (Slot* slot = leave()) {
-        if (!watch_.ended()) return slot;
+        if (!deadline_.ended()) return slot;
         pool_.restore(*slot);
       }
       if (waiter().failure) return *waiter().failure;
@@ -391,32 +391,32 @@ class DiallingPool final : public PoolCore,
         if (code.category() == errc_category()) return Error(static_cast<Errc>(code.value()));
         return Error(Errc::connect_failed, {}, code);
       }
-      if (watch_.ended()) return watch_.error();
+      if (deadline_.ended()) return deadline_.error();
       return Error(Errc::cancelled);
     }
 
     Slot* leave() noexcept {
-      watch_.leave();
+      deadline_.detach();
       if (!std::exchange(queued_, false)) return nullptr;
       Slot* slot = nullptr;
-      pool_.change([&](Decisions& decisions) {
+      pool_.change([&](PoolActions& decisions) {
         note_phase();
         slot = pool_.state_.leave(ticket_, decisions);
       });
       return slot;
     }
 
-    /// Tells the watch how far the dial is that is waited for: to whoever waits, its phase is the
-    /// call's.
+    /// Copies the phase of the dial that the ticket counts on to the call's deadline, so that
+    /// errors name this phase.
     void note_phase() noexcept {
       if (!ticket_.dial) return;
-      const Watch* const dial = ticket_.dial->watch;
+      const Deadline* const dial = ticket_.dial->deadline;
       const Phase phase = dial ? dial->phase() : Phase::prepare;
-      watch_.follow(phase == Phase::prepare ? Phase::connect : phase);
+      deadline_.follow(phase == Phase::prepare ? Phase::connect : phase);
     }
 
     DiallingPool& pool_;
-    Watch& watch_;
+    Deadline& deadline_;
     State::Ticket ticket_;
     bool queued_ = false;
   };
@@ -437,12 +437,12 @@ class DiallingPool final : public PoolCore,
 
   // ---- dialling ----
 
-  /// A dial that has begun. It ends the dial's place in the state, also when its coroutine is
-  /// destroyed.
+  /// A dial that has begun. The destructor ends the dial's place in the state, also when the
+  /// coroutine is destroyed.
   class DialGuard {
    public:
     DialGuard(DiallingPool& pool, Slot* slot)
-        : watch(*pool.deadlines_, nullptr, nullptr, Clock::time_point::max(), no_timeout),
+        : deadline(*pool.deadlines_, nullptr, nullptr, Clock::time_point::max(), no_timeout),
           number(slot->number),
           pool_(pool),
           slot_(slot) {}
@@ -452,13 +452,13 @@ class DiallingPool final : public PoolCore,
       if (slot_) fail(make_error_code(Errc::cancelled));
     }
 
-    /// From now on whoever gives this dial up ends its watch. @return false if it was given up
-    /// before.
+    /// Makes the dial known to the state: from now on, giving up the dial ends its deadline.
+    /// @return false if the dial was already given up.
     bool begin() {
       const std::lock_guard lock(pool_.mutex_);
       if (!slot_->host) return false;
       origin = slot_->host->key;
-      slot_->watch = &watch;
+      slot_->deadline = &deadline;
       return true;
     }
     void succeed(std::unique_ptr<PooledConnection> connection) noexcept {
@@ -466,8 +466,8 @@ class DiallingPool final : public PoolCore,
       const Limits& limits = pool_.options_.limits;
       const auto expires = after(now, std::min(limits.idle_timeout, limits.max_lifetime));
       Slot& slot = *std::exchange(slot_, nullptr);
-      pool_.change([&](Decisions& d) {
-        slot.watch = nullptr;
+      pool_.change([&](PoolActions& d) {
+        slot.deadline = nullptr;
         pool_.state_.dialled(slot, std::move(connection), now, expires, d);
         if (expires < pool_.rings_at_) pool_.set_alarm();
       });
@@ -483,7 +483,7 @@ class DiallingPool final : public PoolCore,
       pool_.fail_dial(*std::exchange(slot_, nullptr), code, error);
     }
 
-    Watch watch;  // The slot knows of it until the dial has ended.
+    Deadline deadline;  // Known to the slot until the dial has ended.
     const std::uint64_t number;
     std::string origin;
 
@@ -498,9 +498,9 @@ class DiallingPool final : public PoolCore,
 
   void start_dial(Slot& slot) noexcept;
 
-  /// Opens a connection: the pool's own task, whoever wanted it.
-  /// @param is_nested it is begun from inside another: one that fails at once begins the next, and
-  ///   that would go as deep as the queue is long.
+  /// Opens a connection. The task belongs to the pool, not to the waiter.
+  /// @param is_nested true if the task begins inside another dial. A dial that fails at once begins
+  ///   the next one, so the recursion would become as deep as the queue is long.
   static asio::awaitable<void> dial(std::shared_ptr<DiallingPool> self, Slot* slot,
                                     std::shared_ptr<PoolWaiter> waiter, bool is_nested) {
     DiallingPool& pool = *self;
@@ -517,8 +517,8 @@ class DiallingPool final : public PoolCore,
       observe(pool.options_.observer, event);
     }
     const Proxy* const proxy = waiter->proxy;
-    // It stays as it is: who waits may be dialled for again.
-    DialContext context(guard.watch, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
+    // The target is never changed, because the waiter may be dialled for again.
+    DialContext context(guard.deadline, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
     waiter.reset();
     Result<std::unique_ptr<Stream>> stream;
     std::unique_ptr<PooledConnection> connection;
@@ -532,7 +532,7 @@ class DiallingPool final : public PoolCore,
         require_stream(stream, Errc::connect_failed, "the connector");
       }
       if (stream && context.is_secure()) {
-        auto secured = co_await pool.options_.tls->secure(std::move(*stream), context);
+        auto secured = co_await pool.options_.tls->handshake(std::move(*stream), context);
         stream = std::move(secured);
         require_stream(stream, Errc::tls_failed, "the TLS context");
       }
@@ -540,13 +540,13 @@ class DiallingPool final : public PoolCore,
         connection = std::make_unique<PooledConnection>(std::move(*stream), std::move(guard.origin),
                                                         context);
     } catch (const std::bad_alloc&) {
-      guard.watch.finish();
+      guard.deadline.finish();
       guard.fail(out_of_memory());
       co_return;
     } catch (const std::exception& e) {
       stream = Error(Errc::connect_failed, e.what());
     }
-    guard.watch.finish();
+    guard.deadline.finish();
     if (!stream) {
       guard.fail(stream.error().code(), &stream.error());
       co_return;
@@ -557,14 +557,14 @@ class DiallingPool final : public PoolCore,
       event.origin = connection->origin;
       event.number = guard.number;
       event.connection = connection->facts->id;
-      event.duration = context.resolved_in + context.connected_in + context.secured_in;
+      event.duration = context.resolved_in + context.connected_in + context.tls_time;
       event.tls = connection->facts->tls ? &*connection->facts->tls : nullptr;
       observe(pool.options_.observer, event);
     }
     guard.succeed(std::move(connection));
   }
 
-  /// A stream through a proxy: to the origin, or to a proxy that forwards what it is sent.
+  /// Opens a stream through a proxy: to the origin, or to a forwarding proxy.
   asio::awaitable<Result<std::unique_ptr<Stream>>> reach(const Proxy& proxy, DialContext& origin) {
     using Reached = Result<std::unique_ptr<Stream>>;
     if (proxy.failure) co_return Reached(*proxy.failure);
@@ -574,18 +574,18 @@ class DiallingPool final : public PoolCore,
       if (!found) co_return Reached(found.error());
       address = found->front();
     }
-    for (Asked asked;;) {
+    for (ChallengeState asked;;) {
       DialContext context =
           origin.to_proxy(std::string(proxy.url.host()), proxy.port(), proxy.is_secure());
       auto stream = co_await options_.connector->connect(context);
       require_stream(stream, Errc::connect_failed, "the connector");
       if (stream && proxy.is_secure()) {
-        auto secured = co_await options_.tls->secure(std::move(*stream), context);
+        auto secured = co_await options_.tls->handshake(std::move(*stream), context);
         stream = std::move(secured);
         require_stream(stream, Errc::tls_failed, "the TLS context");
       }
       origin.resolved_in += context.resolved_in;
-      origin.connected_in += context.connected_in + context.secured_in;
+      origin.connected_in += context.connected_in + context.tls_time;
       if (!stream) co_return stream;
       if (proxy.kind == Proxy::Kind::http && !origin.is_secure()) co_return stream;
       const auto begin = Clock::now();
@@ -603,11 +603,11 @@ class DiallingPool final : public PoolCore,
   const asio::any_io_executor executor_;
   mutable std::mutex mutex_;
   State state_;                   // Guarded by the mutex.
-  std::vector<Waiter> drainers_;  // Likewise.
-  /// Likewise: when the alarm rings, if it is set. It never is where it would keep the program
-  /// running: then this is the beginning of time.
+  std::vector<Waiter> drainers_;  // Guarded by the mutex.
+  /// The time at which the alarm rings; `max()` if it is not set. If the timer would keep the
+  /// program running, this is `min()`, so that no alarm is ever set. Guarded by the mutex.
   Clock::time_point rings_at_;
-  ProcessMark process_;  // Likewise.
+  ProcessMark process_;  // Guarded by the mutex.
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> opened_{0};
   std::atomic<std::uint64_t> closed_count_{0};
@@ -615,12 +615,13 @@ class DiallingPool final : public PoolCore,
   const std::shared_ptr<DnsCache<Tcp>> dns_;
 };
 
-// Not in the class, where they would be inline, and so be compiled by all who use a pool that is
-// compiled elsewhere.
+// Defined outside the class: functions defined inside are inline, and every user of an explicitly
+// instantiated pool would compile them.
 
 template <class Tcp, class Local>
 DiallingPool<Tcp, Local>::DiallingPool(const asio::any_io_executor& executor, PoolOptions options)
-    : PoolCore(std::move(options), std::make_shared<TimedDeadlines<asio::steady_timer>>(executor)),
+    : PoolCore(std::move(options),
+               std::make_shared<TimedDeadlineQueue<asio::steady_timer>>(executor)),
       executor_(executor),
       state_(options_.limits),
       rings_at_(deadlines_->waits_uncounted() ? Clock::time_point::max()
@@ -648,7 +649,7 @@ void DiallingPool<Tcp, Local>::start_dial(Slot& slot) noexcept {
   is_starting = is_nested;
 }
 
-/// Over the system's sockets.
+/// The pool over the system's sockets.
 using SocketPool = DiallingPool<asio::ip::tcp, asio::local::stream_protocol>;
 
 #if defined(FERRY_EXTERN)

@@ -17,39 +17,40 @@
 
 namespace ferry::detail {
 
-class Watch;
+class Deadline;
 
-/// The decisions of a connection pool, without I/O, time, threads or callbacks.
+/// The decisions of a connection pool, without I/O, a clock, threads or callbacks.
 ///
-/// It takes events, with the time as an argument, and answers with what is to be done: hand this
-/// connection to that waiter, dial for that key, close these. It is generic over what it pools and
-/// over who waits, so its tests pool integers. Nothing here scans all connections: every event
-/// costs O(1), or O(log n) where a clock or a fair choice between keys is involved.
+/// Each event is a function call, with the time as an argument. Its answer is what to do: hand this
+/// connection to that waiter, dial for that key, close these connections. The class is generic over
+/// connections and waiters, so its tests pool integers. No event scans all connections: each costs
+/// O(1), or O(log n) where a clock or a fair choice between keys is involved.
 ///
-/// - A `Slot` is a place among the limits. It is dialling, active or idle; its connection goes with
-/// it.
-/// - A `Ticket` is a place in a key's queue, kept by whoever waits. Queues are first in, first out.
-/// - A waiter takes whichever comes first, a freed connection or a finished dial; a dial whose
-/// waiter
-///   was served otherwise serves the next one, or becomes idle.
-/// - Each ticket causes at most one dial; so a server that cannot be reached is not dialled in a
-/// loop.
-/// - A dial that no ticket counts on is spare. It goes on while its place is free, and is given up
-/// as soon as any key's waiter needs that: before an idle connection is closed for it, as that is
-/// known to work, and a spare dial may be one that will never end. The one that has been spare for
-/// longest goes first. A dial that is given up counts no more from that moment on; its slot is kept
-/// for whoever carries it out, until they report its end.
-/// - Only `enqueue` allocates, and it fails without a trace: whatever an event may come to later
-///   has its memory by then, so giving a connection back or giving up a wait cannot fail.
+/// - A `Slot` is a place that counts towards the limits. A slot is dialling, active or idle, and
+///   holds its connection.
+/// - A `Ticket` is a place in a key's queue, owned by the waiter. Queues are first in, first out.
+/// - A waiter takes whichever comes first, a freed connection or a finished dial. If its waiter was
+///   served otherwise, a dial serves the next waiter, or its connection becomes idle.
+/// - Each ticket starts at most one dial, so a server that cannot be reached is not dialled in a
+///   loop.
+/// - A dial is spare if no ticket counts on it. A spare dial goes on while there is room for it,
+///   and is given up as soon as a waiter of any key needs its place: before an idle connection is
+///   closed, because an idle connection is known to work, while a spare dial may never end. The
+///   dial that has been spare for the longest time is given up first. A given-up dial no longer
+///   counts towards the limits; its slot is kept until the end of the dial is reported.
+/// - Only `enqueue` allocates, and if it throws, nothing has changed. `enqueue` reserves the memory
+///   that later events need, so returning a connection and giving up a wait cannot fail.
 ///
-/// What is to be done goes to the event's `out`, outside the lock to be carried out. Its functions
-/// must not throw: `granted(waiter)`, its ticket holds a connection now; `failed(waiter)`, its
-/// ticket is out of the queue, with nothing; `dial(slot, waiter)`, begin this on behalf of that;
-/// `closing(connection, reason)`, close this; `abandoned(slot)`, a dial that is given up: end it
-/// early. Its end is still to be reported.
+/// Each event passes its decisions to `out`, to be carried out after the lock is released. The
+/// functions of `out` must not throw:
+/// - `granted(waiter)`: the waiter's ticket now holds a connection.
+/// - `failed(waiter)`: the waiter's ticket has left the queue without a connection.
+/// - `dial(slot, waiter)`: begin this dial on behalf of the waiter.
+/// - `closing(connection, reason)`: close this connection.
+/// - `abandoned(slot)`: end this given-up dial early. The end of the dial must still be reported.
 ///
 /// The tickets that have a dial are always the first ones of their queue: dials are given out in
-/// order, and every way of leaving passes the leaver's dial on to the first ticket without one.
+/// order, and a ticket that leaves passes its dial on to the first ticket without one.
 template <class Connection, class Waiter>
 class PoolState {
  public:
@@ -60,25 +61,26 @@ class PoolState {
   struct Slot {
     enum class State { dialling, active, idle, given_up };
     Connection connection{};
-    Host* host = nullptr;  ///< Null once it is given up.
+    Host* host = nullptr;  ///< Null once the dial is given up.
     State state = State::dialling;
-    bool kept = false;  ///< It has been idle, or has carried a request: it may have gone stale.
-    std::uint64_t number = 0;  ///< How many were opened to this key, this one included.
-    std::uint64_t turn = 0;    ///< Of whoever has it: the place in the order of arrival.
+    bool kept = false;  ///< True if the connection was idle or carried a request: it may be stale.
+    std::uint64_t number = 0;  ///< Number of connections opened to this key, including this one.
+    std::uint64_t turn = 0;    ///< Place of the holder in the order of arrival.
     Time opened{};
     Time idle_since{};
     Time expires{};
-    Ticket* starter = nullptr;  ///< Of a dial: the ticket that counts on it; none if it is spare.
+    Ticket* starter = nullptr;  ///< Ticket that counts on this dial; null if the dial is spare.
 
-    ListLinks<Slot> in_pool;  // Among all that are in the same state; spare dials by themselves.
-    ListLinks<Slot> in_host;  // The key's idle connections, or its spare dials.
+    // Links to the slots in the same state; spare dials have their own list.
+    ListLinks<Slot> in_pool;
+    ListLinks<Slot> in_host;  // Links to the key's idle connections or spare dials.
     std::size_t heap_index = static_cast<std::size_t>(-1);
 
-    // For whoever carries decisions out: on whose behalf it is dialled, the next such slot, and the
-    // time limits of a dial that has begun.
+    // Members for the code that carries out decisions: the waiter on whose behalf the slot is
+    // dialled, the next slot to dial, and the time limits of a dial that has begun.
     Waiter dialled_for{};
     Slot* next_dial = nullptr;
-    Watch* watch = nullptr;
+    Deadline* deadline = nullptr;
   };
 
   struct Ticket {
@@ -88,13 +90,13 @@ class PoolState {
     Ticket& operator=(const Ticket&) = delete;
 
     Waiter waiter;
-    bool fresh;                   ///< Only a connection that has carried no request yet will do.
-    Host* host = nullptr;         ///< While it is in a queue.
-    Slot* granted = nullptr;      ///< The active slot that it was given.
-    Slot* dial = nullptr;         ///< The dial that it counts on.
-    std::unique_ptr<Slot> place;  ///< Memory for a dial of its own, until that begins.
-    std::uint64_t sequence;       ///< Its turn, given once; who waits again keeps it.
-    Time since{};                 ///< When it was queued.
+    bool fresh;               ///< True if only a connection that has carried no request will do.
+    Host* host = nullptr;     ///< The key whose queue holds the ticket; null outside a queue.
+    Slot* granted = nullptr;  ///< The active slot that the ticket was given.
+    Slot* dial = nullptr;     ///< The dial that the ticket counts on.
+    std::unique_ptr<Slot> place;  ///< Memory for the ticket's own dial, until that dial begins.
+    std::uint64_t sequence;  ///< Place in the order of arrival; kept when the waiter waits again.
+    Time since{};            ///< Time of entry into the queue.
     ListLinks<Ticket> in_queue;
   };
 
@@ -102,9 +104,9 @@ class PoolState {
     explicit Host(std::string_view k) : key(k) {}
     const std::string key;
     std::uint64_t opened = 0;
-    std::size_t slots = 0;  // In any state.
+    std::size_t slots = 0;  // Slots in any state but given up.
     std::size_t dials = 0;
-    IntrusiveList<Slot, &Slot::in_host> idle;  // The last one is the warmest.
+    IntrusiveList<Slot, &Slot::in_host> idle;  // Least recently used first.
     IntrusiveList<Slot, &Slot::in_host> spare_dials;
     IntrusiveList<Ticket, &Ticket::in_queue> queue;
     Ticket* first_without_dial = nullptr;
@@ -131,9 +133,10 @@ class PoolState {
     }
   }
 
-  /// The warmest idle connection of this key, now active; nothing if there is none.
-  template <class Decisions>
-  Slot* take(std::string_view key, Time now, Decisions& out) noexcept {
+  /// Takes the most recently used idle connection of this key and makes it active.
+  /// @return null if there is none.
+  template <class PoolActions>
+  Slot* take(std::string_view key, Time now, PoolActions& out) noexcept {
     expire(now, out);
     Host* const host = find(key);
     if (!host || host->idle.empty()) return nullptr;
@@ -144,14 +147,14 @@ class PoolState {
     return &slot;
   }
 
-  /// Serves a ticket at once if an idle connection will do, which may have come since `take` found
-  /// none; else puts it into its key's queue, at the end or where its turn is if it has one, and
-  /// starts what it takes to serve it.
-  /// @param dead the active slot that it had, and that turned out to be of no use: it is closed for
-  /// this reason, and its place is the first to be taken.
-  template <class Decisions>
-  void enqueue(Ticket& ticket, std::string_view key, Time now, Decisions& out, Slot* dead = nullptr,
-               CloseReason reason = CloseReason::failed) {
+  /// Serves a ticket at once if an idle connection will do; one may have come since `take` found
+  /// none. Otherwise puts the ticket into its key's queue, at its turn if it has one, else at the
+  /// end, and starts a dial if there is room.
+  /// @param dead the useless active slot that the waiter had, if any: it is closed for `reason`,
+  ///   and its place is the first to be reused.
+  template <class PoolActions>
+  void enqueue(Ticket& ticket, std::string_view key, Time now, PoolActions& out,
+               Slot* dead = nullptr, CloseReason reason = CloseReason::failed) {
     if (Slot* slot = ticket.fresh ? nullptr : take(key, now, out)) {
       if (ticket.sequence > 0) slot->turn = ticket.sequence;
       ticket.granted = slot;
@@ -162,10 +165,10 @@ class PoolState {
     Host* found = find(key);
     ticket.place = std::make_unique<Slot>();
     by_expiry_.reserve(total_ + waiting_ + 1);
-    hungry_.reserve(hosts_.size() + 1);
+    keys_awaiting_dial_.reserve(hosts_.size() + 1);
     if (!found) found = &hosts_.try_emplace(std::string(key), key).first->second;
     Host& host = *found;
-    // From here on nothing can fail.
+    // Nothing below can fail.
     ticket.host = &host;
     ticket.since = now;
     Ticket* later = nullptr;
@@ -179,50 +182,53 @@ class PoolState {
     ++waiting_;
     if (dead) close(*dead, reason, out);
     find_dial(ticket);
-    // At the key's limit nobody dials: an idle connection that will not do gives up its place.
+    // No waiter may dial at the key's limit, so an idle connection that will not do makes room.
     if (!ticket.dial && at_host_limit(host) && !host.idle.empty())
       close(*host.idle.front(), CloseReason::evicted, out);
     update_hungry(host);
-    pump(out);
+    start_dials(out);
   }
 
-  /// A waiter gives up. @return the active slot that it had been granted, if it had; that is the
-  /// caller's to release or discard.
-  template <class Decisions>
-  Slot* leave(Ticket& ticket, Decisions& out) noexcept {
+  /// Removes the ticket of a waiter that gives up.
+  /// @return the active slot that the ticket was granted, if any; the caller must release or
+  ///   discard it.
+  template <class PoolActions>
+  Slot* leave(Ticket& ticket, PoolActions& out) noexcept {
     if (ticket.host) {
       Host& host = *ticket.host;
       dequeue(ticket);
       update_hungry(host);
       forget_if_empty(host);
-      pump(out);  // Its dial may have become spare, and another key may be waiting for the place.
+      start_dials(
+          out);  // The ticket's dial may be spare now, and another key may wait for its place.
       abandon_if_quiet(out);
     }
     return std::exchange(ticket.granted, nullptr);
   }
 
-  /// An active connection comes back, unused since then, and fit for reuse until `expires`.
-  template <class Decisions>
-  void release(Slot& slot, Time idle_since, Time expires, Time now, Decisions& out) noexcept {
+  /// Takes back an active connection, unused since `idle_since`, fit for reuse until `expires`.
+  template <class PoolActions>
+  void release(Slot& slot, Time idle_since, Time expires, Time now, PoolActions& out) noexcept {
     slot.idle_since = idle_since;
     slot.expires = expires;
     slot.kept = true;
     expire(now, out);
-    settle(slot, false, out);
+    place(slot, false, out);
     abandon_if_quiet(out);
   }
 
-  /// An active connection comes back and is not to be used again.
-  template <class Decisions>
-  void discard(Slot& slot, CloseReason reason, Decisions& out) noexcept {
+  /// Takes back an active connection that must not be used again.
+  template <class PoolActions>
+  void discard(Slot& slot, CloseReason reason, PoolActions& out) noexcept {
     close(slot, reason, out);
-    pump(out);
+    start_dials(out);
     abandon_if_quiet(out);
   }
 
-  /// A dial has succeeded. The connection of one that was given up is closed.
-  template <class Decisions>
-  void dialled(Slot& slot, Connection connection, Time now, Time expires, Decisions& out) noexcept {
+  /// Reports that a dial has succeeded. The connection of a given-up dial is closed.
+  template <class PoolActions>
+  void dialled(Slot& slot, Connection connection, Time now, Time expires,
+               PoolActions& out) noexcept {
     if (slot.state == Slot::State::given_up) {
       out.closing(std::move(connection), CloseReason::evicted);
       forget(slot);
@@ -233,15 +239,15 @@ class PoolState {
     slot.expires = expires;
     end_dial(slot);
     make_active(slot);
-    settle(slot, true, out);
-    pump(out);
+    place(slot, true, out);
+    start_dials(out);
     abandon_if_quiet(out);
   }
 
-  /// A dial has failed: that is its own waiter's answer; others go on waiting for theirs, and one
-  /// that has only inherited it gets a dial of its own.
-  template <class Decisions>
-  void dial_failed(Slot& slot, Decisions& out) noexcept {
+  /// Reports that a dial has failed. The waiter that started the dial fails; other waiters go on
+  /// waiting, and a waiter that only inherited the dial gets a dial of its own.
+  template <class PoolActions>
+  void dial_failed(Slot& slot, PoolActions& out) noexcept {
     if (slot.state == Slot::State::given_up) {
       forget(slot);
       return;
@@ -263,13 +269,13 @@ class PoolState {
     delete &slot;
     update_hungry(host);
     forget_if_empty(host);
-    pump(out);
+    start_dials(out);
     abandon_if_quiet(out);
   }
 
-  /// Closes what has idled for too long. Every event that has a time does so first.
-  template <class Decisions>
-  void expire(Time now, Decisions& out) noexcept {
+  /// Closes connections that have been idle for too long. Every event with a time does so first.
+  template <class PoolActions>
+  void expire(Time now, PoolActions& out) noexcept {
     bool freed = false;
     while (!by_expiry_.empty() && by_expiry_.top_key().first <= now) {
       Slot& slot = by_expiry_.top();
@@ -277,23 +283,23 @@ class PoolState {
       close(slot, lifetime ? CloseReason::lifetime_expired : CloseReason::idle_expired, out);
       freed = true;
     }
-    if (freed) pump(out);
+    if (freed) start_dials(out);
   }
-  /// When the next idle connection will have idled for too long; the end of time if none will.
+  /// The time at which the next idle connection expires; `Time::max()` if there is none.
   Time next_expiry() const noexcept {
     return by_expiry_.empty() ? Time::max() : by_expiry_.top_key().first;
   }
 
-  /// Closes what is idle.
-  template <class Decisions>
-  void close_idle(CloseReason reason, Decisions& out) noexcept {
+  /// Closes all idle connections.
+  template <class PoolActions>
+  void close_idle(CloseReason reason, PoolActions& out) noexcept {
     while (!by_expiry_.empty()) close(by_expiry_.top(), reason, out);
-    pump(out);
+    start_dials(out);
   }
 
-  /// From now on nothing is kept. With `now_too`, what waits fails and dials are abandoned.
-  template <class Decisions>
-  void close(bool now_too, Decisions& out) noexcept {
+  /// Stops keeping connections. With `now_too`, also fails all waiters and gives up all dials.
+  template <class PoolActions>
+  void close(bool now_too, PoolActions& out) noexcept {
     limits_.max_idle = 0;
     closed_ = true;
     close_idle(CloseReason::client_closed, out);
@@ -322,8 +328,9 @@ class PoolState {
     return {host.slots - host.dials - host.idle.size(), host.idle.size(), host.dials,
             host.queue.size()};
   }
-  /// How many connections could be opened to this key now, beside those in use and its own idle
-  /// ones; spare dials make room, or become such connections.
+  /// The number of connections that could be opened to this key now, beside those in use and the
+  /// key's own idle ones. Spare dials do not count as taken, because each makes room or becomes
+  /// such a connection.
   std::size_t room(std::string_view key) const {
     const auto found = hosts_.find(key);
     const Counts own = found == hosts_.end() ? Counts() : counts(found->second);
@@ -344,15 +351,15 @@ class PoolState {
   struct KeyHash : std::hash<std::string_view> {
     using is_transparent = void;
   };
-  /// Idle connections in the order in which they are given up: the first to expire, then the
-  /// oldest.
+  /// The order in which idle connections are given up: the first to expire, then the oldest.
   using Expiry = std::pair<Time, Time>;
-  /// Keys without any connection are remembered up to this many, for the count of those opened.
+  /// Maximum number of keys that are remembered without a connection, for `Host::opened`.
   static constexpr std::size_t max_empty_hosts = 256;
-  /// How much longer a waiter of another key has to have waited to take a place away.
+  /// Additional time that a waiter of another key must have waited to take a place away.
   static constexpr std::chrono::milliseconds patience{100};
 
-  /// What is known of this key. Most clients ask for the one that they asked for before.
+  /// The state of this key, or null. `last_host_` is tried first, because most clients ask for the
+  /// same key again.
   Host* find(std::string_view key) noexcept {
     if (last_host_ && last_host_->key == key) return last_host_;
     const auto found = hosts_.find(key);
@@ -361,16 +368,16 @@ class PoolState {
 
   // ---- serving ----
 
-  /// Gives an active slot to the key's first waiter, or lets it idle, or closes it.
-  template <class Decisions>
-  void settle(Slot& slot, bool fresh, Decisions& out) noexcept {
+  /// Gives an active slot to the key's first waiter; else lets the slot idle, or closes it.
+  template <class PoolActions>
+  void place(Slot& slot, bool fresh, PoolActions& out) noexcept {
     Host& host = *slot.host;
     Ticket* ticket = host.queue.front();
     while (ticket && ticket->fresh && !fresh) ticket = host.queue.next(*ticket);
     if (ticket) {
       if (!fresh && is_overdue(*ticket)) {
         close(slot, CloseReason::evicted, out);
-        pump(out);
+        start_dials(out);
         return;
       }
       dequeue(*ticket);
@@ -378,18 +385,19 @@ class PoolState {
       ticket->granted = &slot;
       out.granted(ticket->waiter);
       update_hungry(host);
-      pump(out);  // Its dial may have become spare.
+      start_dials(out);  // The ticket's dial may be spare now.
       return;
     }
-    // A waiter that it will not do for would wait for ever: at the key's limit nobody dials.
+    // The waiters without a dial cannot use this connection, and none of them may dial at the key's
+    // limit: they would wait for ever, so the connection makes room.
     if (!fresh && host.first_without_dial && at_host_limit(host)) {
       close(slot, CloseReason::evicted, out);
-      pump(out);
+      start_dials(out);
       return;
     }
     if (limits_.max_idle == 0) {
       close(slot, closed_ ? CloseReason::client_closed : CloseReason::idle_cap, out);
-      pump(out);
+      start_dials(out);
       return;
     }
     if (by_expiry_.size() >= limits_.max_idle) close(by_expiry_.top(), CloseReason::idle_cap, out);
@@ -398,31 +406,31 @@ class PoolState {
     slot.state = Slot::State::idle;
     slot.kept = true;
     host.idle.push_back(slot);
-    pump(out);  // Another key may be waiting for just this place.
+    start_dials(out);  // Another key may be waiting for this place.
   }
 
-  /// True if a waiter that only a dial would serve has waited for a place for longer than this one:
-  /// of this key, at its limit, or of another one, as a busy one must not keep the others out; but
-  /// then for longer by so much that it is not by chance, or keys that are busy all the time would
-  /// close each other's connections with every request.
+  /// True if a waiter that only a dial can serve has waited for a place longer than this ticket.
+  /// Such a waiter is of the same key at its limit, or of another key, so that a busy key does not
+  /// keep the others out. A waiter of another key must have waited longer by `patience`: otherwise
+  /// keys that are always busy would close each other's connections with every request.
   bool is_overdue(const Ticket& ticket) const noexcept {
     const Ticket* const dialless = ticket.host->first_without_dial;
     if (dialless && at_host_limit(*ticket.host) && dialless->sequence < ticket.sequence)
       return true;
-    return total_ >= limits_.max_connections && !hungry_.empty() &&
-           hungry_.top_key() < ticket.sequence &&
-           hungry_.top().first_without_dial->since + patience <= ticket.since;
+    return total_ >= limits_.max_connections && !keys_awaiting_dial_.empty() &&
+           keys_awaiting_dial_.top_key() < ticket.sequence &&
+           keys_awaiting_dial_.top().first_without_dial->since + patience <= ticket.since;
   }
 
-  /// Starts dials while there are waiters without one and places for them, longest waiting first.
-  /// Spare dials make room, then idle connections.
-  template <class Decisions>
-  void pump(Decisions& out) noexcept {
-    while (!hungry_.empty() && make_room(out)) start_dial(out);
+  /// Starts dials while there are places and waiters without a dial, longest waiting first. Spare
+  /// dials make room first, then idle connections.
+  template <class PoolActions>
+  void start_dials(PoolActions& out) noexcept {
+    while (!keys_awaiting_dial_.empty() && make_room(out)) start_dial(out);
   }
-  /// @return false if there is no place, and none to be had.
-  template <class Decisions>
-  bool make_room(Decisions& out) noexcept {
+  /// @return false if there is no place and none can be freed.
+  template <class PoolActions>
+  bool make_room(PoolActions& out) noexcept {
     if (total_ < limits_.max_connections) return true;
     if (!spares_.empty())
       give_up(*spares_.front(), out);
@@ -432,9 +440,9 @@ class PoolState {
       return false;
     return true;
   }
-  template <class Decisions>
-  void start_dial(Decisions& out) noexcept {
-    Host& host = hungry_.top();
+  template <class PoolActions>
+  void start_dial(PoolActions& out) noexcept {
+    Host& host = keys_awaiting_dial_.top();
     Ticket& ticket = *host.first_without_dial;
     Slot& slot = *ticket.place.release();
     slot.host = &host;
@@ -458,9 +466,9 @@ class PoolState {
     return host.slots >= limits_.max_connections_per_host;
   }
 
-  /// A ticket of the queue has no dial: it gets a spare one. Else, if one behind it has a dial, it
-  /// gets that of the last one, so that those with dials stay the first; and that one its place for
-  /// another.
+  /// Finds a dial for a queued ticket without one: a spare dial, if there is one. Otherwise, if the
+  /// next ticket has a dial, this ticket takes the dial of the last ticket that has one, so that
+  /// the tickets with dials stay the first ones; the last ticket gets the memory for its own dial.
   void find_dial(Ticket& ticket) noexcept {
     Host& host = *ticket.host;
     if (Slot* const spare = host.spare_dials.front()) {
@@ -482,7 +490,7 @@ class PoolState {
     host.first_without_dial = last;
   }
 
-  /// Takes a ticket out of its queue; its dial, if it has one, goes to the first ticket without.
+  /// Takes a ticket out of its queue; its dial, if any, goes to the first ticket without one.
   void dequeue(Ticket& ticket) noexcept {
     Host& host = *ticket.host;
     if (host.first_without_dial == &ticket) host.first_without_dial = host.queue.next(ticket);
@@ -510,7 +518,7 @@ class PoolState {
     dial.host->spare_dials.remove(dial);
   }
 
-  /// Takes a dial out of the books of dials.
+  /// Removes a dial from the count and the list of dials.
   void end_dial(Slot& slot) noexcept {
     --slot.host->dials;
     if (slot.starter)
@@ -523,7 +531,7 @@ class PoolState {
     if (Ticket* starter = std::exchange(slot.starter, nullptr)) {
       Ticket* first = slot.host->queue.front();
       starter->dial = nullptr;
-      if (starter != first) {  // The first has a dial as well: see the class's comment.
+      if (starter != first) {  // The first ticket has a dial too: see the class's comment.
         Slot* dial = std::exchange(first->dial, nullptr);
         bind(*starter, *dial);
       }
@@ -539,9 +547,9 @@ class PoolState {
     slot.host->idle.remove(slot);
   }
 
-  /// Takes an active or idle slot out of the pool.
-  template <class Decisions>
-  void close(Slot& slot, CloseReason reason, Decisions& out) noexcept {
+  /// Closes an active or idle slot and frees its place.
+  template <class PoolActions>
+  void close(Slot& slot, CloseReason reason, PoolActions& out) noexcept {
     Host& host = *slot.host;
     out.closing(std::move(slot.connection), reason);
     if (slot.state == Slot::State::idle)
@@ -555,20 +563,20 @@ class PoolState {
     forget_if_empty(host);
   }
 
-  /// With nothing in flight nobody would be served by the dials under way, and they would keep the
-  /// program running: they end.
-  template <class Decisions>
-  void abandon_if_quiet(Decisions& out) noexcept {
+  /// Gives up all dials if no request is in flight: they would serve no one, and would keep the
+  /// program running.
+  template <class PoolActions>
+  void abandon_if_quiet(PoolActions& out) noexcept {
     if (!spares_.empty() && quiet()) give_up_dials(out);
   }
-  /// Gives all dials up. No ticket counts on any.
-  template <class Decisions>
-  void give_up_dials(Decisions& out) noexcept {
+  /// Gives up all dials. The caller makes sure that all of them are spare.
+  template <class PoolActions>
+  void give_up_dials(PoolActions& out) noexcept {
     while (!spares_.empty()) give_up(*spares_.front(), out);
   }
-  /// Gives a spare dial up: its place is free, whenever it ends.
-  template <class Decisions>
-  void give_up(Slot& dial, Decisions& out) noexcept {
+  /// Gives up a spare dial: its place is free now, even if the dial ends later.
+  template <class PoolActions>
+  void give_up(Slot& dial, PoolActions& out) noexcept {
     Host& host = *dial.host;
     end_dial(dial);
     dial.state = Slot::State::given_up;
@@ -580,22 +588,23 @@ class PoolState {
     update_hungry(host);
     forget_if_empty(host);
   }
-  /// A dial that was given up has ended.
+  /// Frees the slot of a given-up dial that has ended.
   void forget(Slot& slot) noexcept {
     given_up_.remove(slot);
     delete &slot;
   }
 
-  /// Keeps `hungry_` what it is: the keys with waiters that a new dial would serve.
+  /// Updates the place of a key in `keys_awaiting_dial_`, the heap of keys whose waiters need a new
+  /// dial.
   void update_hungry(Host& host) noexcept {
     const bool hungry = host.first_without_dial && !at_host_limit(host);
-    if (hungry_.contains(host)) {
+    if (keys_awaiting_dial_.contains(host)) {
       if (hungry)
-        hungry_.update(host, host.first_without_dial->sequence);
+        keys_awaiting_dial_.update(host, host.first_without_dial->sequence);
       else
-        hungry_.remove(host);
+        keys_awaiting_dial_.remove(host);
     } else if (hungry) {
-      hungry_.push(host, host.first_without_dial->sequence);
+      keys_awaiting_dial_.push(host, host.first_without_dial->sequence);
     }
   }
 
@@ -607,13 +616,14 @@ class PoolState {
 
   Limits limits_;
   std::unordered_map<std::string, Host, KeyHash, std::equal_to<>> hosts_;
-  Host* last_host_ = nullptr;                     // That was found last; null or one of them.
-  IntrusiveList<Slot, &Slot::in_pool> dialling_;  // That a ticket counts on.
+  Host* last_host_ = nullptr;  // The host found last; null or an element of `hosts_`.
+  IntrusiveList<Slot, &Slot::in_pool> dialling_;  // Dials that a ticket counts on.
   IntrusiveList<Slot, &Slot::in_pool> spares_;    // Other dials, spare for longest first.
-  IntrusiveList<Slot, &Slot::in_pool> given_up_;  // That count no more, and have not ended yet.
+  IntrusiveList<Slot, &Slot::in_pool> given_up_;  // Given-up dials that have not ended yet.
   IntrusiveList<Slot, &Slot::in_pool> active_;
   IndexedHeap<Slot, Expiry> by_expiry_;
-  IndexedHeap<Host, std::uint64_t> hungry_;  // By how long their first waiter without a dial waits.
+  // Keyed by the turn of the first waiter without a dial.
+  IndexedHeap<Host, std::uint64_t> keys_awaiting_dial_;
   std::uint64_t last_sequence_ = 0;
   std::size_t total_ = 0;
   std::size_t waiting_ = 0;

@@ -12,26 +12,27 @@
 #include <ferry/detail/h1/parser.hpp>
 #include <ferry/detail/policy/proxy.hpp>
 
-// Ways through a proxy to an origin: CONNECT (RFC 9110 9.3.6) and SOCKS 5 (RFC 1928, 1929).
+// Tunnels through a proxy to an origin: CONNECT (RFC 9110 9.3.6) and SOCKS 5 (RFC 1928, 1929).
 namespace ferry::detail {
 
-/// The first words with a proxy, over a stream to it.
+/// The handshake with a proxy, over a stream to it.
 class Tunnel {
  public:
-  /// @param context of the origin. @param asked what has come of the credentials in earlier
-  ///   attempts. Everything given outlives the tunnel.
-  Tunnel(Stream& stream, const Proxy& proxy, DialContext& context, Asked& asked)
+  /// @param context the origin's.
+  /// @param asked the results of earlier attempts with the proxy's credentials.
+  /// Lifetime: everything given outlives the tunnel.
+  Tunnel(Stream& stream, const Proxy& proxy, DialContext& context, ChallengeState& asked)
       : stream_(stream), proxy_(proxy), context_(context), asked_(asked) {}
 
   /// @param address the origin's, if the proxy is not to look it up.
-  /// @return the failure, or nothing: what is written then goes to the origin.
+  /// @return the failure, or nothing: the stream then leads to the origin.
   template <class = void>
   asio::awaitable<std::optional<Error>> open(std::optional<asio::ip::address> address) {
     return proxy_.kind == Proxy::Kind::http ? connect() : socks5(address);
   }
 
-  /// After a failure: another attempt, on a stream of its own, may get further: the proxy has asked
-  /// for other credentials.
+  /// True after a failure if another attempt, on a new stream, may succeed: the proxy has asked for
+  /// other credentials.
   bool may_try_again() const noexcept { return may_try_again_; }
 
  private:
@@ -50,13 +51,13 @@ class Tunnel {
   asio::awaitable<std::optional<Error>> connect() {
     const std::string target = origin();
     AuthContext asks{"CONNECT", proxy_.url, target, true};
-    asked_.tell(asks);
+    asked_.fill(asks);
     std::string credentials = proxy_.authorization();
     if (proxy_.auth) {
       const auto known = authorize_now(*proxy_.auth, asks, credentials);
       if (!known) co_return known.error();
       if (!*known) {
-        auto error = co_await authorize(*proxy_.auth, asks, credentials, context_.watch_,
+        auto error = co_await authorize(*proxy_.auth, asks, credentials, context_.deadline_,
                                         Phase::proxy, context_.connect_limit());
         if (error) co_return error;
         if (!context_.enter(Phase::proxy, context_.connect_limit(), stream_))
@@ -98,7 +99,7 @@ class Tunnel {
             message.status == 407 ? Errc::proxy_authentication_required : Errc::proxy_refused,
             std::move(what));
       }
-      // Only the client has anything to say yet.
+      // The origin has nothing to say before the client.
       if (parsed < in.size())
         co_return failure(Errc::proxy_failed, "it goes on behind its answer to CONNECT");
       co_return std::nullopt;
@@ -161,7 +162,7 @@ class Tunnel {
       co_return failure(Errc::proxy_refused,
                         "no connection to " + origin() + ": " + socks_reason(in[1]));
     }
-    // An address that is of no use follows: what is left of it, and its port.
+    // The rest of the answer is an address, which is not used, and its port.
     std::size_t rest = 0;
     if (in[3] == 1) rest = 4 - 1 + 2;
     if (in[3] == 3) rest = in[4] + std::size_t{2};
@@ -215,7 +216,7 @@ class Tunnel {
   Stream& stream_;
   const Proxy& proxy_;
   DialContext& context_;
-  Asked& asked_;
+  ChallengeState& asked_;
   bool may_try_again_ = false;
 };
 

@@ -8,10 +8,10 @@
 
 #include <ferry/detail/base/ascii.hpp>
 
-// The charsets that are read here, and their names.
+// The supported charsets and their names.
 namespace ferry::detail {
 
-/// How the bytes of a charset become characters.
+/// The rule that turns the bytes of a charset into characters.
 enum class TextDecoder {
   utf_8,
   utf_16_le,
@@ -29,15 +29,15 @@ enum class TextDecoder {
 };
 
 struct Charset {
-  std::string_view labels;  ///< Its names in lower case, with a space after each but the last.
+  std::string_view labels;  ///< Names in lower case, separated by spaces.
   TextDecoder decoder;
-  /// The characters of a single-byte charset up to the byte 0xFF: 128, or 96 where the bytes 0x80
-  /// to 0x9F are controls. U+FFFD stands where there is none.
+  /// The characters of a single-byte charset up to the byte 0xFF: 128, or 96 if the bytes 0x80 to
+  /// 0x9F are controls. U+FFFD stands for an unassigned byte.
   std::u16string_view high = {};
 };
 
-/// The charsets and labels of the WHATWG Encoding Standard (4.2, 9), and UTF-32, which it leaves
-/// out. The commonest come first.
+/// The charsets and labels of the WHATWG Encoding Standard (4.2, 9), and UTF-32, which the Standard
+/// omits. The most common ones come first.
 // clang-format off
 inline constexpr auto charsets = std::to_array<Charset>({
     {"unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8",
@@ -328,8 +328,8 @@ inline constexpr auto charsets = std::to_array<Charset>({
 });
 // clang-format on
 
-/// The name in a `charset` as servers write it, in lower case: without the white space and quotes
-/// around it, and the first one of a list. Empty if there is none.
+/// The charset's name in a `charset` parameter, in lower case: the first name of a list, without
+/// white space and quotes around it. Empty if there is none.
 inline std::string charset_name(std::string_view written) {
   constexpr std::string_view separators = " \t\r\n\f\"'\\,;";
   written.remove_prefix(std::min(written.find_first_not_of(separators), written.size()));
@@ -338,14 +338,14 @@ inline std::string charset_name(std::string_view written) {
   return name;
 }
 
-/// The name without hyphens and underscores: `utf_8` and `utf-8` are the same charset.
+/// The name without hyphens and underscores, because `utf_8` and `utf-8` are the same charset.
 inline std::string without_hyphens(std::string_view name) {
   std::string out(name);
   std::erase_if(out, [](char c) { return c == '-' || c == '_'; });
   return out;
 }
 
-/// The charset that has a label for which `matches` is true; null if none has.
+/// The charset with a label for which `matches` returns true; null if there is none.
 template <class Matches>
 const Charset* find_label(Matches matches) {
   for (const auto& charset : charsets) {
@@ -359,8 +359,8 @@ const Charset* find_label(Matches matches) {
   return nullptr;
 }
 
-/// Beginnings of names that are no labels, and of the labels that mean the same. IANA's short names
-/// begin with `cs`, Java's with a bare number; `utf8mb4` is MySQL's name.
+/// Beginnings of names that are not labels, and the beginnings of labels with the same meaning.
+/// IANA's short names begin with `cs`, Java's with a bare number; `utf8mb4` is MySQL's name.
 inline constexpr auto charset_spellings =
     std::to_array<std::pair<std::string_view, std::string_view>>({
         {"8859", "iso8859"},
@@ -376,9 +376,10 @@ inline constexpr auto charset_spellings =
         {"x", ""},
     });
 
-/// @param name from `charset_name`.
-/// @return the charset with this label, else the one that the name can only mean; null if there is
-/// none.
+/// Finds a charset.
+/// @param name a result of `charset_name`.
+/// @return the charset with this label, else the only one that the name can mean; null if there is
+///   none.
 inline const Charset* find_charset(std::string_view name) {
   const auto* exact = find_label([&](std::string_view label) { return label == name; });
   if (exact) return exact;

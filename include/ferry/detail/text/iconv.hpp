@@ -21,7 +21,7 @@ namespace ferry::detail {
 
 #if __has_include(<iconv.h>)
 
-/// One conversion of iconv's.
+/// One conversion by iconv.
 class Iconv {
  public:
   explicit Iconv(const char* from, const char* to = "UTF-8") : handle_(::iconv_open(to, from)) {
@@ -34,7 +34,7 @@ class Iconv {
   }
   bool is_open() const noexcept { return handle_ != reinterpret_cast<iconv_t>(-1); }
 
-  /// Converts everything; what is none of the charset's characters becomes U+FFFD.
+  /// Converts everything; bytes that are not a character of the charset become U+FFFD.
   std::string convert(std::string_view bytes) {
     std::string out;
     out.reserve(bytes.size() + bytes.size() / 2);
@@ -43,19 +43,20 @@ class Iconv {
       const int error = step(&bytes, out);
       if (error == 0) break;
       if (error == E2BIG) {
-        if (bytes.size() == before && produced_ == 0) break;  // It would not fit anywhere.
+        // The next character does not fit even an empty buffer.
+        if (bytes.size() == before && produced_ == 0) break;
         continue;
       }
       out += replacement_character;
       if (error != EILSEQ || bytes.empty()) break;  // The text ends within a character.
       bytes.remove_prefix(1);
     }
-    // Some charsets keep a character back, to see whether an accent follows.
+    // Some charsets hold back a character, to see whether an accent follows.
     step(nullptr, out);
     return to_valid_utf8(out);
   }
 
-  /// Converts to UTF-32LE; 0 unless the bytes are one character.
+  /// Converts one character to UTF-32; 0 if the bytes are not exactly one character.
   char32_t character(std::string_view bytes) {
     std::string out;
     const int error = step(&bytes, out);
@@ -67,15 +68,15 @@ class Iconv {
   }
 
  private:
-  /// POSIX has `char**` for the input, older systems have `const char**`.
+  /// Converts to the input type of `iconv`: `char**` in POSIX, `const char**` on older systems.
   struct Input {
     const char** text;
     operator char**() const noexcept { return const_cast<char**>(text); }
     operator const char**() const noexcept { return text; }
   };
 
-  /// One call; without bytes, the last one.
-  /// @return 0 when it has read everything, or why not.
+  /// One call of `iconv`; without bytes, the final one.
+  /// @return 0 if all bytes were read, else the error number.
   int step(std::string_view* bytes, std::string& out) {
     std::array<char, 4096> buffer;
     char* to = buffer.data();
@@ -96,7 +97,7 @@ class Iconv {
 
 #else
 
-/// There is no iconv here.
+/// Replacement for systems without iconv: knows no charset.
 class Iconv {
  public:
   explicit Iconv(const char*, const char* = "UTF-8") {}
@@ -107,9 +108,9 @@ class Iconv {
 
 #endif
 
-/// True for names that iconv may be given. It reads more into others (`//TRANSLIT`, the locale's
-/// charset for an empty one), some are this machine's own, and UTF-7 and its like hide ASCII from
-/// filters.
+/// True for names that may be passed to iconv. Other names have a special meaning (`//TRANSLIT`,
+/// the locale's charset for an empty name), depend on the machine, or mean UTF-7 and the like,
+/// which hide ASCII from filters.
 inline bool is_charset_name(std::string_view lower) noexcept {
   for (const char c : lower)
     if (!is_alpha(c) && !is_digit(c) && c != '_' && c != '.' && c != ':' && c != '-') return false;
@@ -120,7 +121,7 @@ inline bool is_charset_name(std::string_view lower) noexcept {
   return true;
 }
 
-/// Converts from any charset that the system knows; nothing if it knows none of this name.
+/// Converts from any charset that the system knows; nothing if it does not know this name.
 inline std::optional<std::string> from_system_charset(std::string_view bytes,
                                                       const std::string& lower) {
   if (!is_charset_name(lower)) return std::nullopt;

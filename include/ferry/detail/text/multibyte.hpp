@@ -10,9 +10,9 @@
 #include <ferry/detail/text/iconv.hpp>
 #include <ferry/error.hpp>
 
-// Chinese, Japanese and Korean text, decoded as the WHATWG Encoding Standard does (10 to 13): the
-// same bytes are errors, and the same bytes are read again after an error. iconv has the large
-// indexes; where iconvs differ from the Standard, there is a patch.
+// Decoders for Chinese, Japanese and Korean text that follow the WHATWG Encoding Standard (10 to
+// 13): the same bytes are errors, and the same bytes are read again after an error. iconv provides
+// the large indexes; patches correct them where iconv implementations differ from the Standard.
 namespace ferry::detail {
 
 inline constexpr std::size_t no_pointer = static_cast<std::size_t>(-1);
@@ -21,7 +21,7 @@ constexpr bool in_range(unsigned byte, unsigned first, unsigned last) noexcept {
   return byte >= first && byte <= last;
 }
 
-// The places of characters of two bytes in their index.
+// The positions ("pointers") of two-byte characters in their index.
 
 constexpr std::size_t shift_jis_pointer(unsigned lead, unsigned trail) noexcept {
   if (!in_range(lead, 0x81, 0x9F) && !in_range(lead, 0xE0, 0xFC)) return no_pointer;
@@ -29,7 +29,7 @@ constexpr std::size_t shift_jis_pointer(unsigned lead, unsigned trail) noexcept 
   return (lead - (lead < 0xA0 ? 0x81 : 0xC1)) * 188 + trail - (trail < 0x7F ? 0x40 : 0x41);
 }
 
-/// In JIS X 0208 and 0212 the first byte is the row, the second one the column.
+/// In JIS X 0208 and 0212 the first byte is the row and the second one the column.
 constexpr std::size_t jis_pointer(unsigned lead, unsigned trail) noexcept {
   if (!in_range(lead, 0xA1, 0xFE) || !in_range(trail, 0xA1, 0xFE)) return no_pointer;
   return (lead - 0xA1) * 94 + trail - 0xA1;
@@ -56,17 +56,17 @@ constexpr std::size_t gb18030_pointer(unsigned lead, unsigned trail) noexcept {
 class CharsetIndex {
  public:
   /// Asks iconv for each character once.
-  /// @param patch two bytes and their character, again and again.
+  /// @param patch pairs of two bytes and their character.
   /// @param before the bytes before the two.
   /// @throws Error `Errc::undecodable_body` if the system does not know the charset.
   CharsetIndex(const char* charset, std::size_t (*pointer_of)(unsigned, unsigned),
                std::u16string_view patch = {}, std::string before = "") {
     Iconv iconv(charset, "UTF-32LE");
-    // Thrown from here, the index is tried again: the system may only be out of descriptors.
+    // After an exception here, the next use tries again: the system may only be out of descriptors.
     if (!iconv.is_open())
       throw Error(Errc::undecodable_body,
                   std::string("the text needs an iconv that knows ") + charset);
-    // Some iconvs have surrogates or private characters where nothing is assigned.
+    // Some iconv implementations return surrogates or private characters for unassigned pointers.
     const char32_t last_unassigned = pointer_of == gb18030_pointer ? 0xDFFF : 0xF8FF;
     const auto last = before.size();
     std::string bytes = before + "..";
@@ -85,7 +85,7 @@ class CharsetIndex {
       characters_[pointer_of(patch[0] >> 8u, patch[0] & 0xFFu)] = patch[1];
   }
 
-  /// The character; 0 if there is none, or no pointer.
+  /// The character; 0 if there is none, or if `pointer` is `no_pointer`.
   char32_t operator[](std::size_t pointer) const noexcept {
     return pointer == no_pointer ? 0 : characters_[pointer];
   }
@@ -94,14 +94,14 @@ class CharsetIndex {
   std::vector<char32_t> characters_;
 };
 
-// Each index is filled when it is first used.
+// Each index is filled at its first use.
 
-/// Signs that libiconv and musl take from another standard.
+/// Characters that libiconv and musl take from another standard.
 inline constexpr std::u16string_view jis0208_patch =
     u"\x815F\xFF3C\x8160\xFF5E\x8161\x2225\x817C\xFF0D\x8191\xFFE0\x8192\xFFE1\x81CA\xFFE2";
 
 inline const CharsetIndex& jis0208_index() {
-  // musl has no CP932, which has more characters.
+  // CP932 has more characters, but musl does not have it.
   static const CharsetIndex index(Iconv("CP932").is_open() ? "CP932" : "SHIFT_JIS",
                                   shift_jis_pointer, jis0208_patch);
   return index;
@@ -117,7 +117,7 @@ inline const CharsetIndex& euc_kr_index() {
   return index;
 }
 
-/// Characters of the Standard's Big5 that glibc has elsewhere, or not at all.
+/// Characters of the Standard's Big5 that glibc has elsewhere or not at all.
 // clang-format off
 inline constexpr std::u16string_view big5_patch =
     u"\x8E69\x7BB8\x8E6F\x7C06\x8E7E\x7CCE\x8EAB\x7DD2\x8EB4\x7E1D\x8ECD\x8005\x8ED0\x8028"
@@ -148,7 +148,8 @@ inline const CharsetIndex& big5_index() {
   return index;
 }
 
-/// Characters in which iconvs, or editions of GB 18030, differ: the Standard has that of 2022.
+/// Characters in which iconv implementations, or editions of GB 18030, differ; the Standard follows
+/// the edition of 2022.
 // clang-format off
 inline constexpr std::u16string_view gb18030_patch =
     u"\xA3A0\x3000\xA8BC\x1E3F\xA6D9\xFE10\xA6DA\xFE12\xA6DB\xFE11\xA6DC\xFE13\xA6DD\xFE14"
@@ -162,8 +163,8 @@ inline const CharsetIndex& gb18030_index() {
   return index;
 }
 
-/// The ranges of GB 18030's characters of four bytes below U+10000: the first pointer of each, and
-/// its character.
+/// The ranges of GB 18030's four-byte characters below U+10000: the first pointer of each range,
+/// and its character.
 // clang-format off
 inline constexpr char16_t gb18030_ranges[] =
     u"\x0\x80\x24\xA5\x26\xA9\x2D\xB2\x32\xB8\x51\xD8\x59\xE2\x5F\xEB\x60\xEE\x64\xF4\x67\xF8"
@@ -196,7 +197,8 @@ inline constexpr char16_t gb18030_ranges[] =
     u"\x98CA\xFE58\x98CB\xFE67\x98CC\xFE6C\x9961\xFF5F\x99E2\xFFE6";
 // clang-format on
 
-/// @param pointer of a character of four bytes. @return 0 if there is none.
+/// The character of a four-byte pointer.
+/// @return 0 if there is none.
 constexpr char32_t gb18030_range_character(char32_t pointer) noexcept {
   if (pointer >= 189000) return pointer <= 1237575 ? 0x10000 + pointer - 189000 : 0;
   if (pointer > 39419) return 0;
@@ -206,23 +208,24 @@ constexpr char32_t gb18030_range_character(char32_t pointer) noexcept {
   return gb18030_ranges[at + 1] + pointer - gb18030_ranges[at];
 }
 
-/// The first character of a text, and how many bytes it has.
+/// The first character of a text, and its size in bytes.
 struct DecodedCharacter {
   char32_t character = 0xFFFD;
   std::size_t size = 1;
-  char32_t accent = 0;  ///< The character after it, or 0.
+  char32_t accent = 0;  ///< Combining character after it, or 0.
 };
 
 constexpr unsigned byte_at(std::string_view text, std::size_t i) noexcept {
   return static_cast<unsigned char>(text[i]);
 }
 
-/// The character of two bytes, or U+FFFD: then an ASCII byte is read again.
+/// The character of two bytes, or U+FFFD. After an error, an ASCII second byte is read again.
 constexpr DecodedCharacter decoded_pair(char32_t character, unsigned trail) noexcept {
   if (character != 0) return {character, 2};
   return {0xFFFD, trail < 0x80 ? 1u : 2u};
 }
 
+/// Decodes a text character by character.
 /// @param next returns the first character of a text that does not begin with ASCII.
 template <class Next>
 std::string decode_each(std::string_view bytes, Next next) {
@@ -315,8 +318,8 @@ inline std::string from_gb18030(std::string_view bytes) {
   });
 }
 
-/// ESC and two bytes choose how the bytes after them are read. Two such in a row are an error: they
-/// could split a word that a filter looks for.
+/// Decodes ISO-2022-JP. ESC and two bytes choose how the next bytes are read. Two such sequences in
+/// a row are an error, because they could hide a word from a filter.
 inline std::string from_iso_2022_jp(std::string_view bytes) {
   enum class State { ascii, roman, katakana, jis0208 } state = State::ascii;
   bool nothing_since_escape = false;

@@ -15,11 +15,11 @@
 #include <ferry/options.hpp>
 #include <ferry/stream.hpp>
 
-// Time limits without a timer per request. Every request and every dial in flight has a `Watch`;
-// all watches of a pool share one timer, which is armed only when a watch is due before it would
-// fire. When a watch is due, what it watches over is aborted; that it was a timeout, and in which
-// phase, stands in the watch, never in an I/O error. The same timer rings one alarm, the pool's,
-// for what has to be done when no request is in flight.
+// Time limits without a timer per request. Every request and every dial in flight has a `Deadline`.
+// All deadlines of a pool share one timer, which is set anew only when a deadline is due before it
+// would fire. When a deadline is due, its target is aborted. The deadline itself records that this
+// was a timeout, and in which phase; an I/O error never does. The same timer rings one alarm, the
+// pool's, for work to do when no request is in flight.
 namespace ferry::detail {
 
 /// `now + limit`, without overflow.
@@ -27,41 +27,42 @@ inline Clock::time_point after(Clock::time_point now, Duration limit) noexcept {
   return limit > Clock::time_point::max() - now ? Clock::time_point::max() : now + limit;
 }
 
-/// Something that is to be done when a time has come.
+/// A function to be called at a given time.
 class Alarm {
  public:
-  /// The time has come. No lock of ferry's is held.
+  /// Called when the time has come. No lock of ferry's is held.
   virtual void ring() noexcept = 0;
 
  protected:
   ~Alarm() = default;
 };
 
-class Deadlines {
+class DeadlineQueue {
  public:
-  Deadlines() = default;
-  Deadlines(const Deadlines&) = delete;
-  Deadlines& operator=(const Deadlines&) = delete;
+  DeadlineQueue() = default;
+  DeadlineQueue(const DeadlineQueue&) = delete;
+  DeadlineQueue& operator=(const DeadlineQueue&) = delete;
 
-  /// Ends all watches of this owner as `closed`. Its flag, if it has one, must be set already: a
-  /// watch that is entered later looks at it.
+  /// Ends all deadlines of this owner as `closed`. The owner's flag, if any, must already be set: a
+  /// deadline that is entered later checks the flag.
   void close(const void* owner) noexcept {
     const std::lock_guard lock(mutex_);
     entries_.for_each([owner](Entry& entry) {
       if (entry.owner == owner) end(entry, Verdict::closed);
     });
   }
-  /// Ends all watches, and those to come, as `closed`.
+  /// Ends all current and future deadlines as `closed`.
   void close_all() noexcept {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     entries_.for_each([](Entry& entry) { end(entry, Verdict::closed); });
   }
 
-  /// True if a wait does not keep the program running: only then can an alarm be set.
+  /// True if a wait does not keep the program running; otherwise no alarm may be set.
   virtual bool waits_uncounted() const noexcept = 0;
-  /// Rings an alarm at this time or soon after it, once, if it still exists then; an earlier alarm
-  /// is off. @return false if there is no memory for it.
+  /// Rings an alarm once, at this time or soon after it, if the alarm still exists then. This
+  /// replaces an earlier alarm.
+  /// @return false if there is no memory for the alarm.
   bool ring_at(Clock::time_point time, std::weak_ptr<Alarm> alarm) noexcept {
     const std::lock_guard lock(mutex_);
     alarm_ = std::move(alarm);
@@ -76,23 +77,25 @@ class Deadlines {
   }
 
  protected:
-  ~Deadlines() = default;
+  ~DeadlineQueue() = default;
 
-  /// Calls `on_timer(number)` at this time; an earlier wait is over. Called under the lock.
+  /// Calls `on_timer(number)` at this time, and cancels an earlier wait. Called under the lock.
   virtual void wait(Clock::time_point until, std::uint64_t number) = 0;
-  /// Nothing is waited for any more, and a wait would keep the program running: ends it, under the
-  /// lock. @return false if there is no need to.
+  /// Ends the pending wait, which is no longer needed, if it would keep the program running. Called
+  /// under the lock.
+  /// @return false if the wait may stay.
   virtual bool end_wait() noexcept = 0;
 
-  /// Has `arm_if_due` called by the context, if the timer cannot be armed from here: an alarm may
-  /// be set outside the context's threads. @return false if it can.
+  /// Makes the context call `arm_if_due` if the timer cannot be set on the current thread, because
+  /// an alarm may be set outside the context's threads.
+  /// @return false if the timer can be set now.
   virtual bool arms_later() = 0;
   void arm_if_due() noexcept {
     const std::lock_guard lock(mutex_);
     const auto next = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
     try {
       if (next < armed_) arm();
-    } catch (...) {  // The next watch arms it.
+    } catch (...) {  // The next deadline sets the timer.
     }
   }
 
@@ -118,14 +121,14 @@ class Deadlines {
       }
       try {
         arm();
-      } catch (...) {  // The next watch arms it.
+      } catch (...) {  // The next deadline sets the timer.
       }
     }
     if (alarm) alarm->ring();
   }
 
  private:
-  friend class Watch;
+  friend class Deadline;
   enum class Verdict : std::uint8_t { none, phase_timeout, total_timeout, closed, given_up };
 
   struct Entry {
@@ -143,14 +146,14 @@ class Deadlines {
     if (entry.target) entry.target->abort();
   }
 
-  /// Arms the timer for what comes first. To be called when something is due before it would fire.
+  /// Sets the timer for the first entry or alarm. Call this if one is due before the timer fires.
   void arm() {
     armed_ = entries_.empty() ? alarm_time_ : std::min(entries_.top_key(), alarm_time_);
     if (armed_ == Clock::time_point::max()) return;
     try {
       wait(armed_, ++number_);
     } catch (...) {
-      armed_ = Clock::time_point::max();  // No memory for it: the next watch tries again.
+      armed_ = Clock::time_point::max();  // No memory: the next deadline tries again.
       throw;
     }
   }
@@ -159,22 +162,24 @@ class Deadlines {
   Clock::time_point armed_ = Clock::time_point::max();
   std::uint64_t number_ = 0;
   bool closed_ = false;
-  /// By when to look at them, which is never later than they are due.
+  /// Ordered by the time at which to check an entry, which is never after the time when it is due.
   IndexedHeap<Entry, Clock::time_point> entries_;
   Clock::time_point alarm_time_ = Clock::time_point::max();
   std::weak_ptr<Alarm> alarm_;
 };
 
-/// Those of an executor.
+/// The deadlines of an executor.
 ///
 /// A context counts a pending wait as work. The library's own timer must not keep `run()` from
-/// returning when no request is in flight, so that count is taken back while the wait is pending.
-/// Where it cannot be (executors of other contexts), the wait is ended with the last watch.
+/// returning when no request is in flight, so the wait is taken out of that count while it is
+/// pending. Executors of other contexts do not allow this: there the wait ends with the last
+/// deadline.
 template <class SteadyTimer>
-class TimedDeadlines final : public Deadlines,
-                             public std::enable_shared_from_this<TimedDeadlines<SteadyTimer>> {
+class TimedDeadlineQueue final
+    : public DeadlineQueue,
+      public std::enable_shared_from_this<TimedDeadlineQueue<SteadyTimer>> {
  public:
-  explicit TimedDeadlines(const asio::any_io_executor& executor)
+  explicit TimedDeadlineQueue(const asio::any_io_executor& executor)
       : uncounted_(io_context_executor(executor)),
         timer_(uncounted_ ? asio::any_io_executor(*uncounted_) : executor) {}
 
@@ -193,7 +198,8 @@ class TimedDeadlines final : public Deadlines,
     });
     uncounted_->on_work_finished();
   }
-  /// The count of a context that does nothing else would come to zero again, which stops it.
+  /// Outside the context's threads, the work count of an idle context would return to zero, which
+  /// stops the context. So the timer is set on one of its threads.
   bool arms_later() override {
     if (!uncounted_ || uncounted_->running_in_this_thread()) return false;
     asio::post(*uncounted_, [weak = this->weak_from_this()] {
@@ -205,7 +211,7 @@ class TimedDeadlines final : public Deadlines,
     if (uncounted_) return false;
     try {
       timer_.cancel();
-    } catch (...) {  // It throws only by its signature.
+    } catch (...) {  // Throws only by its signature.
     }
     return true;
   }
@@ -214,39 +220,41 @@ class TimedDeadlines final : public Deadlines,
   SteadyTimer timer_;
 };
 
-/// Watches over one request or one dial, from its first `enter` to its end.
-class Watch {
+/// Time limits of one request or one dial, from its first `begin_phase` to its end.
+class Deadline {
  public:
-  /// @param owner whose watch this is, for `Deadlines::close`.
-  /// @param owner_closed set before that is called.
-  /// @param total by when all has to be done. @param limit how long that is, to be told.
-  Watch(Deadlines& deadlines, const void* owner, const std::atomic<bool>* owner_closed,
-        Clock::time_point total, Duration limit)
+  /// @param owner the owner of this deadline, for `DeadlineQueue::close`.
+  /// @param owner_closed set before the owner calls `DeadlineQueue::close`; may be null.
+  /// @param total the time by which everything must be done.
+  /// @param limit the same as a duration, for error messages.
+  Deadline(DeadlineQueue& deadlines, const void* owner, const std::atomic<bool>* owner_closed,
+           Clock::time_point total, Duration limit)
       : deadlines_(deadlines), owner_closed_(owner_closed), total_(limit) {
     entry_.owner = owner;
     entry_.total = total;
   }
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-  ~Watch() { finish(); }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+  ~Deadline() { finish(); }
 
-  /// Begins a phase that may take `limit`, in which `target` is to be aborted when time is up.
-  /// @return false if time is up, or the owner closed, already.
-  bool enter(Phase phase, Duration limit, Abortable* target, Clock::time_point now = Clock::now()) {
+  /// Begins a phase that may take `limit`; `target` is aborted when the time is up.
+  /// @return false if the time is already up, or the owner closed.
+  bool begin_phase(Phase phase, Duration limit, Abortable* target,
+                   Clock::time_point now = Clock::now()) {
     const auto due = std::min(after(now, limit), entry_.total);
     known_ = true;
     const std::lock_guard lock(deadlines_.mutex_);
-    if (ended()) return false;  // In the phase before.
+    if (ended()) return false;  // Ended in the previous phase.
     limit_ = limit;
     entry_.phase.store(phase, std::memory_order_relaxed);
     entry_.target = target;
     if (deadlines_.closed_ || (owner_closed_ && *owner_closed_))
-      Deadlines::end(entry_, Deadlines::Verdict::closed);
+      DeadlineQueue::end(entry_, DeadlineQueue::Verdict::closed);
     if (ended()) return false;
     entry_.due.store(due, std::memory_order_relaxed);
     if (due <= now) {
-      entry_.verdict.store(entry_.total <= now ? Deadlines::Verdict::total_timeout
-                                               : Deadlines::Verdict::phase_timeout,
+      entry_.verdict.store(entry_.total <= now ? DeadlineQueue::Verdict::total_timeout
+                                               : DeadlineQueue::Verdict::phase_timeout,
                            std::memory_order_release);
       return false;
     }
@@ -255,71 +263,72 @@ class Watch {
   }
 
   /// Begins the next phase on the same target.
-  bool enter(Phase phase, Duration limit, Clock::time_point now = Clock::now()) {
+  bool begin_phase(Phase phase, Duration limit, Clock::time_point now = Clock::now()) {
     const auto due = std::min(after(now, limit), entry_.total);
     if (due < entry_.due.load(std::memory_order_relaxed) || due <= now)
-      return enter(phase, limit, entry_.target, now);
-    if (ended()) return false;  // In the phase before.
+      return begin_phase(phase, limit, entry_.target, now);
+    if (ended()) return false;  // Ended in the previous phase.
     limit_ = limit;
     entry_.phase.store(phase, std::memory_order_relaxed);
     entry_.due.store(due, std::memory_order_relaxed);
     return true;
   }
 
-  /// The same target waits for something else now, for which another watch keeps the time. Unlike
-  /// the rest, any thread may call it.
-  void turn_into(Phase phase) noexcept {
+  /// Turns the phase into one whose limit another deadline keeps, with the same target. Only the
+  /// total limit remains. Threads: any thread may call this, unlike most other functions.
+  void suspend_limit(Phase phase) noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
-    if (ended()) return;  // In the phase before.
+    if (ended()) return;  // Ended in the previous phase.
     limit_ = no_timeout;
     entry_.phase.store(phase, std::memory_order_relaxed);
     entry_.due.store(entry_.total, std::memory_order_relaxed);
   }
 
-  /// Takes over the phase of a dial that is waited for. If a phase's own limit has passed, that one
-  /// stays.
+  /// Takes over the phase of the awaited dial. If a phase's own limit has passed, that phase stays.
   void follow(Phase phase) noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
-    if (entry_.verdict.load(std::memory_order_relaxed) == Deadlines::Verdict::phase_timeout) return;
+    if (entry_.verdict.load(std::memory_order_relaxed) == DeadlineQueue::Verdict::phase_timeout)
+      return;
     entry_.phase.store(phase, std::memory_order_relaxed);
     limit_ = no_timeout;  // Nothing is left to wait for.
     entry_.due.store(entry_.total, std::memory_order_relaxed);
   }
 
-  /// The next phase has begun, for as long as what has come already is looked at: within the limits
-  /// of the one before.
-  void reached(Phase phase) noexcept { entry_.phase.store(phase, std::memory_order_relaxed); }
+  /// Notes that the next phase has begun, within the limits of the previous one, while bytes that
+  /// have already come are processed.
+  void set_phase(Phase phase) noexcept { entry_.phase.store(phase, std::memory_order_relaxed); }
 
-  /// Compares the total limit with this time, for as long as no timer has had a chance to.
-  /// @return false if the watch has ended.
+  /// Checks the total limit against this time, in case no timer has had a chance to run.
+  /// @return false if the deadline has ended.
   bool check(Clock::time_point now) noexcept {
     if (entry_.total <= now) {
       const std::lock_guard lock(deadlines_.mutex_);
-      Deadlines::end(entry_, Deadlines::Verdict::total_timeout);
+      DeadlineQueue::end(entry_, DeadlineQueue::Verdict::total_timeout);
     }
     return !ended();
   }
 
-  /// Bytes have moved: the phase's limit starts anew.
-  void touch() noexcept {
+  /// Restarts the phase's limit, because bytes have moved.
+  void extend() noexcept {
     if (limit_ != no_timeout)
       entry_.due.store(std::min(after(Clock::now(), limit_), entry_.total),
                        std::memory_order_relaxed);
   }
 
-  /// Nothing is to be aborted any more; what the target was may go.
-  void leave() noexcept {
+  /// Forgets the target, which may then be destroyed.
+  void detach() noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
     entry_.target = nullptr;
   }
 
-  /// Ends what it watches over: nobody needs it any more. Any thread may call it.
+  /// Ends the watched operation, because no request needs it.
+  /// Threads: any thread may call this.
   void give_up() noexcept {
     const std::lock_guard lock(deadlines_.mutex_);
-    Deadlines::end(entry_, Deadlines::Verdict::given_up);
+    DeadlineQueue::end(entry_, DeadlineQueue::Verdict::given_up);
   }
 
-  /// Ends the watch.
+  /// Ends the deadline.
   void finish() noexcept {
     if (!std::exchange(known_, false)) return;
     const std::lock_guard lock(deadlines_.mutex_);
@@ -333,18 +342,19 @@ class Watch {
     }
   }
 
-  /// True once time was up or the owner was closed.
+  /// True once the time is up, or the owner is closed, or the operation is given up.
   bool ended() const noexcept {
-    return entry_.verdict.load(std::memory_order_acquire) != Deadlines::Verdict::none;
+    return entry_.verdict.load(std::memory_order_acquire) != DeadlineQueue::Verdict::none;
   }
   Phase phase() const noexcept { return entry_.phase.load(std::memory_order_relaxed); }
 
-  /// Why it ended; call only if it has.
+  /// The reason why the deadline ended; call this only if it has.
   Error error() const {
     switch (entry_.verdict.load(std::memory_order_acquire)) {
-      case Deadlines::Verdict::closed: return Error(Errc::client_closed);
-      case Deadlines::Verdict::given_up: return Error(Errc::cancelled, "no request needs it");
-      case Deadlines::Verdict::total_timeout: return Error(Errc::total_timeout, more_than(total_));
+      case DeadlineQueue::Verdict::closed: return Error(Errc::client_closed);
+      case DeadlineQueue::Verdict::given_up: return Error(Errc::cancelled, "no request needs it");
+      case DeadlineQueue::Verdict::total_timeout:
+        return Error(Errc::total_timeout, more_than(total_));
       default: break;
     }
     switch (phase()) {
@@ -376,12 +386,13 @@ class Watch {
     if (due < deadlines_.armed_) deadlines_.arm();
   }
 
-  Deadlines& deadlines_;
+  DeadlineQueue& deadlines_;
   const std::atomic<bool>* const owner_closed_;
-  Deadlines::Entry entry_;
+  DeadlineQueue::Entry entry_;
   Duration limit_ = no_timeout;
   const Duration total_;
-  bool known_ = false;  // Others may know of it: only by the mutex can they be kept from it.
+  // True if other threads may know the entry, so that the mutex is needed to remove it.
+  bool known_ = false;
 };
 
 }  // namespace ferry::detail

@@ -13,18 +13,17 @@
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/detail/time/wakeup.hpp>
 
-// Coroutines of the user's, an authenticator's or a body source's, that a call waits for: they run
-// within the call's limits.
+// User coroutines, of an authenticator or a body source, that run within a call's limits.
 namespace ferry::detail {
 
-/// A coroutine of the user's while it runs, shared with its completion handler.
-struct UserCoroutine : Wakeup {
+/// A running user coroutine, shared with its completion handler.
+struct UserCoroutine : OneShotEvent {
   asio::cancellation_signal signal;  // Used in the coroutine's strand only.
-  std::exception_ptr thrown;         // Valid once it has ended.
+  std::exception_ptr thrown;         // Valid once the coroutine has ended.
   std::atomic<bool> ended{false};
 
-  /// Keeps what the coroutine throws. Asio's own copy of the exception would be destroyed on the
-  /// coroutine's thread while the call may be rethrowing it on another.
+  /// Keeps the exception that the coroutine throws. Asio's own copy of the exception would be
+  /// destroyed on the coroutine's thread while the call may be rethrowing it on another.
   static asio::awaitable<void> run(asio::awaitable<void> work,
                                    std::shared_ptr<UserCoroutine> self) {
     try {
@@ -35,28 +34,31 @@ struct UserCoroutine : Wakeup {
   }
 };
 
-/// Takes the watch's target away before that is destroyed.
-struct LeaveWatch {
-  Watch& watch;
-  ~LeaveWatch() { watch.leave(); }
+/// Removes the deadline's target before the target is destroyed.
+struct DetachDeadline {
+  Deadline& deadline;
+  ~DetachDeadline() { deadline.detach(); }
 };
 
-/// Runs a coroutine of the user's on the present executor until it has ended.
+/// Runs a user coroutine on the current executor until it has ended.
 ///
-/// It gets a cancellation slot of its own. When the watch ends, or the calling coroutine is
-/// cancelled, the user's coroutine is told to end (`terminal`), and is still waited for: it may use
-/// what the call owns. A coroutine that ignores its cancellation therefore delays the call's end.
+/// The coroutine gets its own cancellation slot. When the deadline ends, or the calling coroutine
+/// is cancelled, the user coroutine is cancelled (`terminal`), and the caller still waits for its
+/// end, because it may use memory of the call. A coroutine that ignores its cancellation therefore
+/// delays the end of the call.
 ///
-/// It runs in a strand on the executor, so that an executor of several threads will do as well: the
-/// signal is given in the same strand.
-/// @param phase, limit of the watch while it runs; the total limit holds as well.
-/// @throws what the coroutine throws. The caller looks at the watch before it looks at that.
+/// The coroutine runs in a strand on the executor, and the cancellation is emitted in the same
+/// strand, so an executor with several threads works as well.
+/// @param phase, limit the deadline's phase and limit during the run; the total limit holds as
+/// well.
+/// @throws the coroutine's exception. The caller must check the deadline before it handles the
+///   exception.
 template <class = void>
-asio::awaitable<void> run_limited(asio::awaitable<void> work, Watch& watch, Phase phase,
+asio::awaitable<void> run_limited(asio::awaitable<void> work, Deadline& deadline, Phase phase,
                                   Duration limit = no_timeout) {
   const auto state = std::make_shared<UserCoroutine>();
-  const LeaveWatch leave{watch};
-  if (!watch.enter(phase, limit, state.get())) co_return;
+  const DetachDeadline leave{deadline};
+  if (!deadline.begin_phase(phase, limit, state.get())) co_return;
   const auto executor = co_await asio::this_coro::executor;
   const asio::any_io_executor strand = asio::make_strand(executor);
   auto run = UserCoroutine::run(std::move(work), state);
@@ -67,10 +69,10 @@ asio::awaitable<void> run_limited(asio::awaitable<void> work, Watch& watch, Phas
         state->ended = true;
         state->fire();
       }));
-  // A caller that was cancelled before is not told again: the first wait returns at once then.
+  // A caller that was cancelled earlier is not notified again: let the first wait return at once.
   const auto cancellation = co_await asio::this_coro::cancellation_state;
   if (is_cancelled(cancellation)) state->fire();
-  // Once the caller is cancelled, each further `co_await` of its would throw; this one has to wait.
+  // In a cancelled coroutine each further `co_await` would throw; this one must wait.
   const bool throws = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   try {
@@ -80,7 +82,8 @@ asio::awaitable<void> run_limited(asio::awaitable<void> work, Watch& watch, Phas
       asio::dispatch(strand, [state] { state->signal.emit(asio::cancellation_type::terminal); });
     }
   } catch (...) {
-    std::terminate();  // There is no memory to wait with, and the coroutine uses this call's.
+    // There is no memory to wait with, and the coroutine uses this call's memory.
+    std::terminate();
   }
   co_await asio::this_coro::throw_if_cancelled(throws);
   if (state->thrown) std::rethrow_exception(std::exchange(state->thrown, nullptr));

@@ -11,15 +11,16 @@ namespace ferry::detail {
 
 using Clock = std::chrono::steady_clock;
 
-/// One coroutine waits for it, anyone on any thread gives it, once; it may be given before the
+/// A one-time signal. One coroutine waits for the signal; any thread fires it, also before the
 /// wait.
 ///
-/// The wait is a timer's on the waiting coroutine's own executor: so destroying its context frees
-/// the coroutine, cancellation slots work, and no thread is hopped to. One mutex covers the flag,
-/// the cancel and the initiation, so that no order of the two loses the wake-up.
-class Wakeup : public Abortable {
+/// The wait is a timer's on the waiting coroutine's own executor, so destroying the context frees
+/// the coroutine, cancellation slots work, and the coroutine stays on its executor's threads. One
+/// mutex covers the flag, the cancellation and the start of the wait, so no order of these loses
+/// the signal.
+class OneShotEvent : public Abortable {
  public:
-  virtual ~Wakeup() = default;
+  virtual ~OneShotEvent() = default;
 
   void fire() noexcept {
     const std::lock_guard lock(mutex_);
@@ -27,8 +28,8 @@ class Wakeup : public Abortable {
     if (timer_) timer_->cancel();
   }
   void abort() noexcept override { fire(); }
-  /// Takes it back, so that it can be given once more. The waiter's to call, which then looks
-  /// whether what it waits for has happened before it waits again.
+  /// Resets the signal, so that it can be fired again. Only the waiter may call this, and must then
+  /// check its condition before it waits again.
   void rearm() noexcept {
     const std::lock_guard lock(mutex_);
     fired_ = false;
@@ -39,7 +40,7 @@ class Wakeup : public Abortable {
     return fired_;
   }
 
-  /// Returns once it has been given, at `until`, or when the coroutine is cancelled. The caller
+  /// Returns once the signal is fired, at `until`, or when the coroutine is cancelled. The caller
   /// decides by its own state what has happened.
   template <class = void>
   asio::awaitable<void> wait(Clock::time_point until = Clock::time_point::max()) {
@@ -52,7 +53,7 @@ class Wakeup : public Abortable {
   }
 
  private:
-  /// The waiter's, while it waits.
+  /// The waiter's timer during the wait.
   class Timer {
    public:
     virtual void cancel() noexcept = 0;
@@ -63,14 +64,14 @@ class Wakeup : public Abortable {
   template <class SteadyTimer>
   class TimerOf final : public Timer {
    public:
-    TimerOf(Wakeup& wakeup, const asio::any_io_executor& executor, Clock::time_point until)
+    TimerOf(OneShotEvent& wakeup, const asio::any_io_executor& executor, Clock::time_point until)
         : wakeup_(wakeup), timer_(executor, until) {
       const std::lock_guard lock(wakeup_.mutex_);
       wakeup_.timer_ = this;
     }
     TimerOf(const TimerOf&) = delete;
     TimerOf& operator=(const TimerOf&) = delete;
-    ~TimerOf() {  // Whoever fires later must not meet a timer of a context that is gone.
+    ~TimerOf() {  // A later `fire` must not use the timer of a destroyed context.
       const std::lock_guard lock(wakeup_.mutex_);
       wakeup_.timer_ = nullptr;
     }
@@ -78,7 +79,7 @@ class Wakeup : public Abortable {
     void cancel() noexcept override {
       try {
         timer_.cancel();
-      } catch (...) {  // It throws only by its signature.
+      } catch (...) {  // Throws only by its signature.
       }
     }
     template <class Handler>
@@ -89,7 +90,7 @@ class Wakeup : public Abortable {
     }
 
    private:
-    Wakeup& wakeup_;
+    OneShotEvent& wakeup_;
     SteadyTimer timer_;
   };
   template <class SteadyTimer>

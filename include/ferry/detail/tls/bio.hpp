@@ -12,21 +12,23 @@
 
 namespace ferry::detail {
 
-/// The two ends of a TLS connection's encrypted bytes: those that came and that OpenSSL has not
-/// taken yet, and those that it has made and that have not gone yet. OpenSSL sees a `BIO`.
+/// The buffers of a TLS connection's encrypted bytes: received bytes that OpenSSL has not taken
+/// yet, and bytes of OpenSSL that have not been sent yet. OpenSSL sees a `BIO`.
 ///
-/// It holds memory only while it holds bytes. What is there to go stays where it is until it has
-/// gone, also while more comes behind it: it may be being written.
-class TlsWire {
+/// The buffers hold memory only while they hold bytes. Outgoing bytes stay at their address until
+/// sent, even when more are added, because a write may be reading them.
+class TlsBio {
  public:
-  /// How much may wait to go.
+  /// Maximum number of unsent bytes.
   static constexpr std::size_t capacity = 40 * 1024;
 
-  TlsWire() = default;
-  TlsWire(const TlsWire&) = delete;  // The BIO holds a pointer to this.
-  TlsWire& operator=(const TlsWire&) = delete;
+  TlsBio() = default;
+  TlsBio(const TlsBio&) = delete;  // The BIO holds a pointer to this object.
+  TlsBio& operator=(const TlsBio&) = delete;
 
-  /// @return the BIO, for `SSL_set_bio`, which becomes its owner. Not valid for longer than this.
+  /// Makes the BIO.
+  /// @return the BIO for `SSL_set_bio`, which takes its ownership. The BIO must not outlive this
+  ///   object.
   BIO* make_bio() {
     BIO* const bio = BIO_new(method());
     if (!bio) throw std::bad_alloc();
@@ -40,17 +42,17 @@ class TlsWire {
   asio::const_buffer outgoing() const noexcept {
     return asio::buffer(out_.get() + gone_, size_ - gone_);
   }
-  void went(std::size_t count) noexcept {
+  void on_sent(std::size_t count) noexcept {
     gone_ += count;
     if (gone_ < size_) return;
     gone_ = size_ = 0;
-    if (out_) Spares<capacity>::put(std::move(out_));
+    if (out_) BlockCache<capacity>::put(std::move(out_));
   }
 
  private:
   bool put(const char* data, std::size_t size) noexcept {
     try {
-      if (!out_) out_ = Spares<capacity>::take();
+      if (!out_) out_ = BlockCache<capacity>::take();
     } catch (const std::bad_alloc&) {
       return false;
     }
@@ -59,7 +61,7 @@ class TlsWire {
     return true;
   }
 
-  static TlsWire& of(BIO* bio) noexcept { return *static_cast<TlsWire*>(BIO_get_data(bio)); }
+  static TlsBio& of(BIO* bio) noexcept { return *static_cast<TlsBio*>(BIO_get_data(bio)); }
 
   static int read(BIO* bio, char* data, std::size_t size, std::size_t* count) noexcept {
     ReadBuffer& in = of(bio).in;
@@ -75,7 +77,7 @@ class TlsWire {
     return 1;
   }
   static int write(BIO* bio, const char* data, std::size_t size, std::size_t* count) noexcept {
-    TlsWire& self = of(bio);
+    TlsBio& self = of(bio);
     BIO_clear_retry_flags(bio);
     *count = std::min(size, capacity - self.size_);
     if (*count == 0) {
@@ -109,8 +111,8 @@ class TlsWire {
   }
 
   std::unique_ptr<char[]> out_;
-  std::size_t size_ = 0;  // Of what was put there.
-  std::size_t gone_ = 0;  // Of that.
+  std::size_t size_ = 0;  // Bytes in `out_`.
+  std::size_t gone_ = 0;  // Bytes of these already sent.
 };
 
 }  // namespace ferry::detail

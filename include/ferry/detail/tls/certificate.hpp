@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-// What a certificate says, in words for people, and what pins it.
+// Descriptions of certificates for error messages, and public key pins.
 namespace ferry::detail {
 
 struct CertificateFree {
@@ -20,8 +20,8 @@ struct CertificateFree {
 };
 using X509Ptr = std::unique_ptr<X509, CertificateFree>;
 
-/// What a function prints to a `BIO`. A certificate can hold anything; what is not printable ASCII
-/// becomes `?`.
+/// The text that a function prints to a `BIO`. A certificate can hold any bytes, so all but
+/// printable ASCII becomes `?`.
 template <class Print>
 std::string printed(Print print) {
   const std::unique_ptr<BIO, CertificateFree> bio(BIO_new(BIO_s_mem()));
@@ -45,8 +45,9 @@ inline std::string subject_of(const X509& certificate) {
   return name_text(X509_get_subject_name(&certificate));
 }
 
-/// Whose it is, for which names, by whom, and from when to when: in a line.
-/// @param has_wrong_name it is rejected because none of its names is the host's.
+/// One line with the certificate's subject, names, issuer and validity.
+/// @param has_wrong_name true if the certificate is rejected because none of its names is the
+///   host's.
 inline std::string description_of(const X509& certificate, bool has_wrong_name) {
   std::string text = "its subject: " + subject_of(certificate);
   const std::unique_ptr<GENERAL_NAMES, CertificateFree> names(static_cast<GENERAL_NAMES*>(
@@ -73,7 +74,7 @@ inline std::string description_of(const X509& certificate, bool has_wrong_name) 
 inline constexpr std::string_view pin_prefix = "sha256//";
 inline constexpr std::size_t pin_hash_size = 44;  ///< 32 bytes in base64.
 
-/// `sha256//` and the hash of its public key, in base64 (RFC 7469 2.4).
+/// The certificate's pin: `sha256//` and the hash of its public key, in base64 (RFC 7469 2.4).
 inline std::string pin_of(const X509& certificate) {
   unsigned char* bytes = nullptr;
   const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(&certificate), &bytes);

@@ -33,7 +33,7 @@ class OpenSslContext final : public TlsContext,
     SSL_CTX_set_min_proto_version(native, static_cast<int>(options_.min_version));
     SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(native,
-                     SSL_MODE_RELEASE_BUFFERS);  // A kept connection idles most of the time.
+                     SSL_MODE_RELEASE_BUFFERS);  // A kept connection is idle most of the time.
     SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     if (options_.resume_sessions) SSL_CTX_sess_set_new_cb(native, on_session);
     constexpr unsigned char http_1_1[] = "\x08http/1.1";
@@ -50,14 +50,15 @@ class OpenSslContext final : public TlsContext,
     if (options_.configure) options_.configure(context_);
   }
 
-  asio::awaitable<Result<std::unique_ptr<Stream>>> secure(std::unique_ptr<Stream> below,
-                                                          DialContext& context) const override {
+  asio::awaitable<Result<std::unique_ptr<Stream>>> handshake(std::unique_ptr<Stream> below,
+                                                             DialContext& context) const override {
     using Secured = Result<std::unique_ptr<Stream>>;
     const auto begin = Clock::now();
     const auto peer = std::make_shared<Peer>();
     peer->context = shared_from_this();
     peer->host = context.host();
-    if (peer->host.ends_with('.')) peer->host.pop_back();  // No certificate has the root's dot.
+    // Names in certificates do not end with a dot.
+    if (peer->host.ends_with('.')) peer->host.pop_back();
     peer->key = peer->host + ":" + std::to_string(context.port());
     auto ssl = open(*peer);
     if (!ssl)
@@ -76,24 +77,24 @@ class OpenSslContext final : public TlsContext,
     if (auto mismatch = check_pins(stream->native_handle()))
       co_return Secured(std::move(*mismatch));
     stream->set_connected(std::move(info));
-    context.secured_in = Clock::now() - begin;
+    context.tls_time = Clock::now() - begin;
     co_return Secured(std::move(stream));
   }
 
  private:
-  /// What OpenSSL's callbacks know of a connection.
+  /// A connection's data for OpenSSL's callbacks.
   struct Peer {
     std::shared_ptr<const OpenSslContext> context;
     std::string host;
     std::string key;
-    int problem = X509_V_OK;  // The first that was found with its certificate,
-    std::string certificate;  // and that certificate.
+    int problem = X509_V_OK;  // Error of the certificate that was rejected,
+    std::string certificate;  // and the description of that certificate.
   };
 
   [[noreturn]] static void refuse(const char* option, std::string what) {
     throw Error(Errc::invalid_option, std::string("tls::Options::") + option + ": " + what);
   }
-  /// Runs a function of Asio's that takes PEM text.
+  /// Calls an Asio function that takes PEM text.
   template <class Function>
   static void use(const char* option, const tls::Pem& pem, Function function) {
     const std::string text = pem.read();
@@ -150,7 +151,7 @@ class OpenSslContext final : public TlsContext,
     std::error_code not_numeric;
     asio::ip::make_address(peer.host, not_numeric);
     X509_VERIFY_PARAM* const param = SSL_get0_param(ssl.get());
-    // The subject's common name counts for nothing (RFC 9110 4.3.4).
+    // The subject's common name must not be used (RFC 9110 4.3.4).
     X509_VERIFY_PARAM_set_hostflags(
         param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     const bool set = not_numeric ? X509_VERIFY_PARAM_set1_host(param, peer.host.c_str(), 0) &&
@@ -173,7 +174,7 @@ class OpenSslContext final : public TlsContext,
     if (const X509Ptr certificate{SSL_get_peer_certificate(ssl)})
       info.subject = subject_of(*certificate);
     info.resumed = SSL_session_reused(ssl) == 1;
-    // Asked of OpenSSL: `configure` may have had another opinion.
+    // OpenSSL's own settings count, because `configure` may have changed them.
     info.verified = (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0 &&
                     SSL_get_verify_result(ssl) == X509_V_OK;
     return info;
@@ -228,7 +229,7 @@ class OpenSslContext final : public TlsContext,
         peer.certificate =
             description_of(*certificate, peer.problem == X509_V_ERR_HOSTNAME_MISMATCH ||
                                              peer.problem == X509_V_ERR_IP_ADDRESS_MISMATCH);
-    } catch (const std::bad_alloc&) {  // It is rejected all the same.
+    } catch (const std::bad_alloc&) {  // The certificate is rejected anyway.
     }
     return 0;
   }
@@ -238,14 +239,15 @@ class OpenSslContext final : public TlsContext,
     TlsSessions::Session owned(session);
     try {
       peer.context->sessions_.put(peer.key, std::move(owned));
-    } catch (const std::bad_alloc&) {  // The next connection begins anew.
+    } catch (const std::bad_alloc&) {  // The next connection does a full handshake.
     }
     return 1;
   }
 
   static void on_key(const SSL* ssl, const char* line) noexcept {
     try {
-      const std::string text = std::string(line) + '\n';  // In one piece: others may write as well.
+      // One write for the whole line: other processes may write to the file, too.
+      const std::string text = std::string(line) + '\n';
       const auto size = static_cast<unsigned>(text.size());
       if (::write(peer_of(ssl).context->keylog_.fd, text.data(), size) < 0) return;
     } catch (const std::bad_alloc&) {

@@ -11,9 +11,9 @@
 
 namespace ferry::detail {
 
-/// Sessions that servers have offered to continue (RFC 8446 2.2), by `host:port`.
+/// Cache of sessions that servers have offered to resume (RFC 8446 2.2), by `host:port`.
 ///
-/// Threads: safe to use by any number at once.
+/// Threads: any number of threads may use the cache at the same time.
 class TlsSessions {
  public:
   struct Free {
@@ -21,7 +21,7 @@ class TlsSessions {
   };
   using Session = std::unique_ptr<SSL_SESSION, Free>;
 
-  /// Keeps a session; an old one goes for it when there are too many.
+  /// Keeps a session; drops an old one if there are too many.
   void put(const std::string& key, Session session) {
     const std::lock_guard lock(mutex_);
     const auto is_same = [&key](const auto& entry) { return entry.first == key; };
@@ -32,9 +32,8 @@ class TlsSessions {
     sessions_.emplace_back(key, std::move(session));
   }
 
-  /// The newest session for this key, if there is one. A ticket of TLS 1.3 is given away once: who
-  /// listens must not be able to tell that two connections come from the same client (RFC 8446
-  /// C.4).
+  /// Returns the newest session for this key, or null. A TLS 1.3 ticket is used only once, so that
+  /// an eavesdropper cannot tell that two connections come from the same client (RFC 8446 C.4).
   Session take(std::string_view key) {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(sessions_.rbegin(), sessions_.rend(),
@@ -55,7 +54,7 @@ class TlsSessions {
   static constexpr std::ptrdiff_t most_per_key = 4;
 
   std::mutex mutex_;
-  std::vector<std::pair<std::string, Session>> sessions_;  // The newest last.
+  std::vector<std::pair<std::string, Session>> sessions_;  // Newest last.
 };
 
 }  // namespace ferry::detail

@@ -23,31 +23,31 @@ struct OpenSslFree {
   void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
 };
 
-/// TLS over any stream, spoken by OpenSSL.
+/// TLS over any stream, by OpenSSL.
 ///
-/// OpenSSL reads and writes buffers; this moves bytes between them and the stream below. That it is
-/// not `asio::ssl::stream` has three reasons: it works over whatever a `Stream` is, a tunnel or a
-/// script included; it can try without waiting, so that a kept connection costs the same system
-/// calls as without TLS; and a look can tell a late ticket from bytes that nobody asked for.
+/// OpenSSL reads and writes buffers, and this class moves bytes between them and the stream below.
+/// The class has three advantages over `asio::ssl::stream`: it works over every `Stream`, including
+/// a tunnel or a test script; it can try without waiting, so a kept connection needs no more system
+/// calls than without TLS; and `look` can tell a late ticket from unsolicited data.
 class TlsStream final : public Stream {
  public:
-  /// @param owner what `ssl` depends on, kept alive.
+  /// @param owner the owner of the objects that `ssl` refers to, kept alive.
   TlsStream(std::unique_ptr<Stream> below, std::unique_ptr<SSL, OpenSslFree> ssl,
             std::shared_ptr<const void> owner)
       : below_(std::move(below)), owner_(std::move(owner)), ssl_(std::move(ssl)) {
-    BIO* const bio = wire_.make_bio();
+    BIO* const bio = bio_.make_bio();
     SSL_set_bio(ssl_.get(), bio, bio);
   }
   ~TlsStream() override {
     close();
-    // OpenSSL forbids to resume sessions of connections that did not end in both directions.
+    // OpenSSL does not resume sessions of connections that did not end in both directions.
     if (connected_ && !failure_)
       SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   }
 
   SSL* native_handle() noexcept { return ssl_.get(); }
 
-  /// Does the handshake. What was to be said of a failure, an alert, has been said when it returns.
+  /// Does the handshake. After a failure, the alert has already been sent when this returns.
   asio::awaitable<void> handshake(std::error_code& error) {
     for (;;) {
       const Step step = outcome(SSL_do_handshake(prepared()), error);
@@ -56,16 +56,16 @@ class TlsStream final : public Stream {
         const auto buffer = outgoing();
         const auto moved = co_await below_->write_some(std::span(&buffer, 1), error);
         if (error) break;
-        wire_.went(moved);
+        bio_.on_sent(moved);
       }
       if (failure) error = failure;
       if (error || step == Step::done) co_return;
-      if (step == Step::full) continue;
-      const auto got = co_await below_->read_some(wire_.in.room(), error);
+      if (step == Step::want_write) continue;
+      const auto got = co_await below_->read_some(bio_.in.room(), error);
       if (!arrived(got, error)) co_return;
     }
   }
-  /// The handshake has succeeded, and what it came to is good.
+  /// Marks the stream as connected, after a successful handshake and checks.
   void set_connected(TlsInfo info) {
     info_ = std::move(info);
     connected_ = true;
@@ -78,13 +78,13 @@ class TlsStream final : public Stream {
       std::size_t count = 0;
       const Step step = decrypt(buffer, count, error);
       budget_.spend(count);
-      if (step != Step::starved) co_return count;
+      if (step != Step::want_read) co_return count;
       if (is_receiving_) {
         co_await other_has_received();
         continue;
       }
       const Receiving mark(*this);
-      const auto got = co_await below_->read_some(wire_.in.room(), error);
+      const auto got = co_await below_->read_some(bio_.in.room(), error);
       budget_.spend_awaited(got);
       if (!arrived(got, error)) co_return 0;
     }
@@ -93,10 +93,10 @@ class TlsStream final : public Stream {
     for (int i = 0; i < most_tries; ++i) {
       std::size_t count = 0;
       const Step step = decrypt(buffer, count, error);
-      if (step != Step::starved) return count;
+      if (step != Step::want_read) return count;
       if (!try_receive(error)) return 0;
     }
-    error = asio::error::would_block;  // Others want their turn.
+    error = asio::error::would_block;  // Let other coroutines run.
     return 0;
   }
 
@@ -104,18 +104,18 @@ class TlsStream final : public Stream {
     return below_->wait_readable(until);
   }
 
-  /// What has been encrypted has to be sent, and cannot be encrypted anew: so the caller, who will
-  /// come again with the same bytes, is told of no more of them than have surely gone.
+  /// Encrypted bytes must be sent, and cannot be encrypted anew. The caller comes again with the
+  /// same bytes, so the result counts only those bytes that have surely been sent.
   std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
                              std::error_code& error) noexcept override {
     error.clear();
-    if (sealed_ == 0 && (!flush(error) || !encrypt(buffers, error))) return 0;
+    if (unreported_ == 0 && (!flush(error) || !encrypt(buffers, error))) return 0;
     const bool flushed = flush(error);
-    // There are no fewer encrypted bytes than plain ones.
-    const std::size_t held_back = flushed ? 0 : std::min(sealed_, outgoing().size());
-    const std::size_t gone = sealed_ - held_back;
-    sealed_ = held_back;
-    if (gone > 0) error.clear();  // The next call meets it again.
+    // There are at least as many encrypted bytes as plain ones.
+    const std::size_t held_back = flushed ? 0 : std::min(unreported_, outgoing().size());
+    const std::size_t gone = unreported_ - held_back;
+    unreported_ = held_back;
+    if (gone > 0) error.clear();  // The next call meets the error again.
     return gone;
   }
   asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
@@ -141,7 +141,7 @@ class TlsStream final : public Stream {
   asio::awaitable<std::size_t> write_some_or_wait_readable(std::span<const asio::const_buffer>,
                                                            std::error_code& error) override {
     const auto buffer = outgoing();
-    if (buffer.size() == 0) {  // Unless something has made room since.
+    if (buffer.size() == 0) {  // OpenSSL wants input, or room was made meanwhile.
       if (wants_input_) co_await receive_to_write(error);
       co_return 0;
     }
@@ -150,28 +150,29 @@ class TlsStream final : public Stream {
     co_return 0;
   }
 
-  /// Takes in what is no data: tickets and key updates come when it suits the server.
-  Look look() noexcept override {
+  /// Takes in records without data: a server may send tickets and key updates at any time.
+  IdleState check_idle() noexcept override {
     for (int i = 0; i < most_tries; ++i) {
       char byte;
       std::size_t count = 0;
       std::error_code error;
-      if (failure_) return Look::closed;
-      const Step step = checked(
-          is_starved() ? Step::starved : outcome(SSL_peek_ex(prepared(), &byte, 1, &count), error),
-          error);
-      if (step == Step::done) return Look::surplus;
-      if (step == Step::failed) return Look::closed;
+      if (failure_) return IdleState::closed;
+      const Step step =
+          checked(wants_read() ? Step::want_read
+                               : outcome(SSL_peek_ex(prepared(), &byte, 1, &count), error),
+                  error);
+      if (step == Step::done) return IdleState::unexpected_data;
+      if (step == Step::failed) return IdleState::closed;
       if (!try_receive(error))
-        return error == asio::error::would_block ? Look::quiet : Look::closed;
+        return error == asio::error::would_block ? IdleState::quiet : IdleState::closed;
     }
-    return Look::surplus;  // Nobody has so many tickets to give.
+    return IdleState::unexpected_data;  // No server has so many tickets to give.
   }
 
   void close() noexcept override {
-    // Half of a proper end, without waiting for the other half (RFC 8446 6.1).
-    // In a child process it is the parent's to end.
-    if (process_.is_current() && below_->is_open() && connected_ && !failure_ && sealed_ == 0) {
+    // Sends its half of a proper end, without waiting for the other half (RFC 8446 6.1). In a child
+    // process the connection is the parent's to end.
+    if (process_.is_current() && below_->is_open() && connected_ && !failure_ && unreported_ == 0) {
       SSL_shutdown(prepared());
       std::error_code ignored;
       flush(ignored);
@@ -187,25 +188,27 @@ class TlsStream final : public Stream {
 
  private:
   static constexpr std::size_t record = 16 * 1024;
-  /// More than the heads, paddings and tags of so much take, also in records of 512 bytes.
+  /// Upper bound for the heads, paddings and tags of so many bytes, even in records of 512 bytes.
   static constexpr std::size_t overhead = 4 * 1024;
-  static constexpr int batch = 2;  ///< Records that are encrypted at a time.
-  static_assert(TlsWire::capacity >= batch * (record + overhead));
+  static constexpr int batch = 2;  ///< Number of records encrypted at a time.
+  static_assert(TlsBio::capacity >= batch * (record + overhead));
   static constexpr int most_tries = 64;
 
-  /// What an operation of OpenSSL's came to: it may want bytes, or room for them.
-  enum class Step { done, starved, full, failed };
+  /// The result of an OpenSSL operation: `want_read` wants more input, `want_write` wants room for
+  /// output.
+  enum class Step { done, want_read, want_write, failed };
 
-  /// OpenSSL's errors are in a queue of the thread's, in which somebody else may have left theirs.
+  /// Clears OpenSSL's error queue before an operation: the queue belongs to the thread, and other
+  /// code may have left errors in it.
   SSL* prepared() noexcept {
-    if (ERR_peek_error() != 0) ERR_clear_error();  // Which takes longer than to look.
+    if (ERR_peek_error() != 0) ERR_clear_error();  // Clearing takes longer than checking.
     return ssl_.get();
   }
 
-  /// Nothing has come that OpenSSL has not seen: to be told so by itself costs as much as a record.
-  bool is_starved() const noexcept {
+  /// True if OpenSSL has seen all received bytes. Asking OpenSSL to read costs as much as a record.
+  bool wants_read() const noexcept {
     SSL* const ssl = ssl_.get();
-    return wire_.in.empty() && SSL_has_pending(ssl) == 0 &&
+    return bio_.in.empty() && SSL_has_pending(ssl) == 0 &&
            (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) == 0;
   }
 
@@ -213,8 +216,8 @@ class TlsStream final : public Stream {
     error.clear();
     if (result > 0) return Step::done;
     const int why = SSL_get_error(ssl_.get(), result);
-    if (why == SSL_ERROR_WANT_READ) return Step::starved;
-    if (why == SSL_ERROR_WANT_WRITE) return Step::full;
+    if (why == SSL_ERROR_WANT_READ) return Step::want_read;
+    if (why == SSL_ERROR_WANT_WRITE) return Step::want_write;
     if (why == SSL_ERROR_ZERO_RETURN) {
       error = asio::error::eof;
       return Step::failed;
@@ -223,16 +226,16 @@ class TlsStream final : public Stream {
     ERR_clear_error();
     error = asio::ssl::error::unexpected_result;
     if (code != 0) error = {code, asio::error::get_ssl_category()};
-    failure_ = error;  // OpenSSL gives its reason once only.
+    failure_ = error;  // OpenSSL gives its reason only once.
     return Step::failed;
   }
 
-  /// Sends answers to key updates, as far as that goes without waiting. A peer that lets them pile
-  /// up has no use for them.
+  /// Sends answers to key updates, as far as possible without waiting. A peer that lets them pile
+  /// up is treated as failed.
   Step checked(Step step, std::error_code& error) noexcept {
-    std::error_code ignored;  // The next write meets it again.
+    std::error_code ignored;  // The next write meets the error again.
     flush(ignored);
-    if (step != Step::full) return step;
+    if (step != Step::want_write) return step;
     error = failure_ = asio::error::no_buffer_space;
     return Step::failed;
   }
@@ -240,12 +243,12 @@ class TlsStream final : public Stream {
   Step decrypt(asio::mutable_buffer buffer, std::size_t& count, std::error_code& error) noexcept {
     error = failure_;
     if (failure_) return Step::failed;
-    if (is_starved()) return checked(Step::starved, error);
+    if (wants_read()) return checked(Step::want_read, error);
     return checked(outcome(SSL_read_ex(prepared(), buffer.data(), buffer.size(), &count), error),
                    error);
   }
 
-  /// While it exists, the stream below is being read; then whoever waits for that goes on.
+  /// Marks the stream below as being read. Its destructor wakes the coroutine that waits for that.
   class Receiving {
    public:
     explicit Receiving(TlsStream& self) noexcept : self_(self) { self_.is_receiving_ = true; }
@@ -259,42 +262,45 @@ class TlsStream final : public Stream {
    private:
     TlsStream& self_;
   };
-  /// OpenSSL has the beginning of a message that is no data, a ticket, and writes nothing before it
-  /// has seen the rest.
+  /// Receives bytes before a write: OpenSSL has the beginning of a message without data, such as a
+  /// ticket, and writes nothing before it has the rest.
   asio::awaitable<void> receive_to_write(std::error_code& error) {
     error.clear();
     if (is_receiving_) {
       co_await other_has_received();
     } else {
       const Receiving mark(*this);
-      const auto got = co_await below_->read_some(wire_.in.room(), error);
+      const auto got = co_await below_->read_some(bio_.in.room(), error);
       arrived(got, error);
     }
   }
-  /// Whoever reads and whoever writes may both want what comes; one of them receives it.
+  /// Waits for the other coroutine's read: the reader and the writer may both need the next bytes,
+  /// and only one of them receives.
   asio::awaitable<void> other_has_received() {
-    const auto received = std::make_shared<Wakeup>();
+    const auto received = std::make_shared<OneShotEvent>();
     other_ = received;
     co_await received->wait();
   }
 
-  /// Bytes have come from the stream below. @return false if they have not.
+  /// Takes in the result of a read from the stream below.
+  /// @return false if no bytes have come.
   bool arrived(std::size_t count, std::error_code& error) noexcept {
     if (!error) {
       wants_input_ = false;
-      wire_.in.fill(count);
-    } else if (wire_.in.empty()) {
-      wire_.in.put_aside();
+      bio_.in.fill(count);
+    } else if (bio_.in.empty()) {
+      bio_.in.put_aside();
     }
-    // The stream below has ended, and the peer had not said that it would (RFC 9112 9.8).
+    // The stream below has ended without a closing alert from the peer (RFC 9112 9.8).
     if (error == asio::error::eof) error = asio::ssl::error::stream_truncated;
     return !error;
   }
-  /// Takes what is there from the stream below. @return false if there is nothing.
+  /// Reads available bytes from the stream below.
+  /// @return false if there are none.
   bool try_receive(std::error_code& error) noexcept {
     std::size_t count = 0;
     try {
-      count = below_->try_read_some(wire_.in.room(), error);
+      count = below_->try_read_some(bio_.in.room(), error);
     } catch (const std::bad_alloc&) {
       error = asio::error::no_memory;
     }
@@ -302,20 +308,22 @@ class TlsStream final : public Stream {
   }
 
   /// Encrypted bytes that the stream below has not taken yet.
-  asio::const_buffer outgoing() const noexcept { return wire_.outgoing(); }
-  /// The stream below has taken them, or it has failed: then a rest that it might take later would
-  /// make a record whole of which the caller was told that it has not gone.
+  asio::const_buffer outgoing() const noexcept { return bio_.outgoing(); }
+  /// Takes in the result of a write to the stream below. A failure is kept, so that the rest is
+  /// never sent: it would complete a record that the caller was told had not been sent.
   bool written(std::size_t count, std::error_code error) noexcept {
     if (!error)
-      wire_.went(count);
+      bio_.on_sent(count);
     else if (error != asio::error::would_block)
       write_failure_ = error;
     return !error;
   }
-  /// @return true if nothing is left to be sent.
+  /// Sends encrypted bytes without waiting.
+  /// @return true if nothing is left to send.
   bool flush(std::error_code& error) noexcept {
     error = write_failure_;
-    if (!error && is_being_written_) error = asio::error::would_block;  // Not twice.
+    // Another writer is sending them.
+    if (!error && is_being_written_) error = asio::error::would_block;
     while (!error) {
       const auto buffer = outgoing();
       if (buffer.size() == 0) return true;
@@ -325,18 +333,18 @@ class TlsStream final : public Stream {
     return false;
   }
 
-  /// Makes records of what is first in these buffers.
+  /// Encrypts the first bytes of these buffers into records.
   bool encrypt(std::span<const asio::const_buffer> buffers, std::error_code& error) noexcept {
     error = failure_;
     if (failure_) return false;
     std::array<char, record> gathered;
     asio::const_buffer rest = buffers.front();
-    if (buffers.size() > 1)  // A head and the beginning of its body go in one record.
+    if (buffers.size() > 1)  // A head and the beginning of its body go into one record.
       rest = asio::buffer(gathered.data(), asio::buffer_copy(asio::buffer(gathered), buffers));
     for (int i = 0; i < batch && rest.size() > 0; ++i) {
       std::size_t count = std::min(record, rest.size());
       const Step step = outcome(SSL_write_ex(prepared(), rest.data(), count, &count), error);
-      if (step == Step::starved) {
+      if (step == Step::want_read) {
         wants_input_ = true;
         error = asio::error::would_block;
         return i > 0;
@@ -346,23 +354,23 @@ class TlsStream final : public Stream {
         return false;
       }
       rest += count;
-      sealed_ += count;
+      unreported_ += count;
     }
     return true;
   }
 
   std::unique_ptr<Stream> below_;
   std::shared_ptr<const void> owner_;
-  TlsWire wire_;  // Outlives its BIO, which OpenSSL owns.
+  TlsBio bio_;  // Outlives its BIO, which OpenSSL owns.
   std::unique_ptr<SSL, OpenSslFree> ssl_;
-  WorkBudget budget_;        // Of awaited operations, which need not wait where data are there.
-  std::size_t sealed_ = 0;   // Plain bytes that were encrypted, and of which no caller knows yet.
-  std::error_code failure_;  // Of TLS itself, which then has ended.
-  std::error_code write_failure_;  // Of the stream below.
+  WorkBudget budget_;  // Budget for awaited operations, which may complete without waiting.
+  std::size_t unreported_ = 0;  // Plain bytes that are encrypted but not yet reported to a caller.
+  std::error_code failure_;     // Failure of TLS itself, which has then ended.
+  std::error_code write_failure_;  // Failure of the stream below.
   bool is_receiving_ = false;
-  std::shared_ptr<Wakeup> other_;  // Who waits for that.
-  bool wants_input_ = false;       // OpenSSL, before it writes anything.
-  bool is_being_written_ = false;  // Something outgoing, by a writer that waits while others read.
+  std::shared_ptr<OneShotEvent> other_;  // The waiter for the other coroutine's read.
+  bool wants_input_ = false;             // True if OpenSSL needs input before it writes.
+  bool is_being_written_ = false;        // True while a waiting writer sends the outgoing bytes.
   bool connected_ = false;
   std::optional<TlsInfo> info_;
   ProcessMark process_;
