@@ -398,7 +398,7 @@ TEST_CASE(
 
 TEST_CASE("[57] a proxy's credentials have to come within the limit of connecting") {
   struct NoTls final : ferry::TlsContext {
-    asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> secure(
+    asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> handshake(
         std::unique_ptr<ferry::Stream> stream, ferry::DialContext&) const override {
       co_return ferry::Result<std::unique_ptr<ferry::Stream>>(std::move(stream));
     }

@@ -415,7 +415,7 @@ class Sparse final : public ferry::Connector {
 class SparseTls final : public ferry::TlsContext {
  public:
   explicit SparseTls(int streams) : left_(streams) {}
-  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> secure(
+  asio::awaitable<ferry::Result<std::unique_ptr<ferry::Stream>>> handshake(
       std::unique_ptr<ferry::Stream> stream, ferry::DialContext&) const override {
     if (left_-- <= 0) co_return ferry::Result<std::unique_ptr<ferry::Stream>>();
     co_return ferry::Result<std::unique_ptr<ferry::Stream>>(std::move(stream));
