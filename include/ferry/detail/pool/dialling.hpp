@@ -17,6 +17,20 @@ namespace ferry::detail {
 ///
 /// No user code runs under the mutex, only `PoolState` and deadlines. The thread that changes the
 /// state carries out the decisions of that change after unlocking.
+///
+/// A waiter: `QueuePlace` enqueues it; it is granted a connection, or fails, or leaves. A dial:
+///
+///     start_dial --> begun --> look-up, connect, tunnel, TLS --> succeed, or fail
+///          |           |                                            ^
+///          +-----------+------- given up by the state --------------+ (cancelled)
+///
+/// Invariants:
+/// 1. Each dial reports its end to the state once, also if its coroutine is destroyed: `DialGuard`.
+/// 2. `Slot::deadline` is set while the dial has begun and not ended; whoever gives the dial up
+/// ends
+///    that deadline, under the mutex.
+/// 3. The result of a wait is read from the state, never from the way in which the wait ended.
+/// 4. A connection is closed, and a waiter woken, outside the mutex.
 template <class Tcp, class Local>
 class DiallingPool final : public PoolCore,
                            public Alarm,
