@@ -36,16 +36,14 @@ enum class ResponseKind { buffered, stream, upgrade };
 ///
 /// The functions are the steps of a call, in order; none of them waits:
 ///
-///     preparation --> prepare --> ask_for_credentials --> take_connection --> begin_exchange
-///                        ^            ^  |                    |                    |
-///                        |            |  v                    v                    v
-///                        |            | on_credentials    on_connection     the connection's own
-///                        |            |                                            |
-///                        |            +-- attempt <------------+                   v
-///                        +-- preparation <-------------------- conclude <----------+
-///                                        answer, failure <----/   |  ^
-///                                                                 v  |
-///                                                           go_on_decoding
+///     step                 next
+///     prepare              ask_for_credentials, or the failure
+///     ask_for_credentials  take_connection, or a wait for an authenticator and on_credentials
+///     take_connection      begin_exchange, or PoolCore::acquire and on_connection before it
+///     begin_exchange       the connection's own steps, to the end of the exchange
+///     conclude             the answer or the failure; the same request again, from its credentials
+///                          on; another request, from prepare on; go_on_decoding
+///     go_on_decoding       the answer or the failure; go_on_decoding again
 ///
 /// Invariants:
 /// 1. A step after which `failure` is set leads to `conclude`; the steps between do nothing.
