@@ -36,7 +36,7 @@ inline std::string charset_of(std::string_view content_type) {
     rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
     std::string value;
     const bool is_quoted = rest.starts_with('"');
-    if (is_quoted) value = detail::take_quoted_string(rest);
+    if (is_quoted) value = detail::take_quoted_string(rest, "\\");
     const auto end = std::min(rest.find(';'), rest.size());
     if (!is_quoted) value = detail::trim_ows(rest.substr(0, end));
     rest.remove_prefix(end);

@@ -60,7 +60,7 @@ class Script {
 
   std::string written;  ///< All bytes written.
   int operations = 0;   ///< Number of reads and writes, including failed ones.
-  /// Number of calls of `look`.
+  /// Number of calls of `check_idle`.
   int looks = 0;
   /// True if the stream was closed.
   bool closed = false;

@@ -8,7 +8,11 @@ namespace ferry::detail {
 
 /// Takes the quoted string at the beginning of a text, and returns it without quotes and escapes.
 /// An unclosed one ends with the text.
-inline std::string take_quoted_string(std::string_view& text) {
+/// @param last_backslash the meaning of a backslash that the text ends with: nothing in RFC 8288
+/// B.3,
+///   itself in WHATWG's MIME types.
+inline std::string take_quoted_string(std::string_view& text,
+                                      std::string_view last_backslash = {}) {
   std::string value;
   text.remove_prefix(1);
   while (!text.empty()) {
@@ -16,7 +20,7 @@ inline std::string take_quoted_string(std::string_view& text) {
     text.remove_prefix(1);
     if (c == '"') break;
     if (c == '\\') {
-      if (text.empty()) break;
+      if (text.empty()) return value.append(last_backslash);
       c = text.front();
       text.remove_prefix(1);
     }

@@ -34,7 +34,27 @@ enum class ResponseKind { buffered, stream, upgrade };
 /// A call, from its request to its answer. A call consists of one request, or of several if
 /// redirects, challenges or retries lead to others; each request takes one attempt or two.
 ///
-/// The functions are the steps of a call, in order; none of them waits.
+/// The functions are the steps of a call, in order; none of them waits:
+///
+///     step                 next
+///     prepare              ask_for_credentials, or the failure
+///     ask_for_credentials  take_connection, or a wait for an authenticator and on_credentials
+///     take_connection      begin_exchange, or PoolCore::acquire and on_connection before it
+///     begin_exchange       the connection's own steps, to the end of the exchange
+///     conclude             the answer or the failure; the same request again, from its credentials
+///                          on; another request, from prepare on; go_on_decoding
+///     go_on_decoding       the answer or the failure; go_on_decoding again
+///
+/// Invariants:
+/// 1. A step after which `failure` is set leads to `conclude`; the steps between do nothing.
+/// 2. An attempt's `follow_up_` is decided once, at the end of the answer's head, and carried out
+///    by `conclude`.
+/// 3. `has_connection_` is true from `begin_exchange` on. Before that, on the second attempt, the
+///    lease holds the connection on which the first one failed.
+/// 4. Between two connections of a call, `admission` keeps a draining pool waiting for the call.
+/// 5. Each call ends with one event, `response_received` or `request_failed`. A stream's comes when
+///    its body ends.
+/// 6. `earlier_` has the failures of those attempts alone that had sent something.
 template <class = void>
 class Call : public CacheAllocated<Call<void>> {
  public:
@@ -675,10 +695,10 @@ class Call : public CacheAllocated<Call<void>> {
     failure = failure->at(phase, std::string(url().origin()), attempts(), reused, bytes_sent);
     add_what_came();
     deadline->detach();
-    const bool retry_on_status = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
-                                 is_transient(failure->code()) && may_retry(policy) &&
-                                 client->retry_budget.take();
-    if (retry_on_status) admission.keep();  // Admit the call before its connection is given up.
+    const bool retries = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
+                         is_transient(failure->code()) && may_retry(policy) &&
+                         client->retry_budget.take();
+    if (retries) admission.keep();  // Admit the call before its connection is given up.
     const bool untouched =
         lease && has_connection_ && !times_.begun() && lease.connection().h1.stream().is_open();
     if (untouched && failure->code() != Errc::client_closed &&
@@ -693,13 +713,13 @@ class Call : public CacheAllocated<Call<void>> {
     // pool always sees a request in flight.
     if (!is_retry(verdict)) lease.discard(CloseReason::failed);
     if (observer()) {
-      Event event = this->event(is_retry(verdict) || retry_on_status ? Event::Kind::request_retried
-                                                                     : Event::Kind::request_failed);
+      Event event = this->event(is_retry(verdict) || retries ? Event::Kind::request_retried
+                                                             : Event::Kind::request_failed);
       event.error = &*failure;
       event.duration = Clock::now() - begin_;
       observe(observer(), event);
     }
-    if ((is_retry(verdict) || retry_on_status) && bytes_sent > 0) earlier_.push_back(*failure);
+    if ((is_retry(verdict) || retries) && bytes_sent > 0) earlier_.push_back(*failure);
     if (is_retry(verdict)) {
       state_->message.clear();
       state_->connection = ConnectionInfo();
@@ -707,7 +727,7 @@ class Call : public CacheAllocated<Call<void>> {
       begin_attempt();
       return Next::attempt;
     }
-    if (!retry_on_status) return Next::failure;
+    if (!retries) return Next::failure;
     CallHistory& onward = begin_follow_up();
     onward.delay = retry_delay(client->options.retries, onward.retries);
     onward.retry(request, url(), "the failure may be over by now");

@@ -17,6 +17,20 @@ namespace ferry::detail {
 ///
 /// No user code runs under the mutex, only `PoolState` and deadlines. The thread that changes the
 /// state carries out the decisions of that change after unlocking.
+///
+/// A waiter: `QueuePlace` enqueues it; it is granted a connection, or fails, or leaves. A dial:
+///
+///     start_dial --> begun --> look-up, connect, tunnel, TLS --> succeed, or fail
+///          |           |                                            ^
+///          +-----------+------- given up by the state --------------+ (cancelled)
+///
+/// Invariants:
+/// 1. Each dial reports its end to the state once, also if its coroutine is destroyed: `DialGuard`.
+/// 2. `Slot::deadline` is set while the dial has begun and not ended; whoever gives the dial up
+/// ends
+///    that deadline, under the mutex.
+/// 3. The result of a wait is read from the state, never from the way in which the wait ended.
+/// 4. A connection is closed, and a waiter woken, outside the mutex.
 template <class Tcp, class Local>
 class DiallingPool final : public PoolCore,
                            public Alarm,
@@ -27,7 +41,7 @@ class DiallingPool final : public PoolCore,
   Slot* take_idle(std::string_view origin, Clock::time_point now) override {
     for (;;) {
       Slot* slot = nullptr;
-      change([&](PoolActions& decisions) { slot = state_.take(origin, now, decisions); });
+      change([&](PoolActions& actions) { slot = state_.take(origin, now, actions); });
       if (!slot || is_fit(*slot)) return slot;
     }
   }
@@ -136,9 +150,9 @@ class DiallingPool final : public PoolCore,
     draining_.store(true);
     const auto quiet = std::make_shared<PoolWaiter>();
     bool waits = false;
-    change([&](PoolActions& decisions) {
+    change([&](PoolActions& actions) {
       drainers_.reserve(drainers_.size() + 1);
-      state_.close(false, decisions);
+      state_.close(false, actions);
       waits = !is_drained();
       if (waits) drainers_.push_back(quiet);
     });
@@ -164,12 +178,11 @@ class DiallingPool final : public PoolCore,
   }
 
   void discard(Slot& slot, CloseReason reason) noexcept override {
-    change([&](PoolActions& decisions) { state_.discard(slot, reason, decisions); });
+    change([&](PoolActions& actions) { state_.discard(slot, reason, actions); });
   }
 
   void close_idle() noexcept override {
-    change(
-        [&](PoolActions& decisions) { state_.close_idle(CloseReason::client_closed, decisions); });
+    change([&](PoolActions& actions) { state_.close_idle(CloseReason::client_closed, actions); });
   }
 
   void close(bool now_too) noexcept override {
@@ -177,15 +190,15 @@ class DiallingPool final : public PoolCore,
       closed_.store(true);
       deadlines_->close_all();
     }
-    change([&](PoolActions& decisions) { state_.close(now_too, decisions); });
+    change([&](PoolActions& actions) { state_.close(now_too, actions); });
   }
 
   /// Closes connections that have been idle for too long even if no other event comes, so that no
   /// connection that its server has closed stays half open.
   void ring() noexcept override {
-    change([&](PoolActions& decisions) {
+    change([&](PoolActions& actions) {
       rings_at_ = Clock::time_point::max();
-      state_.expire(Clock::now(), decisions);
+      state_.expire(Clock::now(), actions);
       set_alarm();
     });
   }
@@ -285,27 +298,27 @@ class DiallingPool final : public PoolCore,
   template <class Function>
   void change(Function function, std::error_code failure = make_error_code(Errc::client_closed),
               const Error* error = nullptr) {
-    PoolActions decisions(*this, failure, error);
+    PoolActions actions(*this, failure, error);
     const std::lock_guard lock(mutex_);
     if (!process_.is_current()) [[unlikely]]
-      leave_to_parent(decisions);
-    function(decisions);
+      leave_to_parent(actions);
+    function(actions);
     if (drainers_.empty() || !is_drained()) return;
-    for (const Waiter& drainer : drainers_) decisions.granted(drainer);
+    for (const Waiter& drainer : drainers_) actions.granted(drainer);
     drainers_.clear();
   }
 
   /// Closes all idle connections in a child process, because they belong to its parent.
-  void leave_to_parent(PoolActions& decisions) noexcept {
+  void leave_to_parent(PoolActions& actions) noexcept {
     process_ = ProcessMark();
-    state_.close_idle(CloseReason::inherited, decisions);
+    state_.close_idle(CloseReason::inherited, actions);
   }
 
   void keep(Slot& slot, Clock::time_point idle_since, Clock::time_point expires,
             Clock::time_point now) noexcept {
     if (!slot.connection->process.is_current()) return discard(slot, CloseReason::inherited);
-    change([&](PoolActions& decisions) {
-      state_.release(slot, idle_since, expires, now, decisions);
+    change([&](PoolActions& actions) {
+      state_.release(slot, idle_since, expires, now, actions);
       if (expires < rings_at_) set_alarm();
     });
   }
@@ -370,10 +383,10 @@ class DiallingPool final : public PoolCore,
     /// Takes the place, and closes the connection that it replaces.
     /// @return false if the pool is closed.
     bool enqueue(std::string_view origin, Lease& replaced, CloseReason reason) {
-      pool_.change([&](PoolActions& decisions) {
+      pool_.change([&](PoolActions& actions) {
         if (pool_.closed_) return;
         Slot* const dead = replaced ? &replaced.slot() : nullptr;
-        pool_.state_.enqueue(ticket_, origin, Clock::now(), decisions, dead, reason);
+        pool_.state_.enqueue(ticket_, origin, Clock::now(), actions, dead, reason);
         queued_ = true;
         replaced.detach();
       });
@@ -399,9 +412,9 @@ class DiallingPool final : public PoolCore,
       deadline_.detach();
       if (!std::exchange(queued_, false)) return nullptr;
       Slot* slot = nullptr;
-      pool_.change([&](PoolActions& decisions) {
+      pool_.change([&](PoolActions& actions) {
         note_phase();
-        slot = pool_.state_.leave(ticket_, decisions);
+        slot = pool_.state_.leave(ticket_, actions);
       });
       return slot;
     }

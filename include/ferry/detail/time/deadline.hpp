@@ -20,6 +20,22 @@
 // would fire. When a deadline is due, its target is aborted. The deadline itself records that this
 // was a timeout, and in which phase; an I/O error never does. The same timer rings one alarm, the
 // pool's, for work to do when no request is in flight.
+//
+// States of a deadline:
+//
+//     new --begin_phase--> running --begin_phase, suspend_limit, extend--> running
+//     running --its time, close, give_up--> ended, with a verdict
+//     running, ended --finish, or its destructor--> finished
+//
+// Invariants:
+// 1. A verdict is given once, under the mutex, and never changes. Whoever gives it aborts the
+// target.
+// 2. A deadline's target is set, used and removed under the mutex, so an abort never meets a target
+//    that is gone.
+// 3. The key of a deadline in the heap is never later than the deadline is due. A deadline that was
+//    moved to a later time keeps its key until the timer finds it.
+// 4. While an entry or an alarm is due, the timer is set for that time or earlier. A handler of an
+//    earlier wait has an old number, and does nothing.
 namespace ferry::detail {
 
 /// `now + limit`, without overflow.

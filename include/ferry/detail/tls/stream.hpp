@@ -28,7 +28,19 @@ struct OpenSslFree {
 /// OpenSSL reads and writes buffers, and this class moves bytes between them and the stream below.
 /// The class has three advantages over `asio::ssl::stream`: it works over every `Stream`, including
 /// a tunnel or a test script; it can try without waiting, so a kept connection needs no more system
-/// calls than without TLS; and `look` can tell a late ticket from unsolicited data.
+/// calls than without TLS; and `check_idle` can tell a late ticket from unsolicited data.
+///
+/// States: new, then `handshake` until it is done or has failed, then `set_connected`, then reading
+/// and writing in any order until `failure_`, a close_notify of the peer's, or `close`.
+///
+/// Invariants:
+/// 1. A failure of TLS is kept in `failure_`, one of the stream below in `write_failure_`: OpenSSL
+///    gives its reason only once, and later operations report the same.
+/// 2. Encrypted bytes are sent in their order and once. `unreported_` plain bytes are encrypted,
+/// but
+///    the caller has not been told that they are sent: it comes again with them.
+/// 3. One coroutine at a time reads the stream below (`is_receiving_`), and one writes it
+///    (`is_being_written_`).
 class TlsStream final : public Stream {
  public:
   /// @param owner the owner of the objects that `ssl` refers to, kept alive.
