@@ -11,8 +11,8 @@
 #include <utility>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/h1/callbacks.hpp>
 #include <ferry/detail/h1/chunk_extensions.hpp>
-#include <ferry/detail/h1/llhttp.hpp>
 #include <ferry/detail/http/connection_fields.hpp>
 #include <ferry/detail/http/message.hpp>
 #include <ferry/error.hpp>

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include <ferry/detail/h1/llhttp.hpp>
+#include <ferry/detail/h1/callbacks.hpp>
 #include <ferry/headers.hpp>
 
 namespace ferry::detail {
