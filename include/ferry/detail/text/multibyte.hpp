@@ -278,12 +278,15 @@ inline std::string from_big5(std::string_view bytes) {
     const auto lead = byte_at(text, 0);
     if (!in_range(lead, 0x81, 0xFE) || text.size() == 1) return {};
     const auto trail = byte_at(text, 1);
-    if (lead == 0x88) switch (trail) {
+    if (lead == 0x88) {
+      switch (trail) {
         case 0x62: return {0xCA, 2, 0x304};
         case 0x64: return {0xCA, 2, 0x30C};
         case 0xA3: return {0xEA, 2, 0x304};
         case 0xA5: return {0xEA, 2, 0x30C};
+        default: break;
       }
+    }
     return decoded_pair(big5_index()[big5_pointer(lead, trail)], trail);
   });
 }
