@@ -12,7 +12,6 @@
 #include <ferry/detail/base/read_buffer.hpp>
 #include <ferry/detail/h1/encoder.hpp>
 #include <ferry/detail/h1/parser.hpp>
-#include <ferry/detail/policy/redirect.hpp>
 #include <ferry/detail/policy/reuse.hpp>
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/detail/time/user_coroutine.hpp>

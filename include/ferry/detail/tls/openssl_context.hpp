@@ -1,7 +1,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <functional>
 #include <memory>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -11,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
-#include <vector>
 
 #include <asio/ssl/context.hpp>
 
