@@ -260,7 +260,7 @@ class ConnectionPool {
     call.timeouts = detail::merged(core->timeouts(), options);
     call.client = std::make_shared<detail::ClientCore>(std::move(core));
     Request request = Request::get(origin.url());
-    if (auto error = detail::prepare(*call.client, request, call.timeouts, call.url)) throw *error;
+    if (auto error = detail::resolve_request(*call.client, request, call.timeouts, call.url)) throw *error;
     call.client->base = call.url;
     return call;
   }
@@ -280,8 +280,7 @@ class ConnectionPool {
       failure =
           co_await core->acquire(call.url, lease, admission, call.timeouts, deadline, no_observer);
     } catch (const std::system_error& e) {
-      if (e.code() != asio::error::operation_aborted) throw;
-      failure.emplace(Errc::cancelled);
+      failure = detail::cancellation_of(e);
     }
     if (failure)
       throw failure->at(detail::phase_of(*failure, deadline), std::string(call.url.origin()), 1,
@@ -300,8 +299,7 @@ class ConnectionPool {
       if (!opened) throw opened.error();
       co_return *opened;
     } catch (const std::system_error& e) {
-      if (e.code() != asio::error::operation_aborted) throw;
-      throw Error(Errc::cancelled).at(Phase::pool, std::string(call.url.origin()), 1, false, 0);
+      throw detail::cancellation_of(e).at(Phase::pool, std::string(call.url.origin()), 1, false, 0);
     }
   }
 

@@ -79,9 +79,7 @@ struct Download {
     try {
       co_await download.make_whole();
     } catch (const std::system_error& error) {
-      // Asio throws this error at the next `co_await` of a cancelled coroutine.
-      if (error.code() != asio::error::operation_aborted) throw;
-      throw Error(Errc::cancelled);
+      throw cancellation_of(error);
     }
     download.part_.finish(download.result_.size);
     co_return download.result_;

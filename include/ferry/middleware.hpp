@@ -91,9 +91,7 @@ asio::awaitable<Result<Response>> try_chain(Next next, Request request) {
   } catch (const Error& error) {
     failure = error;
   } catch (const std::system_error& e) {
-    // Asio throws this error at the next `co_await` of a cancelled middleware.
-    if (e.code() != asio::error::operation_aborted) throw;
-    failure.emplace(Errc::cancelled);
+    failure = cancellation_of(e);
   }
   co_return Result<Response>(std::move(*failure));
 }

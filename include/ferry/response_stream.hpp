@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/call/client_core.hpp>
+#include <ferry/detail/call/open_body.hpp>
 #include <ferry/detail/file/output_file.hpp>
-#include <ferry/detail/http/content_decoding.hpp>
+#include <ferry/detail/time/cancellation.hpp>
 #include <ferry/response.hpp>
 
 namespace ferry {
@@ -28,171 +28,6 @@ namespace detail {
 /// throws its own error at `co_await stream.read()`, before `read` begins. Call this in a handler
 /// of the exception `thrown`; any error that is not a cancellation is thrown again.
 [[noreturn]] void throw_cancelled(const std::system_error& thrown, ResponseStream& stream);
-
-/// A call whose response's body has not been read yet.
-struct OpenBody {
-  OpenBody(std::shared_ptr<const ClientCore> c, Response head, Clock::time_point total,
-           Duration total_limit)
-      : client(std::move(c)),
-        lease(*client->pool),
-        deadline(client->pool->deadlines(), client.get(), &client->closed, total, total_limit),
-        response(std::move(head)) {}
-  OpenBody(const OpenBody&) = delete;
-  OpenBody& operator=(const OpenBody&) = delete;
-  ~OpenBody() {
-    if (!lease) return;
-    tell_of_drop();
-    deadline.finish();
-    if (!deadline.ended() && lease.connection().h1.drain())
-      release_connection(lease, nullptr, Clock::now());
-    else
-      lease.discard(CloseReason::unread);
-  }
-
-  /// Begins reading the body, after the head. @return an error if the body cannot be read.
-  std::optional<Error> start(bool decode) {
-    H1Connection& h1 = lease.connection().h1;
-    h1.go_on_into(message());
-    if (decode && response.status() != 206) {
-      auto made = ContentDecoding::of(response.headers(), client->options.codings);
-      if (!made) return failed(made.error());
-      decoding = std::move(*made);
-    }
-    if (!deadline.begin_phase(Phase::read, read_limit, &h1.stream()))
-      return failed(deadline.error());
-    deadline.suspend_limit(Phase::read);  // No read waits for the server yet.
-    return std::nullopt;
-  }
-
-  /// The next bytes of the body as received; none at the end.
-  template <class = void>
-  asio::awaitable<std::optional<Error>> read_raw(std::string_view& piece) {
-    return lease.connection().h1.read_body(piece, message(), deadline, read_limit);
-  }
-
-  /// The next bytes of the body, decoded; none at the end.
-  template <class = void>
-  asio::awaitable<std::optional<Error>> read_decoded(std::string_view& piece) {
-    H1Connection& h1 = lease.connection().h1;
-    decoded.resize(buffer_size);
-    for (bool ended = false;;) {
-      // A little input may decode to a lot of output, so time and work are checked here.
-      const auto now = Clock::now();
-      if (!deadline.check(now)) co_return deadline.error();
-      if (h1.has_used_up_budget(now)) {
-        if (auto error = co_await h1.let_others_run(deadline)) co_return error;
-      }
-      const auto made = decoding.read(decoded);
-      if (!made) co_return made.error();
-      h1.count_work(*made);
-      piece = std::string_view(decoded).substr(0, *made);
-      if (!piece.empty()) co_return std::nullopt;
-      if (ended) co_return decoding.finish();
-      std::string_view raw;
-      if (auto error = co_await read_raw(raw)) co_return error;
-      ended = raw.empty();
-      raw_size += raw.size();
-      decoding.feed(raw);
-    }
-  }
-
-  /// Accounts for a piece that was read. @return an error if no more may be read.
-  std::optional<Error> consumed(std::string_view piece) {
-    deadline.suspend_limit(Phase::read);
-    size += piece.size();
-    if (!decoding.is_active()) raw_size = size;
-    if (size > max_size)
-      return Error(Errc::body_too_large,
-                   "it is larger than " + std::to_string(max_size) + " bytes (max_body_size)");
-    if (piece.empty()) complete();
-    return std::nullopt;
-  }
-
-  /// Ends the call with an error; no more bytes follow.
-  Error failed(const Error& error) {
-    const auto& connection = response.connection();
-    failure = error
-                  .at(Phase::read, std::string(response.url().origin()), attempt, connection.reused,
-                      lease.connection().h1.bytes_sent())
-                  .with(response.status(), {}, earlier);
-    deadline.finish();
-    lease.discard(CloseReason::failed);
-    if (client->options.observer) tell_of(*failure);
-    return *failure;
-  }
-
-  static constexpr std::size_t buffer_size = 64 * 1024;
-
-  const std::shared_ptr<const ClientCore> client;
-  Lease lease;  // Outlives the deadline, which may abort the lease's stream.
-  Deadline deadline;
-  Response response;  ///< The response without its body.
-  Method method;
-  Clock::time_point begin{};
-  Clock::time_point first_byte{};
-  Duration read_limit{};
-  int attempt = 1;
-  std::uint64_t max_size = std::numeric_limits<std::uint64_t>::max();
-  std::uint64_t max_collected = 0;  ///< The most bytes that `read_all` returns.
-  std::uint64_t size = 0;           ///< Bytes returned so far.
-  std::uint64_t raw_size = 0;       ///< Bytes received so far.
-  ContentDecoding decoding;
-  std::string decoded;
-  std::vector<Error> earlier;  ///< The failures of earlier attempts.
-  std::optional<Error> failure;
-  bool is_being_read = false;
-
- private:
-  void tell_of(const Error& error) {
-    Event event = make_event(Event::Kind::request_failed);
-    event.error = &error;
-    event.duration = Clock::now() - begin;
-    observe(client->options.observer, event);
-  }
-  /// Every call ends with an event, so a dropped stream has one as well.
-  void tell_of_drop() noexcept {
-    if (!client->options.observer) return;
-    try {
-      tell_of(Error(Errc::cancelled, "its stream was dropped before its end"));
-    } catch (const std::bad_alloc&) {
-    }
-  }
-
-  ResponseMessage& message() noexcept { return state_of(response).message; }
-
-  void complete() {
-    deadline.finish();
-    const auto end = Clock::now();
-    Timings& timings = state_of(response).timings;
-    timings.receive = end - first_byte;
-    timings.total = end - begin;
-    if (deadline.ended())  // Time ran out as the last byte came; the response is complete.
-      lease.discard(CloseReason::failed);
-    else
-      release_connection(lease, nullptr, end);
-    message().body = std::string();
-    if (client->options.observer) {
-      Event event = make_event(Event::Kind::response_received);
-      event.status = response.status();
-      event.version = response.version();
-      event.body_size = raw_size;
-      event.duration = timings.total;
-      event.timings = &timings;
-      event.info = &response.connection();
-      observe(client->options.observer, event);
-    }
-  }
-
-  Event make_event(Event::Kind kind) const {
-    Event event{kind};
-    event.origin = response.url().origin();
-    event.method = method.token();
-    event.target = response.url().target();
-    event.connection = response.connection().id();
-    event.attempt = attempt;
-    return event;
-  }
-};
 
 }  // namespace detail
 
@@ -223,21 +58,16 @@ class ResponseStream {
     if (!body_) co_return std::nullopt;
     detail::OpenBody& body = *body_;
     if (body.failure) throw *body.failure;
-    if (!body.lease) co_return std::nullopt;
+    if (!body.is_open()) co_return std::nullopt;
     if (body.is_being_read)
       throw Error(Errc::lease_unusable, "a read of this stream is in progress already");
     const Reading reading(body.is_being_read);
     std::string_view piece;
     std::optional<Error> failure;
     try {
-      if (body.decoding.is_active())
-        failure = co_await body.read_decoded(piece);
-      else
-        failure = co_await body.read_raw(piece);
+      failure = co_await body.read(piece);
     } catch (const std::system_error& e) {
-      // Asio throws this error at the next `co_await` of a cancelled coroutine.
-      if (e.code() != asio::error::operation_aborted) throw;
-      failure.emplace(Errc::cancelled);
+      failure = detail::cancellation_of(e);
     }
     if (!failure) failure = body.consumed(piece);
     if (failure) throw body.failed(*failure);
@@ -257,11 +87,11 @@ class ResponseStream {
     std::string all;
     try {
       while (const auto piece = co_await read()) {
-        if (piece->size() > body_->max_collected - all.size()) {
+        const std::uint64_t most = body_->call->options.max_body_size;
+        if (piece->size() > most - all.size())
           throw body_->failed(Error(Errc::body_too_large, "it is larger than " +
-                                                              std::to_string(body_->max_collected) +
+                                                              std::to_string(most) +
                                                               " bytes (limits.max_body_size)"));
-        }
         all += *piece;
       }
     } catch (const std::system_error& e) {
@@ -365,11 +195,11 @@ class ResponseStream {
 static_assert(detail::co_await_safe<ResponseStream>);
 
 inline void detail::throw_cancelled(const std::system_error& thrown, ResponseStream& stream) {
-  if (thrown.code() != asio::error::operation_aborted) throw;
+  const Error cancelled = cancellation_of(thrown);
   OpenBody* const body = stream.body_.get();
   if (body && body->failure) throw *body->failure;
-  if (body && body->lease) throw body->failed(Error(Errc::cancelled));
-  throw Error(Errc::cancelled);
+  if (body && body->is_open()) throw body->failed(cancelled);
+  throw cancelled;
 }
 
 }  // namespace ferry

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <ferry/authenticator.hpp>
+#include <ferry/detail/time/cancellation.hpp>
 #include <ferry/detail/time/user_coroutine.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
@@ -63,9 +64,7 @@ asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext
   } catch (const Error& error) {
     failure = error;
   } catch (const std::system_error& e) {
-    // Asio throws this from the next `co_await` of a cancelled coroutine.
-    if (e.code() != asio::error::operation_aborted && !deadline.ended()) throw;
-    failure.emplace(Errc::cancelled);
+    if (!deadline.ended()) failure = cancellation_of(e);
   } catch (...) {
     if (!deadline.ended()) throw;
   }

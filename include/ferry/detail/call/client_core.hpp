@@ -50,26 +50,34 @@ struct LeasedConnection {
   std::optional<Duration> hint;  ///< Time for which the server says that it keeps the connection.
 };
 
-/// Gives back a connection, to the pool or to its holder, after an exchange that has left it clean.
-/// Closes the connection if another rule forbids its reuse.
-inline void release_connection(Lease& lease, LeasedConnection* held,
+/// Ends an exchange whose response was read to its end, and gives back the connection, to the pool
+/// or to its holder. Closes the connection if a rule forbids its reuse.
+inline void release_connection(Lease& lease, Exchange& exchange, LeasedConnection* held,
                                Clock::time_point now) noexcept {
-  H1Connection& h1 = lease.connection().h1;
-  if (const auto reason = h1.reuse_obstacle()) {
-    lease.discard(*reason);
-    return;
-  }
-  h1.go_idle();
-  const auto hint = h1.keep_alive_hint();
-  if (held) {
+  const Reuse reuse = lease.connection().http->end(exchange);
+  if (reuse.obstacle) {
+    lease.discard(*reuse.obstacle);
+  } else if (held) {
     lease.slot().kept = true;
     lease.slot().idle_since = now;
-    held->hint = hint;
+    held->hint = reuse.keep_alive;
     held->used = true;
     held->slot = lease.detach();
   } else {
-    lease.release(hint, now);
+    lease.release(reuse.keep_alive, now);
   }
+}
+
+/// Ends an exchange whose response is not wanted. Keeps the connection if the rest of the response
+/// is short and has already arrived: nothing waits for a server that withholds it.
+inline void leave_connection(Lease& lease, Exchange& exchange, Deadline& deadline) noexcept {
+  Connection& connection = *lease.connection().http;
+  if (!deadline.ended() && connection.drain(exchange)) {
+    release_connection(lease, exchange, nullptr, Clock::now());
+    return;
+  }
+  connection.abandon(exchange);
+  lease.discard(CloseReason::unread);
 }
 
 }  // namespace ferry::detail

@@ -5,38 +5,39 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include <ferry/detail/base/separate.hpp>
 #include <ferry/detail/call/call.hpp>
+#include <ferry/detail/call/open_body.hpp>
+#include <ferry/detail/time/cancellation.hpp>
+#include <ferry/response_stream.hpp>
 
 // The coroutine that carries out a call. `Call` makes all decisions.
 namespace ferry::detail {
 
-/// Waits until the next request may be sent. A failure is noted in the call.
+/// Waits until the next request may be sent.
+/// @return the failure, or nothing.
 template <class = void>
-asio::awaitable<void> prepare_follow_up(Call<>& call) {
-  CallHistory& trip = *call.trip;
+asio::awaitable<std::optional<Error>> await_backoff(Call& call) {
   OneShotEvent wakeup;  // Outlives the deadline, which may abort it.
   Deadline deadline(call.pool().deadlines(), call.client.get(), &call.client->closed, call.limit(),
-                    call.timeouts.total);
-  bool cancelled = false;
+                    call.options.timeouts.total);
+  std::optional<Error> failure;
   try {
     const auto before = co_await asio::this_coro::cancellation_state;
-    if (!is_cancelled(before) && trip.delay > Duration()) {
-      const auto until = after(Clock::now(), std::exchange(trip.delay, Duration()));
+    if (!is_cancelled(before) && call.history->delay > Duration()) {
+      const auto until = after(Clock::now(), std::exchange(call.history->delay, Duration()));
       if (deadline.begin_phase(Phase::backoff, no_timeout, &wakeup)) co_await wakeup.wait(until);
     }
     const auto cancellation = co_await asio::this_coro::cancellation_state;
-    cancelled = is_cancelled(cancellation);
+    if (is_cancelled(cancellation)) failure.emplace(Errc::cancelled);
   } catch (const std::system_error& e) {
-    // Asio throws this from the next `co_await` of a cancelled coroutine.
-    if (e.code() != asio::error::operation_aborted) throw;
-    cancelled = true;
+    failure = cancellation_of(e);
   }
-  if (deadline.ended())
-    call.fail_between(deadline.error(), deadline.phase());
-  else if (cancelled)
-    call.fail_between(Error(Errc::cancelled), deadline.phase());
+  if (deadline.ended()) failure = deadline.error();
+  if (failure) failure = call.fail_between(*failure, deadline.phase());
+  co_return failure;
 }
 
 /// Turns a failure into the result of `send`: an error in a `Result`, or an exception. This is the
@@ -49,15 +50,22 @@ Answer fail(Error error) {
     throw error;
 }
 
-/// Turns a success into the result of `send`.
+/// Turns a call's last outcome into the result of `send`.
 template <class Answer>
-Answer succeed(Call<>& call) {
-  if constexpr (std::same_as<Answer, ResponseStream>)
-    return call.take_stream();
-  else if constexpr (std::same_as<Answer, Upgraded>)
-    return call.take_upgraded();
-  else
-    return call.take_response();
+Answer finish(std::unique_ptr<Call> call, Outcome& outcome) {
+  if (auto* const error = std::get_if<Error>(&outcome)) return fail<Answer>(std::move(*error));
+  if constexpr (std::same_as<Answer, ResponseStream>) {
+    auto body = std::make_unique<OpenBody>(std::move(call));
+    if (auto failure = body->start()) return fail<Answer>(std::move(*failure));
+    return ResponseStream(std::move(body));
+  } else if constexpr (std::same_as<Answer, Upgraded>) {
+    if (auto* const upgraded = std::get_if<Upgraded>(&outcome)) return std::move(*upgraded);
+    Upgraded refused;
+    refused.response = std::get<Response>(std::move(outcome));
+    return refused;
+  } else {
+    return std::get<Response>(std::move(outcome));
+  }
 }
 
 /// Carries out a call: its requests in sequence, with one or two attempts each.
@@ -66,20 +74,20 @@ Answer succeed(Call<>& call) {
 /// waits only for the answer, because every coroutine frame would be allocated for each request.
 /// Cancellation: terminal; the connection is closed, a place in the queue is given up.
 template <class Answer>
-asio::awaitable<Answer> perform(std::unique_ptr<Call<>> owned) {
-  Call<>& call = *owned;
+asio::awaitable<Answer> perform(std::unique_ptr<Call> owned) {
+  Call& call = *owned;
   bool has_waited = false;
-  for (auto next = Call<>::Next::preparation;; has_waited = true) {
-    if (next == Call<>::Next::preparation && !call.prepare()) {
-      // A call without an attempt was refused before it began: no event reports it.
-      if (call.trip && call.trip->attempts > 0) call.fail_between(*call.failure, Phase::prepare);
-      break;
+  Outcome outcome = NextStep::follow_up;
+  for (;; has_waited = true) {
+    if (std::get<NextStep>(outcome) == NextStep::follow_up) {
+      if (auto refused = call.prepare()) outcome = std::move(*refused);
     }
+    if (std::holds_alternative<Error>(outcome)) break;
     try {
       while (Authenticator* const asked = call.ask_for_credentials()) {
-        const AuthContext context = call.auth_context();
-        auto error = co_await authorize(*asked, context, call.credentials(), *call.deadline,
-                                        Phase::authorize, no_timeout);
+        const AuthContext context = call.credentials().context();
+        auto error = co_await authorize(*asked, context, call.credentials().value(),
+                                        *call.deadline, Phase::authorize, no_timeout);
         call.on_credentials(std::move(error));
         has_waited = true;
       }
@@ -87,57 +95,46 @@ asio::awaitable<Answer> perform(std::unique_ptr<Call<>> owned) {
       // next wait.
       if (has_waited) {
         const auto cancellation = co_await asio::this_coro::cancellation_state;
-        if (is_cancelled(cancellation)) call.failure.emplace(Errc::cancelled);
+        if (is_cancelled(cancellation)) call.attempt().failure.emplace(Errc::cancelled);
       }
-      if (!call.failure && !call.take_connection()) {
-        auto error = co_await call.pool().acquire(call.url(), call.lease, call.admission,
-                                                  call.timeouts, *call.deadline, call.observer());
+      if (!call.attempt().failure && !call.take_connection()) {
+        auto error = co_await call.acquire();
         call.on_connection(std::move(error));
       }
       const auto after_waiting = co_await asio::this_coro::cancellation_state;
-      H1Connection* const h1 = call.begin_exchange(is_cancelled(after_waiting));
-      while (!call.failure && h1->is_sending())
-        call.failure = co_await h1->go_on_sending(call.exchange());
-      while (!call.failure && h1->is_receiving()) {
-        if (h1->has_used_up_budget()) {
-          call.failure = co_await h1->go_on_receiving(call.exchange());
-          continue;
-        }
+      Connection* const connection = call.begin_exchange(is_cancelled(after_waiting));
+      while (!call.attempt().failure && connection->is_waiting(call.exchange())) {
         std::error_code error;
-        const auto room = h1->room(call.exchange());
-        const std::size_t count = co_await h1->stream().read_some(room, error);
-        call.failure = h1->received(call.exchange(), count, error);
+        const std::size_t count = co_await connection->wait(call.exchange(), error);
+        call.attempt().failure = connection->proceed(call.exchange(), count, error);
       }
     } catch (const std::system_error& e) {
-      // Asio throws this from the next `co_await` of a cancelled coroutine.
-      if (e.code() != asio::error::operation_aborted) throw;
-      call.failure.emplace(Errc::cancelled);
+      call.attempt().failure = cancellation_of(e);
     }
-    next = call.conclude();
-    while (next == Call<>::Next::decoding) {
+    outcome = call.conclude();
+    while (is(outcome, NextStep::decoding)) {
       bool cancelled = true;
       try {
         co_await asio::post(asio::use_awaitable);
         const auto cancellation = co_await asio::this_coro::cancellation_state;
         cancelled = is_cancelled(cancellation);
       } catch (const std::system_error& e) {
-        if (e.code() != asio::error::operation_aborted) throw;
+        cancellation_of(e);
       }
-      next = call.go_on_decoding(cancelled);
+      outcome = call.go_on_decoding(cancelled);
     }
-    if (next == Call<>::Next::answer) co_return succeed<Answer>(call);
-    if (next == Call<>::Next::failure) break;
-    if (next == Call<>::Next::preparation) {
+    if (is(outcome, NextStep::follow_up)) {
+      std::optional<Error> failure;
       try {
-        co_await prepare_follow_up(call);
+        failure = co_await await_backoff(call);
       } catch (const std::system_error& e) {
-        if (e.code() != asio::error::operation_aborted) throw;
-        call.fail_between(Error(Errc::cancelled), Phase::prepare);
+        failure = call.fail_between(cancellation_of(e), Phase::prepare);
       }
-      if (call.failure) break;
+      if (failure) outcome = std::move(*failure);
     }
+    if (!is(outcome, NextStep::follow_up) && !is(outcome, NextStep::attempt)) break;
   }
-  co_return fail<Answer>(std::move(*call.failure));
+  co_return finish<Answer>(std::move(owned), outcome);
 }
 
 /// Sends a request.
@@ -151,8 +148,8 @@ asio::awaitable<Answer> send(std::shared_ptr<const ClientCore> client,
   constexpr auto wants = std::same_as<Answer, ResponseStream> ? ResponseKind::stream
                          : std::same_as<Answer, Upgraded>     ? ResponseKind::upgrade
                                                               : ResponseKind::buffered;
-  return perform<Answer>(std::make_unique<Call<>>(std::move(client), options, wants,
-                                                  std::move(held), std::forward<What>(what)...));
+  return perform<Answer>(std::make_unique<Call>(std::move(client), options, wants, std::move(held),
+                                                std::forward<What>(what)...));
 }
 
 /// A GET for the URL of a response, whose parts are moved from.
@@ -167,19 +164,19 @@ template <class Answer>
 asio::awaitable<Answer> send_again(std::shared_ptr<const ClientCore> client,
                                    const RequestOptions& options, Answer earlier) {
   auto state = take_state(earlier);
-  auto call = std::make_unique<Call<>>(std::move(client), options, ResponseKind::buffered, nullptr,
-                                       repeated(state.get()));
+  auto call = std::make_unique<Call>(std::move(client), options, ResponseKind::buffered, nullptr,
+                                     repeated(state.get()));
   call->answer_into(std::move(state));
   return perform<Answer>(std::move(call));
 }
 
 #if defined(FERRY_EXTERN)
-FERRY_EXTERN template asio::awaitable<Response> perform<Response>(std::unique_ptr<Call<>>);
+FERRY_EXTERN template asio::awaitable<Response> perform<Response>(std::unique_ptr<Call>);
 FERRY_EXTERN template asio::awaitable<Result<Response>> perform<Result<Response>>(
-    std::unique_ptr<Call<>>);
+    std::unique_ptr<Call>);
 FERRY_EXTERN template asio::awaitable<ResponseStream> perform<ResponseStream>(
-    std::unique_ptr<Call<>>);
-FERRY_EXTERN template asio::awaitable<Upgraded> perform<Upgraded>(std::unique_ptr<Call<>>);
+    std::unique_ptr<Call>);
+FERRY_EXTERN template asio::awaitable<Upgraded> perform<Upgraded>(std::unique_ptr<Call>);
 #endif
 
 }  // namespace ferry::detail

@@ -1,91 +1,14 @@
 #pragma once
 
 #include <charconv>
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include <ferry/detail/base/byte_buffer.hpp>
-#include <ferry/headers.hpp>
-#include <ferry/method.hpp>
-#include <ferry/url.hpp>
+#include <ferry/detail/http/request_head.hpp>
 
 // The encoder for the head of an HTTP/1.1 request (RFC 9112 sections 2, 3 and 6).
 namespace ferry::detail {
-
-/// All parts of a request's head. Everything referred to outlives the call.
-struct RequestHead {
-  const Method& method;
-  const Url& url;
-  const Headers& headers;           ///< The request's own fields.
-  const Headers& defaults;          ///< The client's fields; the request's own override them.
-  std::string_view user_agent{};    ///< Empty: no User-Agent.
-  std::string_view content_type{};  ///< The body's type; a given Content-Type overrides it.
-  /// Content codings; a given Accept-Encoding or Range overrides them.
-  std::string_view accept_encoding{};
-  std::string_view authorization{};  ///< Overrides given Authorization fields; empty: none.
-  std::string_view cookie{};         ///< Value from the cookie store; empty: none.
-  /// Body size in bytes; nothing: unknown, the body is sent in chunks.
-  std::optional<std::uint64_t> body_size = 0;
-  bool has_body = false;
-  bool close = false;    ///< True to announce that the request is the connection's last.
-  bool expect = false;   ///< True if the body waits for `100 Continue`.
-  bool upgrade = false;  ///< True if another protocol may take over the connection.
-  bool to_proxy =
-      false;  ///< True if a proxy forwards the request: in absolute form (RFC 9112 3.2.2).
-  std::string_view proxy_authorization{};  ///< Credentials for that proxy; empty: none.
-  std::string_view
-      default_head_fields{};  ///< Result of `default_head_fields()` for the client; empty: unknown.
-};
-
-/// True for `host[:port]`, in the form that a URL allows.
-inline bool is_authority(std::string_view text) {
-  if (text.empty() || text.find_first_of("/?#@\\") != std::string_view::npos) return false;
-  return Url::parse("http://" + std::string(text)).has_value();
-}
-
-/// Checks that these fields can be sent together with this body. Only the library writes the fields
-/// that frame a message: framing written twice allows request smuggling (RFC 9112 6.2, 11.2).
-/// @param body_size the body's size in bytes; 0 for none, nothing if it is not known.
-/// @return the failure, or nothing.
-inline std::optional<Error> check_framing_fields(const Headers& headers,
-                                                 std::optional<std::uint64_t> body_size) {
-  int hosts = 0;
-  int lengths = 0;
-  for (const auto [name, value] : headers) {
-    if (iequals(name, "Transfer-Encoding"))
-      return Error(Errc::invalid_header, "Transfer-Encoding is set by the library, from the body");
-    if (iequals(name, "Proxy-Authorization"))
-      return Error(Errc::invalid_header,
-                   "Proxy-Authorization could reach the origin: put user and password into the "
-                   "proxy's URL");
-    if (iequals(name, "Host") && ++hosts > 1)
-      return Error(Errc::invalid_header, "more than one Host");
-    if (iequals(name, "Host") && !is_authority(value))
-      return Error(Errc::invalid_header, "Host is not host[:port]");
-    if (!iequals(name, "Content-Length")) continue;
-    if (++lengths > 1) return Error(Errc::invalid_header, "more than one Content-Length");
-    if (body_size && parse_decimal(value) == body_size) continue;
-    return Error(Errc::invalid_header,
-                 body_size ? "Content-Length is not the size of the body, which is " +
-                                 std::to_string(*body_size)
-                           : "Content-Length, for a body whose size is not known");
-  }
-  return std::nullopt;
-}
-
-/// True if the fields announce that the request is the connection's last.
-inline bool announces_close(const RequestHead& head) noexcept {
-  const Headers& sent = head.headers.contains("Connection") ? head.headers : head.defaults;
-  return sent.has_token("Connection", "close");
-}
-
-/// True if the fields say that the body waits for `100 Continue` (RFC 9110 10.1.1).
-inline bool expects_continue(const Headers& headers, const Headers& defaults) noexcept {
-  const Headers& sent = headers.contains("Expect") ? headers : defaults;
-  return sent.has_token("Expect", "100-continue");
-}
 
 /// Appends the fields after Host, and the empty line. A field with an empty value is not sent, and
 /// suppresses the default for its name.

@@ -56,6 +56,10 @@ class H1Parser {
   }
 
   H1Parser() = default;
+  H1Parser(ResponseMessage& message, bool expects_no_body, const ParserLimits& limits,
+           bool takes_upgrade) {
+    start(message, expects_no_body, limits, takes_upgrade);
+  }
   H1Parser(const H1Parser&) = delete;  // llhttp holds a pointer to this object.
   H1Parser& operator=(const H1Parser&) = delete;
 
@@ -83,6 +87,9 @@ class H1Parser {
     message_ = &message;
     limits_.max_body_size = std::numeric_limits<std::uint64_t>::max();
   }
+
+  /// After `head_done`: limits the size of a body that is collected.
+  void limit_body(std::uint64_t most) noexcept { limits_.max_body_size = most; }
 
   /// Parses bytes.
   /// @return the number of bytes used, and the step reached; bytes after a finished head or message

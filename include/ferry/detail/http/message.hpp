@@ -1,11 +1,18 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 #include <ferry/headers.hpp>
 
 namespace ferry::detail {
+
+/// Limits on the head of a response, and on its trailers.
+struct HeadLimits {
+  std::size_t max_head_size;  ///< In bytes.
+  std::size_t max_fields;
+};
 
 /// A response as received.
 struct ResponseMessage {

@@ -33,20 +33,20 @@ FERRY_VISIBLE inline std::uint64_t next_connection_id() noexcept {
 /// A connection and the pool's data about it.
 struct PooledConnection {
   PooledConnection(std::unique_ptr<Stream> stream, std::string key, const DialContext& dial)
-      : h1(std::move(stream)),
+      : http(std::make_unique<H1Connection>(std::move(stream))),
         origin(std::move(key)),
         resolved_in(dial.resolved_in),
         connected_in(dial.connected_in),
         tls_time(dial.tls_time) {
     auto made = std::make_shared<ConnectionFacts>();
     made->id = next_connection_id();
-    made->local_endpoint = h1.stream().local_endpoint();
-    made->remote_endpoint = h1.stream().remote_endpoint();
-    made->tls = h1.stream().tls();
+    made->local_endpoint = http->stream().local_endpoint();
+    made->remote_endpoint = http->stream().remote_endpoint();
+    made->tls = http->stream().tls();
     facts = std::move(made);
   }
 
-  H1Connection h1;
+  const std::unique_ptr<Connection> http;
   std::string origin;
   std::shared_ptr<const ConnectionFacts> facts;
   std::uint64_t requests = 0;
@@ -169,9 +169,7 @@ class PoolCore {
     explicit Admission(PoolCore& pool) noexcept : pool_(pool) {}
     Admission(const Admission&) = delete;
     Admission& operator=(const Admission&) = delete;
-    ~Admission() {
-      if (taken_) release_connection();
-    }
+    ~Admission() { release(); }
 
     /// Asks for permission.
     /// @return false if the pool is draining and the call has not been admitted before.
@@ -179,20 +177,20 @@ class PoolCore {
       if (taken_) return true;
       keep();
       if (!pool_.draining_) return true;
-      release_connection();
+      release();
       return false;
     }
     /// Admits a call that has a connection and may need another one after it.
     void keep() noexcept {
       if (!std::exchange(taken_, true)) ++pool_.admitted_;
     }
-
-   private:
-    void release_connection() noexcept {
-      taken_ = false;
+    /// Gives back the permission; draining does not wait for the call any longer.
+    void release() noexcept {
+      if (!std::exchange(taken_, false)) return;
       if (--pool_.admitted_ == 0 && pool_.draining_) pool_.look_whether_drained();
     }
 
+   private:
     PoolCore& pool_;
     bool taken_ = false;
   };

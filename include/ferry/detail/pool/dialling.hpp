@@ -345,7 +345,7 @@ class DiallingPool final : public PoolCore,
   std::optional<CloseReason> flaw_of(Slot& slot) noexcept {
     if (!slot.connection->process.is_current()) return CloseReason::inherited;
     if (!slot.kept) return std::nullopt;
-    switch (slot.connection->h1.stream().check_idle()) {
+    switch (slot.connection->http->check_idle()) {
       case IdleState::closed: return CloseReason::closed_by_peer;
       case IdleState::unexpected_data: return CloseReason::surplus_bytes;
       case IdleState::quiet: break;

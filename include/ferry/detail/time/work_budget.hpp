@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <optional>
 
 #include <ferry/detail/base/asio.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/cancellation.hpp>
+#include <ferry/detail/time/deadline.hpp>
 
 namespace ferry::detail {
 
@@ -56,5 +58,16 @@ class WorkBudget {
   std::size_t unproven_ = 0;   // Part of `spent_` left by awaited operations, in bytes.
   Clock::time_point since_{};  // Time of the first check after the last suspension.
 };
+
+/// Lets other work on the executor run, then checks the time limits and cancellation.
+/// @return the failure, or nothing.
+template <class = void>
+asio::awaitable<std::optional<Error>> let_others_run(WorkBudget& budget, Deadline& deadline) {
+  co_await budget.renew();
+  if (!deadline.check(Clock::now())) co_return deadline.error();
+  const auto cancellation = co_await asio::this_coro::cancellation_state;
+  if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
+  co_return std::nullopt;
+}
 
 }  // namespace ferry::detail

@@ -8,13 +8,17 @@
 #include <utility>
 
 #include <ferry/authenticator.hpp>
+#include <ferry/cookie_store.hpp>
 #include <ferry/detail/auth/credentials.hpp>
 #include <ferry/detail/call/client_core.hpp>
 #include <ferry/detail/call/history.hpp>
+#include <ferry/detail/call/options.hpp>
+#include <ferry/detail/http/field_checks.hpp>
+#include <ferry/detail/http/request_head.hpp>
 #include <ferry/detail/policy/option_checks.hpp>
 #include <ferry/request.hpp>
 
-// Preparation and checks of a request before anything is sent.
+// A request and its checks before anything is sent.
 namespace ferry::detail {
 
 /// The request's own authenticator, else the client's; null if there is none.
@@ -31,8 +35,8 @@ inline bool has_authenticator_for(const Url& url, const Request& request,
 
 /// Makes all checks that are possible before anything is sent, and resolves the URL.
 /// @param url receives the resolved URL.
-inline std::optional<Error> prepare(const ClientCore& client, Request& request,
-                                    const Timeouts& timeouts, Url& url) {
+inline std::optional<Error> resolve_request(const ClientCore& client, Request& request,
+                                            const Timeouts& timeouts, Url& url) {
   // The client's own limits were checked at its construction.
   if (timeouts != client.options.timeouts) {
     if (auto error = check(timeouts)) return error;
@@ -72,30 +76,12 @@ inline std::optional<Error> prepare(const ClientCore& client, Request& request,
   return std::nullopt;
 }
 
-/// Checks a request's body, and rewinds its source.
-/// @param size receives the size in bytes; nothing if it is not known.
-inline std::optional<Error> prepare(const Body& body, const Request& request,
-                                    std::optional<std::uint64_t>& size) {
-  if (!body.content_type().empty()) {
-    if (auto error = check_field("Content-Type", body.content_type())) return error;
-  }
-  if (BodySource* const source = body.source().get()) {
-    if (auto error = source->rewind()) return error;
-    size = source->size();
-  } else {
-    size = body.bytes().size();
-  }
-  if (!body.is_present() && request.headers().has_token("Expect", "100-continue"))
-    return Error(Errc::invalid_header, "Expect: 100-continue, in a request without a body");
-  return check_framing_fields(request.headers(), size);
-}
-
 /// The authenticator that provides this request's credentials, or null.
 inline Authenticator* authenticator_of(const Request& request, const ClientOptions& settings,
-                                       const CallHistory* trip) noexcept {
+                                       const CallHistory* history) noexcept {
   Authenticator* const auth = given_authenticator(request, settings);
   if (!auth) return nullptr;
-  if (trip && trip->left_origin) return auth->chooses_by_origin() ? auth : nullptr;
+  if (history && history->left_origin) return auth->chooses_by_origin() ? auth : nullptr;
   if (request.headers().contains("Authorization")) return nullptr;
   return request.auth() || !settings.headers.contains("Authorization") ? auth : nullptr;
 }
@@ -114,5 +100,87 @@ inline std::optional<std::string_view> given_field(const Request& request,
 inline bool has_idempotency_key(const Request& request, const ClientOptions& settings) {
   return !given_field(request, settings, "Idempotency-Key").value_or("").empty();
 }
+
+/// A request that is ready to be sent, and its parts that the caller did not give.
+class PreparedRequest {
+ public:
+  /// @param what the arguments for the request: another request, or its method and so on.
+  template <class... What>
+  explicit PreparedRequest(What&&... what) : request(std::forward<What>(what)...) {}
+
+  /// Checks the request's body, takes its source for this request, and rewinds it.
+  std::optional<Error> take_body(ResponseKind kind) {
+    lock_.emplace(request.body());
+    if (!lock_->granted())
+      return Error(Errc::invalid_body, "its source is being read by another request");
+    if (auto error = rewind_body()) return error;
+    if (kind == ResponseKind::upgrade && !request.headers().contains("Upgrade"))
+      return Error(Errc::invalid_header,
+                   "there is no Upgrade field to say which protocol it asks for");
+    return std::nullopt;
+  }
+
+  /// Rewinds the body for another attempt, and checks it: a file may have grown since.
+  std::optional<Error> rewind_body() {
+    const Body& body = request.body();
+    if (!body.content_type().empty()) {
+      if (auto error = check_field("Content-Type", body.content_type())) return error;
+    }
+    if (BodySource* const source = body.source().get()) {
+      if (auto error = source->rewind()) return error;
+      body_size_ = source->size();
+    } else {
+      body_size_ = body.bytes().size();
+    }
+    if (!body.is_present() && request.headers().has_token("Expect", "100-continue"))
+      return Error(Errc::invalid_header, "Expect: 100-continue, in a request without a body");
+    return check_framing_fields(request.headers(), body_size_);
+  }
+
+  /// Takes the cookies for this URL from the client's store, unless the caller gave the field.
+  std::optional<Error> take_cookies(const ClientOptions& settings, const CallHistory* history,
+                                    const Url& url) {
+    cookie_.clear();
+    if (!settings.cookies) return std::nullopt;
+    if (given_field(request, settings, "Cookie") && !(history && history->left_own_cookie))
+      return std::nullopt;
+    cookie_ = settings.cookies->cookies_for(url);
+    return check_field("Cookie", cookie_);
+  }
+
+  /// The request's head, without credentials. It refers to this object and to the arguments.
+  RequestHead head(const ClientCore& client, const Url& url, ResponseKind kind) const {
+    const ClientOptions& settings = client.options;
+    const Body& body = request.body();
+    RequestHead head{request.method(), url, request.headers(), settings.headers};
+    head.user_agent = settings.user_agent;
+    head.content_type = body.content_type();
+    head.accept_encoding = client.accept_encoding;
+    head.cookie = cookie_;
+    head.body_size = body_size_;
+    head.has_body = body.is_present();
+    head.close = client.one_off;
+    head.expect = body.is_present() && expects_continue(request.headers(), settings.headers);
+    head.upgrade = kind == ResponseKind::upgrade;
+    head.default_head_fields = client.default_head_fields;
+    return head;
+  }
+
+  /// The body's size in bytes; nothing if it is not known.
+  std::optional<std::uint64_t> body_size() const noexcept { return body_size_; }
+
+  /// Gives up the body, which was sent and is not needed again.
+  void drop_body() {
+    lock_.reset();
+    request.body(Body());
+  }
+
+  Request request;
+
+ private:
+  std::optional<Body::SourceLock> lock_;
+  std::optional<std::uint64_t> body_size_;
+  std::string cookie_;
+};
 
 }  // namespace ferry::detail

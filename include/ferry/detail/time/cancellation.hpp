@@ -1,0 +1,23 @@
+#pragma once
+
+#include <system_error>
+
+#include <ferry/detail/base/asio.hpp>
+#include <ferry/error.hpp>
+
+// The one place where Asio's ways to report a cancellation become `Errc::cancelled`.
+namespace ferry::detail {
+
+/// True for the error of an operation that ended because its coroutine was cancelled.
+inline bool is_cancelled(std::error_code error) noexcept {
+  return error == asio::error::operation_aborted || error == Errc::cancelled;
+}
+
+/// The error for an exception that Asio throws from the next `co_await` of a cancelled coroutine.
+/// Call this in a handler of the exception: any other exception is thrown again.
+inline Error cancellation_of(const std::system_error& thrown) {
+  if (thrown.code() != asio::error::operation_aborted) throw;
+  return Error(Errc::cancelled);
+}
+
+}  // namespace ferry::detail
