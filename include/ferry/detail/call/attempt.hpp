@@ -35,9 +35,8 @@ using FollowUp = std::variant<Error, Redirection, AnsweredChallenge, StatusRetry
 ///
 ///     seeking credentials --> seeking a connection --> exchanging
 ///
-/// 1. `exchange` is set from the time at which the attempt has its connection, unless that is found
-///    unfit at once. Before that, on the second attempt, the lease holds the connection on which the
-///    first attempt failed.
+/// 1. The stage is `exchanging` once the lease has this attempt's connection. Before that, on the
+///    second attempt, the lease holds the connection on which the first attempt failed.
 /// 2. `follow_up` is decided once, at the end of the answer's head.
 struct Attempt {
   enum class Stage { seeking_credentials, seeking_connection, exchanging };
