@@ -260,7 +260,8 @@ class ConnectionPool {
     call.timeouts = detail::merged(core->timeouts(), options);
     call.client = std::make_shared<detail::ClientCore>(std::move(core));
     Request request = Request::get(origin.url());
-    if (auto error = detail::resolve_request(*call.client, request, call.timeouts, call.url)) throw *error;
+    if (auto error = detail::resolve_request(*call.client, request, call.timeouts, call.url))
+      throw *error;
     call.client->base = call.url;
     return call;
   }

@@ -89,9 +89,9 @@ class ResponseStream {
       while (const auto piece = co_await read()) {
         const std::uint64_t most = body_->call->options.max_body_size;
         if (piece->size() > most - all.size())
-          throw body_->failed(Error(Errc::body_too_large, "it is larger than " +
-                                                              std::to_string(most) +
-                                                              " bytes (limits.max_body_size)"));
+          throw body_->failed(
+              Error(Errc::body_too_large,
+                    "it is larger than " + std::to_string(most) + " bytes (limits.max_body_size)"));
         all += *piece;
       }
     } catch (const std::system_error& e) {

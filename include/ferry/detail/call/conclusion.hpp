@@ -34,8 +34,9 @@ inline BodyUse Call::on_head() {
   } else if (*next) {
     follow_up = std::move(**next);
   } else {
-    auto challenge = credentials_ ? credentials_->answer_challenge(status, response_->message.headers)
-                                  : std::nullopt;
+    auto challenge = credentials_
+                         ? credentials_->answer_challenge(status, response_->message.headers)
+                         : std::nullopt;
     if (challenge)
       follow_up = std::move(*challenge);
     else if (const auto retry = retry_on_status())
@@ -129,7 +130,8 @@ inline Outcome Call::go_on_decoding(bool is_cancelled) {
     failure = done.error();
   else if (*done)
     failure = coding.finish();
-  else if (deadline->begin_phase(Phase::read, no_timeout, nullptr))  // The total limit still applies.
+  else if (deadline->begin_phase(Phase::read, no_timeout,
+                                 nullptr))  // The total limit still applies.
     return NextStep::decoding;
   else
     failure = deadline->error();
@@ -243,10 +245,9 @@ inline Outcome Call::conclude_failure() {
   give_up_connection(is_retry(verdict));
   const bool is_final = !is_retry(verdict) && !retries;
   if (observer())
-    report_failure(
-        observer(),
-        event(is_final ? Event::Kind::request_failed : Event::Kind::request_retried),
-        *attempt.failure, begin_);
+    report_failure(observer(),
+                   event(is_final ? Event::Kind::request_failed : Event::Kind::request_retried),
+                   *attempt.failure, begin_);
   if (is_final) return std::move(*attempt.failure);
   if (bytes_sent > 0) earlier.push_back(*attempt.failure);
   if (is_retry(verdict)) {
@@ -296,16 +297,16 @@ inline void Call::explain_failure(Phase phase, std::uint64_t bytes_sent) {
 
 /// Gives up the connection of a failed attempt. A connection that is fit and on which nothing was
 /// sent goes back.
-/// @param is_replaced true if another one replaces it at once. Then it is closed when the next place
+/// @param is_replaced true if another one replaces it at once. Then it is closed when the next
+/// place
 ///   in the queue is taken, so that the pool always sees a request in flight.
 inline void Call::give_up_connection(bool is_replaced) noexcept {
   if (!lease) return;
   const std::optional<Error>& failure = attempt_->failure;
-  const bool is_untouched = attempt_->stage == Attempt::Stage::exchanging &&
-                            !attempt_->times().begun() &&
-                            lease.connection().http->stream().is_open() &&
-                            failure->code() != Errc::client_closed &&
-                            failure->code() != Errc::unsolicited_response;
+  const bool is_untouched =
+      attempt_->stage == Attempt::Stage::exchanging && !attempt_->times().begun() &&
+      lease.connection().http->stream().is_open() && failure->code() != Errc::client_closed &&
+      failure->code() != Errc::unsolicited_response;
   abandon_exchange();
   if (is_untouched) {
     --lease.connection().requests;

@@ -55,9 +55,7 @@ class CallCredentials {
   AuthContext context() const noexcept {
     return is_origin_next() ? origin_context() : proxy_context();
   }
-  std::string& value() noexcept {
-    return is_origin_next() ? authorization_ : proxy_authorization_;
-  }
+  std::string& value() noexcept { return is_origin_next() ? authorization_ : proxy_authorization_; }
   void advance() noexcept { ++asked_; }
 
   /// Writes the credentials into a request's head.
@@ -81,8 +79,7 @@ class CallCredentials {
     if (!can_repeat(request_.body())) return std::nullopt;
     AnsweredChallenge challenge{{}, by_proxy};
     if (history_)
-      challenge.state.challenges =
-          (by_proxy ? history_->proxy_asked : history_->asked).challenges;
+      challenge.state.challenges = (by_proxy ? history_->proxy_asked : history_->asked).challenges;
     if (!is_challenged(by_proxy ? *proxy_auth() : *auth_,
                        by_proxy ? proxy_context() : origin_context(), refusal,
                        by_proxy ? proxy_authorization_ : authorization_, challenge.state))

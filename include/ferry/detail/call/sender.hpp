@@ -86,8 +86,8 @@ asio::awaitable<Answer> perform(std::unique_ptr<Call> owned) {
     try {
       while (Authenticator* const asked = call.ask_for_credentials()) {
         const AuthContext context = call.credentials().context();
-        auto error = co_await authorize(*asked, context, call.credentials().value(),
-                                        *call.deadline, Phase::authorize, no_timeout);
+        auto error = co_await authorize(*asked, context, call.credentials().value(), *call.deadline,
+                                        Phase::authorize, no_timeout);
         call.on_credentials(std::move(error));
         has_waited = true;
       }

@@ -267,8 +267,9 @@ class H1Connection final : public Connection {
     if (response.is_done()) request.free_memory();  // The answer has arrived, or is left.
     const bool has_begun = times.first_byte != Clock::time_point{};
     const bool has_time =
-        has_begun ? deadline.begin_phase(Phase::read, exchange.timeouts.read, times.sent)
-                  : deadline.begin_phase(Phase::first_byte, exchange.timeouts.first_byte, times.sent);
+        has_begun
+            ? deadline.begin_phase(Phase::read, exchange.timeouts.read, times.sent)
+            : deadline.begin_phase(Phase::first_byte, exchange.timeouts.first_byte, times.sent);
     if (!has_time) return deadline.error();
     auto failure = has_begun && !response.goes_on_sending() ? response.take_in() : std::nullopt;
     return failure || !request.error() ? failure : response.receive_available();

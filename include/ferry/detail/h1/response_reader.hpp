@@ -28,11 +28,12 @@ namespace ferry::detail {
 ///
 /// 1. While parsing, bytes go through the read buffer and the parser. While filling, bytes go
 ///    straight into the message's body, which grows with what has arrived.
-/// 2. `is_done` means that the exchange waits for nothing more. A body that was left is then read by
+/// 2. `is_done` means that the exchange waits for nothing more. A body that was left is then read
+/// by
 ///    `read_body`, and an unwanted one by `drain`.
 /// 3. A response may arrive while the request is still being sent. A success that keeps the
-///    connection open does not end the sending (RFC 9110 7.5): `goes_on_sending`. Any other response
-///    does.
+///    connection open does not end the sending (RFC 9110 7.5): `goes_on_sending`. Any other
+///    response does.
 ///
 /// Threads: as the connection.
 class ResponseReader {
@@ -45,10 +46,10 @@ class ResponseReader {
         stream_(stream),
         budget_(budget),
         in_(in),
-        parser_(exchange.message, head.method.token() == "HEAD",
-                {limits.max_head_size, limits.max_fields,
-                 std::numeric_limits<std::uint64_t>::max()},
-                head.upgrade) {
+        parser_(
+            exchange.message, head.method.token() == "HEAD",
+            {limits.max_head_size, limits.max_fields, std::numeric_limits<std::uint64_t>::max()},
+            head.upgrade) {
     in_.clear();
   }
   ResponseReader(const ResponseReader&) = delete;
