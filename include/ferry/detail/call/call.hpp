@@ -138,7 +138,7 @@ class Call : public CacheAllocated<Call<void>> {
       if (asks) {
         const auto known = authorize_now(*asks, auth_context(), credentials());
         // A draining pool admits no new call; a call that waits here is admitted and may finish.
-        if (known && !*known && admission.ask()) return asks;
+        if (known && !*known && admission.try_admit()) return asks;
         if (!known)
           failure = known.error();
         else if (!*known)
@@ -403,7 +403,7 @@ class Call : public CacheAllocated<Call<void>> {
       std::string what = lease ? "it is for " + lease.slot().host->key : "it is in use, or spent";
       if (lease) held_->slot = lease.detach();
       failure.emplace(Errc::lease_unusable, std::move(what));
-    } else if (!pool().is_fit(lease.slot())) {
+    } else if (pool().discard_if_unfit(lease.slot())) {
       lease.detach();
       failure.emplace(Errc::connection_lost, "the leased connection was closed");
     }
@@ -532,7 +532,7 @@ class Call : public CacheAllocated<Call<void>> {
   /// call does not wait for a server that withholds it.
   /// @return the state that is kept between two requests.
   CallHistory& begin_follow_up() {
-    admission.keep();
+    admission.admit();
     if (!trip) {
       trip = std::make_unique<CallHistory>();
       trip->userinfo = url().userinfo();
@@ -698,7 +698,7 @@ class Call : public CacheAllocated<Call<void>> {
     const bool retries = !is_retry(verdict) && max_retries_ > 0 && seeks_connection_ &&
                          is_transient(failure->code()) && may_retry(policy) &&
                          client->retry_budget.take();
-    if (retries) admission.keep();  // Admit the call before its connection is given up.
+    if (retries) admission.admit();  // Admit the call before its connection is given up.
     const bool untouched =
         lease && has_connection_ && !times_.begun() && lease.connection().h1.stream().is_open();
     if (untouched && failure->code() != Errc::client_closed &&
@@ -707,7 +707,7 @@ class Call : public CacheAllocated<Call<void>> {
       if (held_)
         held_->slot = lease.detach();
       else
-        lease.restore();
+        lease.release_unused();
     }
     // On a retry, the connection is closed when the next place in the queue is taken, so that the
     // pool always sees a request in flight.

@@ -1,14 +1,19 @@
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <ferry/detail/base/separate.hpp>
 #include <ferry/detail/net/dns_cache.hpp>
 #include <ferry/detail/net/socket_connector.hpp>
-#include <ferry/detail/pool/core.hpp>
+#include <ferry/detail/pool/lease.hpp>
 #include <ferry/detail/pool/tunnel.hpp>
 
 namespace ferry::detail {
@@ -42,14 +47,14 @@ class DiallingPool final : public PoolCore,
     for (;;) {
       Slot* slot = nullptr;
       change([&](PoolActions& actions) { slot = state_.take(origin, now, actions); });
-      if (!slot || is_fit(*slot)) return slot;
+      if (!slot || !discard_if_unfit(*slot)) return slot;
     }
   }
 
-  bool is_fit(Slot& slot) override {
-    const auto flaw = flaw_of(slot);
-    if (flaw) discard(slot, *flaw);
-    return !flaw;
+  bool discard_if_unfit(Slot& slot) override {
+    const auto reason = unfit_reason(slot);
+    if (reason) discard(slot, *reason);
+    return reason.has_value();
   }
 
   asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease, Admission& admission,
@@ -57,12 +62,12 @@ class DiallingPool final : public PoolCore,
                                                 const Observer& observer) override {
     const bool fresh = static_cast<bool>(lease);
     if (fresh)
-      admission.keep();
-    else if (!admission.ask())
+      admission.admit();
+    else if (!admission.try_admit())
       co_return Error(Errc::client_closed);
     const auto begin = Clock::now();
     auto now = begin;
-    CloseReason flaw = CloseReason::failed;
+    CloseReason reason = CloseReason::failed;
     for (std::uint64_t turn = fresh ? lease.slot().turn : 0;; turn = lease.slot().turn) {
       QueuePlace place(*this, url, fresh, turn, timeouts, deadline);
       PoolWaiter& waiter = place.waiter();
@@ -70,8 +75,8 @@ class DiallingPool final : public PoolCore,
                             ? no_timeout
                             : std::max(timeouts.pool - (now - begin), no_wait);
       if (!deadline.begin_phase(Phase::pool, rest, &waiter, now)) co_return deadline.error();
-      if (!place.enqueue(url.origin(), lease, flaw)) co_return Error(Errc::client_closed);
-      const auto long_waited = begin + long_wait;
+      if (!place.enqueue(url.origin(), lease, reason)) co_return Error(Errc::client_closed);
+      const auto long_waited = begin + waiting_long_after;
       if (!waiter.fired()) co_await waiter.wait(long_waited);
       if (!waiter.fired() && Clock::now() >= long_waited) {
         if (observer) {
@@ -85,10 +90,10 @@ class DiallingPool final : public PoolCore,
       const auto outcome = place.outcome();
       if (!outcome) co_return outcome.error();
       lease.take(*outcome);
-      const auto found = flaw_of(lease.slot());
-      if (!found) co_return std::nullopt;
+      const auto unfit = unfit_reason(lease.slot());
+      if (!unfit) co_return std::nullopt;
       // The server had closed the connection: the call asks again and keeps its turn.
-      flaw = *found;
+      reason = *unfit;
       now = Clock::now();
     }
   }
@@ -119,7 +124,7 @@ class DiallingPool final : public PoolCore,
       QueuePlace queue;
     };
     Admission admission(*this);
-    if (!admission.ask()) co_return Opened(Error(Errc::client_closed));
+    if (!admission.try_admit()) co_return Opened(Error(Errc::client_closed));
     std::deque<Place> places;
     for (std::size_t i = 0; i < missing; ++i) {
       Place& place = places.emplace_back(*this, url, timeouts, total);
@@ -135,7 +140,7 @@ class DiallingPool final : public PoolCore,
       if (!place.deadline.ended() && !waiter.fired()) co_await waiter.wait();
       const auto outcome = place.queue.outcome();
       if (outcome) {
-        restore(**outcome);
+        release_unused(**outcome);
         ++opened;
       } else if (!failure) {
         const Error& error = outcome.error();
@@ -171,7 +176,7 @@ class DiallingPool final : public PoolCore,
     keep(slot, idle_since, expires, now);
   }
 
-  void restore(Slot& slot) noexcept override {
+  void release_unused(Slot& slot) noexcept override {
     const auto now = Clock::now();
     if (slot.expires <= now) return discard(slot, CloseReason::idle_expired);
     keep(slot, slot.idle_since, slot.expires, now);
@@ -185,12 +190,12 @@ class DiallingPool final : public PoolCore,
     change([&](PoolActions& actions) { state_.close_idle(CloseReason::client_closed, actions); });
   }
 
-  void close(bool now_too) noexcept override {
-    if (now_too) {
+  void close(bool fails_calls) noexcept override {
+    if (fails_calls) {
       closed_.store(true);
       deadlines_->close_all();
     }
-    change([&](PoolActions& actions) { state_.close(now_too, actions); });
+    change([&](PoolActions& actions) { state_.close(fails_calls, actions); });
   }
 
   /// Closes connections that have been idle for too long even if no other event comes, so that no
@@ -219,7 +224,7 @@ class DiallingPool final : public PoolCore,
   }
 
  private:
-  static constexpr std::chrono::seconds long_wait{10};
+  static constexpr std::chrono::seconds waiting_long_after{10};
   /// Time left of a pool limit that has passed: enough to take a ready connection or begin a dial.
   static constexpr Duration no_wait = std::chrono::milliseconds(1);
 
@@ -332,7 +337,7 @@ class DiallingPool final : public PoolCore,
   }
 
   bool is_drained() const noexcept { return state_.quiet() && admitted_ == 0; }
-  void look_whether_drained() noexcept override {
+  void check_drained() noexcept override {
     change([](PoolActions&) {});
   }
 
@@ -342,7 +347,7 @@ class DiallingPool final : public PoolCore,
   }
 
   /// The reason why a connection must not be used, or nothing.
-  std::optional<CloseReason> flaw_of(Slot& slot) noexcept {
+  std::optional<CloseReason> unfit_reason(Slot& slot) noexcept {
     if (!slot.connection->process.is_current()) return CloseReason::inherited;
     if (!slot.kept) return std::nullopt;
     switch (slot.connection->h1.stream().check_idle()) {
@@ -375,7 +380,7 @@ class DiallingPool final : public PoolCore,
     QueuePlace(const QueuePlace&) = delete;
     QueuePlace& operator=(const QueuePlace&) = delete;
     ~QueuePlace() {
-      if (Slot* slot = leave()) pool_.restore(*slot);
+      if (Slot* slot = leave()) pool_.release_unused(*slot);
     }
 
     PoolWaiter& waiter() noexcept { return *ticket_.waiter; }
@@ -397,7 +402,7 @@ class DiallingPool final : public PoolCore,
     Result<Slot*> outcome() {
       if (Slot* slot = leave()) {
         if (!deadline_.ended()) return slot;
-        pool_.restore(*slot);
+        pool_.release_unused(*slot);
       }
       if (waiter().failure) return *waiter().failure;
       if (const std::error_code code = waiter().failed) {
