@@ -15,6 +15,7 @@
 
 #include <ferry/connector.hpp>
 #include <ferry/detail/net/lookup_threads.hpp>
+#include <ferry/detail/time/deadline.hpp>
 #include <ferry/detail/time/wakeup.hpp>
 #include <ferry/resolver.hpp>
 
@@ -78,7 +79,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
       co_return Found(Error(Errc::host_not_found, context.host(),
                             make_error_code(asio::error::operation_not_supported)));
     const auto waiter = std::make_shared<Waiter>();
-    const LeavePhase leave{context};
+    const PhaseGuard phase{context};
     if (!context.enter(Phase::resolve, context.resolve_limit(), *waiter))
       co_return Found(context.error());
     WaiterGuard guard(*this, waiter);

@@ -10,6 +10,7 @@
 
 #include <ferry/detail/net/dns_cache.hpp>
 #include <ferry/detail/net/tcp.hpp>
+#include <ferry/detail/time/deadline.hpp>
 
 // Opens TCP connections: looks up the host and tries its addresses, several at the same time if one
 // is slow to answer (Happy Eyeballs, RFC 8305 sections 4 and 5).
@@ -127,7 +128,7 @@ class TcpConnector final : public Connector {
     const auto executor = co_await asio::this_coro::executor;
     const auto race = std::make_shared<ConnectRace<Tcp>>();
     const EndRace guard{*race};
-    const LeavePhase leave{context};
+    const PhaseGuard phase{context};
     if (!context.enter(Phase::connect, context.connect_limit(), *race))
       co_return Connected(context.error());
     std::unique_ptr<TcpStream<Tcp>> winner;

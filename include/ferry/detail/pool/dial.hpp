@@ -27,7 +27,7 @@ namespace ferry::detail {
 /// @tparam Pool has `state()`, `options()`, `deadlines()`, `executor()`, `lookup(context)`, and
 ///   counts what `count_opened()` and `count_failed()` report.
 template <class Pool>
-class Dial {
+class Dial final : public DialLimits {
  public:
   using State = PoolCore::State;
   using Slot = PoolCore::Slot;
@@ -58,7 +58,8 @@ class Dial {
     }
     const Proxy* const proxy = waiter->proxy;
     // The target is never changed, because the waiter may be dialled for again.
-    DialContext context(dial.deadline_, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
+    auto context =
+        access::make<DialContext>(dial, std::shared_ptr<const DialTarget>(waiter, &waiter->target));
     waiter.reset();
     Opened stream;
     std::unique_ptr<PooledConnection> connection;
@@ -92,6 +93,13 @@ class Dial {
     else
       dial.fail(stream.error().code(), &stream.error());
   }
+
+  bool begin_phase(Phase phase, Duration limit, Abortable& target) override {
+    return deadline_.begin_phase(phase, limit, &target);
+  }
+  void detach() noexcept override { deadline_.detach(); }
+  bool ended() const noexcept override { return deadline_.ended(); }
+  Error error() const override { return deadline_.error(); }
 
  private:
   /// Makes the dial known to the state: from now on, giving up the dial ends its deadline.
@@ -165,8 +173,8 @@ class Dial {
       if (!stream) co_return stream;
       if (proxy.kind == Proxy::Kind::http && !origin.is_secure()) co_return stream;
       const auto begin = Clock::now();
-      Tunnel tunnel(**stream, proxy, origin, asked);
-      const LeavePhase leave{origin};
+      Tunnel tunnel(**stream, proxy, origin, deadline_, asked);
+      const PhaseGuard phase{origin};
       if (!origin.enter(Phase::proxy, origin.connect_limit(), **stream))
         co_return Opened(origin.error());
       auto error = co_await tunnel.open(address);

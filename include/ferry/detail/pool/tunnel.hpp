@@ -19,10 +19,12 @@ namespace ferry::detail {
 class Tunnel {
  public:
   /// @param context the origin's.
+  /// @param deadline the dial's.
   /// @param asked the results of earlier attempts with the proxy's credentials.
   /// Lifetime: everything given outlives the tunnel.
-  Tunnel(Stream& stream, const Proxy& proxy, DialContext& context, ChallengeState& asked)
-      : stream_(stream), proxy_(proxy), context_(context), asked_(asked) {}
+  Tunnel(Stream& stream, const Proxy& proxy, DialContext& context, Deadline& deadline,
+         ChallengeState& asked)
+      : stream_(stream), proxy_(proxy), context_(context), deadline_(deadline), asked_(asked) {}
 
   /// @param address the origin's, if the proxy is not to look it up.
   /// @return the failure, or nothing: the stream then leads to the origin.
@@ -57,8 +59,8 @@ class Tunnel {
       const auto known = authorize_now(*proxy_.auth, asks, credentials);
       if (!known) co_return known.error();
       if (!*known) {
-        auto error = co_await authorize(*proxy_.auth, asks, credentials, context_.deadline_,
-                                        Phase::proxy, context_.connect_limit());
+        auto error = co_await authorize(*proxy_.auth, asks, credentials, deadline_, Phase::proxy,
+                                        context_.connect_limit());
         if (error) co_return error;
         if (!context_.enter(Phase::proxy, context_.connect_limit(), stream_))
           co_return context_.error();
@@ -216,6 +218,7 @@ class Tunnel {
   Stream& stream_;
   const Proxy& proxy_;
   DialContext& context_;
+  Deadline& deadline_;
   ChallengeState& asked_;
   bool may_try_again_ = false;
 };
