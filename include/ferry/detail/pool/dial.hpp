@@ -7,8 +7,9 @@
 #include <system_error>
 #include <utility>
 
+#include <ferry/detail/net/socks5.hpp>
+#include <ferry/detail/pool/http_tunnel.hpp>
 #include <ferry/detail/pool/locked_state.hpp>
-#include <ferry/detail/pool/tunnel.hpp>
 
 namespace ferry::detail {
 
@@ -158,7 +159,7 @@ class Dial final : public DialLimits {
       if (!found) co_return Opened(found.error());
       address = found->front();
     }
-    for (ChallengeState asked;;) {
+    for (ChallengeState challenges;;) {
       DialContext context =
           origin.to_proxy(std::string(proxy.url.host()), proxy.port(), proxy.is_secure());
       auto stream = co_await pool_.options().connector->connect(context);
@@ -173,14 +174,25 @@ class Dial final : public DialLimits {
       if (!stream) co_return stream;
       if (proxy.kind == Proxy::Kind::http && !origin.is_secure()) co_return stream;
       const auto begin = Clock::now();
-      Tunnel tunnel(**stream, proxy, origin, deadline_, asked);
       const PhaseGuard phase{origin};
       if (!origin.enter(Phase::proxy, origin.connect_limit(), **stream))
         co_return Opened(origin.error());
-      auto error = co_await tunnel.open(address);
+      ProxyStream to_proxy(**stream, proxy, origin);
+      std::optional<Error> error;
+      bool may_try_again = false;
+      if (proxy.kind == Proxy::Kind::http) {
+        HttpTunnel tunnel(to_proxy, deadline_, challenges);
+        auto failed = co_await tunnel.open();
+        error = std::move(failed);
+        may_try_again = tunnel.may_try_again();
+      } else {
+        Socks5Tunnel tunnel(to_proxy);
+        auto failed = co_await tunnel.open(address);
+        error = std::move(failed);
+      }
       origin.connected_in += Clock::now() - begin;
       if (!error) co_return stream;
-      if (origin.ended() || !tunnel.may_try_again()) co_return Opened(std::move(*error));
+      if (origin.ended() || !may_try_again) co_return Opened(std::move(*error));
     }
   }
 
