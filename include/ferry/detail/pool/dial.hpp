@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -25,8 +27,8 @@ namespace ferry::detail {
 ///    destroyed.
 /// 2. `Slot::deadline` is set while the dial has begun and not ended. The state ends that deadline,
 ///    under the mutex, when it gives the dial up.
-/// @tparam Pool has `state()`, `options()`, `deadlines()`, `executor()`, `lookup(context)`, and
-///   counts what `count_opened()` and `count_failed()` report.
+/// @tparam Pool has `state()`, `options()`, `deadlines()`, `executor()`, `lookup(context)`,
+///   `count_opened()` and `fail_dial(slot, code, error)`.
 template <class Pool>
 class Dial final : public DialLimits {
  public:
@@ -46,7 +48,7 @@ class Dial final : public DialLimits {
     if (slot_) fail(make_error_code(Errc::cancelled));
   }
 
-  /// Opens a connection.
+  /// Opens a connection, and reports it or the failure.
   /// @param is_nested true if the coroutine begins inside another dial. A dial that fails at once
   ///   begins the next one, so the recursion would become as deep as the queue is long.
   static asio::awaitable<void> run(std::shared_ptr<Pool> pool, Slot* slot,
