@@ -4,19 +4,20 @@
 /// `Connector`: opens a pool's connections, by TCP unless the options say otherwise. `TlsContext`:
 /// secures them.
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/asio.hpp>
-#include <ferry/detail/time/deadline.hpp>
+#include <ferry/options.hpp>
 #include <ferry/result.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry {
 
 namespace detail {
-
-class Tunnel;
 
 /// The target and the time limits of a dial, that is of opening one connection.
 struct DialTarget {
@@ -30,6 +31,22 @@ struct DialTarget {
   Duration tls_limit{};
 };
 
+/// The end of a dial by its pool, or by the limit of its phase, as its `DialContext` sees it.
+class DialLimits {
+ public:
+  /// Begins a phase that may take `limit`; `target` is aborted when the dial ends.
+  /// @return false if the dial has already ended.
+  virtual bool begin_phase(Phase phase, Duration limit, Abortable& target) = 0;
+  /// Forgets the target, which may then be destroyed.
+  virtual void detach() noexcept = 0;
+  virtual bool ended() const noexcept = 0;
+  /// The reason why the dial has ended; called only if it has.
+  virtual Error error() const = 0;
+
+ protected:
+  ~DialLimits() = default;
+};
+
 }  // namespace detail
 
 /// The target, the time limits and the timings of a dial.
@@ -37,11 +54,6 @@ struct DialTarget {
 /// Lifetime: owned by the pool; outlives the dial. Threads: used by the dial only.
 class DialContext {
  public:
-  /// @param deadline the dial's time limits; it also ends the dial when the pool does.
-  /// @param target the target and the limits; shared.
-  DialContext(detail::Deadline& deadline, std::shared_ptr<const detail::DialTarget> target) noexcept
-      : target_(std::move(target)), deadline_(deadline) {}
-
   /// A context for connecting to a proxy as part of the same dial.
   DialContext to_proxy(std::string host, std::uint16_t port, bool secure) const {
     const auto target = std::make_shared<detail::DialTarget>(*target_);
@@ -49,7 +61,7 @@ class DialContext {
     target->port = port;
     target->secure = secure;
     target->is_proxy = true;
-    return DialContext(deadline_, target);
+    return DialContext(limits_, target);
   }
 
   /// The host: a name or a numeric address, without brackets.
@@ -78,24 +90,26 @@ class DialContext {
   /// up.
   /// @return false if the dial has already been given up.
   bool enter(Phase phase, Duration limit, Abortable& target) {
-    return deadline_.begin_phase(phase, limit, &target);
+    return limits_.begin_phase(phase, limit, target);
   }
   /// Ends the phase: its target is not aborted from now on.
-  void leave() noexcept { deadline_.detach(); }
+  void leave() noexcept { limits_.detach(); }
   /// True if the dial has run out of time or was given up; `error()` says which.
-  bool ended() const noexcept { return deadline_.ended(); }
+  bool ended() const noexcept { return limits_.ended(); }
   /// The reason why the dial has ended; call only if `ended()`.
-  Error error() const { return deadline_.error(); }
+  Error error() const { return limits_.error(); }
 
   Duration resolved_in{};   ///< The duration of the look-up; set by the connector.
   Duration connected_in{};  ///< The duration of connecting; set by the connector.
   Duration tls_time{};      ///< The duration of the TLS handshake; set by the TLS context.
 
  private:
-  friend class detail::Tunnel;
+  friend struct detail::access;
+  DialContext(detail::DialLimits& limits, std::shared_ptr<const detail::DialTarget> target) noexcept
+      : target_(std::move(target)), limits_(limits) {}
 
   std::shared_ptr<const detail::DialTarget> target_;
-  detail::Deadline& deadline_;
+  detail::DialLimits& limits_;
 };
 
 /// Opens streams for a pool.
@@ -142,10 +156,10 @@ inline void require_stream(Result<std::unique_ptr<Stream>>& made, Errc code, con
   if (made && !*made) made = Error(code, std::string(maker) + " gave no stream, and no error");
 }
 
-/// Leaves a dial's phase before the phase's target is destroyed, however the coroutine ends.
-struct LeavePhase {
+/// Ends a dial's phase before the phase's target is destroyed, however the coroutine ends.
+struct PhaseGuard {
   DialContext& context;
-  ~LeavePhase() { context.leave(); }
+  ~PhaseGuard() { context.leave(); }
 };
 
 }  // namespace detail

@@ -368,7 +368,7 @@ class SilentConnector final : public ferry::Connector {
       ferry::DialContext& context) override {
     using Connected = ferry::Result<std::unique_ptr<ferry::Stream>>;
     ferry::detail::OneShotEvent never;
-    const ferry::detail::LeavePhase leave{context};
+    const ferry::detail::PhaseGuard phase{context};
     if (context.enter(ferry::Phase::connect, context.connect_limit(), never)) co_await never.wait();
     co_return Connected(context.error());
   }
@@ -607,7 +607,7 @@ class PartlySilent final : public ferry::Connector {
     ++begun;
     ferry::detail::OneShotEvent told;
     ferry::detail::OneShotEvent never;
-    const ferry::detail::LeavePhase leave{context};
+    const ferry::detail::PhaseGuard phase{context};
     ferry::detail::OneShotEvent& awaited = ends_ ? told : never;
     if (context.enter(ferry::Phase::connect, ferry::no_timeout, told)) co_await awaited.wait();
     ++ended;

@@ -140,7 +140,7 @@ class Call : public CacheAllocated<Call> {
       if (!auth) break;
       const auto known = authorize_now(*auth, credentials_->context(), credentials_->value());
       // A draining pool admits no new call; a call that waits here is admitted and may finish.
-      if (known && !*known && admission.ask()) return auth;
+      if (known && !*known && admission.try_admit()) return auth;
       if (!known)
         attempt_->failure = known.error();
       else if (!*known)
@@ -305,7 +305,7 @@ inline void Call::take_held() {
     std::string what = lease ? "it is for " + lease.slot().host->key : "it is in use, or spent";
     if (lease) held_->slot = lease.detach();
     attempt_->failure.emplace(Errc::lease_unusable, std::move(what));
-  } else if (!pool().is_fit(lease.slot())) {
+  } else if (pool().discard_if_unfit(lease.slot())) {
     lease.detach();
     attempt_->failure.emplace(Errc::connection_lost, "the leased connection was closed");
   }

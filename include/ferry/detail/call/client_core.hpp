@@ -8,7 +8,7 @@
 #include <utility>
 
 #include <ferry/detail/policy/retry.hpp>
-#include <ferry/detail/pool/core.hpp>
+#include <ferry/detail/pool/lease.hpp>
 #include <ferry/options.hpp>
 #include <ferry/url.hpp>
 
@@ -41,7 +41,7 @@ struct LeasedConnection {
     if (used)
       client->pool->release(*slot, hint, slot->idle_since, Clock::now());
     else
-      client->pool->restore(*slot);
+      client->pool->release_unused(*slot);
   }
 
   const std::shared_ptr<const ClientCore> client;

@@ -214,7 +214,7 @@ inline void Call::retry(std::optional<Duration> asked) {
 /// Leaves the connection, and admits the call to the pool until it has another one.
 /// @return the state that is kept between two requests.
 inline CallHistory& Call::begin_follow_up() {
-  admission.keep();
+  admission.admit();
   if (!history) {
     history = std::make_unique<CallHistory>();
     history->userinfo = url().userinfo();
@@ -241,7 +241,7 @@ inline Outcome Call::conclude_failure() {
                        attempt.stage != Attempt::Stage::seeking_credentials &&
                        is_transient(attempt.failure->code()) && may_retry(policy) &&
                        client->retry_budget.take();
-  if (retries) admission.keep();  // Admit the call before its connection is given up.
+  if (retries) admission.admit();  // Admit the call before its connection is given up.
   give_up_connection(is_retry(verdict));
   const bool is_final = !is_retry(verdict) && !retries;
   if (observer())
@@ -313,7 +313,7 @@ inline void Call::give_up_connection(bool is_replaced) noexcept {
     if (held_)
       held_->slot = lease.detach();
     else
-      lease.restore();
+      lease.release_unused();
   } else if (!is_replaced) {
     lease.discard(CloseReason::failed);
   }

@@ -82,7 +82,7 @@ class OpenBody {
     call->deadline->finish();
     connection().abandon(call->exchange());
     call->lease.discard(CloseReason::failed);
-    call->admission.release();
+    call->admission.end();
     report(*failure);
     return *failure;
   }
@@ -142,7 +142,7 @@ class OpenBody {
     } else {
       release_connection(call->lease, call->exchange(), nullptr, end);
     }
-    call->admission.release();
+    call->admission.end();
     message().body = std::string();
     if (call->observer())
       report_response(call->observer(), event(Event::Kind::response_received), state_of(response),

@@ -15,6 +15,7 @@
 
 #include <ferry/connector.hpp>
 #include <ferry/detail/net/lookup_threads.hpp>
+#include <ferry/detail/time/deadline.hpp>
 #include <ferry/detail/time/wakeup.hpp>
 #include <ferry/resolver.hpp>
 
@@ -78,7 +79,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
       co_return Found(Error(Errc::host_not_found, context.host(),
                             make_error_code(asio::error::operation_not_supported)));
     const auto waiter = std::make_shared<Waiter>();
-    const LeavePhase leave{context};
+    const PhaseGuard phase{context};
     if (!context.enter(Phase::resolve, context.resolve_limit(), *waiter))
       co_return Found(context.error());
     WaiterGuard guard(*this, waiter);
@@ -96,10 +97,10 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
   }
 
  private:
-  static constexpr std::size_t most = 256;
+  static constexpr std::size_t max_names = 256;
   /// Maximum number of system look-ups for one name at the same time, including those without
   /// waiters: a dead name must not use up the threads.
-  static constexpr std::size_t most_of_one_name = 4;
+  static constexpr std::size_t max_lookups_of_one_name = 4;
   /// Age of a look-up after which no caller joins it, even if the caller's own limit is longer.
   static constexpr Duration patience = std::chrono::seconds(30);
 
@@ -255,7 +256,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
       under_way.clear();  // The look-ups belong to the parent process.
       return false;
     }
-    if (!resolver_ && under_way.size() >= most_of_one_name) return true;
+    if (!resolver_ && under_way.size() >= max_lookups_of_one_name) return true;
     return !newest.waiters.empty() && Clock::now() - newest.began < std::min(limit, patience);
   }
 
@@ -383,7 +384,8 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
     const auto sooner = [](const auto& a, const auto& b) {
       return a.second.until < b.second.until;
     };
-    if (kept_.size() >= most) kept_.erase(std::min_element(kept_.begin(), kept_.end(), sooner));
+    if (kept_.size() >= max_names)
+      kept_.erase(std::min_element(kept_.begin(), kept_.end(), sooner));
     kept_.insert_or_assign(host, Kept{addresses, after(Clock::now(), ttl_)});
   }
 

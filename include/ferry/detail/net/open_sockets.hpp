@@ -11,7 +11,7 @@ namespace ferry::detail {
 class OpenSocket {
  public:
   /// Closes the socket in a child process, because it belongs to the parent.
-  virtual void leave_to_parent() noexcept = 0;
+  virtual void close_in_child() noexcept = 0;
 
   ListLinks<OpenSocket> in_context;
 
@@ -50,7 +50,7 @@ class OpenSockets final : public asio::execution_context::service {
   void notify_fork(asio::execution_context::fork_event event) override {
     if (event != asio::execution_context::fork_child) return;
     // The socket removes itself.
-    while (OpenSocket* const socket = first()) socket->leave_to_parent();
+    while (OpenSocket* const socket = first()) socket->close_in_child();
   }
   OpenSocket* first() const noexcept {
     const std::lock_guard lock(mutex_);

@@ -134,7 +134,7 @@ class SocketStream : public Stream, private OpenSocket {
     co_return co_await socket_.async_read_some(buffer, token);
   }
 
-  void leave_to_parent() noexcept override { SocketStream::close(); }
+  void close_in_child() noexcept override { SocketStream::close(); }
   void close_if_inherited() noexcept {
     if (!process_.is_current()) [[unlikely]]
       SocketStream::close();

@@ -33,8 +33,8 @@ class TcpStream final : public SocketStream<Tcp> {
     std::error_code ignored;
     if (options.no_delay) socket_.set_option(typename Tcp::no_delay(true), ignored);
     if (!set(options, error)) return true;
-    // ChallengeState twice: on a near network the handshake has ended by the second time, which
-    // saves a wait in the reactor.
+    // Asks twice: on a near network the handshake has ended by the second time, which saves a wait
+    // in the reactor.
     return !connect_pending(error) || !connect_pending(error);
   }
 

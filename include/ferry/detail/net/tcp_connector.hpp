@@ -10,6 +10,7 @@
 
 #include <ferry/detail/net/dns_cache.hpp>
 #include <ferry/detail/net/tcp.hpp>
+#include <ferry/detail/time/deadline.hpp>
 
 // Opens TCP connections: looks up the host and tries its addresses, several at the same time if one
 // is slow to answer (Happy Eyeballs, RFC 8305 sections 4 and 5).
@@ -43,29 +44,29 @@ class ConnectRace : public OneShotEvent, public std::enable_shared_from_this<Con
     std::error_code error;
     if (stream->start_connect(remote, options, error)) {
       if (!error) return stream;
-      note(error);
+      note_failure(error);
       return nullptr;
     }
     Attempt& attempt = attempts_.emplace_back();
     attempt.stream = std::move(stream);
     ++pending_;
-    listen(attempt);
+    await_event(attempt);
     return nullptr;
   }
 
   /// Checks the attempts that have had an event.
   /// @return the winner's stream; null if there is none yet.
-  std::unique_ptr<TcpStream<Tcp>> check_idle() {
+  std::unique_ptr<TcpStream<Tcp>> check_attempts() {
     for (Attempt& attempt : attempts_) {
-      if (!attempt.stream || !attempt.heard.exchange(false)) continue;
+      if (!attempt.stream || !attempt.had_event.exchange(false)) continue;
       std::error_code error;
       if (!attempt.stream->connect_ended(error)) {
-        listen(attempt);
+        await_event(attempt);
         continue;
       }
       --pending_;
       if (!error) return std::move(attempt.stream);
-      note(error);
+      note_failure(error);
       attempt.stream.reset();
     }
     return nullptr;
@@ -85,16 +86,16 @@ class ConnectRace : public OneShotEvent, public std::enable_shared_from_this<Con
  private:
   struct Attempt {
     std::unique_ptr<TcpStream<Tcp>> stream;
-    std::atomic<bool> heard{false};
+    std::atomic<bool> had_event{false};
   };
 
-  void listen(Attempt& attempt) {
+  void await_event(Attempt& attempt) {
     attempt.stream->wait_connect([self = this->shared_from_this(), &attempt](std::error_code) {
-      attempt.heard = true;
+      attempt.had_event = true;
       self->fire();
     });
   }
-  void note(std::error_code error) noexcept {
+  void note_failure(std::error_code error) noexcept {
     last_error_ = error;
     all_refused_ = all_refused_ && error == asio::error::connection_refused;
   }
@@ -127,7 +128,7 @@ class TcpConnector final : public Connector {
     const auto executor = co_await asio::this_coro::executor;
     const auto race = std::make_shared<ConnectRace<Tcp>>();
     const EndRace guard{*race};
-    const LeavePhase leave{context};
+    const PhaseGuard phase{context};
     if (!context.enter(Phase::connect, context.connect_limit(), *race))
       co_return Connected(context.error());
     std::unique_ptr<TcpStream<Tcp>> winner;
@@ -135,7 +136,7 @@ class TcpConnector final : public Connector {
     for (std::size_t next = 0;;) {
       race->rearm();
       std::size_t pending = race->pending();
-      winner = race->check_idle();
+      winner = race->check_attempts();
       if (race->pending() < pending) next_at = Clock::time_point::min();  // An attempt has failed.
       while (!winner && next < addresses.size() &&
              (race->pending() == 0 || next_at <= Clock::now())) {

@@ -6,6 +6,7 @@
 
 #include <ferry/connector.hpp>
 #include <ferry/detail/net/socket_stream.hpp>
+#include <ferry/detail/time/wakeup.hpp>
 
 namespace ferry::detail {
 
@@ -40,7 +41,7 @@ class UnixConnector final : public Connector {
     const auto executor = co_await asio::this_coro::executor;
     auto stream = std::make_unique<UnixStream<Local>>(executor);
     OneShotEvent ended;
-    const LeavePhase leave{context};
+    const PhaseGuard phase{context};
     if (!context.enter(Phase::connect, context.connect_limit(), ended))
       co_return Connected(context.error());
     std::error_code error;

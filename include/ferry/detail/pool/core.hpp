@@ -1,95 +1,26 @@
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
-#include <ferry/connector.hpp>
-#include <ferry/detail/base/process.hpp>
-#include <ferry/detail/base/visibility.hpp>
-#include <ferry/detail/h1/connection.hpp>
 #include <ferry/detail/policy/proxy.hpp>
+#include <ferry/detail/pool/connection.hpp>
 #include <ferry/detail/pool/state.hpp>
+#include <ferry/detail/pool/waiter.hpp>
 #include <ferry/detail/time/deadline.hpp>
-#include <ferry/detail/time/wakeup.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
-#include <ferry/response.hpp>
 #include <ferry/result.hpp>
 #include <ferry/url.hpp>
 
+// The pool as its users see it.
 namespace ferry::detail {
-
-/// The number of a new connection, unique in the process.
-FERRY_VISIBLE inline std::uint64_t next_connection_id() noexcept {
-  static std::atomic<std::uint64_t> last{0};
-  return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
-
-/// A connection and the pool's data about it.
-struct PooledConnection {
-  PooledConnection(std::unique_ptr<Stream> stream, std::string key, const DialContext& dial)
-      : http(std::make_unique<H1Connection>(std::move(stream))),
-        origin(std::move(key)),
-        resolved_in(dial.resolved_in),
-        connected_in(dial.connected_in),
-        tls_time(dial.tls_time) {
-    auto made = std::make_shared<ConnectionFacts>();
-    made->id = next_connection_id();
-    made->local_endpoint = http->stream().local_endpoint();
-    made->remote_endpoint = http->stream().remote_endpoint();
-    made->tls = http->stream().tls();
-    facts = std::move(made);
-  }
-
-  const std::unique_ptr<Connection> http;
-  std::string origin;
-  std::shared_ptr<const ConnectionFacts> facts;
-  std::uint64_t requests = 0;
-  Duration resolved_in;
-  Duration connected_in;
-  Duration tls_time;
-  const Clock::time_point opened = Clock::now();
-  const ProcessMark process;
-
-  // Used while the connection is on its way to be closed.
-  CloseReason close_reason{};
-  std::unique_ptr<PooledConnection> next_closing;
-};
-
-/// A waiter for a connection.
-struct PoolWaiter : OneShotEvent {
-  DialTarget target;
-  const Proxy* proxy = nullptr;  // Owned by the pool.
-  Deadline* deadline = nullptr;  // Valid while the ticket is in a queue.
-
-  // The reason why the wait failed, if it did; guarded by the pool's mutex. The code is set alone
-  // if no `Error` was given, because the code that sets it must not allocate.
-  std::error_code failed;
-  std::optional<Error> failure;
-
-  // The next waiter in the list of those to wake.
-  std::shared_ptr<PoolWaiter> next_woken;
-};
-
-/// The phase of a call in which getting a connection failed with this error.
-inline Phase phase_of(const Error& error, const Deadline& deadline) noexcept {
-  const auto code = error.code();
-  if (code == Errc::host_not_found || code == Errc::resolve_timeout) return Phase::resolve;
-  if (code == Errc::connection_refused || code == Errc::connect_failed ||
-      code == Errc::connect_timeout)
-    return Phase::connect;
-  if (code == Errc::proxy_authentication_required || code == Errc::proxy_refused ||
-      code == Errc::proxy_failed || code == Errc::proxy_timeout)
-    return Phase::proxy;
-  if (code == Errc::certificate_rejected || code == Errc::tls_failed || code == Errc::tls_timeout)
-    return Phase::tls;
-  return deadline.phase();
-}
 
 /// The counters of a `ConnectionPool` since its construction.
 struct PoolTotals {
@@ -133,72 +64,14 @@ class PoolCore {
     return forwards ? proxy : nullptr;
   }
 
-  /// A connection held by a call. The destructor discards the connection unless it was given back.
-  class Lease {
-   public:
-    explicit Lease(PoolCore& pool) : pool_(pool) {}
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
-    ~Lease() { discard(CloseReason::failed); }
+  class Lease;      // In `lease.hpp`.
+  class Admission;  // In `lease.hpp`.
 
-    void take(Slot* slot) noexcept { slot_ = slot; }
-    explicit operator bool() const noexcept { return slot_ != nullptr; }
-    Slot& slot() const noexcept { return *slot_; }
-    PooledConnection& connection() const noexcept { return *slot_->connection; }
-
-    Slot* detach() noexcept { return std::exchange(slot_, nullptr); }
-    void release(std::optional<Duration> hint, Clock::time_point now) noexcept {
-      pool_.release(*detach(), hint, now, now);
-    }
-    /// Gives back a connection on which nothing was sent.
-    void restore() noexcept { pool_.restore(*detach()); }
-    void discard(CloseReason reason) noexcept {
-      if (slot_) pool_.discard(*detach(), reason);
-    }
-
-   private:
-    PoolCore& pool_;
-    Slot* slot_ = nullptr;
-  };
-
-  /// A call's permission to use the pool until the call ends. Draining waits for an admitted call,
-  /// and lets it send everything that it still has to send. A call that got a kept connection at
-  /// once asks only when it needs another one; until then, draining waits for its connection.
-  class Admission {
-   public:
-    explicit Admission(PoolCore& pool) noexcept : pool_(pool) {}
-    Admission(const Admission&) = delete;
-    Admission& operator=(const Admission&) = delete;
-    ~Admission() { release(); }
-
-    /// Asks for permission.
-    /// @return false if the pool is draining and the call has not been admitted before.
-    bool ask() noexcept {
-      if (taken_) return true;
-      keep();
-      if (!pool_.draining_) return true;
-      release();
-      return false;
-    }
-    /// Admits a call that has a connection and may need another one after it.
-    void keep() noexcept {
-      if (!std::exchange(taken_, true)) ++pool_.admitted_;
-    }
-    /// Gives back the permission; draining does not wait for the call any longer.
-    void release() noexcept {
-      if (!std::exchange(taken_, false)) return;
-      if (--pool_.admitted_ == 0 && pool_.draining_) pool_.look_whether_drained();
-    }
-
-   private:
-    PoolCore& pool_;
-    bool taken_ = false;
-  };
-
-  /// Takes a kept connection to this origin that `is_fit`; null if there is none.
+  /// Takes a kept connection to this origin that is fit for use; null if there is none.
   virtual Slot* take_idle(std::string_view origin, Clock::time_point now) = 0;
-  /// Checks a kept connection before use, and closes it if it is not fit.
-  virtual bool is_fit(Slot& slot) = 0;
+  /// Checks a kept connection before use, without waiting, and discards it if it is not fit.
+  /// @return true if it was discarded.
+  virtual bool discard_if_unfit(Slot& slot) = 0;
 
   /// Waits for a fit connection: a freed or a new one, whichever comes first.
   ///
@@ -234,13 +107,14 @@ class PoolCore {
   virtual void release(Slot& slot, std::optional<Duration> hint, Clock::time_point idle_since,
                        Clock::time_point now) noexcept = 0;
   /// Takes back a connection on which nothing was sent: its expiry time does not change.
-  virtual void restore(Slot& slot) noexcept = 0;
+  virtual void release_unused(Slot& slot) noexcept = 0;
   /// Takes back a connection that must not be used again.
   virtual void discard(Slot& slot, CloseReason reason) noexcept = 0;
 
   virtual void close_idle() noexcept = 0;
-  /// Stops keeping connections; with `now_too`, requests in flight fail with `Errc::client_closed`.
-  virtual void close(bool now_too) noexcept = 0;
+  /// Stops keeping connections.
+  /// @param fails_calls true if requests in flight or waiting fail with `Errc::client_closed`.
+  virtual void close(bool fails_calls) noexcept = 0;
 
   /// Counts a request on a kept connection.
   void count_reuse() noexcept { reused_.fetch_add(1, std::memory_order_relaxed); }
@@ -266,7 +140,7 @@ class PoolCore {
   }
 
   /// Called when the last admitted call has ended and the pool is draining.
-  virtual void look_whether_drained() noexcept = 0;
+  virtual void check_drained() noexcept = 0;
 
   PoolOptions options_;
   const std::shared_ptr<DeadlineQueue> deadlines_;

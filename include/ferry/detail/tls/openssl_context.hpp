@@ -64,7 +64,7 @@ class OpenSslContext final : public TlsContext,
     auto stream = std::make_unique<TlsStream>(std::move(below), std::move(ssl), peer);
     std::error_code error;
     {
-      const LeavePhase leave{context};
+      const PhaseGuard phase{context};
       if (!context.enter(Phase::tls, context.tls_limit(), *stream))
         co_return Secured(context.error());
       co_await stream->handshake(error);
