@@ -52,7 +52,7 @@ Answer fail(Error error) {
 
 /// Turns a call's last outcome into the result of `send`.
 template <class Answer>
-Answer finish(std::unique_ptr<Call> call, Outcome& outcome) {
+Answer finish(std::unique_ptr<Call> call, Outcome&& outcome) {
   if (auto* const error = std::get_if<Error>(&outcome)) return fail<Answer>(std::move(*error));
   if constexpr (std::same_as<Answer, ResponseStream>) {
     auto body = std::make_unique<OpenBody>(std::move(call));
@@ -77,12 +77,10 @@ template <class Answer>
 asio::awaitable<Answer> perform(std::unique_ptr<Call> owned) {
   Call& call = *owned;
   bool has_waited = false;
-  Outcome outcome = NextStep::follow_up;
-  for (;; has_waited = true) {
-    if (std::get<NextStep>(outcome) == NextStep::follow_up) {
-      if (auto refused = call.prepare()) outcome = std::move(*refused);
+  for (auto next = NextStep::follow_up;; has_waited = true) {
+    if (next == NextStep::follow_up) {
+      if (auto refused = call.prepare()) co_return fail<Answer>(std::move(*refused));
     }
-    if (std::holds_alternative<Error>(outcome)) break;
     try {
       while (Authenticator* const asked = call.ask_for_credentials()) {
         const AuthContext context = call.credentials().context();
@@ -111,7 +109,7 @@ asio::awaitable<Answer> perform(std::unique_ptr<Call> owned) {
     } catch (const std::system_error& e) {
       call.attempt().failure = cancellation_of(e);
     }
-    outcome = call.conclude();
+    Outcome outcome = call.conclude();
     while (is(outcome, NextStep::decoding)) {
       bool cancelled = true;
       try {
@@ -132,9 +130,11 @@ asio::awaitable<Answer> perform(std::unique_ptr<Call> owned) {
       }
       if (failure) outcome = std::move(*failure);
     }
-    if (!is(outcome, NextStep::follow_up) && !is(outcome, NextStep::attempt)) break;
+    const NextStep* const step = std::get_if<NextStep>(&outcome);
+    if (!step || *step == NextStep::stream)
+      co_return finish<Answer>(std::move(owned), std::move(outcome));
+    next = *step;
   }
-  co_return finish<Answer>(std::move(owned), outcome);
 }
 
 /// Sends a request.
