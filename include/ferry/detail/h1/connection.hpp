@@ -87,7 +87,7 @@ class Exchange {
   std::uint64_t given = 0;  // Bytes given by the source.
   std::size_t filled = 0;   // Bytes of the response's body received, if its length is known.
   std::error_code write_error;
-  H1Parser::Step step = H1Parser::Step::need_more;
+  ParseStep step = ParseStep::need_more;
   bool sends_on = false;  // True if the answer has begun while the request's body is still sent.
 };
 
@@ -124,7 +124,7 @@ class H1Connection {
     body_left_ = 0;
     head_.clear();
     encode_head(head, head_);
-    parser_.start(exchange.message, head.method.token() == "HEAD", limits, head.upgrade);
+    parser_.emplace(exchange.message, head.method.token() == "HEAD", limits, head.upgrade);
     in_.clear();
     sent_ = unsent_count_ = 0;
     add_unsent(asio::buffer(head_.view()));
@@ -174,7 +174,7 @@ class H1Connection {
         co_return Error(Errc::connection_lost);
       }
     }
-    while (exchange.step == H1Parser::Step::need_more || exchange.sends_on) {
+    while (exchange.step == ParseStep::need_more || exchange.sends_on) {
       // A cancelled call sends nothing more, even if its coroutine does not throw then.
       const auto cancellation = co_await asio::this_coro::cancellation_state;
       if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
@@ -256,7 +256,7 @@ class H1Connection {
 
   /// After an exchange that did not collect: names the message that takes the rest of the response,
   /// the pieces of its body and its trailers.
-  void go_on_into(ResponseMessage& message) noexcept { parser_.go_on_into(message); }
+  void go_on_into(ResponseMessage& message) noexcept { parser_->go_on_into(message); }
 
   /// Takes the next bytes of the body, and waits for them if necessary.
   ///
@@ -268,7 +268,7 @@ class H1Connection {
                                                   Deadline& deadline, Duration limit) {
     piece = {};
     while (!next_piece(piece, message)) {
-      if (body_failed_) co_return parser_.error();
+      if (body_failed_) co_return parser_->error();
       auto now = Clock::now();
       if (!deadline.check(now)) co_return deadline.error();
       if (budget_.is_used_up(now)) {
@@ -289,12 +289,12 @@ class H1Connection {
       }
       if (deadline.ended()) co_return deadline.error();
       if (error == asio::error::operation_aborted) co_return Error(Errc::cancelled);
-      if (error == asio::error::eof && !write_error_ && parser_.finish()) {
+      if (error == asio::error::eof && !write_error_ && parser_->finish()) {
         body_done_ = true;
         co_return std::nullopt;
       }
-      if (error && parser_.framing() == Framing::length)
-        co_return body_failure(parser_.body_size() - body_left_, parser_.body_size(), error);
+      if (error && parser_->framing() == Framing::length)
+        co_return body_failure(parser_->body_size() - body_left_, parser_->body_size(), error);
       if (error) co_return read_failure(error, write_error_);
       in_.fill(received);
     }
@@ -303,19 +303,20 @@ class H1Connection {
 
   /// After a successful exchange: the reason why the connection must not be reused, or nothing.
   std::optional<CloseReason> reuse_obstacle() const noexcept {
-    const ConnectionFields& said = parser_.connection();
+    if (!parser_) return CloseReason::not_kept;  // No exchange has begun.
+    const ConnectionFields& said = parser_->connection();
     ReuseFacts facts;
     facts.fully_sent = fully_sent_;
     facts.close_announced = close_announced_ || said.close;
     facts.keep_alive = said.keep_alive;
-    facts.is_http_1_0 = parser_.is_http_1_0();
-    facts.until_close = parser_.framing() == Framing::until_close;
+    facts.is_http_1_0 = parser_->is_http_1_0();
+    facts.until_close = parser_->framing() == Framing::until_close;
     facts.surplus = !in_.empty();
-    facts.ambiguous = parser_.is_ambiguous();
+    facts.ambiguous = parser_->is_ambiguous();
     return detail::reuse_obstacle(facts);
   }
   /// The time for which the server says that it keeps the connection, if it does.
-  std::optional<Duration> keep_alive_hint() const noexcept { return parser_.connection().hint; }
+  std::optional<Duration> keep_alive_hint() const noexcept { return parser_->connection().hint; }
 
   /// After an exchange that ended with a 101: gives away the stream, and the bytes after the head.
   std::pair<std::unique_ptr<Stream>, std::string> detach() {
@@ -326,7 +327,8 @@ class H1Connection {
   /// Reads the rest of an unwanted or oversized body, if that is short and has already arrived.
   /// @return true if the connection is clean now.
   bool drain() noexcept {
-    const bool has_no_end = parser_.framing() == Framing::until_close && !body_done_;
+    if (!parser_) return true;  // No exchange has begun.
+    const bool has_no_end = parser_->framing() == Framing::until_close && !body_done_;
     if (body_failed_ || body_left_ > max_drained || has_no_end) return false;
     try {
       ResponseMessage unwanted;
@@ -357,7 +359,7 @@ class H1Connection {
 
   std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
   /// True once a byte of a response to the current request has arrived.
-  bool response_started() const noexcept { return parser_.any_byte(); }
+  bool response_started() const noexcept { return parser_ && parser_->any_byte(); }
 
  private:
   static constexpr std::size_t max_kept_head = 64 * 1024;
@@ -452,7 +454,7 @@ class H1Connection {
     if (exchange.deadline.ended()) return exchange.deadline.error();
     if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
     // After a failed write, a reset reads as the end of the stream, which must not end a body.
-    if (error == asio::error::eof && !exchange.write_error && parser_.finish()) {
+    if (error == asio::error::eof && !exchange.write_error && parser_->finish()) {
       end_receiving(exchange);
       return std::nullopt;
     }
@@ -476,25 +478,25 @@ class H1Connection {
   /// Parses the bytes read so far, until more must be read.
   std::optional<Error> take_in(Exchange& exchange) {
     for (;;) {
-      if (exchange.step == H1Parser::Step::failed) {
-        body_failed_ = parser_.framing() != Framing::length;
-        body_left_ = parser_.body_size();
-        return parser_.error();
+      if (exchange.step == ParseStep::failed) {
+        body_failed_ = parser_->framing() != Framing::length;
+        body_left_ = parser_->body_size();
+        return parser_->error();
       }
-      if (exchange.step == H1Parser::Step::head_done) {
+      if (exchange.step == ParseStep::head_done) {
         if (exchange.message.status == 101 && !fully_sent_)
           return Error(Errc::unexpected_upgrade, "before the request was sent");
-        if (parser_.framing() == Framing::length) {
-          body_left_ = parser_.body_size();
+        if (parser_->framing() == Framing::length) {
+          body_left_ = parser_->body_size();
           if (exchange.collect != Collect::none) {
-            if (!parser_.body_fits()) return parser_.error();
+            if (!parser_->body_fits()) return parser_->error();
             return take_in_body(exchange);
           }
         }
       }
-      if (exchange.step == H1Parser::Step::message_done ||
-          (exchange.step == H1Parser::Step::head_done &&
-           (exchange.collect == Collect::none || parser_.framing() == Framing::none))) {
+      if (exchange.step == ParseStep::message_done ||
+          (exchange.step == ParseStep::head_done &&
+           (exchange.collect == Collect::none || parser_->framing() == Framing::none))) {
         end_receiving(exchange);
         return std::nullopt;
       }
@@ -520,7 +522,7 @@ class H1Connection {
   std::optional<Error> took_body(Exchange& exchange, std::size_t count, std::error_code error) {
     if (exchange.deadline.ended()) return exchange.deadline.error();
     if (error == asio::error::operation_aborted) return Error(Errc::cancelled);
-    if (error) return body_failure(exchange.filled, parser_.body_size(), error);
+    if (error) return body_failure(exchange.filled, parser_->body_size(), error);
     exchange.filled += count;
     exchange.times.end = Clock::now();
     if (!sending_)
@@ -531,7 +533,7 @@ class H1Connection {
   /// Takes the available bytes of the body.
   std::optional<Error> fill_body(Exchange& exchange) {
     std::string& body = exchange.message.body;
-    const std::uint64_t size = parser_.body_size();
+    const std::uint64_t size = parser_->body_size();
     while (exchange.filled < size) {
       if (exchange.filled == body.size()) {
         // The capacity doubles; the part filled with zeros at a time is bounded.
@@ -570,8 +572,9 @@ class H1Connection {
     if (early_end_) return false;
     if (stage_ != Stage::done) return true;
     // The answer is left for `read_body`: its bytes are kept in `in_`.
-    return exchange.collect == Collect::none && !body_done_ && parser_.framing() != Framing::none &&
-           (parser_.framing() != Framing::length || body_left_ > in_.unread().size());
+    return exchange.collect == Collect::none && !body_done_ &&
+           parser_->framing() != Framing::none &&
+           (parser_->framing() != Framing::length || body_left_ > in_.unread().size());
   }
 
   /// Takes in the bytes that have come while the request is still being sent.
@@ -608,13 +611,12 @@ class H1Connection {
 
   /// True if the request's body is sent to its end although this answer's head has arrived.
   bool goes_on_sending(const Exchange& exchange) const noexcept {
-    const ConnectionFields& said = parser_.connection();
+    const ConnectionFields& said = parser_->connection();
     const int status = exchange.message.status;
-    return (exchange.step == H1Parser::Step::head_done ||
-            exchange.step == H1Parser::Step::message_done) &&
+    return (exchange.step == ParseStep::head_done || exchange.step == ParseStep::message_done) &&
            status >= 200 && status < 300 &&
            (exchange.rest != Exchange::Rest::awaiting_continue || got_continue_) && !said.close &&
-           (!parser_.is_http_1_0() || said.keep_alive);
+           (!parser_->is_http_1_0() || said.keep_alive);
   }
 
   /// Brings more of the body into `unsent_`, unless an answer comes first.
@@ -629,7 +631,7 @@ class H1Connection {
     deadline.suspend_limit(Phase::write);  // The wait is not, or should not be, for the server.
     if (exchange.rest == Exchange::Rest::awaiting_continue) {
       const auto until = after(Clock::now(), exchange.timeouts.expect_continue);
-      while (!got_continue_ && exchange.step == H1Parser::Step::need_more && !early_end_ &&
+      while (!got_continue_ && exchange.step == ParseStep::need_more && !early_end_ &&
              Clock::now() < until) {
         // More bytes may have come, and the stream may have buffered them already.
         bool has_received = false;
@@ -642,7 +644,7 @@ class H1Connection {
         if (is_cancelled(cancellation)) co_return Error(Errc::cancelled);
         if (!is_readable) break;
       }
-      if (exchange.step != H1Parser::Step::need_more && !exchange.sends_on) co_return std::nullopt;
+      if (exchange.step != ParseStep::need_more && !exchange.sends_on) co_return std::nullopt;
       exchange.rest = exchange.body.source() ? Exchange::Rest::in_source : Exchange::Rest::none;
       add_unsent(asio::buffer(exchange.body.bytes()));
     } else if (auto failure = co_await read_source(exchange)) {
@@ -752,7 +754,7 @@ class H1Connection {
       return !piece.empty();
     };
     if (body_done_) return true;
-    switch (parser_.framing()) {
+    switch (parser_->framing()) {
       case Framing::none: return true;
       case Framing::until_close: return take(in_.unread().size());
       case Framing::length:
@@ -764,10 +766,10 @@ class H1Connection {
     }
     message.body.clear();
     while (!in_.empty() && message.body.empty() && !body_done_) {
-      const auto [used, step] = parser_.feed(in_.unread());
+      const auto [used, step] = parser_->feed(in_.unread());
       in_.take(used);
-      body_done_ = step == H1Parser::Step::message_done;
-      body_failed_ = step == H1Parser::Step::failed;
+      body_done_ = step == ParseStep::message_done;
+      body_failed_ = step == ParseStep::failed;
       if (body_failed_) return false;
     }
     piece = message.body;
@@ -792,27 +794,27 @@ class H1Connection {
 
   /// Parses the bytes read so far, including interim responses.
   /// @return never `interim_done`.
-  H1Parser::Step parse(Exchange& exchange) {
+  ParseStep parse(Exchange& exchange) {
     ExchangeTimes& times = exchange.times;
     for (;;) {
-      const auto [used, step] = parser_.feed(in_.unread());
+      const auto [used, step] = parser_->feed(in_.unread());
       in_.take(used);
-      const bool interim = step == H1Parser::Step::interim_done;
-      if (!interim && step != H1Parser::Step::head_done) return step;
+      const bool interim = step == ParseStep::interim_done;
+      if (!interim && step != ParseStep::head_done) return step;
       if (!interim) times.head = Clock::now();
       if (interim && exchange.message.status == 100) got_continue_ = true;
       exchange.tell(interim ? Event::Kind::interim_received : Event::Kind::head_received);
       if (!interim && exchange.decide_follow_up()) exchange.collect = Collect::none;
       if (!interim) return step;
-      if (in_.empty()) return H1Parser::Step::need_more;
+      if (in_.empty()) return ParseStep::need_more;
     }
   }
 
   Error read_failure(std::error_code read_error, std::error_code write_error) {
     const bool ended = read_error == asio::error::eof;
     const auto cause = cause_of(ended && write_error ? write_error : read_error);
-    if (!parser_.any_byte()) return Error(Errc::connection_lost, {}, cause);
-    return Error(parser_.in_body() ? Errc::truncated_body : Errc::truncated_head, {}, cause);
+    if (!parser_->any_byte()) return Error(Errc::connection_lost, {}, cause);
+    return Error(parser_->in_body() ? Errc::truncated_body : Errc::truncated_head, {}, cause);
   }
 
   static Error body_failure(std::uint64_t came, std::uint64_t size, std::error_code error) {
@@ -826,8 +828,8 @@ class H1Connection {
   }
 
   std::unique_ptr<Stream> stream_;
-  H1Parser parser_;
-  ByteBuffer head_;  // Head of the request; its memory is reused.
+  std::optional<H1Parser> parser_;  // Made anew by `begin`.
+  ByteBuffer head_;                 // Head of the request; its memory is reused.
   ReadBuffer in_;
   /// The next bytes to write: the head, and a piece of the body with a chunk's framing around it.
   std::array<asio::const_buffer, 4> unsent_;

@@ -70,9 +70,8 @@ class Tunnel {
     if (auto error = co_await write(text)) co_return error;
 
     ResponseMessage message;
-    H1Parser parser;
     // A success has no body (RFC 9110 9.3.6), and any other answer ends the connection.
-    parser.start(message, true, {max_answer, 128, 0});
+    H1Parser parser(message, true, ParserLimits{max_answer, 128, 0});
     std::string in;
     for (std::size_t parsed = 0;;) {
       const auto before = in.size();
@@ -81,15 +80,14 @@ class Tunnel {
       const auto count = co_await stream_.read_some(asio::buffer(in.data() + before, 1024), error);
       if (error) co_return ended(error);
       in.resize(before + count);
-      auto step = H1Parser::Step::interim_done;
-      while (step == H1Parser::Step::interim_done && parsed < in.size()) {
+      auto step = ParseStep::interim_done;
+      while (step == ParseStep::interim_done && parsed < in.size()) {
         const auto fed = parser.feed(std::string_view(in).substr(parsed));
         parsed += fed.first;
         step = fed.second;
       }
-      if (step == H1Parser::Step::failed)
-        co_return failure(Errc::proxy_failed, parser.error().what());
-      if (step == H1Parser::Step::need_more || step == H1Parser::Step::interim_done) continue;
+      if (step == ParseStep::failed) co_return failure(Errc::proxy_failed, parser.error().what());
+      if (step == ParseStep::need_more || step == ParseStep::interim_done) continue;
       if (message.status < 200 || message.status > 299) {
         std::string what = "it answers " + std::to_string(message.status) + " " + message.reason;
         what += " to CONNECT " + origin();
