@@ -34,7 +34,6 @@ class LlhttpParser {
   LlhttpParser& operator=(const LlhttpParser&) = delete;
 
  protected:
-  LlhttpParser() = default;
   ~LlhttpParser() = default;
 
   /// Prepares for a message.
@@ -83,6 +82,9 @@ class LlhttpParser {
   llhttp_t llhttp_;  // Not initialised before `init`.
 
  private:
+  friend Owner;  // So that no other class constructs this one for `Owner`.
+  LlhttpParser() = default;
+
   template <class Function>
   static int guarded(llhttp_t* llhttp, Function function) noexcept {
     Owner& owner = *static_cast<Owner*>(llhttp->data);

@@ -383,7 +383,7 @@ class H1Parser : public LlhttpParser<H1Parser> {
   std::optional<Error> error_;
   HeadBudget head_budget_;
   StatusLineStart status_line_;
-  LineEnds line_ends_;  // Those of the head.
+  LineEnds line_ends_;  // Line ends of the head.
   FieldSection fields_;
   std::optional<ChunkFraming> chunks_;
   std::uint64_t body_size_ = 0;
