@@ -32,12 +32,11 @@ std::string response(int more_fields, bool chunked) {
 }
 
 void parse(benchmark::State& state, bool chunked) {
-  using Step = ferry::detail::H1Parser::Step;
+  using Step = ferry::detail::ParseStep;
   const std::string text = response(static_cast<int>(state.range(0)), chunked);
-  ferry::detail::H1Parser parser;
   for (auto _ : state) {
     ferry::detail::ResponseMessage message;
-    parser.start(message, false, limits);
+    ferry::detail::H1Parser parser(message, false, limits);
     std::string_view rest = text;
     for (auto step = Step::need_more; step != (chunked ? Step::message_done : Step::head_done);) {
       const auto [used, next] = parser.feed(rest);

@@ -16,10 +16,9 @@ template <class NextSize>
 std::string parse_in_pieces(const std::string& bytes, NextSize next_size, bool head_request,
                             ferry::detail::ParserLimits limits) {
   using ferry::detail::Framing;
-  using ferry::detail::H1Parser;
-  H1Parser parser;
+  using ferry::detail::ParseStep;
   ferry::detail::ResponseMessage message;
-  parser.start(message, head_request, limits);
+  ferry::detail::H1Parser parser(message, head_request, limits);
   const auto failed = [&] { return "error: " + parser.error().code().message(); };
   const auto done = [&](std::size_t used) {
     std::string text = std::to_string(message.status) + " " + message.reason + "|";
@@ -47,14 +46,14 @@ std::string parse_in_pieces(const std::string& bytes, NextSize next_size, bool h
       const auto [used, step] = parser.feed(piece);
       taken += used;
       piece.erase(0, used);
-      if (step == H1Parser::Step::failed) return failed();
-      if (step == H1Parser::Step::message_done) return done(taken);
-      if (step == H1Parser::Step::head_done) {
+      if (step == ParseStep::failed) return failed();
+      if (step == ParseStep::message_done) return done(taken);
+      if (step == ParseStep::head_done) {
         own_body = parser.framing() == Framing::length;
         if (own_body && !parser.body_fits()) return failed();
         if (parser.framing() == Framing::none || (own_body && parser.body_size() == 0))
           return done(taken);
-      } else if (!piece.empty() && step != H1Parser::Step::interim_done) {
+      } else if (!piece.empty() && step != ParseStep::interim_done) {
         return "broken: it wants more, and did not take what there is";
       }
     }

@@ -184,16 +184,15 @@ TEST_CASE("no memory to parse a response") {
                             "\r\n0\r\nTrailer: " + long_text + "\r\n\r\n";
   for (const std::size_t split : {std::size_t(1), std::size_t(50), bytes.size()}) {
     CHECK(fail_each([&] {
-            H1Parser parser;
             ResponseMessage message;
-            parser.start(message, false, {64 * 1024, 128, 1 << 20});
-            auto step = H1Parser::Step::need_more;
+            H1Parser parser(message, false, {64 * 1024, 128, 1 << 20});
+            auto step = ParseStep::need_more;
             for (std::size_t at = 0; at < bytes.size();) {
               const auto [used, next] = parser.feed(std::string_view(bytes).substr(at, split));
               at += used;
               step = next;
             }
-            if (step != H1Parser::Step::message_done) std::abort();
+            if (step != ParseStep::message_done) std::abort();
           }) > 3);
   }
 }
@@ -202,14 +201,13 @@ TEST_CASE("[27] 20,000 chunks of one byte: memory is taken as for one of 20,000 
   std::string bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (int i = 0; i < 20'000; ++i) bytes += "1\r\na\r\n";
   bytes += "0\r\n\r\n";
-  ferry::detail::H1Parser parser;
   ferry::detail::ResponseMessage message;
-  parser.start(message, false, {64 * 1024, 128, 1 << 20});
+  ferry::detail::H1Parser parser(message, false, {64 * 1024, 128, 1 << 20});
   const FailingNew failing(100);
   auto [used, step] = parser.feed(bytes);
-  REQUIRE(step == ferry::detail::H1Parser::Step::head_done);
+  REQUIRE(step == ferry::detail::ParseStep::head_done);
   step = parser.feed(std::string_view(bytes).substr(used)).second;
-  CHECK(step == ferry::detail::H1Parser::Step::message_done);
+  CHECK(step == ferry::detail::ParseStep::message_done);
   CHECK(message.body.size() == 20'000);
 }
 

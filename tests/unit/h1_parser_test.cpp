@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <limits>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -11,6 +12,7 @@ using ferry::Errc;
 using ferry::detail::Framing;
 using ferry::detail::H1Parser;
 using ferry::detail::ParserLimits;
+using ferry::detail::ParseStep;
 using ferry::detail::ResponseMessage;
 using test::default_limits;
 using namespace std::string_literals;
@@ -243,14 +245,13 @@ TEST_CASE("[73] what has no body is not judged by fields that would frame one") 
       for (std::size_t split = 0; split <= fields.size(); ++split) {
         const std::string head = status_line + "\r\n" + fields + "\r\n";
         ResponseMessage message;
-        H1Parser parser;
-        parser.start(message, head_request, default_limits, takes_upgrade);
+        H1Parser parser(message, head_request, default_limits, takes_upgrade);
         std::string_view rest = head;
         auto [used, step] = parser.feed(rest.substr(0, status_line.size() + 2 + split));
         rest.remove_prefix(used);
-        if (step == H1Parser::Step::need_more) std::tie(used, step) = parser.feed(rest);
-        if (step == H1Parser::Step::interim_done) step = parser.feed(next).second;
-        if (step != H1Parser::Step::head_done || !parser.is_ambiguous()) return false;
+        if (step == ParseStep::need_more) std::tie(used, step) = parser.feed(rest);
+        if (step == ParseStep::interim_done) step = parser.feed(next).second;
+        if (step != ParseStep::head_done || !parser.is_ambiguous()) return false;
         const bool is_next = message.status == 200 && !head_request;
         if (parser.framing() != (is_next ? Framing::length : Framing::none)) return false;
       }
@@ -433,16 +434,50 @@ TEST_CASE("[10] a bare LF in chunk framing, without a limit too") {
         message_of(Errc::malformed_response));
 }
 
-TEST_CASE("a parser serves one response after the other") {
-  H1Parser parser;
+TEST_CASE("one parser after the other is made in the same place") {
+  std::optional<H1Parser> parser;
   for (int i = 0; i < 3; ++i) {
     ResponseMessage message;
-    parser.start(message, false, default_limits);
+    parser.emplace(message, false, default_limits);
+    CHECK(!parser->any_byte());
     const auto bytes = chunked("1\r\na\r\n0\r\n\r\n");
-    auto [used, step] = parser.feed(bytes);
-    REQUIRE(step == H1Parser::Step::head_done);
-    step = parser.feed(std::string_view(bytes).substr(used)).second;
-    CHECK(step == H1Parser::Step::message_done);
+    auto [used, step] = parser->feed(bytes);
+    REQUIRE(step == ParseStep::head_done);
+    CHECK(parser->any_byte());
+    CHECK(parser->in_body());
+    step = parser->feed(std::string_view(bytes).substr(used)).second;
+    CHECK(step == ParseStep::message_done);
     CHECK(message.body == "a");
+    // Nothing is parsed after the end.
+    CHECK(parser->feed(bytes) == std::pair(std::size_t(0), ParseStep::message_done));
   }
+}
+
+TEST_CASE("nothing is parsed after a failure, which stays the first one") {
+  ResponseMessage message;
+  H1Parser parser(message, false, default_limits);
+  auto [used, step] = parser.feed(chunked(""));
+  REQUIRE(step == ParseStep::head_done);
+  CHECK(parser.feed("1;=\r\n").second == ParseStep::failed);
+  const std::string what = parser.error().what();
+  CHECK(parser.feed("1\r\na\r\n0\r\n\r\n") == std::pair(std::size_t(0), ParseStep::failed));
+  CHECK(parser.error().what() == what);
+  CHECK(parser.in_body());
+}
+
+TEST_CASE("an end of the connection, told in every state") {
+  const auto end_after = [](const std::string& bytes) {
+    ResponseMessage message;
+    H1Parser parser(message, false, default_limits);
+    for (std::string_view rest = bytes; !rest.empty();) rest.remove_prefix(parser.feed(rest).first);
+    return parser.finish() ? std::string("complete") : "error: " + parser.error().code().message();
+  };
+  CHECK(end_after("") == message_of(Errc::connection_lost));
+  CHECK(end_after("HTTP/1.1 2") == message_of(Errc::truncated_head));
+  CHECK(end_after("HTTP/1.1 200 OK\r\nA: b") == message_of(Errc::truncated_head));
+  CHECK(end_after("HTTP/1.1 103 E\r\n\r\n") == message_of(Errc::truncated_head));
+  CHECK(end_after(chunked("5\r\nhe")) == message_of(Errc::truncated_body));
+  CHECK(end_after(chunked("0\r\nA: b\r\n")) == message_of(Errc::truncated_body));
+  CHECK(end_after(ok("")) == "complete");
+  CHECK(end_after(ok("", "hello")) == "complete");
 }

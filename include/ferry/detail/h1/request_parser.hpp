@@ -1,27 +1,18 @@
 #pragma once
 
-#include <exception>
 #include <string>
 #include <string_view>
-#include <utility>
 
-#include <ferry/detail/h1/callbacks.hpp>
+#include <ferry/detail/h1/llhttp_parser.hpp>
 #include <ferry/headers.hpp>
 
 namespace ferry::detail {
 
 /// Parses HTTP/1.1 requests, one after the other, from bytes in any pieces. Test servers that work
 /// without a network use this class.
-class RequestParser {
- public:
-  RequestParser(const RequestParser&) = delete;  // llhttp holds a pointer to this object.
-  RequestParser& operator=(const RequestParser&) = delete;
-
+class RequestParser : public LlhttpParser<RequestParser> {
  protected:
-  RequestParser() {
-    llhttp_init(&llhttp_, HTTP_REQUEST, &settings());
-    llhttp_.data = this;
-  }
+  RequestParser() { init(HTTP_REQUEST, settings()); }
   ~RequestParser() = default;
 
   /// Called when the head of a request has arrived.
@@ -32,9 +23,13 @@ class RequestParser {
   /// Parses bytes.
   /// @return false if the bytes are not a request, or a callback has thrown.
   bool feed(std::string_view bytes) noexcept {
-    const auto result = llhttp_execute(&llhttp_, bytes.data(), bytes.size());
-    if (result == HPE_PAUSED_UPGRADE) llhttp_resume_after_upgrade(&llhttp_);
-    return result == HPE_OK || result == HPE_PAUSED_UPGRADE;
+    try {
+      const llhttp_errno_t result = execute(bytes);
+      if (result == HPE_PAUSED_UPGRADE) llhttp_resume_after_upgrade(&llhttp_);
+      return result == HPE_OK || result == HPE_PAUSED_UPGRADE;
+    } catch (...) {
+      return false;
+    }
   }
 
   std::string_view method() const noexcept {
@@ -45,21 +40,18 @@ class RequestParser {
   std::string body_;
 
  private:
-  using Callbacks = LlhttpCallbacks<RequestParser>;
-  friend Callbacks;
-
   static const llhttp_settings_t& settings() {
     static const llhttp_settings_t instance = [] {
       llhttp_settings_t s;
       llhttp_settings_init(&s);
-      s.on_message_begin = Callbacks::notice<&RequestParser::on_begin>;
-      s.on_url = Callbacks::span<&RequestParser::on_url>;
-      s.on_header_field = Callbacks::span<&RequestParser::on_name>;
-      s.on_header_value = Callbacks::span<&RequestParser::on_value>;
-      s.on_header_value_complete = Callbacks::notice<&RequestParser::on_field>;
-      s.on_headers_complete = Callbacks::notice<&RequestParser::on_head>;
-      s.on_body = Callbacks::span<&RequestParser::on_body>;
-      s.on_message_complete = Callbacks::notice<&RequestParser::on_message>;
+      s.on_message_begin = notice<&RequestParser::on_begin>;
+      s.on_url = span<&RequestParser::on_url>;
+      s.on_header_field = span<&RequestParser::on_name>;
+      s.on_header_value = span<&RequestParser::on_value>;
+      s.on_header_value_complete = notice<&RequestParser::on_field>;
+      s.on_headers_complete = notice<&RequestParser::on_head>;
+      s.on_body = span<&RequestParser::on_body>;
+      s.on_message_complete = notice<&RequestParser::on_message>;
       return s;
     }();
     return instance;
@@ -102,9 +94,7 @@ class RequestParser {
     return 0;
   }
 
-  llhttp_t llhttp_;
   std::string name_, value_;
-  std::exception_ptr thrown_;
 };
 
 }  // namespace ferry::detail

@@ -62,7 +62,7 @@ class ResponseReader {
   // ---- while the request is being sent ----
 
   /// True once the head of a final response has arrived, or parsing has failed.
-  bool has_answer() const noexcept { return step_ != H1Parser::Step::need_more; }
+  bool has_answer() const noexcept { return step_ != ParseStep::need_more; }
   /// True if no response keeps the request from being sent on.
   bool lets_send() const noexcept { return !has_answer() || goes_on_sending_; }
   /// True if a response has begun and the request is sent to its end all the same.
@@ -122,12 +122,12 @@ class ResponseReader {
   /// Takes in bytes that have been read but not yet been looked at.
   std::optional<Error> take_in() {
     for (;;) {
-      if (step_ == H1Parser::Step::failed) {
+      if (step_ == ParseStep::failed) {
         body_failed_ = parser_.framing() != Framing::length;
         body_left_ = parser_.body_size();
         return parser_.error();
       }
-      const bool has_head = step_ == H1Parser::Step::head_done;
+      const bool has_head = step_ == ParseStep::head_done;
       const bool collects = use_.kind == BodyUse::Kind::collect;
       if (has_head && exchange_.message.status == 101 && !request_.is_complete())
         return Error(Errc::unexpected_upgrade, "before the request was sent");
@@ -136,7 +136,7 @@ class ResponseReader {
         if (collects && !parser_.body_fits()) return parser_.error();
         if (collects) return begin_filling();
       }
-      if (step_ == H1Parser::Step::message_done ||
+      if (step_ == ParseStep::message_done ||
           (has_head && (!collects || parser_.framing() == Framing::none))) {
         finish();
         return std::nullopt;
@@ -256,14 +256,14 @@ class ResponseReader {
 
   /// Parses the bytes read so far, including interim responses.
   /// @return never `interim_done`.
-  H1Parser::Step parse() {
+  ParseStep parse() {
     ExchangeTimes& times = exchange_.times;
     for (;;) {
       const auto [used, step] = parser_.feed(in_.unread());
       in_.take(used);
       exchange_.response_started = parser_.any_byte();
-      const bool interim = step == H1Parser::Step::interim_done;
-      if (!interim && step != H1Parser::Step::head_done) return step;
+      const bool interim = step == ParseStep::interim_done;
+      if (!interim && step != ParseStep::head_done) return step;
       if (!interim) times.head = Clock::now();
       if (interim && exchange_.message.status == 100) got_continue_ = true;
       exchange_.report(interim ? Event::Kind::interim_received : Event::Kind::head_received);
@@ -272,7 +272,7 @@ class ResponseReader {
         parser_.limit_body(use_.limit);
         return step;
       }
-      if (in_.empty()) return H1Parser::Step::need_more;
+      if (in_.empty()) return ParseStep::need_more;
     }
   }
 
@@ -387,8 +387,8 @@ class ResponseReader {
     while (!in_.empty() && message.body.empty() && !body_done_) {
       const auto [used, step] = parser_.feed(in_.unread());
       in_.take(used);
-      body_done_ = step == H1Parser::Step::message_done;
-      body_failed_ = step == H1Parser::Step::failed;
+      body_done_ = step == ParseStep::message_done;
+      body_failed_ = step == ParseStep::failed;
       if (body_failed_) return false;
     }
     piece = message.body;
@@ -430,8 +430,8 @@ class ResponseReader {
   bool leaves_connection_open() const noexcept {
     const ConnectionFields& said = parser_.connection();
     const int status = exchange_.message.status;
-    return (step_ == H1Parser::Step::head_done || step_ == H1Parser::Step::message_done) &&
-           status >= 200 && status < 300 &&
+    return (step_ == ParseStep::head_done || step_ == ParseStep::message_done) && status >= 200 &&
+           status < 300 &&
            (request_.rest() != RequestWriter::Rest::awaiting_continue || got_continue_) &&
            !said.close && (!parser_.is_http_1_0() || said.keep_alive);
   }
@@ -478,7 +478,7 @@ class ResponseReader {
   BodyUse use_;
   std::uint64_t body_left_ = 0;  // Bytes not yet taken of a body of known length.
   Stage stage_ = Stage::parsing;
-  H1Parser::Step step_ = H1Parser::Step::need_more;
+  ParseStep step_ = ParseStep::need_more;
   bool got_continue_ = false;
   bool goes_on_sending_ = false;
   bool ended_early_ = false;

@@ -48,9 +48,8 @@ class HttpTunnel {
     if (auto error = co_await proxy_.write(request)) co_return error;
 
     ResponseMessage message;
-    H1Parser parser;
     // A success has no body (RFC 9110 9.3.6), and any other answer ends the connection.
-    parser.start(message, true, {max_answer, 128, 0});
+    H1Parser parser(message, true, ParserLimits{max_answer, 128, 0});
     std::string in;
     for (std::size_t parsed = 0;;) {
       const auto before = in.size();
@@ -60,15 +59,15 @@ class HttpTunnel {
           co_await proxy_.stream.read_some(asio::buffer(in.data() + before, 1024), error);
       if (error) co_return proxy_.ended(error);
       in.resize(before + count);
-      auto step = H1Parser::Step::interim_done;
-      while (step == H1Parser::Step::interim_done && parsed < in.size()) {
+      auto step = ParseStep::interim_done;
+      while (step == ParseStep::interim_done && parsed < in.size()) {
         const auto fed = parser.feed(std::string_view(in).substr(parsed));
         parsed += fed.first;
         step = fed.second;
       }
-      if (step == H1Parser::Step::failed)
+      if (step == ParseStep::failed)
         co_return proxy_.failure(Errc::proxy_failed, parser.error().what());
-      if (step == H1Parser::Step::need_more || step == H1Parser::Step::interim_done) continue;
+      if (step == ParseStep::need_more || step == ParseStep::interim_done) continue;
       co_return check_answer(message, parsed < in.size());
     }
   }
