@@ -160,7 +160,7 @@ class DigestAuthenticator final : public Authenticator {
         make_cnonce_(std::move(make_cnonce)) {}
 
   std::optional<std::string> authorize_now(const AuthContext& context) override {
-    std::optional<Use> use;
+    std::optional<NonceUse> use;
     if (!context.challenge)
       use = use_known(context);
     else if (auto challenge = choose_digest_challenge(*context.challenge, context.proxy))
@@ -235,9 +235,9 @@ class DigestAuthenticator final : public Authenticator {
     std::uint32_t count = 0;  ///< Number of uses of the nonce.
   };
   /// One use of a nonce.
-  class Use {
+  class NonceUse {
    public:
-    explicit Use(Space& space)
+    explicit NonceUse(Space& space)
         : challenge(space.challenge),
           hash(space.hash),
           cnonce(space.cnonce),
@@ -248,7 +248,7 @@ class DigestAuthenticator final : public Authenticator {
     std::string cnonce;
     std::uint32_t count;
   };
-  static_assert(co_await_safe<Space> && co_await_safe<Use>);
+  static_assert(co_await_safe<Space> && co_await_safe<NonceUse>);
 
   static constexpr std::size_t most_spaces = 64;
   static constexpr std::size_t most_paths = 32;
@@ -261,7 +261,7 @@ class DigestAuthenticator final : public Authenticator {
   }
 
   /// Uses the space that is already known for this request, before any challenge.
-  std::optional<Use> use_known(const AuthContext& context) {
+  std::optional<NonceUse> use_known(const AuthContext& context) {
     const std::lock_guard lock(mutex_);
     Space* best = nullptr;
     std::size_t longest = 0;
@@ -273,12 +273,12 @@ class DigestAuthenticator final : public Authenticator {
       longest = *length;
     }
     if (!best || best->count == std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
-    return Use(*best);
+    return NonceUse(*best);
   }
 
   /// Uses the nonce of a challenge. It is new to this request; if a server gives every request the
   /// same nonce, the count goes on.
-  std::optional<Use> use_new(const AuthContext& context, DigestChallenge challenge) {
+  std::optional<NonceUse> use_new(const AuthContext& context, DigestChallenge challenge) {
     const std::string hash = hash_of_user(challenge);
     const std::lock_guard lock(mutex_);
     Space* space = find(context, challenge.realm);
@@ -286,7 +286,7 @@ class DigestAuthenticator final : public Authenticator {
         space->challenge.algorithm != challenge.algorithm ||
         space->count == std::numeric_limits<std::uint32_t>::max())
       space = &remember(context, std::move(challenge), hash);
-    return Use(*space);
+    return NonceUse(*space);
   }
 
   // The functions below are called with the mutex held.
@@ -362,7 +362,7 @@ class DigestAuthenticator final : public Authenticator {
   }
 
   /// The field's value (RFC 7616 3.4).
-  std::string credentials(const Use& use, const AuthContext& context) const {
+  std::string credentials(const NonceUse& use, const AuthContext& context) const {
     const DigestChallenge& challenge = use.challenge;
     const DigestAlgorithm& algorithm = *challenge.algorithm;
     const auto hash = [&algorithm](const std::string& text) {

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/base/spares.hpp>
+#include <ferry/detail/base/block_cache.hpp>
 #include <ferry/detail/http/message.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>

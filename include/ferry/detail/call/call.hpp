@@ -13,7 +13,7 @@
 
 #include <ferry/cookie_store.hpp>
 #include <ferry/detail/auth/authorize.hpp>
-#include <ferry/detail/base/spares.hpp>
+#include <ferry/detail/base/block_cache.hpp>
 #include <ferry/detail/call/client_core.hpp>
 #include <ferry/detail/call/history.hpp>
 #include <ferry/detail/call/prepare.hpp>

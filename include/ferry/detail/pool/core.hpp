@@ -15,7 +15,7 @@
 #include <ferry/detail/policy/proxy.hpp>
 #include <ferry/detail/pool/state.hpp>
 #include <ferry/detail/time/deadline.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
 #include <ferry/response.hpp>

@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include <ferry/detail/base/asio.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 
 namespace ferry::detail {
 
