@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/result.hpp>
@@ -15,8 +16,6 @@
 namespace ferry {
 
 namespace detail {
-
-class Tunnel;
 
 /// The target and the time limits of a dial, that is of opening one connection.
 struct DialTarget {
@@ -92,7 +91,7 @@ class DialContext {
   Duration tls_time{};      ///< The duration of the TLS handshake; set by the TLS context.
 
  private:
-  friend class detail::Tunnel;
+  friend struct detail::access;
 
   std::shared_ptr<const detail::DialTarget> target_;
   detail::Deadline& deadline_;

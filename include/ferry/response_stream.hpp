@@ -158,12 +158,12 @@ struct OpenBody {
     }
   }
 
-  ResponseMessage& message() noexcept { return state_of(response).message; }
+  ResponseMessage& message() noexcept { return access::state(response).message; }
 
   void complete() {
     deadline.finish();
     const auto end = Clock::now();
-    Timings& timings = state_of(response).timings;
+    Timings& timings = access::state(response).timings;
     timings.receive = end - first_byte;
     timings.total = end - begin;
     if (deadline.ended())  // Time ran out as the last byte came; the response is complete.
@@ -208,9 +208,6 @@ class ResponseStream {
  public:
   /// An empty stream of status 0, at its end.
   ResponseStream() = default;
-  /// Used by the library only.
-  explicit ResponseStream(std::unique_ptr<detail::OpenBody> body) noexcept
-      : body_(std::move(body)) {}
 
   /// The next bytes of the body, at least one; nothing at the end, and from then on.
   ///
@@ -341,7 +338,10 @@ class ResponseStream {
   const std::vector<Response>& history() const&& = delete;
 
  private:
-  friend void detail::throw_cancelled(const std::system_error& thrown, ResponseStream& stream);
+  friend struct detail::access;
+
+  explicit ResponseStream(std::unique_ptr<detail::OpenBody> body) noexcept
+      : body_(std::move(body)) {}
 
   /// Marks a read as in progress while this object exists.
   class Reading {
@@ -366,7 +366,7 @@ static_assert(detail::co_await_safe<ResponseStream>);
 
 inline void detail::throw_cancelled(const std::system_error& thrown, ResponseStream& stream) {
   if (thrown.code() != asio::error::operation_aborted) throw;
-  OpenBody* const body = stream.body_.get();
+  OpenBody* const body = access::body(stream).get();
   if (body && body->failure) throw *body->failure;
   if (body && body->lease) throw body->failed(Error(Errc::cancelled));
   throw Error(Errc::cancelled);

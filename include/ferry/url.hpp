@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
 #include <ferry/detail/base/host.hpp>
@@ -113,8 +114,6 @@ inline void append_path(std::string& out, std::string_view path) {
 using HostToAscii = Result<std::string> (*)(std::string_view host);
 
 }  // namespace detail
-
-class Request;
 
 /// An absolute URL with an authority, in normal form:
 /// `scheme://host[:port]/path[?query][#fragment]`.
@@ -250,7 +249,7 @@ class Url {
   }
 
  private:
-  friend class Request;
+  friend struct detail::access;
 
   /// The parts of a raw URL, as views into it.
   struct Parts {
@@ -477,8 +476,6 @@ class Url {
     begin = std::min(begin, end);
     return {text_.data() + begin, end - begin};
   }
-
-  friend void drop_userinfo(Url& url) noexcept { url.userinfo_.clear(); }
 
   std::string text_;
   std::string userinfo_;

@@ -185,7 +185,7 @@ class Call : public CacheAllocated<Call<void>> {
     PooledConnection& connection = lease.connection();
     const auto& slot = lease.slot();
     ConnectionInfo& info = state_->connection;
-    info.facts = connection.facts;
+    access::facts(info) = connection.facts;
     info.reused = slot.kept;
     info.request_number = ++connection.requests;
     info.idle_for = info.reused ? now_ - slot.idle_since : Duration();
@@ -272,9 +272,9 @@ class Call : public CacheAllocated<Call<void>> {
       if (!url().userinfo().empty() || !state_->userinfo.empty())
         state_->userinfo = url().userinfo();
     }
-    return Response(std::move(state_));
+    return access::make<Response>(std::move(state_));
   }
-  ResponseStream take_stream() noexcept { return ResponseStream(std::move(stream_)); }
+  ResponseStream take_stream() noexcept { return access::make<ResponseStream>(std::move(stream_)); }
   Upgraded take_upgraded() {
     Upgraded upgraded;
     if (upgraded_) upgraded = std::move(*upgraded_);
@@ -611,7 +611,8 @@ class Call : public CacheAllocated<Call<void>> {
       }
       CallHistory& onward = begin_follow_up();
       const bool has_no_cookies = given_field(request, client->options, "Cookie") == "";
-      onward.redirect(request, std::move(*to), Response(std::move(state_)), has_no_cookies);
+      onward.redirect(request, std::move(*to), access::make<Response>(std::move(state_)),
+                      has_no_cookies);
     } else if (auto* const challenge = std::get_if<Challenge>(&*follow_up_)) {
       CallHistory& onward = begin_follow_up();
       onward.answer_challenge(request, url());
@@ -775,8 +776,8 @@ class Call : public CacheAllocated<Call<void>> {
   const bool retries_stale_;
   const int max_retries_;
 
-  Clock::time_point begin_{};            // Begin of the call.
-  std::optional<Body::SourceLock> use_;  // Use of the current request's body.
+  Clock::time_point begin_{};      // Begin of the call.
+  std::optional<SourceLock> use_;  // Use of the current request's body.
   std::optional<std::uint64_t> body_size_;
   std::unique_ptr<ResponseState> state_;  // State of the answer.
   std::string cookie_;

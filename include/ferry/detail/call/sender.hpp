@@ -166,7 +166,7 @@ inline Request repeated(ResponseState* earlier) {
 template <class Answer>
 asio::awaitable<Answer> send_again(std::shared_ptr<const ClientCore> client,
                                    const RequestOptions& options, Answer earlier) {
-  auto state = take_state(earlier);
+  auto state = access::take_state(earlier);
   auto call = std::make_unique<Call<>>(std::move(client), options, ResponseKind::buffered, nullptr,
                                        repeated(state.get()));
   call->answer_into(std::move(state));

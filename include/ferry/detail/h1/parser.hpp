@@ -156,7 +156,7 @@ class H1Parser {
     head_complete_ = false;
     message_->status = 0;
     message_->reason.clear();
-    fields_ = std::move(message_->headers.table());  // Reuses their memory.
+    fields_ = std::move(access::table(message_->headers));  // Reuses their memory.
     fields_.clear();
     origin_ = 0;
     has_fold_ = false;
@@ -286,7 +286,7 @@ class H1Parser {
     message.status = llhttp_.status_code;
     message.minor_version = llhttp_.http_minor;
     if (!finish_fields()) return Step::failed;
-    message.headers.table() = std::move(fields_);
+    access::table(message.headers) = std::move(fields_);
     if (const char* const ambiguity = find_ambiguity()) {
       if (!has_no_body_) return fail(Errc::ambiguous_framing, ambiguity);
       is_ambiguous_ = true;
@@ -388,7 +388,7 @@ class H1Parser {
       if (!message_complete_ && used == data.size()) return {used, Step::need_more};
     } while (!message_complete_);
     if (!finish_fields()) return {used, Step::failed};
-    message_->trailers.table() = std::move(fields_);
+    access::table(message_->trailers) = std::move(fields_);
     return {used, Step::message_done};
   }
 

@@ -57,7 +57,7 @@ class Tunnel {
       const auto known = authorize_now(*proxy_.auth, asks, credentials);
       if (!known) co_return known.error();
       if (!*known) {
-        auto error = co_await authorize(*proxy_.auth, asks, credentials, context_.deadline_,
+        auto error = co_await authorize(*proxy_.auth, asks, credentials, access::deadline(context_),
                                         Phase::proxy, context_.connect_limit());
         if (error) co_return error;
         if (!context_.enter(Phase::proxy, context_.connect_limit(), stream_))
