@@ -15,6 +15,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
 #include <ferry/error.hpp>
@@ -67,7 +68,8 @@ class BodySource {
   virtual Headers trailers() { return {}; }
 
  private:
-  friend class Body;
+  friend struct detail::access;
+
   std::atomic<bool> in_use_{false};
 };
 
@@ -117,29 +119,6 @@ class Body {
   /// False for a request without content; true for empty content.
   bool is_present() const noexcept { return present_; }
 
-  /// A request's exclusive use of a body's source; used by the library only. It keeps the source
-  /// alive: a redirect may drop the body first.
-  class SourceLock {
-   public:
-    /// Claims the source.
-    explicit SourceLock(const Body& body) noexcept
-        : source_(body.source_), granted_(!source_ || !source_->in_use_.exchange(true)) {}
-    SourceLock(const SourceLock&) = delete;
-    SourceLock& operator=(const SourceLock&) = delete;
-    ~SourceLock() { release(); }
-    /// False if another request uses the source.
-    bool granted() const noexcept { return granted_; }
-    /// Releases the source: the request goes on elsewhere.
-    void release() noexcept {
-      if (source_ && granted_) source_->in_use_ = false;
-      source_.reset();
-    }
-
-   private:
-    std::shared_ptr<BodySource> source_;
-    bool granted_;
-  };
-
  private:
   std::string bytes_;
   std::shared_ptr<const std::string> shared_;
@@ -156,6 +135,29 @@ inline Body json(std::string text) { return Body(std::move(text), "application/j
 Body json(std::initializer_list<std::pair<std::string_view, std::string_view>>) = delete;
 
 namespace detail {
+
+/// A request's exclusive use of a body's source. It keeps the source alive: a redirect may drop the
+/// body first.
+class SourceLock {
+ public:
+  /// Claims the source.
+  explicit SourceLock(const Body& body) noexcept
+      : source_(body.source()), granted_(!source_ || !access::in_use(*source_).exchange(true)) {}
+  SourceLock(const SourceLock&) = delete;
+  SourceLock& operator=(const SourceLock&) = delete;
+  ~SourceLock() { release(); }
+  /// False if another request uses the source.
+  bool granted() const noexcept { return granted_; }
+  /// Releases the source: the request goes on elsewhere.
+  void release() noexcept {
+    if (source_ && granted_) access::in_use(*source_) = false;
+    source_.reset();
+  }
+
+ private:
+  std::shared_ptr<BodySource> source_;
+  bool granted_;
+};
 
 /// A source that calls a function for its bytes.
 template <class Function>

@@ -133,8 +133,9 @@ class Client {
   template <std::same_as<Response> Answer = Response>
   asio::awaitable<Answer> refresh(Answer page, const RequestOptions& options = {}) const {
     if (has_middleware()) {
-      const detail::ResponseState& state = state_of(std::as_const(page));
-      return ask<Answer>(options, get_again(state.url.str(), state.userinfo, state.left_origin));
+      const detail::ResponseState& state = detail::access::state(std::as_const(page));
+      return ask<Answer>(options,
+                         detail::get_again(state.url.str(), state.userinfo, state.left_origin));
     }
     return detail::send_again(handle_->core, options, std::move(page));
   }
@@ -211,7 +212,7 @@ class Client {
   void close() const noexcept {
     handle_->core->closed = true;
     if (handle_->shares_pool)
-      handle_->pool.shared_core()->deadlines().close(handle_->core.get());
+      detail::access::core(handle_->pool)->deadlines().close(handle_->core.get());
     else
       handle_->pool.close();
   }
@@ -222,7 +223,7 @@ class Client {
   ConnectionPool pool() && { return handle_->pool; }
 
  private:
-  friend detail::ClientCore& core_of(Client& client) noexcept { return *client.handle_->core; }
+  friend struct detail::access;
 
   struct Handle {
     ConnectionPool pool;
@@ -237,7 +238,9 @@ class Client {
     return detail::send<Answer>(handle_->core, options, nullptr, std::forward<What>(what)...);
   }
   bool has_middleware() const noexcept { return !handle_->core->options.middleware.empty(); }
-  Next chain(const RequestOptions& options) const { return Next(handle_->core, options); }
+  Next chain(const RequestOptions& options) const {
+    return detail::access::make<Next>(handle_->core, options);
+  }
 
   void make(ConnectionPool pool, ClientOptions options, bool shares_pool) {
     if (auto error = detail::check(options.timeouts)) throw *error;
@@ -255,7 +258,7 @@ class Client {
           "how connections are opened, and the limits on them, belong to the pool: set them "
           "in its PoolOptions");
     }
-    auto core = std::make_shared<detail::ClientCore>(pool.shared_core());
+    auto core = std::make_shared<detail::ClientCore>(detail::access::core(pool));
     if (!options.base_url.empty()) {
       auto base = Url::parse(options.base_url, core->pool->host_to_ascii());
       if (!base) throw base.error();
@@ -289,7 +292,7 @@ template <class Client>
 Client one_off_client(const asio::any_io_executor& executor, ClientOptions options) {
   options.limits.max_idle = 0;
   Client client(executor, std::move(options));
-  core_of(client).one_off = true;
+  access::core(client)->one_off = true;
   return client;
 }
 

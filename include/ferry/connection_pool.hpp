@@ -95,7 +95,8 @@ class Lease {
   bool is_usable() const noexcept { return held_ && held_->slot; }
 
  private:
-  friend class ConnectionPool;
+  friend struct detail::access;
+
   explicit Lease(std::shared_ptr<detail::LeasedConnection> held) noexcept
       : held_(std::move(held)) {}
 
@@ -235,10 +236,9 @@ class ConnectionPool {
   /// end with `Errc::client_closed`. Calling `close` again does nothing.
   void close() const noexcept { core().close(true); }
 
-  /// Used by the library only.
-  const std::shared_ptr<detail::PoolCore>& shared_core() const noexcept { return handle_->core; }
-
  private:
+  friend struct detail::access;
+
   struct Handle {
     explicit Handle(std::shared_ptr<detail::PoolCore> c) : core(std::move(c)) {}
     Handle(const Handle&) = delete;
@@ -287,7 +287,7 @@ class ConnectionPool {
       throw failure->at(detail::phase_of(*failure, deadline), std::string(call.url.origin()), 1,
                         false, 0);
     held->slot = lease.detach();
-    co_return Lease(held);
+    co_return detail::access::make<Lease>(held);
   }
 
   template <class Opened>

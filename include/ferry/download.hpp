@@ -73,7 +73,7 @@ struct Download {
                                          DownloadOptions options) {
     if (request.headers().contains("Range") || request.headers().contains("If-Range"))
       throw Error(Errc::invalid_header, "a download sets Range and If-Range itself");
-    std::string target = fingerprint(core_of(client), request);
+    std::string target = fingerprint(*access::core(client), request);
     Download download(std::move(client), std::move(request), std::move(path), std::move(target),
                       std::move(options));
     try {

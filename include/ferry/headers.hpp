@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/field_table.hpp>
 #include <ferry/error.hpp>
@@ -95,8 +96,6 @@ class Headers {
   };
 
   Headers() = default;
-  /// The table below; used by the library only. A parser checks the fields that it puts there.
-  detail::FieldTable& table() noexcept { return table_; }
 
   /// Adds a field at the end, even if there is one of the same name.
   /// @throws Error `Errc::invalid_header`; nothing has changed then.
@@ -181,6 +180,8 @@ class Headers {
   const_iterator find(std::string_view name) const&& = delete;
 
  private:
+  friend struct detail::access;
+
   static void check(std::string_view name, std::string_view value) {
     if (auto error = detail::check_field(name, value)) throw *error;
   }

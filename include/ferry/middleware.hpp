@@ -19,11 +19,6 @@ namespace ferry {
 /// Lifetime: owns all it needs. Threads: a value.
 class Next {
  public:
-  /// Used by the library only.
-  Next(std::shared_ptr<const detail::ClientCore> client, const RequestOptions& options,
-       std::size_t at = 0)
-      : client_(std::move(client)), options_(options), at_(at) {}
-
   /// Sends a request on. It may be called more than once, or not at all. A pool that is draining
   /// counts each call as a new one.
   /// @throws Error as `Client`'s verbs. Cancellation: as theirs.
@@ -36,6 +31,12 @@ class Next {
   RequestOptions options() && { return options_; }
 
  private:
+  friend struct detail::access;
+
+  Next(std::shared_ptr<const detail::ClientCore> client, const RequestOptions& options,
+       std::size_t at = 0)
+      : client_(std::move(client)), options_(options), at_(at) {}
+
   std::shared_ptr<const detail::ClientCore> client_;
   RequestOptions options_;
   std::size_t at_;

@@ -51,7 +51,7 @@ class ChainSource final : public BodySource {
       Place place;
       if (const auto& source = link.content.source()) {
         // Another request may be reading the source, or this body may have it in two places.
-        place.use = std::make_unique<Body::SourceLock>(link.content);
+        place.use = std::make_unique<SourceLock>(link.content);
         if (!place.use->granted())
           return fail(Error(Errc::invalid_body, "the source of " + link.what +
                                                     " is in use, elsewhere or in another part"));
@@ -112,7 +112,7 @@ class ChainSource final : public BodySource {
   /// The state of one link in the current attempt.
   struct Place {
     Place() = default;
-    std::unique_ptr<Body::SourceLock> use;
+    std::unique_ptr<SourceLock> use;
     std::optional<std::uint64_t> size;
   };
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <ferry/body.hpp>
+#include <ferry/detail/base/access.hpp>
 #include <ferry/error.hpp>
 #include <ferry/response.hpp>
 
@@ -64,7 +65,7 @@ inline nlohmann::json json_of(const Response& response) {
       throw Error(Errc::undecodable_body, detail::no_json_from(nul + 1, response));
     return value;
   } catch (const nlohmann::json::parse_error& error) {
-    if (const auto coded = detail::still_coded(state_of(response))) throw *coded;
+    if (const auto coded = detail::still_coded(detail::access::state(response))) throw *coded;
     throw Error(Errc::undecodable_body, detail::no_json_from(error.byte, response));
   } catch (const nlohmann::json::out_of_range&) {
     throw Error(Errc::undecodable_body, "a number in its JSON is too large");

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <ferry/content_coding.hpp>
+#include <ferry/detail/base/access.hpp>
 #include <ferry/event.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/result.hpp>
@@ -29,10 +30,6 @@ class CookieStore;
 class Middleware;
 class Resolver;
 class TlsContext;
-
-namespace detail {
-class ProxyRule;
-}
 
 /// The unit of every time limit and timing.
 using Duration = std::chrono::nanoseconds;
@@ -243,7 +240,7 @@ class ProxyOptions {
   friend bool operator==(const ProxyOptions&, const ProxyOptions&) = default;
 
  private:
-  friend class detail::ProxyRule;
+  friend struct detail::access;
 
   /// An environment variable that a proxy was read from, and its value.
   struct Variable {

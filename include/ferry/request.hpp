@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <ferry/body.hpp>
+#include <ferry/detail/base/access.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/method.hpp>
 #include <ferry/url.hpp>
@@ -18,10 +19,6 @@
 namespace ferry {
 
 class Authenticator;
-
-namespace detail {
-struct CallHistory;
-}
 
 /// A request, built by chained setters:
 /// `Request::get("/search").query("q", "pool").header("Accept", "text/html")`.
@@ -154,13 +151,13 @@ class Request {
                                    detail::HostToAscii to_ascii, Url& url) {
     if (error_) return error_;
     if (base.empty()) {
-      if (auto error = url.assign(std::move(url_), to_ascii)) return error;
+      if (auto error = detail::access::assign(url, std::move(url_), to_ascii)) return error;
     } else {
       auto resolved = base.resolve(url_, to_ascii);
       if (!resolved) return resolved.error();
       url = std::move(*resolved);
     }
-    if (!userinfo_.empty()) url.userinfo_ = std::move(userinfo_);
+    if (!userinfo_.empty()) detail::access::userinfo(url) = std::move(userinfo_);
     try {
       if (!is_whole_)
         for (const auto& [name, value] : defaults) url.add_query(name, value);
@@ -172,14 +169,7 @@ class Request {
   }
 
  private:
-  friend struct detail::CallHistory;
-  friend Request get_again(std::string url, std::string_view userinfo, bool left_origin) {
-    Request request = Request::get(std::move(url));
-    request.is_whole_ = true;
-    if (!userinfo.empty()) request.userinfo_ = userinfo;
-    request.left_origin_ = left_origin;
-    return request;
-  }
+  friend struct detail::access;
 
   bool check(std::string_view name, std::string_view value) {
     if (error_) return false;
@@ -200,11 +190,22 @@ class Request {
   std::optional<Error> error_;
 };
 static_assert(detail::co_await_safe<Request>);
-/// Makes a GET for the URL of an earlier request; used by the library only.
+
+namespace detail {
+
+/// Makes a GET for the URL of an earlier request.
 /// @param url the URL.
 /// @param userinfo the URL's userinfo.
 /// @param left_origin true if a redirect led to the URL from another origin, whose credentials and
 ///   other secrets must not be sent.
-Request get_again(std::string url, std::string_view userinfo, bool left_origin);
+inline Request get_again(std::string url, std::string_view userinfo, bool left_origin) {
+  Request request;
+  access::set_whole_url(request, std::move(url));
+  if (!userinfo.empty()) access::userinfo(request) = userinfo;
+  access::left_origin(request) = left_origin;
+  return request;
+}
+
+}  // namespace detail
 
 }  // namespace ferry

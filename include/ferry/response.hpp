@@ -12,7 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/base/spares.hpp>
+#include <ferry/detail/base/access.hpp>
+#include <ferry/detail/base/block_cache.hpp>
 #include <ferry/detail/http/message.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
@@ -67,28 +68,30 @@ class ConnectionInfo {
   std::string_view retry_reason;
 
   /// The connection's number, unique in the process.
-  std::uint64_t id() const noexcept { return facts ? facts->id : 0; }
+  std::uint64_t id() const noexcept { return facts_ ? facts_->id : 0; }
   /// `address:port` of this end; empty if it has none.
   std::string_view local_endpoint() const& noexcept {
-    return facts ? std::string_view(facts->local_endpoint) : std::string_view();
+    return facts_ ? std::string_view(facts_->local_endpoint) : std::string_view();
   }
   /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view local_endpoint() const&& = delete;
   /// `address:port` of the server's end; empty if it has none.
   std::string_view remote_endpoint() const& noexcept {
-    return facts ? std::string_view(facts->remote_endpoint) : std::string_view();
+    return facts_ ? std::string_view(facts_->remote_endpoint) : std::string_view();
   }
   /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view remote_endpoint() const&& = delete;
 
   /// The result of the TLS handshake; null for a connection without TLS. Valid as long as this
   /// object.
-  const TlsInfo* tls() const& noexcept { return facts && facts->tls ? &*facts->tls : nullptr; }
+  const TlsInfo* tls() const& noexcept { return facts_ && facts_->tls ? &*facts_->tls : nullptr; }
   /// Deleted: the result would dangle when the temporary is destroyed.
   const TlsInfo* tls() const&& = delete;
 
-  /// The facts, shared with the connection; used by the library only.
-  std::shared_ptr<const detail::ConnectionFacts> facts;
+ private:
+  friend struct detail::access;
+
+  std::shared_ptr<const detail::ConnectionFacts> facts_;
 };
 static_assert(detail::co_await_safe<ConnectionInfo>);
 
@@ -170,8 +173,6 @@ class Response {
   /// coding.
   Response(detail::ResponseMessage message, Url url, Duration elapsed, Timings timings,
            ConnectionInfo connection);
-  /// Used by the library only.
-  explicit Response(std::unique_ptr<detail::ResponseState> state) noexcept;
   /// Moves the other response's data.
   Response(Response&&) noexcept;
   /// Moves the other response's data.
@@ -252,13 +253,9 @@ class Response {
   }
 
  private:
-  friend detail::ResponseState& state_of(Response& response) noexcept { return *response.state_; }
-  friend std::unique_ptr<detail::ResponseState> take_state(Response& response) noexcept {
-    return std::move(response.state_);
-  }
-  friend const detail::ResponseState& state_of(const Response& response) noexcept {
-    return response.state();
-  }
+  friend struct detail::access;
+
+  explicit Response(std::unique_ptr<detail::ResponseState> state) noexcept;
 
   const detail::ResponseState& state() const noexcept { return state_ ? *state_ : none(); }
   static const detail::ResponseState& none() noexcept {
@@ -274,7 +271,7 @@ static_assert(detail::co_await_safe<Response>);
 inline Response::Response() noexcept = default;
 inline Response::Response(std::unique_ptr<detail::ResponseState> state) noexcept
     : state_(std::move(state)) {
-  if (state_) drop_userinfo(state_->url);
+  if (state_) detail::access::userinfo(state_->url).clear();
 }
 inline Response::Response(detail::ResponseMessage message, Url url, Duration elapsed,
                           Timings timings, ConnectionInfo connection)

@@ -43,9 +43,6 @@ class ResponseStream {
  public:
   /// An empty stream of status 0, at its end.
   ResponseStream() = default;
-  /// Used by the library only.
-  explicit ResponseStream(std::unique_ptr<detail::OpenBody> body) noexcept
-      : body_(std::move(body)) {}
 
   /// The next bytes of the body, at least one; nothing at the end, and from then on.
   ///
@@ -171,7 +168,10 @@ class ResponseStream {
   const std::vector<Response>& history() const&& = delete;
 
  private:
-  friend void detail::throw_cancelled(const std::system_error& thrown, ResponseStream& stream);
+  friend struct detail::access;
+
+  explicit ResponseStream(std::unique_ptr<detail::OpenBody> body) noexcept
+      : body_(std::move(body)) {}
 
   /// Marks a read as in progress while this object exists.
   class Reading {
@@ -196,7 +196,7 @@ static_assert(detail::co_await_safe<ResponseStream>);
 
 inline void detail::throw_cancelled(const std::system_error& thrown, ResponseStream& stream) {
   const Error cancelled = cancellation_of(thrown);
-  OpenBody* const body = stream.body_.get();
+  OpenBody* const body = access::body(stream).get();
   if (body && body->failure) throw *body->failure;
   if (body && body->is_open()) throw body->failed(cancelled);
   throw cancelled;

@@ -116,7 +116,7 @@ const std::string tag = "ETag: \"v1\"\r\n";
 std::string fingerprint_of(const Request& request) {
   asio::io_context context;
   Client client(context);
-  return ferry::detail::fingerprint(core_of(client), request);
+  return ferry::detail::fingerprint(*ferry::detail::access::core(client), request);
 }
 const std::string fingerprint = fingerprint_of(Request::get("http://test/f"));
 

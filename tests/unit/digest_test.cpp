@@ -153,7 +153,8 @@ TEST_CASE("challenges that are not answered") {
   CHECK(answer(auth, {}) == "");
   // What is no field's value can only come from a parser's mistake; it does not go out either.
   Headers broken;
-  broken.table().add("WWW-Authenticate", "Digest realm=\"a\r\nX: y\", nonce=n, qop=auth");
+  ferry::detail::access::table(broken).add("WWW-Authenticate",
+                                           "Digest realm=\"a\r\nX: y\", nonce=n, qop=auth");
   CHECK_FALSE(ferry::detail::choose_digest_challenge(broken, false));
 }
 

@@ -16,7 +16,7 @@
 
 #include <ferry/connector.hpp>
 #include <ferry/detail/h1/request_parser.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/options.hpp>
 #include <ferry/status.hpp>
@@ -156,7 +156,7 @@ class MockTransport final : public Connector {
       co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
       const auto count = try_read_some(buffer, error);
       if (error != asio::error::would_block) co_return count;
-      co_await wakeup_.wait();  // An incomplete request gets no response.
+      co_await event_.wait();  // An incomplete request gets no response.
       error = asio::error::eof;
       co_return 0;
     }
@@ -196,7 +196,7 @@ class MockTransport final : public Connector {
     void close() noexcept override { open_ = false; }
     void abort() noexcept override {
       open_ = false;
-      wakeup_.fire();
+      event_.fire();
     }
     bool is_open() const noexcept override { return open_; }
     std::string remote_endpoint() const override { return "mock"; }
@@ -237,7 +237,7 @@ class MockTransport final : public Connector {
     std::string answer_;
     bool ended_ = false;
     bool open_ = true;
-    detail::OneShotEvent wakeup_;
+    detail::OneShotEvent event_;
   };
 
   std::shared_ptr<State> state_;

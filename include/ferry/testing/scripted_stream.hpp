@@ -12,7 +12,7 @@
 #include <utility>
 
 #include <ferry/connector.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry::testing {
@@ -87,7 +87,7 @@ class ScriptedStream final : public Stream {
     const auto count = try_read_some(buffer, error);
     if (error != asio::error::would_block) co_return count;
     error.clear();
-    co_await wakeup_.wait();  // Only an abort or a cancellation ends this silence.
+    co_await event_.wait();  // Only an abort or a cancellation ends this silence.
     error = script_->aborted ? std::error_code(asio::error::eof)
                              : std::error_code(asio::error::operation_aborted);
     co_return 0;
@@ -108,7 +108,7 @@ class ScriptedStream final : public Stream {
   asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point until) override {
     begin_response();
     if (script_->readable.empty() && script_->end == Script::End::silence)
-      co_await wakeup_.wait(until);
+      co_await event_.wait(until);
     co_return true;
   }
 
@@ -155,7 +155,7 @@ class ScriptedStream final : public Stream {
   void close() noexcept override { script_->closed = true; }
   void abort() noexcept override {
     script_->aborted = true;
-    wakeup_.fire();
+    event_.fire();
   }
   bool is_open() const noexcept override { return !script_->closed && !script_->aborted; }
   std::string remote_endpoint() const override { return "scripted"; }
@@ -210,7 +210,7 @@ class ScriptedStream final : public Stream {
 
   asio::any_io_executor executor_;
   std::shared_ptr<Script> script_;
-  detail::OneShotEvent wakeup_;
+  detail::OneShotEvent event_;
 };
 
 /// Opens scripted streams: set it as `options.connector`.

@@ -8,14 +8,14 @@
 #include <utility>
 
 #include <ferry/detail/base/asio.hpp>
-#include <ferry/detail/base/spares.hpp>
+#include <ferry/detail/base/block_cache.hpp>
 
 namespace ferry::detail {
 
 /// Bytes read from a connection but not taken yet, and room for more after them.
 ///
 /// Most connections wait most of the time, so a buffer that is put aside returns to the thread's
-/// spares until another one is needed.
+/// block cache until another one is needed.
 class ReadBuffer {
  public:
   std::string_view unread() const noexcept { return {bytes_.get() + begin_, end_ - begin_}; }

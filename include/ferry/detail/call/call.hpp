@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include <ferry/detail/base/spares.hpp>
+#include <ferry/detail/base/block_cache.hpp>
 #include <ferry/detail/call/attempt.hpp>
 #include <ferry/detail/call/client_core.hpp>
 #include <ferry/detail/call/credentials.hpp>
@@ -213,7 +213,7 @@ class Call : public CacheAllocated<Call> {
       if (!url().userinfo().empty() || !response_->userinfo.empty())
         response_->userinfo = url().userinfo();
     }
-    return Response(std::move(response_));
+    return access::make<Response>(std::move(response_));
   }
 
  private:
@@ -337,7 +337,7 @@ inline void Call::note_connection() {
   PooledConnection& connection = lease.connection();
   const auto& slot = lease.slot();
   ConnectionInfo& info = response_->connection;
-  info.facts = connection.facts;
+  access::facts(info) = connection.facts;
   info.reused = slot.kept;
   info.request_number = ++connection.requests;
   info.idle_for = info.reused ? attempt_->now - slot.idle_since : Duration();

@@ -182,7 +182,8 @@ inline void Call::follow_redirect(Redirection to) {
   }
   CallHistory& onward = begin_follow_up();
   const bool has_no_cookies = given_field(request.request, client->options, "Cookie") == "";
-  onward.redirect(request.request, std::move(to), Response(std::move(response_)), has_no_cookies);
+  onward.redirect(request.request, std::move(to), access::make<Response>(std::move(response_)),
+                  has_no_cookies);
 }
 
 inline void Call::follow_challenge(AnsweredChallenge challenge) {

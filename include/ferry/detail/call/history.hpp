@@ -20,15 +20,15 @@ struct CallHistory {
   /// @param has_no_cookies true if the caller suppressed cookies.
   void redirect(Request& request, Redirection to, Response response, bool has_no_cookies) {
     aim(request, to.url);
-    mark(state_of(response));
+    mark(access::state(response));
     if (to.other_origin) leave_origin(request, to.url, has_no_cookies);
     if (to.as_get) {
-      request.method_ = Method::get();
-      request.body_ = Body();
+      access::method(request) = Method::get();
+      access::body(request) = Body();
       for (const char* name : {"Content-Type", "Content-Encoding", "Content-Language",
                                "Content-Location", "Expect", "Trailer"})
-        request.headers_.set(name, "");
-      request.headers_.remove("Content-Length");
+        access::headers(request).set(name, "");
+      access::headers(request).remove("Content-Length");
     }
     ++redirects;
     asked = ChallengeState();
@@ -52,7 +52,9 @@ struct CallHistory {
   }
 
   /// True for a repeated request whose earlier redirects had left the first origin.
-  static bool has_left_origin(const Request& request) noexcept { return request.left_origin_; }
+  static bool has_left_origin(const Request& request) noexcept {
+    return access::left_origin(request);
+  }
 
   /// Prepares the request for another origin than the first one.
   ///
@@ -61,9 +63,9 @@ struct CallHistory {
   /// @param has_no_cookies true if the caller suppressed cookies.
   void leave_origin(Request& request, const Url& to, bool has_no_cookies) {
     if (!has_no_cookies) left_own_cookie = true;
-    for (const char* name : {"Authorization", "Cookie"}) request.headers_.set(name, "");
+    for (const char* name : {"Authorization", "Cookie"}) access::headers(request).set(name, "");
     // A given Host, of the request or the client, names the first server and means nothing here.
-    request.headers_.set("Host", to.authority());
+    access::headers(request).set("Host", to.authority());
     left_origin = true;
   }
 
@@ -86,11 +88,7 @@ struct CallHistory {
   bool left_own_cookie = false;  ///< True if the cookie store is used for the other origin.
 
  private:
-  static void aim(Request& request, const Url& url) {
-    request.url_ = url.str();
-    request.is_whole_ = true;
-    request.query_.clear();
-  }
+  static void aim(Request& request, const Url& url) { access::set_whole_url(request, url.str()); }
 };
 
 }  // namespace ferry::detail

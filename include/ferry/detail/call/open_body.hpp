@@ -96,7 +96,7 @@ class OpenBody {
   static constexpr std::size_t buffer_size = 64 * 1024;
 
   Connection& connection() const noexcept { return *call->lease.connection().http; }
-  ResponseMessage& message() noexcept { return state_of(response).message; }
+  ResponseMessage& message() noexcept { return access::state(response).message; }
 
   asio::awaitable<std::optional<Error>> read_raw(std::string_view& piece) {
     return connection().read_body(call->exchange(), piece);
@@ -133,7 +133,7 @@ class OpenBody {
     Deadline& deadline = *call->deadline;
     deadline.finish();
     const auto end = Clock::now();
-    Timings& timings = state_of(response).timings;
+    Timings& timings = access::state(response).timings;
     timings.receive = end - call->exchange().times.first_byte;
     timings.total = end - call->begun();
     if (deadline.ended()) {  // Time ran out as the last byte came; the response is complete.
@@ -145,8 +145,8 @@ class OpenBody {
     call->admission.end();
     message().body = std::string();
     if (call->observer())
-      report_response(call->observer(), event(Event::Kind::response_received), state_of(response),
-                      raw_size_);
+      report_response(call->observer(), event(Event::Kind::response_received),
+                      access::state(response), raw_size_);
   }
 
   void report(const Error& error) {

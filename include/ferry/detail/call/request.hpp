@@ -178,7 +178,7 @@ class PreparedRequest {
   Request request;
 
  private:
-  std::optional<Body::SourceLock> lock_;
+  std::optional<SourceLock> lock_;
   std::optional<std::uint64_t> body_size_;
   std::string cookie_;
 };

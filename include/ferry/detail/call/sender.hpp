@@ -57,7 +57,7 @@ Answer finish(std::unique_ptr<Call> call, Outcome&& outcome) {
   if constexpr (std::same_as<Answer, ResponseStream>) {
     auto body = std::make_unique<OpenBody>(std::move(call));
     if (auto failure = body->start()) return fail<Answer>(std::move(*failure));
-    return ResponseStream(std::move(body));
+    return access::make<ResponseStream>(std::move(body));
   } else if constexpr (std::same_as<Answer, Upgraded>) {
     if (auto* const upgraded = std::get_if<Upgraded>(&outcome)) return std::move(*upgraded);
     Upgraded refused;
@@ -163,7 +163,7 @@ inline Request repeated(ResponseState* earlier) {
 template <class Answer>
 asio::awaitable<Answer> send_again(std::shared_ptr<const ClientCore> client,
                                    const RequestOptions& options, Answer earlier) {
-  auto state = take_state(earlier);
+  auto state = access::take_state(earlier);
   auto call = std::make_unique<Call>(std::move(client), options, ResponseKind::buffered, nullptr,
                                      repeated(state.get()));
   call->answer_into(std::move(state));

@@ -80,7 +80,7 @@ class H1Parser : public LlhttpParser<H1Parser> {
       : message_(&message),
         limits_(limits),
         head_budget_(limits.max_head_size),
-        fields_(std::move(message.headers.table()), limits.max_fields),
+        fields_(std::move(access::table(message.headers)), limits.max_fields),
         expects_no_body_(expects_no_body),
         takes_upgrade_(takes_upgrade) {
     begin_head();
@@ -167,7 +167,7 @@ class H1Parser : public LlhttpParser<H1Parser> {
   void begin_next_head() {
     status_line_ = StatusLineStart();
     line_ends_ = LineEnds();
-    fields_ = FieldSection(std::move(message_->headers.table()), limits_.max_fields);
+    fields_ = FieldSection(std::move(access::table(message_->headers)), limits_.max_fields);
     begin_head();
     state_ = State::status_line;
   }
@@ -218,7 +218,7 @@ class H1Parser : public LlhttpParser<H1Parser> {
     const bool seen_as_chunked = has_no_body_ || (llhttp_.flags & F_CHUNKED) != 0;
     std::string ambiguity = fields_.finish_head(is_http_1_0(), seen_as_chunked);
     const std::size_t size = fields_.text().size();
-    message_->headers.table() = fields_.release();
+    access::table(message_->headers) = fields_.release();
     if (!ambiguity.empty()) {
       if (!has_no_body_) return fail(Errc::ambiguous_framing, std::move(ambiguity));
       is_ambiguous_ = true;
@@ -265,7 +265,7 @@ class H1Parser : public LlhttpParser<H1Parser> {
     if (state_ != State::done) return {used, ParseStep::need_more};
     if (std::string ambiguity = fields_.finish_trailers(); !ambiguity.empty())
       return {used, fail(Errc::ambiguous_framing, std::move(ambiguity))};
-    message_->trailers.table() = fields_.release();
+    access::table(message_->trailers) = fields_.release();
     return {used, ParseStep::message_done};
   }
 

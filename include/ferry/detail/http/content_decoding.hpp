@@ -98,7 +98,7 @@ class ContentDecoding {
     std::size_t made = 0;
     // Works at the last stage that has input, and ends when no stage has any.
     for (std::size_t at = stages_.size() - 1;;) {
-      Stage& stage = stages_[at];
+      CodingStage& stage = stages_[at];
       std::string_view& input = at == 0 ? raw_ : stages_[at - 1].output;
       if (input.empty() && !stage.has_more) {
         if (at == 0) return made;
@@ -156,7 +156,7 @@ class ContentDecoding {
   /// @return nothing, or `Errc::undecodable_body` if a coding's data are not complete. A body
   ///   without a byte is complete.
   std::optional<Error> finish() const {
-    for (const Stage& stage : stages_)
+    for (const CodingStage& stage : stages_)
       if (!stage.ended) return undecodable(stage.name, "the data end too early");
     return std::nullopt;
   }
@@ -176,9 +176,9 @@ class ContentDecoding {
   static constexpr std::size_t buffer_size = 16 * 1024;
 
   /// One coding, and its output that the next one has not taken.
-  class Stage {
+  class CodingStage {
    public:
-    Stage(const ContentCoding& coding, bool has_next)
+    CodingStage(const ContentCoding& coding, bool has_next)
         : name(coding.name),
           decoder(coding.decoder()),
           buffer_(has_next ? new char[buffer_size] : nullptr) {}
@@ -210,7 +210,7 @@ class ContentDecoding {
   /// Limits the work that a small body can cause. Five codings swell it a thousandfold each, and
   /// the last one may make nothing of that, so that no limit on the output would apply. Called when
   /// all output of the stage is used up.
-  std::optional<Error> check_swelling(const Stage& stage) const {
+  std::optional<Error> check_swelling(const CodingStage& stage) const {
     static constexpr std::uint64_t slack = 1024 * 1024;
     static constexpr std::uint64_t ratio = 64;  // Encoders that flush every byte make about ten.
     if (stage.total % buffer_size != 0 || stage.total <= slack) return std::nullopt;
@@ -231,7 +231,7 @@ class ContentDecoding {
     body.swap(grown);
   }
 
-  std::vector<Stage> stages_;  // In the order of decoding.
+  std::vector<CodingStage> stages_;  // In the order of decoding.
   std::string_view raw_;
 };
 static_assert(co_await_safe<ContentDecoding>);

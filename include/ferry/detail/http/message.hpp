@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include <ferry/detail/base/access.hpp>
 #include <ferry/headers.hpp>
 
 namespace ferry::detail {
@@ -29,8 +30,8 @@ struct ResponseMessage {
     status = 0;
     minor_version = 1;
     reason.clear();
-    headers.table().clear();
-    trailers.table().clear();
+    access::table(headers).clear();
+    access::table(trailers).clear();
     body.clear();
   }
 };

@@ -16,7 +16,7 @@
 #include <ferry/connector.hpp>
 #include <ferry/detail/net/lookup_threads.hpp>
 #include <ferry/detail/time/deadline.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/resolver.hpp>
 
 namespace ferry::detail {

@@ -8,7 +8,7 @@
 #include <ferry/detail/base/process.hpp>
 #include <ferry/detail/net/open_sockets.hpp>
 #include <ferry/detail/net/wait_ready.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry::detail {
@@ -49,7 +49,7 @@ class SocketStream : public Stream, private OpenSocket {
   }
   asio::awaitable<bool> wait_readable(Clock::time_point until) override {
     close_if_inherited();
-    const auto wakeup = std::make_shared<OneShotEvent>();
+    const auto readable = std::make_shared<OneShotEvent>();
     struct Cancel {
       typename Protocol::socket& socket;
       ~Cancel() {
@@ -57,9 +57,10 @@ class SocketStream : public Stream, private OpenSocket {
         socket.cancel(ignored);
       }
     };
-    socket_.async_wait(asio::socket_base::wait_read, [wakeup](std::error_code) { wakeup->fire(); });
+    socket_.async_wait(asio::socket_base::wait_read,
+                       [readable](std::error_code) { readable->fire(); });
     const Cancel cancel{socket_};
-    co_await wakeup->wait(until);
+    co_await readable->wait(until);
     co_return true;
   }
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {

@@ -6,7 +6,7 @@
 
 #include <ferry/connector.hpp>
 #include <ferry/detail/net/socket_stream.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 
 namespace ferry::detail {
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <ferry/authenticator.hpp>
+#include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/base64.hpp>
 #include <ferry/detail/policy/proxy_bypass.hpp>
 #include <ferry/detail/policy/proxy_environment.hpp>
@@ -78,8 +79,8 @@ class ProxyRule {
   static Result<ProxyRule> make(const ProxyOptions& options, HostToAscii to_ascii = nullptr,
                                 bool has_tls = true) {
     ProxyRule rule;
-    const auto read = [&](const std::string& text, const ProxyOptions::Variable& variable,
-                          const char* option, std::optional<Proxy>& proxy) -> std::optional<Error> {
+    const auto read = [&](const std::string& text, const auto& variable, const char* option,
+                          std::optional<Proxy>& proxy) -> std::optional<Error> {
       if (text.empty()) return std::nullopt;
       const bool is_variable = text == variable.value;
       auto parsed = Proxy::parse(is_variable ? variable.name : option, text, to_ascii, has_tls);
@@ -94,9 +95,10 @@ class ProxyRule {
       }
       return std::nullopt;
     };
-    if (auto error = read(options.http, options.http_variable_, "proxy.http", rule.http_))
+    if (auto error = read(options.http, access::http_variable(options), "proxy.http", rule.http_))
       return *error;
-    if (auto error = read(options.https, options.https_variable_, "proxy.https", rule.https_))
+    if (auto error =
+            read(options.https, access::https_variable(options), "proxy.https", rule.https_))
       return *error;
     for (const std::string& entry : options.bypass) {
       if (rule.bypass_.add(entry)) continue;

@@ -52,12 +52,12 @@ inline Result<std::optional<std::string_view>> location_of(const Headers& header
 /// The next request; nothing if the response is the answer.
 /// @return an error for a redirect that must not be followed.
 inline Result<std::optional<Redirection>> redirection(const RedirectFacts& facts) {
-  using Next = std::optional<Redirection>;
-  if (!facts.options.follow || !is_redirect(facts.status)) return Next();
+  using Onward = std::optional<Redirection>;
+  if (!facts.options.follow || !is_redirect(facts.status)) return Onward();
   const auto location = location_of(facts.response);
   if (!location) return location.error();
   // Without a new target, the same request would get the same answer, up to the limit.
-  if (leads_nowhere(location->value_or(""))) return Next();
+  if (leads_nowhere(location->value_or(""))) return Onward();
   if (facts.followed >= facts.options.max)
     return Error(Errc::too_many_redirects,
                  "more than " + std::to_string(facts.options.max) + " (redirects.max)");
@@ -86,7 +86,7 @@ inline Result<std::optional<Redirection>> redirection(const RedirectFacts& facts
   if (!next.as_get && !facts.body_replayable)
     return bad_redirect("the body would have to be sent again, and its source cannot begin again");
   next.url = std::move(*url);
-  return Next(std::move(next));
+  return Onward(std::move(next));
 }
 
 }  // namespace ferry::detail

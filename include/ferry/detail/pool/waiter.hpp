@@ -7,7 +7,7 @@
 #include <ferry/connector.hpp>
 #include <ferry/detail/policy/proxy.hpp>
 #include <ferry/detail/time/deadline.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/error.hpp>
 
 // A request's wait for a connection: the waiter itself, and the phase in which its wait failed.

@@ -226,14 +226,14 @@ constexpr DecodedCharacter decoded_pair(char32_t character, unsigned trail) noex
 }
 
 /// Decodes a text character by character.
-/// @param next returns the first character of a text that does not begin with ASCII.
-template <class Next>
-std::string decode_each(std::string_view bytes, Next next) {
+/// @param decode_one returns the first character of a text that does not begin with ASCII.
+template <class DecodeOne>
+std::string decode_each(std::string_view bytes, DecodeOne decode_one) {
   std::string out;
   out.reserve(bytes.size() + bytes.size() / 2);
   while (!bytes.empty()) {
     DecodedCharacter decoded{byte_at(bytes, 0)};
-    if (decoded.character >= 0x80) decoded = next(bytes);
+    if (decoded.character >= 0x80) decoded = decode_one(bytes);
     append_utf8(out, decoded.character);
     if (decoded.accent != 0) append_utf8(out, decoded.accent);
     bytes.remove_prefix(decoded.size);

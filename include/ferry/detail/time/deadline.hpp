@@ -10,7 +10,7 @@
 
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/detail/base/indexed_heap.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/error.hpp>
 #include <ferry/options.hpp>
 #include <ferry/stream.hpp>

@@ -11,7 +11,7 @@
 #include <asio/strand.hpp>
 
 #include <ferry/detail/time/deadline.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 
 // User coroutines, of an authenticator or a body source, that run within a call's limits.
 namespace ferry::detail {

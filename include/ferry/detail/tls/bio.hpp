@@ -7,8 +7,8 @@
 #include <new>
 #include <openssl/bio.h>
 
+#include <ferry/detail/base/block_cache.hpp>
 #include <ferry/detail/base/read_buffer.hpp>
-#include <ferry/detail/base/spares.hpp>
 
 namespace ferry::detail {
 

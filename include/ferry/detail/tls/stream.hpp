@@ -12,7 +12,7 @@
 #include <asio/ssl/error.hpp>
 
 #include <ferry/detail/base/process.hpp>
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/detail/time/work_budget.hpp>
 #include <ferry/detail/tls/bio.hpp>
 #include <ferry/stream.hpp>
@@ -62,7 +62,7 @@ class TlsStream final : public Stream {
   /// Does the handshake. After a failure, the alert has already been sent when this returns.
   asio::awaitable<void> handshake(std::error_code& error) {
     for (;;) {
-      const Step step = outcome(SSL_do_handshake(prepared()), error);
+      const Progress progress = outcome(SSL_do_handshake(prepared()), error);
       const std::error_code failure = error;
       while (outgoing().size() > 0) {
         const auto buffer = outgoing();
@@ -71,8 +71,8 @@ class TlsStream final : public Stream {
         bio_.on_sent(moved);
       }
       if (failure) error = failure;
-      if (error || step == Step::done) co_return;
-      if (step == Step::want_write) continue;
+      if (error || progress == Progress::done) co_return;
+      if (progress == Progress::want_write) continue;
       const auto got = co_await below_->read_some(bio_.in.room(), error);
       if (!arrived(got, error)) co_return;
     }
@@ -88,9 +88,9 @@ class TlsStream final : public Stream {
     if (budget_.is_used_up()) co_await budget_.renew();
     for (;;) {
       std::size_t count = 0;
-      const Step step = decrypt(buffer, count, error);
+      const Progress progress = decrypt(buffer, count, error);
       budget_.spend(count);
-      if (step != Step::want_read) co_return count;
+      if (progress != Progress::want_read) co_return count;
       if (is_receiving_) {
         co_await other_has_received();
         continue;
@@ -104,8 +104,8 @@ class TlsStream final : public Stream {
   std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override {
     for (int i = 0; i < most_tries; ++i) {
       std::size_t count = 0;
-      const Step step = decrypt(buffer, count, error);
-      if (step != Step::want_read) return count;
+      const Progress progress = decrypt(buffer, count, error);
+      if (progress != Progress::want_read) return count;
       if (!try_receive(error)) return 0;
     }
     error = asio::error::would_block;  // Let other coroutines run.
@@ -169,12 +169,12 @@ class TlsStream final : public Stream {
       std::size_t count = 0;
       std::error_code error;
       if (failure_) return IdleState::closed;
-      const Step step =
-          checked(wants_read() ? Step::want_read
+      const Progress progress =
+          checked(wants_read() ? Progress::want_read
                                : outcome(SSL_peek_ex(prepared(), &byte, 1, &count), error),
                   error);
-      if (step == Step::done) return IdleState::unexpected_data;
-      if (step == Step::failed) return IdleState::closed;
+      if (progress == Progress::done) return IdleState::unexpected_data;
+      if (progress == Progress::failed) return IdleState::closed;
       if (!try_receive(error))
         return error == asio::error::would_block ? IdleState::quiet : IdleState::closed;
     }
@@ -208,7 +208,7 @@ class TlsStream final : public Stream {
 
   /// The result of an OpenSSL operation: `want_read` wants more input, `want_write` wants room for
   /// output.
-  enum class Step { done, want_read, want_write, failed };
+  enum class Progress { done, want_read, want_write, failed };
 
   /// Clears OpenSSL's error queue before an operation: the queue belongs to the thread, and other
   /// code may have left errors in it.
@@ -224,38 +224,39 @@ class TlsStream final : public Stream {
            (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) == 0;
   }
 
-  Step outcome(int result, std::error_code& error) noexcept {
+  Progress outcome(int result, std::error_code& error) noexcept {
     error.clear();
-    if (result > 0) return Step::done;
+    if (result > 0) return Progress::done;
     const int why = SSL_get_error(ssl_.get(), result);
-    if (why == SSL_ERROR_WANT_READ) return Step::want_read;
-    if (why == SSL_ERROR_WANT_WRITE) return Step::want_write;
+    if (why == SSL_ERROR_WANT_READ) return Progress::want_read;
+    if (why == SSL_ERROR_WANT_WRITE) return Progress::want_write;
     if (why == SSL_ERROR_ZERO_RETURN) {
       error = asio::error::eof;
-      return Step::failed;
+      return Progress::failed;
     }
     const auto code = static_cast<int>(ERR_get_error());
     ERR_clear_error();
     error = asio::ssl::error::unexpected_result;
     if (code != 0) error = {code, asio::error::get_ssl_category()};
     failure_ = error;  // OpenSSL gives its reason only once.
-    return Step::failed;
+    return Progress::failed;
   }
 
   /// Sends answers to key updates, as far as possible without waiting. A peer that lets them pile
   /// up is treated as failed.
-  Step checked(Step step, std::error_code& error) noexcept {
+  Progress checked(Progress progress, std::error_code& error) noexcept {
     std::error_code ignored;  // The next write meets the error again.
     flush(ignored);
-    if (step != Step::want_write) return step;
+    if (progress != Progress::want_write) return progress;
     error = failure_ = asio::error::no_buffer_space;
-    return Step::failed;
+    return Progress::failed;
   }
 
-  Step decrypt(asio::mutable_buffer buffer, std::size_t& count, std::error_code& error) noexcept {
+  Progress decrypt(asio::mutable_buffer buffer, std::size_t& count,
+                   std::error_code& error) noexcept {
     error = failure_;
-    if (failure_) return Step::failed;
-    if (wants_read()) return checked(Step::want_read, error);
+    if (failure_) return Progress::failed;
+    if (wants_read()) return checked(Progress::want_read, error);
     return checked(outcome(SSL_read_ex(prepared(), buffer.data(), buffer.size(), &count), error),
                    error);
   }
@@ -355,13 +356,14 @@ class TlsStream final : public Stream {
       rest = asio::buffer(gathered.data(), asio::buffer_copy(asio::buffer(gathered), buffers));
     for (int i = 0; i < batch && rest.size() > 0; ++i) {
       std::size_t count = std::min(record, rest.size());
-      const Step step = outcome(SSL_write_ex(prepared(), rest.data(), count, &count), error);
-      if (step == Step::want_read) {
+      const Progress progress =
+          outcome(SSL_write_ex(prepared(), rest.data(), count, &count), error);
+      if (progress == Progress::want_read) {
         wants_input_ = true;
         error = asio::error::would_block;
         return i > 0;
       }
-      if (step != Step::done) {
+      if (progress != Progress::done) {
         if (!error) error = failure_ = asio::ssl::error::unexpected_result;
         return false;
       }

@@ -33,13 +33,13 @@ class BlockCache {
     return mine;
   }
 
-  /// True after the destruction of the thread's spares, which global clients outlive.
+  /// True after the destruction of the thread's cache, which global clients outlive.
   static inline constinit thread_local bool gone = false;
   std::array<std::unique_ptr<char[]>, 8> blocks_;
   std::size_t count_ = 0;
 };
 
-/// A base class that allocates its objects from the thread's spares.
+/// A base class that allocates its objects from the thread's cache.
 template <class T>
 class CacheAllocated {
  public:

@@ -4,13 +4,13 @@
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
 
-#include <ferry/detail/time/wakeup.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 
 TEST_CASE("[59] a wake-up that comes before its wait is not lost") {
   asio::io_context context{1};
-  ferry::detail::OneShotEvent wakeup;
-  wakeup.fire();
-  asio::co_spawn(context, wakeup.wait(), asio::detached);
+  ferry::detail::OneShotEvent event;
+  event.fire();
+  asio::co_spawn(context, event.wait(), asio::detached);
   context.poll();
   CHECK(context.stopped());
 
@@ -26,25 +26,25 @@ TEST_CASE("[59] a wake-up that comes before its wait is not lost") {
 
 TEST_CASE("[59] a wake-up that is taken back is none, until it is given once more") {
   asio::io_context context{1};
-  ferry::detail::OneShotEvent wakeup;
-  wakeup.fire();
-  wakeup.rearm();
-  CHECK_FALSE(wakeup.fired());
-  asio::co_spawn(context, wakeup.wait(), asio::detached);
+  ferry::detail::OneShotEvent event;
+  event.fire();
+  event.rearm();
+  CHECK_FALSE(event.fired());
+  asio::co_spawn(context, event.wait(), asio::detached);
   context.poll();
   CHECK_FALSE(context.stopped());
-  wakeup.fire();
+  event.fire();
   context.poll();
   CHECK(context.stopped());
 }
 
 TEST_CASE("[40] a wake-up that is given when the context of who waited for it has gone") {
-  ferry::detail::OneShotEvent wakeup;
+  ferry::detail::OneShotEvent event;
   {
     asio::io_context context{1};
-    asio::co_spawn(context, wakeup.wait(), asio::detached);
+    asio::co_spawn(context, event.wait(), asio::detached);
     context.poll();
   }
-  wakeup.fire();
-  CHECK(wakeup.fired());
+  event.fire();
+  CHECK(event.fired());
 }

@@ -64,16 +64,16 @@ class OneShotEvent : public Abortable {
   template <class SteadyTimer>
   class TimerOf final : public Timer {
    public:
-    TimerOf(OneShotEvent& wakeup, const asio::any_io_executor& executor, Clock::time_point until)
-        : wakeup_(wakeup), timer_(executor, until) {
-      const std::lock_guard lock(wakeup_.mutex_);
-      wakeup_.timer_ = this;
+    TimerOf(OneShotEvent& event, const asio::any_io_executor& executor, Clock::time_point until)
+        : event_(event), timer_(executor, until) {
+      const std::lock_guard lock(event_.mutex_);
+      event_.timer_ = this;
     }
     TimerOf(const TimerOf&) = delete;
     TimerOf& operator=(const TimerOf&) = delete;
     ~TimerOf() {  // A later `fire` must not use the timer of a destroyed context.
-      const std::lock_guard lock(wakeup_.mutex_);
-      wakeup_.timer_ = nullptr;
+      const std::lock_guard lock(event_.mutex_);
+      event_.timer_ = nullptr;
     }
 
     void cancel() noexcept override {
@@ -84,13 +84,13 @@ class OneShotEvent : public Abortable {
     }
     template <class Handler>
     void wait(Handler&& handler) {
-      const std::lock_guard lock(wakeup_.mutex_);
-      if (wakeup_.fired_) timer_.expires_at(Clock::time_point::min());
+      const std::lock_guard lock(event_.mutex_);
+      if (event_.fired_) timer_.expires_at(Clock::time_point::min());
       timer_.async_wait(std::forward<Handler>(handler));
     }
 
    private:
-    OneShotEvent& wakeup_;
+    OneShotEvent& event_;
     SteadyTimer timer_;
   };
   template <class SteadyTimer>
