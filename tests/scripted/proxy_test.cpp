@@ -9,6 +9,7 @@
 #include <ferry/detail/policy/proxy.hpp>
 
 #include "support/environment.hpp"
+#include "support/fail_each.hpp"
 #include "support/scripted.hpp"
 
 using namespace std::chrono_literals;
@@ -415,18 +416,15 @@ TEST_CASE("[57] a total limit that passes on the way through a proxy says so") {
 }
 
 TEST_CASE("[31] [33] through SOCKS 5 every operation fails once") {
-  bool succeeded = false;
   bool in_proxy = false;
-  for (int n = 1; !succeeded; ++n) {
-    CAPTURE(n);
-    REQUIRE(n < 100);
+  test::fail_each_step(1, 100, [&](int n) {
     auto s = script({login, welcome, connected, ok("through")});
     s->read_size = 3;
     s->write_size = 10;
     s->fail_at = n;
     Proxied p(s, ProxyOptions("socks5h://me:secret@proxy.test"));
     const auto result = p.get();
-    succeeded = s->operations < n;
+    const bool succeeded = s->operations < n;
     CHECK(result.has_value() == succeeded);
     if (!succeeded) CHECK(s->closed);
     if (s->written.find("GET") == std::string::npos)
@@ -435,6 +433,7 @@ TEST_CASE("[31] [33] through SOCKS 5 every operation fails once") {
     const auto stats = p.client->pool().stats();
     CHECK(stats.active + stats.connecting + stats.waiting == 0);
     CHECK(stats.idle == (succeeded ? 1 : 0));
-  }
+    return succeeded;
+  });
   CHECK(in_proxy);
 }
