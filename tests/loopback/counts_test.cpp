@@ -1,4 +1,4 @@
-// What a reused GET costs in the steady state: system calls and heap allocations of the client.
+// The cost of a reused GET in the steady state: system calls and heap allocations of the client.
 // Built without sanitizers.
 
 #include "support/counts.hpp"

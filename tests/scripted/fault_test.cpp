@@ -61,7 +61,7 @@ const Scenario scenarios[] = {
      true},
 };
 
-/// What a scenario's response comes to, however it is read.
+/// The answer of a scenario, however it is read.
 class Reply {
  public:
   Reply() = default;

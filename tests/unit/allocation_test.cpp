@@ -70,7 +70,7 @@ TEST_CASE("no memory for an error, a request, options") {
   CHECK(fail_each_allocation([&] {
           const ferry::Error copy = error;
           (void)copy;
-        }) == 0);  // As it must be.
+        }) == 0);  // Errors are copied when they are thrown.
 
   auto request = ferry::Request::get(long_url);
   CHECK(fail_each_allocation([&] { request.header("Name", long_text).query("q", long_text); }) > 0);

@@ -60,7 +60,7 @@ ContentDecoding decoding_of(std::string_view field) {
   return ContentDecoding::of(headers, all_codings).value();
 }
 
-/// What comes of a body with this Content-Encoding, all at once.
+/// The decoded body with this Content-Encoding, all at once.
 Decoded decode(std::string_view field, std::string_view raw, std::uint64_t limit = no_limit) {
   auto body = decoding_of(field).decode_all(raw, limit);
   if (!body) {
@@ -250,7 +250,7 @@ TEST_CASE("[25] what is no such data at all") {
       CHECK_FALSE(decode(coding.name, junk).error.empty());
       CHECK_FALSE(decode_by(coding.name, junk, 1, 1).error.empty());
     }
-    if (coding == ferry::brotli) continue;  // Of which a single byte can be an empty body.
+    if (coding == ferry::brotli) continue;  // A single byte can be an empty body in brotli.
     for (int first = 0; first < 256; ++first)
       CHECK_FALSE(decode(coding.name, std::string(1, static_cast<char>(first))).error.empty());
   }
