@@ -1,5 +1,5 @@
-// What the consumers build: one request, to a server of its own. If the answer is right, it prints
-// ferry's version.
+// The program that the consumers build: one request, to a server of its own. If the answer is
+// right, it prints ferry's version.
 #include <iostream>
 #include <string>
 

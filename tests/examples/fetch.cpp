@@ -41,7 +41,7 @@ constexpr char usage[] = R"(usage: fetch [OPTION]... URL...
   --timings               print how long each step took
 )";
 
-/// What the command line asks for.
+/// The wishes of the command line.
 struct Command {
   std::string method;
   std::vector<std::pair<std::string, std::string>> headers;
@@ -53,7 +53,7 @@ struct Command {
 
 using UsageError = std::invalid_argument;
 
-/// What stands before and behind a separator, which has to be there.
+/// The text before a separator and the text after it. The separator has to be there.
 std::pair<std::string, std::string> split(const std::string& text, char separator) {
   const auto at = text.find(separator);
   if (at == text.npos) throw UsageError("'" + text + "' has no '" + separator + "'");

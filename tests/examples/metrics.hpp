@@ -36,7 +36,7 @@ class Metrics {
         Attributes attributes = of_request(event);
         attributes.add("http.response.status_code", std::to_string(event.status));
         if (event.status >= 400) attributes.add("error.type", std::to_string(event.status));
-        attributes.add("network.protocol.version", event.version.substr(5));  // Behind "HTTP/".
+        attributes.add("network.protocol.version", event.version.substr(5));  // Without "HTTP/".
         requests_[attributes.text()].add(event.duration, request_bounds);
         break;
       }
@@ -100,7 +100,8 @@ class Metrics {
   static constexpr double connection_bounds[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1,
                                                  2,    5,    10,   30,  60,  120, 300};
 
-  /// What tells one series of a metric from another: `server_address="a",server_port="80"`.
+  /// The attributes that tell one series of a metric from another:
+  /// `server_address="a",server_port="80"`.
   class Attributes {
    public:
     explicit Attributes(std::string_view origin) {

@@ -28,7 +28,7 @@ MockResponse answer(const MockRequest& request) {
   return moved;
 }
 
-/// What Prometheus would have read for a histogram of one bucket in which all is, and all below.
+/// The text that Prometheus reads for a histogram whose values are all in one bucket.
 std::string histogram(const std::string& name, const std::string& attributes,
                       const std::vector<std::string>& bounds, std::size_t at, int count,
                       const std::string& sum) {
@@ -69,7 +69,7 @@ TEST_CASE("metrics of a client, in Prometheus's words and OpenTelemetry's names"
   network->serve(options);
   options.limits.idle_timeout = ferry::no_timeout;
   options.observer = [&](ferry::Event event) {
-    event.duration = 250ms;  // What is real is never the same.
+    event.duration = 250ms;  // Real durations are never the same.
     if (event.status == 404) event.duration = 11s;
     metrics.take(event);
   };

@@ -18,10 +18,10 @@ namespace {
 using ferry::testing::Script;
 using Answer = ferry::Result<std::string>;
 
-/// What is done with a response.
+/// The use that is made of a response.
 enum class Reading { whole, streamed, dropped };
 
-/// What the input chooses beside the bytes.
+/// The choices of the input, apart from the bytes.
 struct Plan {
   explicit Plan(FuzzedDataProvider& input) {
     method = input.ConsumeIntegralInRange(0, 3);
@@ -49,7 +49,7 @@ struct Plan {
   }
 
   int method;
-  int pieces;  // That are read before a stream is dropped.
+  int pieces;  // Number of pieces that are read before a stream is dropped.
   bool small_limits;
   std::size_t splits[2];
   Script::End end;
@@ -159,7 +159,7 @@ Answer run(const Plan& plan, std::size_t read_size, bool disturbed,
                 "a failed exchange poisons its connection", text_of(first));
   dirty->fail_at = 0;
   dirty->end = Script::End::silence;
-  dirty->responses = std::deque<std::string>{clean};  // What was not asked for is not answered.
+  dirty->responses = std::deque<std::string>{clean};  // Nothing else was asked for.
   const auto second = send(ferry::Request::get("http://test/"), Reading::whole, -1);
   fuzz::require(second && second->ends_with("|clean|"), "the next request gets its own answer",
                 text_of(second));

@@ -63,7 +63,7 @@ void change(FuzzedDataProvider& input, ferry::Headers& headers, Fields& model) {
   }
 }
 
-/// What llhttp, as a server would, makes of a request's head.
+/// A request's head as llhttp reads it for a server.
 struct ServerView {
   explicit ServerView(const std::string& bytes) {
     llhttp_settings_t settings;

@@ -81,7 +81,7 @@ std::vector<std::string> events(std::string_view text, std::size_t limit, fuzz::
   return all;
 }
 
-/// What lines are, without pieces and limits.
+/// The lines of a text by the standard, without pieces and limits.
 std::vector<std::string> lines_by_the_book(std::string_view text) {
   std::vector<std::string> all(1);
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -1,30 +1,9 @@
-// What a reused GET costs in the steady state: system calls and heap allocations of the client.
+// The cost of a reused GET in the steady state: system calls and heap allocations of the client.
 // Built without sanitizers.
 
 #include "support/counts.hpp"
 
-#include <cstdlib>
-#include <malloc.h>
-#include <new>
 #include <sys/resource.h>
-
-namespace {
-/// Bytes that this thread has allocated and not freed.
-thread_local std::size_t allocated = 0;
-}  // namespace
-
-void* operator new(std::size_t size) {
-  if (test::counting) ++test::allocations;
-  void* const memory = std::malloc(size);
-  if (!memory) throw std::bad_alloc();
-  allocated += ::malloc_usable_size(memory);
-  return memory;
-}
-void operator delete(void* memory) noexcept {
-  allocated -= ::malloc_usable_size(memory);
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept { operator delete(memory); }
 
 TEST_CASE("a reused GET makes at most 5 system calls, the look before reuse among them") {
   const test::Server server(test::delayed());
@@ -64,12 +43,12 @@ TEST_CASE("an idle connection takes at most 4 KiB of memory") {
   };
   get();
   context.run();
-  const auto before = allocated;
+  const auto before = test::heap.in_use;
   for (std::size_t i = 0; i < count; ++i) get();
   context.restart();
   context.run();
   REQUIRE(client.pool().stats().idle == count);
-  const auto each = (allocated - before) / (count - 1);
+  const auto each = (test::heap.in_use - before) / (count - 1);
   MESSAGE("bytes per idle connection: " << each);
   if (test::reference_tools) CHECK(each <= 4096);
 }

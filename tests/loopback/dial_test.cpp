@@ -229,7 +229,7 @@ TEST_CASE("[57] [60] a resolver that never answers: who waits for it is released
                      codes.push_back(code_of(result));
                    });
   }
-  context.run();  // Nobody waits for its answer any more, so it is cancelled.
+  context.run();  // No call waits for the answer any more, so the look-up is cancelled.
   CHECK(codes == std::vector<std::error_code>(2, Errc::resolve_timeout));
   CHECK(resolver->lookups == 1);
 }

@@ -2,11 +2,10 @@
 // cancelled once: over real sockets, with a server that takes turns with the client. The scripted
 // tests do the same in memory.
 
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/cancellation_signal.hpp>
-
 #include <ferry/detail/net/socket_connector.hpp>
 
+#include "support/cancelling.hpp"
+#include "support/fail_each.hpp"
 #include "support/forwarding_stream.hpp"
 #include "support/hostile_server.hpp"
 
@@ -125,26 +124,17 @@ struct Trial {
     return acts;
   }
 
-  void start(asio::cancellation_signal& signal) {
+  void start() {
     auto request = post ? Request::post(server.url(), ferry::Body(std::string(100, 'b')))
                         : Request::get(server.url());
-    asio::co_spawn(
-        context, client->try_send(std::move(request)),
-        asio::bind_cancellation_slot(
-            signal.slot(), [this](std::exception_ptr e, ferry::Result<ferry::Response> r) {
-              ++completions;
-              if (e) r = ferry::Error(Errc::cancelled);
-              result = std::move(r);
-            }));
+    sent.start(context, client->try_send(std::move(request)));
   }
   void finish() {
-    server.drive(context, [&] { return completions > 0; });
-    REQUIRE(completions == 1);
+    server.drive(context, [&] { return sent.completions > 0; });
+    REQUIRE(sent.completions == 1);
   }
   void check_after() {
-    const auto stats = client->pool().stats();
-    CHECK(stats.active + stats.waiting + stats.connecting == 0);
-    CHECK(stats.opened - stats.closed == stats.idle);
+    test::check_counts(client->pool().stats());
     fault->fail_from = 0;
     server.run(context, [&]() -> asio::awaitable<void> {
       const auto next = co_await client->try_send(Request::get(server.url()));
@@ -152,7 +142,7 @@ struct Trial {
       // Where the first request never began, this is the one that is answered.
       CHECK((next->body() == "clean" || next->body() == "hello"));
     });
-    CHECK(completions == 1);
+    CHECK(sent.completions == 1);
   }
 
   asio::io_context context{1};
@@ -160,66 +150,59 @@ struct Trial {
   HostileServer server;
   std::optional<Client> client;
   bool post;
-  int completions = 0;
-  ferry::Result<ferry::Response> result;
+  test::Cancellable<ferry::Response> sent;
 };
 
 }  // namespace
 
 TEST_CASE("[1] [31] [33] [62] every operation on a socket fails once, writes are short") {
   for (const Scenario& scenario : scenarios) {
+    CAPTURE(scenario.name);
     for (const auto failure : {asio::error::connection_reset, asio::error::broken_pipe}) {
-      bool succeeded = false;
-      for (int n = 1; !succeeded; ++n) {
-        CAPTURE(scenario.name);
-        CAPTURE(n);
-        REQUIRE(n < 100);
+      test::fail_each_step(1, 100, [&](int n) {
         Trial trial(scenario);
         trial.fault->fail_from = n;
         trial.fault->failure = failure;
-        asio::cancellation_signal signal;
-        trial.start(signal);
+        trial.start();
         trial.finish();
-        succeeded = trial.fault->operations < n;
-        const auto code = test::code_of(trial.result);
+        const bool succeeded = trial.fault->operations < n;
+        const auto& result = trial.sent.result;
         if (succeeded) {
-          CHECK(trial.result->body() == "hello");
-        } else if (!code) {
+          CHECK(result->body() == "hello");
+        } else if (result) {
           CHECK(scenario.reused);             // Only a kept connection is replaced,
           CHECK((!scenario.post || n == 1));  // and under a POST only if nothing was written.
-          CHECK_FALSE(trial.result->connection().retry_reason.empty());
+          CHECK_FALSE(result->connection().retry_reason.empty());
         } else {
-          CHECK((code == Errc::connection_lost || code == Errc::truncated_head ||
-                 code == Errc::truncated_body));
-          CHECK(trial.result.error().cause() == failure);
+          CHECK(test::is_broken_off(result.error().code()));
+          CHECK(result.error().cause() == failure);
         }
         trial.check_after();
-      }
+        return succeeded;
+      });
     }
   }
 }
 
 TEST_CASE("[58] every suspension point is cancelled once, over real sockets") {
   for (const Scenario& scenario : scenarios) {
-    bool finished = false;
-    for (int steps = 0; !finished; ++steps) {
-      CAPTURE(scenario.name);
-      CAPTURE(steps);
-      REQUIRE(steps < 1000);
+    CAPTURE(scenario.name);
+    test::fail_each_step(0, 1000, [&](int steps) {
       Trial trial(scenario);
-      asio::cancellation_signal signal;
       trial.context.restart();
-      trial.start(signal);
+      trial.start();
       for (int i = 0; i < steps; ++i)
         if (trial.context.poll_one() == 0) trial.server.step();
-      finished = trial.completions == 1;
-      signal.emit(asio::cancellation_type::terminal);
+      const bool finished = trial.sent.completions == 1;
+      trial.sent.cancel();
       trial.finish();
+      const auto& result = trial.sent.result;
       if (finished)
-        CHECK(trial.result->body() == "hello");
-      else if (!trial.result)
-        CHECK(test::code_of(trial.result) == Errc::cancelled);
+        CHECK(result->body() == "hello");
+      else if (!result)
+        CHECK(test::code_of(result) == Errc::cancelled);
       trial.check_after();
-    }
+      return finished;
+    });
   }
 }

@@ -4,7 +4,7 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
-#include "support/hostile_cases.hpp"
+#include "support/hostile_checks.hpp"
 #include "support/hostile_server.hpp"
 
 using ferry::Client;
@@ -28,42 +28,15 @@ void check(const HostileCase& one, const std::vector<std::size_t>& sizes) {
   asio::io_context context{1};
   ferry::ClientOptions options;
   options.limits.max_body_size = one.max_body_size;
-  Client client(context, options);
-  ferry::Result<ferry::Response> answer;
-  server.run(context, [&]() -> asio::awaitable<void> {
-    auto request = one.head ? Request::head(server.url()) : Request::get(server.url());
-    auto came = co_await client.try_send(std::move(request));
-    answer = std::move(came);
-  });
-  if (one.error == Errc{}) {
-    CHECK(test::code_of(answer) == std::error_code());
-    if (answer) CHECK(answer->body() == one.body);
-  } else {
-    CHECK(test::code_of(answer) == one.error);
-  }
-  // Refused for its size by its head alone, a short body is drained if it is there already.
-  const bool drained = one.error == Errc::body_too_large && !sizes.empty();
-  server.run(context, [&]() -> asio::awaitable<void> {
-    const ferry::RequestOptions larger{.max_body_size = 5};
-    const auto next = co_await client.try_send(Request::get(server.url()), larger);
-    REQUIRE(next);
-    CHECK(next->body() == "clean");
-    if (!drained) CHECK(next->connection().reused == one.kept);
-  });
-  CHECK(client.pool().stats().active == 0);
+  const Client client(context, options);
+  test::check_hostile_case(one, sizes, client, server.url(),
+                           [&](auto body) { server.run(context, body); });
 }
 
 }  // namespace
 
 TEST_CASE("hostile responses over real sockets, in any pieces") {
-  for (const HostileCase& one : test::hostile_cases()) {
-    CAPTURE(one.item);
-    CAPTURE(one.name);
-    for (const auto& sizes : test::pieces_of(one)) {
-      CAPTURE(sizes.empty() ? 0 : sizes[0]);
-      check(one, sizes);
-    }
-  }
+  test::check_hostile_cases(check);
 }
 
 TEST_CASE("[29] a response that is pushed late is never delivered") {

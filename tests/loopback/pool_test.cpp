@@ -124,7 +124,7 @@ TEST_CASE("warm() opens what is missing, side by side, and no more") {
     const auto response = co_await client.get(server.url());
     CHECK(response.connection().reused);
     CHECK(response.connection().request_number == 1);
-    CHECK(response.timings().connect == 0ns);  // That was not this call's.
+    CHECK(response.timings().connect == 0ns);  // The time to connect was another call's.
     CHECK((co_await code_thrown(pool.warm("http://no-such-host.invalid", 2))) ==
           Errc::host_not_found);
   });

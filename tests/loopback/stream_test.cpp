@@ -27,7 +27,7 @@ asio::awaitable<std::size_t> read_chunks(Peer& peer) {
   std::string buffer(256 * 1024, '\0');
   std::string pending;
   std::size_t total = 0;
-  std::size_t left = 0;  // Of the chunk, with its line end.
+  std::size_t left = 0;  // Bytes of the chunk, with its line end.
   for (;;) {
     std::error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);

@@ -1,4 +1,4 @@
-// What the system does to a client: look-ups that take long, signals.
+// Effects of the system on a client: look-ups that take long, signals.
 
 #include <condition_variable>
 #include <csignal>

@@ -1,4 +1,4 @@
-// What a reused GET costs in the steady state over TLS.
+// The cost of a reused GET over TLS in the steady state.
 
 #include "support/counts.hpp"
 #include "support/tls_front.hpp"

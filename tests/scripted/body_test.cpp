@@ -61,7 +61,7 @@ class TestSource final : public ferry::BodySource {
   std::optional<ferry::Error> upstream;
   ferry::Headers behind;
   std::function<void()> at_first_read;
-  std::string grows;  ///< By this, when it is begun for the second time.
+  std::string grows;  ///< Text that is added when the body is begun for the second time.
   bool rewindable = true;
   int fail_at = 0;
   int rewinds = 0;
@@ -150,7 +150,7 @@ TEST_CASE("[45] a source that is shorter or longer than it said is an error, and
     source->declared = declared;
     const auto result = s.send(put(source));
     CHECK(code_of(result) == Errc::body_source_failed);
-    CHECK(s.pool() == (declared == 0 ? idle : none));  // Of an empty one nothing was sent.
+    CHECK(s.pool() == (declared == 0 ? idle : none));  // Nothing was sent of an empty body.
     const std::string what = result.error().what();
     CHECK((what.find("longer than it had said") != what.npos) == (declared < 12));
     CHECK((what.find("it ended after 12 of") != what.npos) == (declared > 12));

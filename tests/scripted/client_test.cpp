@@ -1,4 +1,4 @@
-// What a client makes of responses, and what it refuses.
+// Responses that a client accepts, and those that it refuses.
 
 #include <chrono>
 #include <concepts>
@@ -484,7 +484,7 @@ TEST_CASE(
   CHECK(pool_after(11, 12) == none);                        // more than was announced
   CHECK(pool_after(11, 11, "Connection: close\r\n") == none);
 
-  // Of a chunked body nobody knows the rest, even if all that has come was read.
+  // The rest of a chunked body is unknown, even if every byte that has come was read.
   auto chunked = script(
       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n0123456789x\r\n0\r\n\r\n"});
   chunked->read_size = 1;

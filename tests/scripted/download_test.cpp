@@ -48,7 +48,7 @@ namespace fs = std::filesystem;
 #if defined(__linux__)
 namespace {
 
-int flock_failure = 0;               ///< What flock(2) fails with, if it is not 0.
+int flock_failure = 0;               ///< The error with which flock(2) fails; 0 for none.
 std::function<void()> after_rename;  ///< Called once, when something has been renamed.
 
 }  // namespace
@@ -245,7 +245,7 @@ TEST_CASE("one that was whole already but for its name is not sent again") {
       {mark, size, true},
       {mark, size + tag, true},
       {mark_of("\"v1\"", "*"), size + tag, true},
-      {mark_of("\"v1\"", "*"), size, false},  // Nobody says that nothing is missing.
+      {mark_of("\"v1\"", "*"), size, false},  // The total is unknown, so bytes may be missing.
       {mark, "", false},
       {mark, "Content-Range: bytes */11\r\n", false},
       {mark, "Content-Range: bytes */13\r\n", false},
@@ -373,13 +373,12 @@ TEST_CASE("[70] nor with a part of another URL, which may have the same validato
   const auto other = [](const Request& request) {
     return "\"v1\"\n" + fingerprint_of(request) + "\n12\n0\n";
   };
-  for (const std::string& text :
-       {std::string("\"v1\""), other(Request::get("http://test/g")),
-        other(Request::get("http://test/f").query("v", "2")),
-        "\"v1\"\n" + fingerprint,  // Of older versions, which kept no total.
-        "\"v1\"\n" + fingerprint + "\n", mark.substr(0, mark.size() - 1), mark_of(""),
-        mark_of("\"v1\"", ""), mark_of("\"v1\"", "twelve"), mark_of("\"v1\"", "4"),
-        mark_of("\"v1\r\""), std::string()}) {
+  for (const std::string& text : {std::string("\"v1\""), other(Request::get("http://test/g")),
+                                  other(Request::get("http://test/f").query("v", "2")),
+                                  "\"v1\"\n" + fingerprint,  // Older versions kept no total.
+                                  "\"v1\"\n" + fingerprint + "\n", mark.substr(0, mark.size() - 1),
+                                  mark_of(""), mark_of("\"v1\"", ""), mark_of("\"v1\"", "twelve"),
+                                  mark_of("\"v1\"", "4"), mark_of("\"v1\r\""), std::string()}) {
     CAPTURE(text);
     const Folder folder;
     folder.put_part(text);
@@ -838,7 +837,7 @@ TEST_CASE("[70] a child process that ends neither removes its parent's part nor 
   made.total = 12;
   ferry::detail::OutputFile file = part->begin(made);
   file.write("hello");
-  in_child([&] {  // As a coroutine that goes on there, and is unwound.
+  in_child([&] {  // Like a coroutine that goes on there, and is unwound.
     const std::function<void()> uses[] = {
         [&] { part->begin(made); },   [&] { part->go_on(); },   [&] { part->set_mark(made); },
         [&] { part->remove_mark(); }, [&] { part->finish(5); }, [&] { file.write("x"); }};
@@ -869,10 +868,10 @@ TEST_CASE("[70] a child process that ends during a download adds nothing to the 
   Scripted s(slow);
   DownloadOptions options;
   options.progress = [](std::uint64_t, auto) {
-    std::fflush(stdout);  // What the tests have printed is not to come twice.
+    std::fflush(stdout);  // Otherwise the output of the tests would come twice.
     const auto child = ::fork();
     if (child == 0) {
-      std::fflush(nullptr);  // As exit(3) does.
+      std::fflush(nullptr);  // exit(3) does so, too.
       ::_exit(0);
     }
     ::waitpid(child, nullptr, 0);

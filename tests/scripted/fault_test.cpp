@@ -10,6 +10,8 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include "support/cancelling.hpp"
+#include "support/fail_each.hpp"
 #include "support/forwarding_stream.hpp"
 #include "support/scripted.hpp"
 
@@ -59,7 +61,7 @@ const Scenario scenarios[] = {
      true},
 };
 
-/// What a scenario's response comes to, however it is read.
+/// The answer of a scenario, however it is read.
 class Reply {
  public:
   Reply() = default;
@@ -125,20 +127,7 @@ struct Trial {
     });
     return result;
   }
-  /// Whatever happened, the books are right and the next request is clean.
-  void check_after() {
-    const auto stats = s.client->pool().stats();
-    CHECK(stats.active == 0);
-    CHECK(stats.waiting == 0);
-    CHECK(stats.connecting == 0);
-    CHECK(stats.opened - stats.closed == stats.idle);
-    first->fail_at = 0;
-    first->responses.clear();
-    if (stats.idle > 0 || s.connections() == 0) first->responses.push_back(ok("next"));
-    const auto next = s.get();
-    REQUIRE(next);
-    CHECK(next->body() == "next");
-  }
+  void check_after() { s.check_after(*first); }
 
   std::shared_ptr<Script> first;
   Scripted s;
@@ -149,18 +138,15 @@ struct Trial {
 
 TEST_CASE("[31] [33] every operation of an exchange fails once") {
   for (const Scenario& scenario : scenarios) {
+    CAPTURE(std::string(scenario.name));
     for (const std::error_code failure :
          {std::error_code(asio::error::connection_reset), std::error_code(asio::error::eof)}) {
-      bool succeeded = false;
-      for (int n = 1; !succeeded; ++n) {
-        CAPTURE(std::string(scenario.name));
-        CAPTURE(n);
-        REQUIRE(n < 100);
+      test::fail_each_step(1, 100, [&](int n) {
         Trial trial(scenario);
         trial.first->fail_at = n;
         trial.first->failure = failure;
         const auto result = trial.sent();
-        succeeded = trial.first->operations < n;
+        const bool succeeded = trial.first->operations < n;
         if (succeeded) {
           CHECK(result->body == "hello");
         } else if (result && result->body == "hello") {
@@ -172,13 +158,12 @@ TEST_CASE("[31] [33] every operation of an exchange fails once") {
           CHECK_FALSE(result->retried.empty());
           CHECK(result->body == "next");
         } else {
-          const auto code = result.error().code();
-          CHECK((code == Errc::connection_lost || code == Errc::truncated_head ||
-                 code == Errc::truncated_body));
+          CHECK(test::is_broken_off(result.error().code()));
           CHECK(trial.first->closed);
         }
         trial.check_after();
-      }
+        return succeeded;
+      });
     }
   }
 }
@@ -186,57 +171,33 @@ TEST_CASE("[31] [33] every operation of an exchange fails once") {
 TEST_CASE("[58] an operation that says that it was cancelled is the request's last") {
   for (const Scenario& scenario : scenarios) {
     if (scenario.expects) continue;  // It reads without waiting, which nobody can cancel.
-    bool succeeded = false;
-    for (int n = 1; !succeeded; ++n) {
-      CAPTURE(std::string(scenario.name));
-      CAPTURE(n);
-      REQUIRE(n < 100);
+    CAPTURE(std::string(scenario.name));
+    test::fail_each_step(1, 100, [&](int n) {
       Trial trial(scenario);
       trial.first->fail_at = n;
       trial.first->failure = asio::error::operation_aborted;
       trial.first->failure_lasts = false;
       const auto result = trial.sent();
-      succeeded = trial.first->operations < n;
+      const bool succeeded = trial.first->operations < n;
       CHECK(code_of(result) == (succeeded ? std::error_code() : Errc::cancelled));
       CHECK(trial.s.connections() == 1);
       trial.check_after();
-    }
+      return succeeded;
+    });
   }
 }
 
 TEST_CASE("[58] every suspension point is cancelled once") {
   for (const Scenario& scenario : scenarios) {
-    bool finished = false;
-    for (int steps = 0; !finished; ++steps) {
-      CAPTURE(std::string(scenario.name));
-      CAPTURE(steps);
-      REQUIRE(steps < 1000);
+    CAPTURE(std::string(scenario.name));
+    test::fail_each_step(0, 1000, [&](int steps) {
       Trial trial(scenario);
-      asio::cancellation_signal signal;
-      int completions = 0;
-      ferry::Result<Reply> result;
-      trial.s.context.restart();
-      asio::co_spawn(trial.s.context, trial.send(),
-                     asio::bind_cancellation_slot(
-                         signal.slot(), [&](std::exception_ptr e, ferry::Result<Reply> r) {
-                           ++completions;
-                           // Cancelled before it began, the coroutine's own first
-                           // step throws.
-                           if (e) r = ferry::Error(Errc::cancelled);
-                           result = std::move(r);
-                         }));
-      for (int i = 0; i < steps; ++i) trial.s.context.poll_one();
-      finished = completions == 1;
-      signal.emit(asio::cancellation_type::terminal);
-      trial.s.context.restart();
-      trial.s.context.run();
-      REQUIRE(completions == 1);
-      if (finished)
-        CHECK(result->body == "hello");
-      else if (!result)
-        CHECK(code_of(result) == Errc::cancelled);
+      test::Cancellable<Reply> sent;
+      const bool finished = sent.cancel_after(steps, trial.s.context, trial.send());
+      if (finished) CHECK(sent.result->body == "hello");
       trial.check_after();
-    }
+      return finished;
+    });
   }
 }
 

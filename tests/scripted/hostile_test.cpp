@@ -2,8 +2,7 @@
 
 #include <ferry/testing/scripted_stream.hpp>
 
-#include "support/hostile_cases.hpp"
-#include "support/run.hpp"
+#include "support/hostile_checks.hpp"
 
 using ferry::testing::Script;
 using test::HostileCase;
@@ -29,36 +28,12 @@ void check(const HostileCase& one, const std::vector<std::size_t>& sizes) {
       [&](int number) { return number == 1 ? first : script(test::ok("clean")); });
   asio::io_context context{1};
   ferry::Client client(context, options);
-  test::run(context, [&]() -> asio::awaitable<void> {
-    auto request =
-        one.head ? ferry::Request::head("http://test/") : ferry::Request::get("http://test/");
-    const auto answer = co_await client.try_send(std::move(request));
-    if (one.error == ferry::Errc{}) {
-      CHECK(test::code_of(answer) == std::error_code());
-      if (answer) CHECK(answer->body() == one.body);
-    } else {
-      CHECK(test::code_of(answer) == one.error);
-    }
-    // Refused for its size by its head alone, a short body is drained if it is there already.
-    const bool drained = one.error == ferry::Errc::body_too_large && !sizes.empty();
-    const ferry::RequestOptions larger{.max_body_size = 5};
-    const auto next = co_await client.try_send(ferry::Request::get("http://test/"), larger);
-    REQUIRE(next);
-    CHECK(next->body() == "clean");
-    if (!drained) CHECK(next->connection().reused == one.kept);
-  });
-  CHECK(client.pool().stats().active == 0);
+  test::check_hostile_case(one, sizes, client, "http://test/",
+                           [&](auto body) { test::run(context, body); });
 }
 
 }  // namespace
 
 TEST_CASE("hostile responses over scripted streams, in any pieces") {
-  for (const HostileCase& one : test::hostile_cases()) {
-    CAPTURE(one.item);
-    CAPTURE(one.name);
-    for (const auto& sizes : test::pieces_of(one)) {
-      CAPTURE(sizes.empty() ? 0 : sizes[0]);
-      check(one, sizes);
-    }
-  }
+  test::check_hostile_cases(check);
 }

@@ -77,7 +77,7 @@ class File {
   const std::string path;
 };
 
-/// What the boundary of a body is, from its content type.
+/// The boundary of a body, from its content type.
 std::string boundary_of(const Body& body) {
   const std::string before = "multipart/form-data; boundary=";
   REQUIRE(body.content_type().starts_with(before));
@@ -431,7 +431,7 @@ TEST_CASE("a form with files is what a request takes") {
 }
 
 TEST_CASE("bodies may be made within a co_await expression") {
-  // What g++ 12 gets wrong with aggregates, under the sanitizers.
+  // g++ 12 destroys some aggregates twice there, which the sanitizers would see.
   const auto post = [](std::string url, Body body) -> asio::awaitable<std::string> {
     co_return url + " " + read_all(body);
   };

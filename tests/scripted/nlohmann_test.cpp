@@ -153,7 +153,7 @@ TEST_CASE("a NUL is no end: nothing that comes after it is lost in silence") {
     CHECK_MESSAGE(contains(what, part), what);
     error_of(Errc::undecodable_body, [&] { ferry::response_as<nlohmann::json>(response(body)); });
   }
-  CHECK(ferry::json_of(response("\"a\\u0000b\"")) == "a\0b"s);  // As text it is one.
+  CHECK(ferry::json_of(response("\"a\\u0000b\"")) == "a\0b"s);  // An escape may be a zero byte.
 }
 
 TEST_CASE("depth costs memory, not the stack") {

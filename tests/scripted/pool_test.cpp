@@ -258,7 +258,7 @@ struct DrainedCall {
   bool drain_begun = false;
   bool drained = false;
   std::string body;
-  std::error_code late;  // Of a call that begins while the pool is draining.
+  std::error_code late;  // The code of a call that begins while the pool is draining.
 };
 
 /// Likewise a stream, which is read to its end.
@@ -419,7 +419,7 @@ TEST_CASE("[37] warming takes no place from those in use, and waits for none") {
     CHECK(co_await pool.warm("http://test", 3) == 2);
     CHECK(co_await pool.warm("http://test", 3) == 0);
     CHECK(s.pool() == "http://test: 1 active, 2 idle, 0 waiting");
-    // Those that idle for another origin make room.
+    // Idle connections of another origin make room.
     CHECK(co_await pool.warm("http://other", 1) == 1);
     CHECK(pool.stats().idle == 2);
   });

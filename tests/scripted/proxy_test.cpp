@@ -1,6 +1,5 @@
 // Proxies: which requests go through them, what is said to them, and what they may answer.
 
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -9,6 +8,8 @@
 #include <ferry/auth.hpp>
 #include <ferry/detail/policy/proxy.hpp>
 
+#include "support/environment.hpp"
+#include "support/fail_each.hpp"
 #include "support/scripted.hpp"
 
 using namespace std::chrono_literals;
@@ -18,10 +19,10 @@ using ferry::Errc;
 using ferry::ProxyOptions;
 using ferry::Request;
 using ferry::detail::Proxy;
-using ferry::detail::ProxyBypass;
 using ferry::testing::Script;
 using ferry::testing::ScriptedConnector;
 using test::code_of;
+using test::Environment;
 using test::ok;
 using test::script;
 
@@ -70,33 +71,6 @@ struct Proxied {
   std::optional<Client> client;
 };
 
-/// Sets variables of the environment while it lives.
-class Environment {
- public:
-  using Variables = std::vector<std::pair<const char*, const char*>>;
-
-  explicit Environment(const Variables& values) {
-    for (const char* name : {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy",
-                             "ALL_PROXY", "no_proxy", "NO_PROXY", "REQUEST_METHOD"}) {
-      const char* before = std::getenv(name);
-      if (before) before_.emplace_back(name, before);
-      names_.push_back(name);
-      ::unsetenv(name);
-    }
-    for (const auto& [name, value] : values) ::setenv(name, value, 1);
-  }
-  Environment(const Environment&) = delete;
-  Environment& operator=(const Environment&) = delete;
-  ~Environment() {
-    for (const char* name : names_) ::unsetenv(name);
-    for (const auto& [name, value] : before_) ::setenv(name.c_str(), value.c_str(), 1);
-  }
-
- private:
-  std::vector<const char*> names_;
-  std::vector<std::pair<std::string, std::string>> before_;
-};
-
 const std::string login = "\x05\x02";       // The proxy: log in with a password.
 const std::string no_login("\x05\x00", 2);  // The proxy: no need to log in.
 const std::string welcome("\x01\x00", 2);   // The proxy: the password is right.
@@ -104,138 +78,10 @@ const std::string connected("\x05\x00\x00\x01\x7f\x00\x00\x01\x1f\x90", 10);
 
 }  // namespace
 
-TEST_CASE("which hosts are reached without a proxy") {
-  struct Case {
-    const char* entry;
-    const char* host;
-    std::uint16_t port;
-    bool matches;
-  };
-  const Case cases[] = {
-      {"example.com", "example.com", 80, true},
-      {"example.com", "www.example.com", 80, true},
-      {"example.com", "notexample.com", 80, false},
-      {"example.com", "example.com.evil.test", 80, false},
-      {".example.com", "www.example.com", 443, true},
-      {".example.com", "example.com", 443, true},
-      {"*.example.com", "www.example.com", 443, true},
-      {" Example.COM ", "example.com", 80, true},
-      {"example.com", "example.com.", 80, true},
-      {"example.com:8080", "example.com", 8080, true},
-      {"example.com:8080", "example.com", 80, false},
-      {"*", "anything.test", 1, true},
-      {"", "anything.test", 1, false},
-      {"127.0.0.1", "127.0.0.1", 80, true},
-      {"127.0.0.1", "127.0.0.2", 80, false},
-      {"0.0.1", "127.0.0.1", 80, false},  // An address is not below another.
-      {"10.0.0.0/8", "10.1.2.3", 80, true},
-      {"10.1.0.0/8", "10.200.2.3", 80, true},
-      {"10.0.0.0/8", "11.1.2.3", 80, false},
-      {"10.0.0.0/8", "name.10", 80, false},
-      {"0.0.0.0/0", "192.0.2.1", 80, true},
-      {"::1", "::1", 80, true},
-      {"[::1]:8080", "::1", 8080, true},
-      {"[::1]:8080", "::1", 80, false},
-      {"fd00::/8", "fd12::1", 80, true},
-      {"fd00::/8", "fe80::1", 80, false},
-      {"10.0.0.0/33", "10.0.0.1", 80, false},
-      {"example.com:port", "example.com", 80, false},
-      // A trailing dot is the DNS root, on either side.
-      {"example.com.", "example.com", 80, true},
-      {"example.com.", "example.com.", 80, true},
-      {"example.com.", "www.example.com", 80, true},
-      {".Example.com.:8080", "www.example.com.", 8080, true},
-      {"127.0.0.1.", "127.0.0.1", 80, true},
-      // Addresses are compared as addresses.
-      {"FD00:0::0001", "fd00::1", 80, true},
-      {"fd00::1", "fd00:0:0:0:0:0:0:1", 80, true},
-      {"[FD00::0:1]", "fd00::1", 80, true},
-      {"[fd00::0:1]:8080", "fd00::1", 8080, true},
-      {"[fd00::0:1]:8080", "fd00::1", 80, false},
-      {"fd00::1", "fd00::1:0", 80, false},
-      {"::", "0:0:0:0:0:0:0:0", 80, true},
-      {"1::", "1:0::", 80, true},
-      {"1:2:3:4:5:6:7:8", "1:2:3:4:5:6:0007:8", 80, true},
-      {"1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:102:304", 80, true},
-      {"64:ff9b::192.0.2.33", "64:ff9b::c000:221", 80, true},
-      {"::ffff:10.0.0.1", "10.0.0.1", 80, true},
-      {"10.0.0.1", "::ffff:a00:1", 80, true},
-      {"10.0.0.0/8", "::ffff:10.1.2.3", 80, true},
-      {"::ffff:10.0.0.0/104", "10.1.2.3", 80, true},
-      {"::10.0.0.1", "10.0.0.1", 80, false},
-      {"10.0.0.1:8080", "10.0.0.1", 8080, true},
-      {"10.0.0.1:8080", "10.0.0.1", 80, false},
-      {"[fd00::]/8", "fd12::1", 80, true},
-      {"FD00:0::/8", "fdff::1", 80, true},
-      {"fd80::/9", "fd12::1", 80, false},
-      {"fd80::/9", "fdff::1", 80, true},
-      {"10.128.0.0/9", "10.127.255.255", 80, false},
-      {"10.0.0.1/32", "10.0.0.2", 80, false},
-      {"fd00::1/128", "fd00::1", 80, true},
-      {"::/0", "2001:db8::1", 80, true},
-      {"::/0", "192.0.2.1", 80, false},
-      {"0.0.0.0/0", "2001:db8::1", 80, false},
-      {"fd00::/8", "fd12.example", 80, false},
-      {"localhost", "localhost.", 80, true},
-      {"*", "::1", 80, true},
-  };
-  for (const Case& one : cases) {
-    CAPTURE(std::string(one.entry));
-    CAPTURE(std::string(one.host));
-    ProxyBypass bypass;
-    bypass.add(one.entry);
-    CHECK(bypass.matches(one.host, one.port) == one.matches);
-  }
-}
-
-TEST_CASE("an entry that can mean nothing is told of, and no host matches it") {
+TEST_CASE("an entry that can mean nothing is told of, without a password") {
   asio::io_context context{1};
-  for (const char* entry : {"http://host/",
-                            "http://me:hunter2@host/",
-                            "10.0.0.0/99",
-                            "10.0.0.0/33",
-                            "10.0.0.0/",
-                            "10.0.0.0/-1",
-                            "10.0.0.0/8/8",
-                            "fd00::/129",
-                            "fd00::/x",
-                            "host/8",
-                            "/",
-                            "a*b",
-                            "10.*",
-                            "**",
-                            "*.*.test",
-                            ".",
-                            "..",
-                            "a..b",
-                            "*.",
-                            "10.",
-                            "10.0.0",
-                            "010.0.0.1",
-                            "0x7f.1",
-                            "host:port",
-                            "host:",
-                            ":80",
-                            "host:0",
-                            "host:65536",
-                            "[::1",
-                            "::1]",
-                            "[::1]80",
-                            "[::1]:",
-                            "[::1]:x",
-                            "[host]",
-                            "fe80::1%eth0",
-                            "a b",
-                            "a|b",
-                            "a.test,b.test",
-                            "b\xc3\xbc.test",
-                            "a\x01"
-                            "b"}) {
+  for (const char* entry : {"http://me:hunter2@host/", "10.0.0.0/99", "a*b", "host:port"}) {
     CAPTURE(std::string(entry));
-    ProxyBypass bypass;
-    CHECK_FALSE(bypass.add(entry));
-    for (const char* host : {"host", "a", "10.0.0.1", "::1", "x.test"})
-      CHECK_FALSE(bypass.matches(host, 80));
     ClientOptions options;
     options.proxy.bypass = {"good.test", entry};
     try {
@@ -255,44 +101,13 @@ TEST_CASE("an entry that can mean nothing is told of, and no host matches it") {
 }
 
 TEST_CASE("proxies of the environment, only when asked") {
-  {
-    const Environment environment(
-        Environment::Variables{{"http_proxy", "http://one:1"},
-                               {"HTTP_PROXY", "http://two:2"},
-                               {"ALL_PROXY", "socks5h://all:3"},
-                               {"no_proxy", "a.test, .b.test,10.0.0.0/8"}});
-    const auto options = ProxyOptions::from_environment();
-    CHECK(options.http == "http://one:1");
-    CHECK(options.https == "socks5h://all:3");
-    CHECK(options.bypass == std::vector<std::string>{"a.test", " .b.test", "10.0.0.0/8"});
-    Proxied direct(script({ok("x")}), ProxyOptions());
-    CHECK(direct.get());
-    CHECK(direct.connector->places == std::vector<std::string>{"ferry.test:80"});
-  }
-  {
-    const Environment environment(Environment::Variables{{"HTTP_PROXY", "http://two:2"}});
-    CHECK(ProxyOptions::from_environment().http == "http://two:2");
-  }
-  {
-    const Environment cgi(
-        Environment::Variables{{"HTTP_PROXY", "http://evil:2"}, {"REQUEST_METHOD", "GET"}});
-    CHECK(ProxyOptions::from_environment().http.empty());
-  }
-  {
-    const Environment environment(Environment::Variables{
-        {"NO_PROXY", "a.test b.test\t,,http://x/ , 10.*,[fd00::1]:80 , *.c.test. "}});
-    const auto options = ProxyOptions::from_environment();
-    CHECK(options.ignored == std::vector<std::string>{"http://x/", " 10.*"});
-    for (const auto& [host, port] : {std::pair("a.test", 1), std::pair("b.test", 1),
-                                     std::pair("fd00::1", 80), std::pair("c.test", 1)}) {
-      CAPTURE(std::string(host));
-      ProxyBypass bypass;
-      for (const auto& entry : options.bypass) CHECK(bypass.add(entry));
-      CHECK(bypass.matches(host, static_cast<std::uint16_t>(port)));
-    }
-  }
-  const Environment none{Environment::Variables()};
-  CHECK(ProxyOptions::from_environment() == ProxyOptions());
+  const Environment environment(Environment::Variables{{"http_proxy", "http://one:1"}});
+  Proxied direct(script({ok("x")}), ProxyOptions());
+  CHECK(direct.get());
+  CHECK(direct.connector->places == std::vector<std::string>{"ferry.test:80"});
+  Proxied asked(script({ok("x")}), ProxyOptions::from_environment());
+  CHECK(asked.get());
+  CHECK(asked.connector->places == std::vector<std::string>{"one:1"});
 }
 
 TEST_CASE("the SOCKS proxy that a desktop sets is one of SOCKS 5, which looks names up") {
@@ -601,18 +416,15 @@ TEST_CASE("[57] a total limit that passes on the way through a proxy says so") {
 }
 
 TEST_CASE("[31] [33] through SOCKS 5 every operation fails once") {
-  bool succeeded = false;
   bool in_proxy = false;
-  for (int n = 1; !succeeded; ++n) {
-    CAPTURE(n);
-    REQUIRE(n < 100);
+  test::fail_each_step(1, 100, [&](int n) {
     auto s = script({login, welcome, connected, ok("through")});
     s->read_size = 3;
     s->write_size = 10;
     s->fail_at = n;
     Proxied p(s, ProxyOptions("socks5h://me:secret@proxy.test"));
     const auto result = p.get();
-    succeeded = s->operations < n;
+    const bool succeeded = s->operations < n;
     CHECK(result.has_value() == succeeded);
     if (!succeeded) CHECK(s->closed);
     if (s->written.find("GET") == std::string::npos)
@@ -621,6 +433,7 @@ TEST_CASE("[31] [33] through SOCKS 5 every operation fails once") {
     const auto stats = p.client->pool().stats();
     CHECK(stats.active + stats.connecting + stats.waiting == 0);
     CHECK(stats.idle == (succeeded ? 1 : 0));
-  }
+    return succeeded;
+  });
   CHECK(in_proxy);
 }

@@ -8,12 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/cancellation_signal.hpp>
-
 #include <ferry/auth.hpp>
 #include <ferry/cookies.hpp>
 
+#include "support/cancelling.hpp"
+#include "support/fail_each.hpp"
 #include "support/scripted.hpp"
 
 using namespace std::chrono_literals;
@@ -705,40 +704,20 @@ TEST_CASE("an event for each hop, and the log names where it leads, without quer
 }
 
 TEST_CASE("[58] redirects and retries, cancelled at every suspension point") {
-  bool finished = false;
-  for (int steps = 0; !finished; ++steps) {
-    CAPTURE(steps);
-    REQUIRE(steps < 1000);
+  test::fail_each_step(0, 1000, [&](int steps) {
     ClientOptions options;
     options.retries.max = 1;
     options.retries.first_delay = 1ms;
     auto one = script({redirect("/b"), refuse(), ok("there")});
     one->read_size = 30;
     Scripted s({one, script({ok("next")})}, options);
-    asio::cancellation_signal signal;
-    int completions = 0;
-    ferry::Result<ferry::Response> result;
-    asio::co_spawn(s.context, s.client->try_send(Request::get("http://test/")),
-                   asio::bind_cancellation_slot(
-                       signal.slot(), [&](std::exception_ptr e, ferry::Result<ferry::Response> r) {
-                         ++completions;
-                         if (e) r = ferry::Error(Errc::cancelled);
-                         result = std::move(r);
-                       }));
-    for (int i = 0; i < steps && completions == 0; ++i) s.context.run_one();
-    finished = completions == 1;
-    signal.emit(asio::cancellation_type::terminal);
-    s.context.restart();
-    s.context.run();
-    REQUIRE(completions == 1);
-    if (finished)
-      CHECK(result->body() == "there");
-    else if (!result)
-      CHECK(code_of(result) == Errc::cancelled);
-    const auto stats = s.client->pool().stats();
-    CHECK(stats.active + stats.waiting + stats.connecting == 0);
-    CHECK(stats.opened - stats.closed == stats.idle);
-  }
+    test::Cancellable<ferry::Response> sent;
+    const bool finished =
+        sent.cancel_after(steps, s.context, s.client->try_send(Request::get("http://test/")));
+    if (finished) CHECK(sent.result->body() == "there");
+    test::check_counts(s.client->pool().stats());
+    return finished;
+  });
 }
 
 // ---- retries by policy ----

@@ -11,10 +11,10 @@
 #include <utility>
 #include <vector>
 
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/cancellation_signal.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
 
+#include "support/cancelling.hpp"
+#include "support/fail_each.hpp"
 #include "support/scripted.hpp"
 #include "support/tls_peer.hpp"
 #include "support/trusting.hpp"
@@ -623,7 +623,7 @@ TEST_CASE("a ticket that comes in parts does not stop what is being sent") {
       },
       nullptr);
   auto options = trusting();
-  options.timeouts.expect_continue = 1ms;
+  options.timeouts.expect_continue = 50ms;
   auto one = script({"", ok("done")});
   Secured t(one, options, context);
   std::string held;
@@ -733,17 +733,7 @@ struct Trial {
     return post ? Request::post("https://ferry.test/", ferry::Body(std::string(300, 'b')))
                 : Request::get("https://ferry.test/");
   }
-  void check_after() {
-    const auto stats = t.s.client->pool().stats();
-    CHECK(stats.active + stats.waiting + stats.connecting == 0);
-    CHECK(stats.opened - stats.closed == stats.idle);
-    first->fail_at = 0;
-    first->responses.clear();
-    if (stats.idle > 0 || t.s.connections() == 0) first->responses.push_back(ok("next"));
-    const auto next = t.get();
-    REQUIRE(next);
-    CHECK(next->body() == "next");
-  }
+  void check_after() { t.s.check_after(*first, "https://ferry.test/"); }
 
   std::shared_ptr<SSL_CTX> context;
   std::shared_ptr<Script> first;
@@ -755,19 +745,16 @@ struct Trial {
 
 TEST_CASE("[31] [33] over TLS every operation fails once, in the handshake and in a tunnel, too") {
   for (const Scenario& scenario : scenarios) {
+    CAPTURE(std::string(scenario.name));
     for (const std::error_code failure :
          {std::error_code(asio::error::connection_reset), std::error_code(asio::error::eof)}) {
-      bool succeeded = false;
       bool in_handshake = false;
-      for (int n = 1; !succeeded; ++n) {
-        CAPTURE(std::string(scenario.name));
-        CAPTURE(n);
-        REQUIRE(n < 300);
+      test::fail_each_step(1, 300, [&](int n) {
         Trial trial(scenario);
         trial.first->fail_at = n;
         trial.first->failure = failure;
         const auto result = trial.t.s.send(trial.request());
-        succeeded = trial.first->operations < n;
+        const bool succeeded = trial.first->operations < n;
         if (succeeded) {
           CHECK(result->body() == "hello");
         } else if (result) {
@@ -784,12 +771,12 @@ TEST_CASE("[31] [33] over TLS every operation fails once, in the handshake and i
           else if (error.phase() == ferry::Phase::tls)
             CHECK(error.code() == Errc::tls_failed);
           else
-            CHECK((error.code() == Errc::connection_lost || error.code() == Errc::truncated_head ||
-                   error.code() == Errc::truncated_body));
+            CHECK(test::is_broken_off(error.code()));
           CHECK(trial.first->closed);
         }
         trial.check_after();
-      }
+        return succeeded;
+      });
       CHECK(in_handshake != scenario.reused);
     }
   }
@@ -797,33 +784,16 @@ TEST_CASE("[31] [33] over TLS every operation fails once, in the handshake and i
 
 TEST_CASE("[58] over TLS every suspension point is cancelled once") {
   for (const Scenario& scenario : scenarios) {
-    bool finished = false;
-    for (int steps = 0; !finished; ++steps) {
-      CAPTURE(std::string(scenario.name));
-      CAPTURE(steps);
-      REQUIRE(steps < 1000);
+    CAPTURE(std::string(scenario.name));
+    test::fail_each_step(0, 1000, [&](int steps) {
       Trial trial(scenario);
-      asio::cancellation_signal signal;
-      int completions = 0;
-      ferry::Result<ferry::Response> result;
-      trial.t.s.context.restart();
-      asio::co_spawn(
-          trial.t.s.context, trial.t.s.client->try_send(trial.request()),
-          asio::bind_cancellation_slot(signal.slot(),
-                                       [&](std::exception_ptr e, ferry::Result<ferry::Response> r) {
-                                         ++completions;
-                                         if (e) r = ferry::Error(Errc::cancelled);
-                                         result = std::move(r);
-                                       }));
-      for (int i = 0; i < steps && completions == 0; ++i) trial.t.s.context.poll_one();
-      finished = completions > 0;
-      signal.emit(asio::cancellation_type::terminal);
-      trial.t.s.context.run();
-      CHECK(completions == 1);
-      if (!finished && !result) CHECK(result.error().code() == Errc::cancelled);
-      if (finished) REQUIRE(result);
+      test::Cancellable<ferry::Response> sent;
+      const bool finished =
+          sent.cancel_after(steps, trial.t.s.context, trial.t.s.client->try_send(trial.request()));
+      if (finished) REQUIRE(sent.result);
       trial.check_after();
-    }
+      return finished;
+    });
   }
 }
 

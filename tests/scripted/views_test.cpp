@@ -1,5 +1,5 @@
-// What must not compile: views into temporaries, with which they would dangle. And what does in
-// their place.
+// Views into temporaries must not compile, because they would dangle. The forms that are to be used
+// instead must compile.
 
 #include <concepts>
 #include <string>
@@ -87,7 +87,8 @@ CHECK_NAMED_ONLY(ferry::AsyncStream, stream());
 CHECK_NAMED_ONLY(ferry::AsyncStream, lowest_layer());
 CHECK_NAMED_ONLY(ferry::blocking::Client, async());
 
-// As they are written: `(co_await client.get(url)).headers().get("X").value_or("")`.
+// An expression that must not compile: `(co_await
+// client.get(url)).headers().get("X").value_or("")`.
 template <class T>
 concept gives_field = requires {
   std::declval<T>().headers().get("X");

@@ -34,11 +34,11 @@ namespace {
 
 constexpr std::size_t mebibyte = 1024 * 1024;
 
-/// What goes over a stream on which every operation completes at once, and how much of it does
-/// between two turns of the event loop.
+/// The bytes of a stream on which every operation completes at once, and how many of them go over
+/// it between two turns of the event loop.
 struct Flow {
-  std::string head;                 ///< Of the response, readable once something was written.
-  std::string pattern = "x";        ///< The body repeats it without end.
+  std::string head;           ///< The head of the response, readable once something was written.
+  std::string pattern = "x";  ///< The body repeats it without end.
   std::size_t answers_after = 1;    ///< Bytes that have to be written before the head is readable.
   bool awaited_at_once = false;     ///< Awaited operations do not suspend, either.
   std::size_t most_bytes = 0;       ///< In one turn, so far.
@@ -100,7 +100,7 @@ class EndlessStream final : public ferry::Stream {
     if (!open_) return 0;
     std::size_t size = 0;
     for (const auto& buffer : buffers) size += buffer.size();
-    size = std::min(size, 256 * std::size_t{1024});  // As much as a socket takes.
+    size = std::min(size, 256 * std::size_t{1024});  // A socket takes no more.
     written_ += size;
     return flow_.count(size);
   }
@@ -149,7 +149,7 @@ class Inflater final : public ferry::ContentDecoder {
     made += progress.made;
     return progress;
   }
-  static inline std::size_t made = 0;  ///< By all.
+  static inline std::size_t made = 0;  ///< Number of bytes that all decoders have made.
 
  private:
   std::size_t left_ = 0;
@@ -178,7 +178,7 @@ struct Mode {
   std::string head;
   std::string pattern;
   Use use;                        ///< Goes on until it is ended, or so much has passed.
-  std::size_t answers_after = 1;  ///< As `Flow`'s.
+  std::size_t answers_after = 1;  ///< The same as in `Flow`.
 };
 
 Use streamed(std::size_t size) {

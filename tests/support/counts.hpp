@@ -15,13 +15,10 @@
 
 #include <ferry/ferry.hpp>
 
+#include "support/heap.hpp"
 #include "support/server.hpp"
 
 namespace test {
-
-/// True while heap allocations of this thread are counted.
-inline thread_local bool counting = false;
-inline thread_local long allocations = 0;
 
 inline constexpr int rounds = 200;
 #if defined(__clang__)
@@ -138,10 +135,10 @@ inline void check_system_calls(const std::string& url, const ferry::ClientOption
 /// Checks that a reused GET makes at most this many heap allocations.
 inline void check_allocations(const std::string& url, const ferry::ClientOptions& options,
                               double most, decltype(get) send = get) {
-  allocations = 0;
+  long before = 0, after = 0;
   run_client(
-      url, options, [] { counting = true; }, [] { counting = false; }, send);
-  const double per_request = static_cast<double>(allocations) / rounds;
+      url, options, [&] { before = heap.allocations; }, [&] { after = heap.allocations; }, send);
+  const double per_request = static_cast<double>(after - before) / rounds;
   MESSAGE("allocations per request: " << per_request);
   if (reference_tools) CHECK(per_request <= most + 0.05);
 }

@@ -6,7 +6,7 @@
 
 #include <ferry/detail/pool/state.hpp>
 
-#include "support/failing_new.hpp"
+#include "support/heap.hpp"
 
 namespace test {
 

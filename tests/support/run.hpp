@@ -32,6 +32,18 @@ std::error_code code_of(const ferry::Result<T>& result) {
   return result ? std::error_code() : result.error().code();
 }
 
+/// True for the errors of a connection that broke off in an exchange.
+inline bool is_broken_off(const std::error_code& code) {
+  return code == ferry::Errc::connection_lost || code == ferry::Errc::truncated_head ||
+         code == ferry::Errc::truncated_body;
+}
+
+/// Checks that a pool whose requests have all ended still counts right.
+inline void check_counts(const ferry::PoolStats& stats) {
+  CHECK(stats.active + stats.waiting + stats.connecting == 0);
+  CHECK(stats.opened - stats.closed == stats.idle);
+}
+
 inline std::string ok(const std::string& body) {
   return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }

@@ -41,6 +41,18 @@ struct Scripted {
     return result;
   }
   ferry::Result<ferry::Response> get() { return send(ferry::Request::get("http://test/")); }
+  /// Checks after a request, however it ended, that the pool counts right and the next request is
+  /// clean. The script of the first connection has no more failures from here on.
+  void check_after(ferry::testing::Script& first, const std::string& url = "http://test/") {
+    const auto stats = client->pool().stats();
+    check_counts(stats);
+    first.fail_at = 0;
+    first.responses.clear();
+    if (stats.idle > 0 || connections() == 0) first.responses.push_back(ok("next"));
+    const auto next = send(ferry::Request::get(url));
+    REQUIRE(next);
+    CHECK(next->body() == "next");
+  }
   int connections() const { return connector->connections(); }
   std::string pool() const { return client->pool().describe(); }
 

@@ -16,84 +16,13 @@
 #include <ferry/options.hpp>
 #include <ferry/request.hpp>
 
-#include "support/failing_new.hpp"
+#include "support/fail_each.hpp"
 #include "support/pool_decisions.hpp"
 
 namespace {
 
-thread_local int countdown = 0;  // The allocation that makes it 0 fails; none does if it is 0.
-thread_local bool failed = false;
-thread_local int alive = 0;  // Allocations that were made here, less those that were freed here.
-
-void* allocate(std::size_t size) {
-  if (countdown > 0 && --countdown == 0) {
-    failed = true;
-    throw std::bad_alloc();
-  }
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) {
-    ++alive;
-    return memory;
-  }
-  throw std::bad_alloc();
-}
-
-void release(void* memory) noexcept {
-  if (memory) --alive;
-  std::free(memory);
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new[](std::size_t size) { return allocate(size); }
-void operator delete(void* memory) noexcept { release(memory); }
-void operator delete[](void* memory) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t) noexcept { release(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
-
-namespace test {
-
-FailingNew::FailingNew(int nth) noexcept {
-  failed = false;
-  countdown = nth;
-}
-FailingNew::~FailingNew() { countdown = 0; }
-bool FailingNew::happened() noexcept { return failed; }
-
-SparedFromFailing::SparedFromFailing() noexcept : countdown_(std::exchange(countdown, 0)) {}
-SparedFromFailing::~SparedFromFailing() { countdown = countdown_; }
-
-}  // namespace test
-
-namespace {
-
+using test::fail_each_allocation;
 using test::FailingNew;
-
-/// Calls `action` with its first allocation failing, then with its second, until none is left;
-/// `check` looks at what a failure has left behind. @return how many there were.
-template <class Action, class Check>
-int fail_each(Action action, Check check) {
-  for (int n = 1;; ++n) {
-    REQUIRE(n < 1000);
-    bool threw = false;
-    try {
-      const FailingNew failing(n);
-      action();
-    } catch (const std::bad_alloc&) {
-      threw = true;
-    }
-    if (!FailingNew::happened()) {
-      CHECK_FALSE(threw);
-      return n - 1;
-    }
-    CHECK(threw);
-    check();
-  }
-}
-template <class Action>
-int fail_each(Action action) {
-  return fail_each(action, [] {});
-}
 
 const std::string long_text(100, 'x');  // Longer than what a string holds without allocating.
 const std::string long_url = "http://USER:secret@example.COM/a/../b c/" + long_text + "?q=\"1\"#f";
@@ -107,13 +36,14 @@ std::string text_of(const ferry::Headers& headers) {
 }  // namespace
 
 TEST_CASE("no memory for a URL") {
-  CHECK(fail_each([] { (void)ferry::Url::parse(long_url).value(); }) > 0);
-  CHECK(fail_each([] { (void)ferry::Url::parse("http://a\\\\b/" + long_text); }) > 0);
+  CHECK(fail_each_allocation([] { (void)ferry::Url::parse(long_url).value(); }) > 0);
+  CHECK(fail_each_allocation([] { (void)ferry::Url::parse("http://a\\\\b/" + long_text); }) > 0);
   const auto base = ferry::Url::parse("http://test/" + long_text).value();
-  CHECK(fail_each([&] { (void)base.resolve("../x?" + long_text).value(); }) > 0);
+  CHECK(fail_each_allocation([&] { (void)base.resolve("../x?" + long_text).value(); }) > 0);
 
   auto url = base;
-  CHECK(fail_each([&] { url.add_query("name", long_text); }, [&] { CHECK(url == base); }) > 0);
+  CHECK(fail_each_allocation([&] { url.add_query("name", long_text); },
+                             [&] { CHECK(url == base); }) > 0);
 }
 
 TEST_CASE("no memory for header fields: they stay as they were") {
@@ -122,34 +52,34 @@ TEST_CASE("no memory for header fields: they stay as they were") {
   const auto before = text_of(headers);
   const auto unchanged = [&] { CHECK(text_of(headers) == before); };
   ferry::Headers changed = headers;
-  CHECK(fail_each([&] { (void)ferry::Headers(headers); }) > 0);
-  CHECK(fail_each([&] { headers.add(long_text, long_text); }, unchanged) > 0);
+  CHECK(fail_each_allocation([&] { (void)ferry::Headers(headers); }) > 0);
+  CHECK(fail_each_allocation([&] { headers.add(long_text, long_text); }, unchanged) > 0);
   headers = changed;
-  CHECK(fail_each([&] { headers.set("a", long_text + long_text); }, unchanged) > 0);
+  CHECK(fail_each_allocation([&] { headers.set("a", long_text + long_text); }, unchanged) > 0);
   CHECK(headers.get_all("A").size() == 1);
-  CHECK(fail_each([&] { (void)headers.get_all("A"); }) > 0);
+  CHECK(fail_each_allocation([&] { (void)headers.get_all("A"); }) > 0);
 }
 
 TEST_CASE("no memory for an error, a request, options") {
   const ferry::Error error(ferry::Errc::connection_lost, long_text);
-  CHECK(fail_each([] {
+  CHECK(fail_each_allocation([] {
           const ferry::Error made(ferry::Errc::connect_failed, std::string(long_text),
                                   std::make_error_code(std::errc::timed_out));
           (void)made.at(ferry::Phase::connect, std::string(long_text), 2, true, 5);
         }) > 5);
-  CHECK(fail_each([&] {
+  CHECK(fail_each_allocation([&] {
           const ferry::Error copy = error;
           (void)copy;
-        }) == 0);  // As it must be.
+        }) == 0);  // Errors are copied when they are thrown.
 
   auto request = ferry::Request::get(long_url);
-  CHECK(fail_each([&] { request.header("Name", long_text).query("q", long_text); }) > 0);
-  CHECK(fail_each([&] { request.body(ferry::json(long_text)); }) > 0);
-  CHECK(fail_each([&] { (void)request.target(ferry::Url()); }) > 0);
+  CHECK(fail_each_allocation([&] { request.header("Name", long_text).query("q", long_text); }) > 0);
+  CHECK(fail_each_allocation([&] { request.body(ferry::json(long_text)); }) > 0);
+  CHECK(fail_each_allocation([&] { (void)request.target(ferry::Url()); }) > 0);
   ferry::ClientOptions options;
   options.base_url = long_text;
   options.headers.add("Name", long_text);
-  CHECK(fail_each([&] { (void)ferry::ClientOptions(options); }) > 1);
+  CHECK(fail_each_allocation([&] { (void)ferry::ClientOptions(options); }) > 1);
 }
 
 TEST_CASE("no memory to print an event") {
@@ -169,7 +99,7 @@ TEST_CASE("no memory to write a request's head") {
   ferry::Headers headers;
   headers.add("Name", long_text);
   const ferry::Headers none;
-  CHECK(fail_each([&] {
+  CHECK(fail_each_allocation([&] {
           ferry::detail::ByteBuffer out;
           ferry::detail::encode_head({ferry::Method::get(), url, headers, none, long_text}, out);
         }) > 1);
@@ -183,7 +113,7 @@ TEST_CASE("no memory to parse a response") {
                             long_text + "\r\n\r\n40\r\n" + std::string(64, 'b') +
                             "\r\n0\r\nTrailer: " + long_text + "\r\n\r\n";
   for (const std::size_t split : {std::size_t(1), std::size_t(50), bytes.size()}) {
-    CHECK(fail_each([&] {
+    CHECK(fail_each_allocation([&] {
             ResponseMessage message;
             H1Parser parser(message, false, {64 * 1024, 128, 1 << 20});
             auto step = ParseStep::need_more;
@@ -216,9 +146,8 @@ TEST_CASE("no memory for a place in the queue: the pool is as it was, and goes o
   // program would end here.
   ferry::Limits limits;
   limits.max_connections = 3;
-  for (int n = 1, failures = 1; failures > 0; ++n) {
-    REQUIRE(n < 100);
-    failures = 0;
+  const auto trials = test::fail_each_step(1, 100, [&](int n) {
+    int failures = 0;
     test::Pool pool(limits);
     test::Pool::Time now{};
     std::vector<std::unique_ptr<test::Pool::Ticket>> waiting;
@@ -281,18 +210,19 @@ TEST_CASE("no memory for a place in the queue: the pool is as it was, and goes o
     for (test::Pool::Slot* slot : dials) pool.dial_failed(*slot, out);
     CHECK(pool.quiet());
     CHECK(pool.counts().idle == 0);
-    if (failures == 0) CHECK(n > 10);
-  }
+    return failures == 0;
+  });
+  CHECK(trials >= 10);
 }
 
 TEST_CASE("a jar keeps nothing of the hosts whose cookies had to go") {
   ferry::CookieJarOptions options;
   options.max_cookies = 3;
   ferry::CookieJar jar(options);
-  int before = 0;
+  long before = 0;
   for (int i = 0; i < 200; ++i) {
-    if (i == 100) before = alive;
+    if (i == 100) before = test::heap.alive;
     jar.set(ferry::Cookie("name", "value", "host-" + std::to_string(i) + ".with.a.long.name"));
   }
-  CHECK(alive == before);
+  CHECK(test::heap.alive == before);
 }

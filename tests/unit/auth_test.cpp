@@ -26,7 +26,7 @@ using test::given;
 
 namespace {
 
-/// What a call is refused with; it must be an invalid option, and must not show the secret.
+/// The error of a call that is refused. It must be an invalid option, and must not show the secret.
 template <class Call>
 std::string refusal(Call call, std::string_view secret = "hunter2") {
   try {

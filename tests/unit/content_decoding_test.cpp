@@ -2,9 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <doctest/doctest.h>
-#include <new>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -13,41 +11,7 @@
 #include <ferry/detail/http/content_decoding.hpp>
 
 #include "support/codings.hpp"
-
-namespace {
-
-// What the library itself takes, with new; the codings' libraries take theirs with malloc.
-std::size_t allocations = 0;
-std::size_t in_use = 0;
-std::size_t peak = 0;
-std::size_t failing = 0;  // The allocation that makes it 0 fails; none does if it is 0.
-constexpr std::size_t prefix = alignof(std::max_align_t);
-
-void* allocate(std::size_t size) {
-  if (failing > 0 && --failing == 0) throw std::bad_alloc();
-  auto* memory = static_cast<char*>(std::malloc(size + prefix));
-  if (!memory) throw std::bad_alloc();
-  *reinterpret_cast<std::size_t*>(memory) = size;
-  ++allocations;
-  in_use += size;
-  peak = std::max(peak, in_use);
-  return memory + prefix;
-}
-void release(void* memory) noexcept {
-  if (!memory) return;
-  char* start = static_cast<char*>(memory) - prefix;
-  in_use -= *reinterpret_cast<std::size_t*>(start);
-  std::free(start);
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new[](std::size_t size) { return allocate(size); }
-void operator delete(void* memory) noexcept { release(memory); }
-void operator delete[](void* memory) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t) noexcept { release(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
+#include "support/fail_each.hpp"
 
 namespace {
 
@@ -62,9 +26,13 @@ using test::decode_in_pieces;
 using test::Decoded;
 using test::deflated;
 using test::encoded;
+using test::fail_each_allocation;
 using test::gzipped;
+using test::heap;
 using test::zlibbed;
 using test::zstandard;
+
+// The libraries of the codings take their own memory with malloc, which `heap` does not count.
 
 constexpr std::uint64_t no_limit = UINT64_MAX;
 
@@ -92,7 +60,7 @@ ContentDecoding decoding_of(std::string_view field) {
   return ContentDecoding::of(headers, all_codings).value();
 }
 
-/// What comes of a body with this Content-Encoding, all at once.
+/// The decoded body with this Content-Encoding, all at once.
 Decoded decode(std::string_view field, std::string_view raw, std::uint64_t limit = no_limit) {
   auto body = decoding_of(field).decode_all(raw, limit);
   if (!body) {
@@ -166,9 +134,9 @@ TEST_CASE("the fields: case, white space, empty elements, identity, an alias") {
 TEST_CASE("without a coding nothing is allocated") {
   Headers headers;
   headers.add("Content-Type", "text/html").add("Content-Length", "1");
-  const auto before = allocations;
+  const auto before = heap.allocations;
   CHECK_FALSE(ContentDecoding::of(headers, all_codings).value().is_active());
-  CHECK(allocations == before);
+  CHECK(heap.allocations == before);
 }
 
 TEST_CASE("[24] at most five codings, over all fields together") {
@@ -282,7 +250,7 @@ TEST_CASE("[25] what is no such data at all") {
       CHECK_FALSE(decode(coding.name, junk).error.empty());
       CHECK_FALSE(decode_by(coding.name, junk, 1, 1).error.empty());
     }
-    if (coding == ferry::brotli) continue;  // Of which a single byte can be an empty body.
+    if (coding == ferry::brotli) continue;  // A single byte can be an empty body in brotli.
     for (int first = 0; first < 256; ++first)
       CHECK_FALSE(decode(coding.name, std::string(1, static_cast<char>(first))).error.empty());
   }
@@ -425,22 +393,22 @@ TEST_CASE("[25] a gibibyte of zeros is cut at the limit, and takes no memory") {
     CHECK(bomb.size() < 2 * mib);
     for (const std::size_t limit : {std::size_t(0), std::size_t(1000), mib, 10 * mib - 1}) {
       auto decoding = decoding_of(coding.name);
-      peak = in_use;
-      const auto before = in_use;
+      heap.peak = heap.in_use;
+      const auto before = heap.in_use;
       const auto body = decoding.decode_all(bomb, limit);
       REQUIRE_FALSE(body);
       CHECK(body.error().code() == Errc::body_too_large);
       CHECK(std::string(body.error().what()) ==
             "the response's body is too large: it is larger than " + std::to_string(limit) +
                 " bytes (limits.max_body_size, or max_body_size of this call)");
-      CHECK(peak - before <= limit + limit / 2 + 64 * 1024);
+      CHECK(heap.peak - before <= limit + limit / 2 + 64 * 1024);
     }
     // Read piece by piece it is as long as it is, and there is never more of it than asked for.
     auto decoding = decoding_of(coding.name);
-    const auto before = in_use;
+    const auto before = heap.in_use;
     std::vector<char> piece(mib);
     decoding.feed(bomb);
-    peak = in_use;
+    heap.peak = heap.in_use;
     std::size_t total = 0;
     for (;;) {
       const auto made = decoding.read(piece).value();
@@ -449,7 +417,7 @@ TEST_CASE("[25] a gibibyte of zeros is cut at the limit, and takes no memory") {
     }
     CHECK(total == 1024 * mib);
     CHECK_FALSE(decoding.finish());
-    CHECK(peak - before <= mib + 1024);
+    CHECK(heap.peak - before <= mib + 1024);
   }
 }
 
@@ -471,13 +439,13 @@ TEST_CASE("[25] a body that is collected takes as much again as it has, at most"
          {no_limit, std::uint64_t(256) << 20, std::uint64_t(6'000'000)}) {
       const auto raw = gzipped(sample(size));
       auto decoding = decoding_of("gzip");
-      const auto before = in_use;
-      peak = in_use;
+      const auto before = heap.in_use;
+      heap.peak = heap.in_use;
       const auto body = decoding.decode_all(raw, limit).value();
       CHECK(body.size() == size);
       CHECK(body.capacity() <= 2 * size + 32);
       if (size == 100) CHECK(body.capacity() == size);  // It was known at once.
-      CHECK(peak - before <= 3 * size + 1024);
+      CHECK(heap.peak - before <= 3 * size + 1024);
     }
   }
 }
@@ -568,22 +536,10 @@ TEST_CASE("no memory: every allocation of the library's own fails once") {
   const auto raw = gzipped(brotlied(zstandard(zlibbed(text))));
   Headers headers;
   headers.add("Content-Encoding", "deflate, zstd, br, gzip");
-  std::size_t failures = 0;
-  for (std::size_t n = 1;; ++n) {
-    std::string body;
-    failing = n;
-    try {
-      auto decoding = ContentDecoding::of(headers, all_codings);
-      body = decoding->decode_all(raw, no_limit).value();
-    } catch (const std::bad_alloc&) {
-      ++failures;
-      continue;
-    }
-    REQUIRE(failing > 0);  // It was not reached.
-    failing = 0;
-    CHECK(body == text);
-    break;
-  }
+  const auto failures = fail_each_allocation([&] {
+    auto decoding = ContentDecoding::of(headers, all_codings);
+    if (decoding->decode_all(raw, no_limit).value() != text) throw std::runtime_error("wrong");
+  });
   CHECK(failures > 10);
 }
 

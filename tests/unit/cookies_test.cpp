@@ -43,13 +43,13 @@ struct Jar {
   CookieJar jar;
 };
 
-/// What goes to a URL after another has set a cookie.
+/// The cookies that go to a URL after another one has set a cookie.
 std::string after(const std::string& from, const std::string& field, const std::string& to,
                   CookieJarOptions options = CookieJarOptions()) {
   return Jar(std::move(options)).set(from, {field}).sent(to);
 }
 
-/// As much of a list as these tests need.
+/// A list of public suffixes that is as long as these tests need.
 CookieJarOptions with_list() {
   CookieJarOptions options;
   options.is_public_suffix = [](std::string_view domain) {
@@ -273,7 +273,7 @@ TEST_CASE("[74] domains that the caller names are shared, with those below them"
 
 TEST_CASE("a cookie that was narrowed is not the one that its host has beside it") {
   Jar jar;
-  // As sites do that move from a shared cookie to one of the host's own.
+  // Sites do so when they move from a shared cookie to one of the host's own.
   jar.set("http://www.a.test/", {"id=new", "id=; Domain=a.test; Max-Age=0"});
   CHECK(jar.sent("http://www.a.test/") == "id=new");
   jar.set("http://www.a.test/", {"id=old; Domain=a.test"});
@@ -591,7 +591,7 @@ TEST_CASE("a save leaves nothing beside its file, and follows nothing that is th
   CHECK_FALSE(fs::is_symlink(file.path));
   CHECK(fs::file_size(precious) == 8);
   CHECK(names() == std::vector<std::string>{"cookies", "cookies.new", "precious"});
-  CHECK_THROWS_AS(jar.jar.save(file.path + ".new"), ferry::Error);  // That is a folder.
+  CHECK_THROWS_AS(jar.jar.save(file.path + ".new"), ferry::Error);  // The name is that of a folder.
   CHECK(names() == std::vector<std::string>{"cookies", "cookies.new", "precious"});
 }
 

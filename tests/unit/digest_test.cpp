@@ -18,7 +18,7 @@ using test::send;
 
 namespace {
 
-/// What is sent in answer to challenges, one field each; empty: nothing.
+/// The field that is sent in answer to challenges, one field each; empty for none.
 std::string answer(ferry::Authenticator& auth, const std::vector<std::string>& challenges,
                    std::string_view target = "/dir/index.html", bool proxy = false) {
   const Url url = Url::parse("http://h/dir/index.html").value();
@@ -144,14 +144,14 @@ TEST_CASE("challenges that are not answered") {
            "Digest realm=x, nonce=y, qop=\"auth2\"",              //
            "Digest realm=x, nonce=y, qop=auth, algorithm=SHA-1",  //
            "Digest realm=x, nonce=y, qop=auth, algorithm=\"\"",   //
-           "Digest realm=x, nonce=y, algorithm=MD5-sess",         // What would cnonce be?
+           "Digest realm=x, nonce=y, algorithm=MD5-sess",         // Without qop there is no cnonce.
            "NTLM, Negotiate abc=",
        }) {
     CAPTURE(challenge);
     CHECK(answer(auth, {challenge}) == "");
   }
   CHECK(answer(auth, {}) == "");
-  // What is no field's value can only come from a parser's mistake; it does not go out either.
+  // Bytes that no field may have can only come from a parser's mistake; they do not go out either.
   Headers broken;
   ferry::detail::access::table(broken).add("WWW-Authenticate",
                                            "Digest realm=\"a\r\nX: y\", nonce=n, qop=auth");

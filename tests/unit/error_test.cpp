@@ -88,7 +88,7 @@ TEST_CASE("Result holds a value or an error") {
 }
 
 TEST_CASE("a code of another library's copy of the category is equal, and of its conditions") {
-  /// As a library that hides its symbols has it: tests/build/plugin.cpp is one.
+  /// A copy like that of a library that hides its symbols, such as tests/build/plugin.cpp.
   class Copy final : public std::error_category {
    public:
     const char* name() const noexcept override { return "ferry"; }

@@ -1,7 +1,6 @@
 #include <doctest/doctest.h>
 #include <sstream>
 
-#include <ferry/detail/policy/option_checks.hpp>
 #include <ferry/error.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
@@ -126,28 +125,6 @@ TEST_CASE("durations are printed in milliseconds, long ones in seconds") {
 TEST_CASE("an observer that throws breaks nothing") {
   const ferry::Observer observer = [](const Event&) { throw 1; };
   ferry::detail::observe(observer, Event{Event::Kind::request_sent});
-}
-
-TEST_CASE("options that make no sense are refused by name") {
-  ferry::Limits limits;
-  CHECK_FALSE(ferry::detail::check(limits));
-  limits.max_connections = 0;
-  CHECK(std::string(ferry::detail::check(limits)->what()).find("max_connections is 0") !=
-        std::string::npos);
-  limits = {};
-  limits.max_connections_per_host = 0;
-  CHECK(ferry::detail::check(limits));
-  ferry::Timeouts timeouts;
-  CHECK_FALSE(ferry::detail::check(timeouts));
-  timeouts.connect = std::chrono::seconds(-1);
-  CHECK(std::string(ferry::detail::check(timeouts)->what()).find("connect timeout is negative") !=
-        std::string::npos);
-  // A limit that is too large for its type has become negative before it can be seen.
-  timeouts.connect = std::chrono::nanoseconds(-1'000'000);  // milliseconds::max()
-  CHECK(std::string(ferry::detail::check(timeouts)->what()).find("ferry::no_timeout means none") !=
-        std::string::npos);
-  CHECK(std::string(ferry::detail::check(timeouts)->what()).find("milliseconds::max()") !=
-        std::string::npos);
 }
 
 TEST_CASE("a call's options go before its client's") {

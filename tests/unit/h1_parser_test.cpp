@@ -101,7 +101,7 @@ TEST_CASE("[9] [10] chunk lines that are not a size and CRLF") {
     CAPTURE(body);
     CHECK(parse(chunked(body + "0\r\n\r\n"s)) == message_of(Errc::malformed_response));
   }
-  // Behind the last chunk, where llhttp 8 lets them pass.
+  // After the last chunk, llhttp 8 lets bare line feeds pass.
   for (const char* end : {"0\r\n\n", "0\r\n\nA: b\r\n\r\n", "0\r\nA: b\r\n\n"}) {
     CAPTURE(end);
     CHECK(parse(chunked(end)) == message_of(Errc::malformed_response));
@@ -277,7 +277,7 @@ TEST_CASE("[14] trailers stay trailers, and count toward the limits") {
   CHECK(parse(chunked("0\r\n" + many + "\r\n")) == message_of(Errc::head_too_large));
   CHECK(parse(chunked("0\r\nA: " + std::string(100'000, 'x') + "\r\n\r\n"), 4096) ==
         message_of(Errc::head_too_large));
-  // What stood between the chunks before is not theirs.
+  // The bytes between the chunks do not count as the trailers'.
   CHECK(parse(chunked("1;" + std::string(10'000, 'x') +
                       "\r\na\r\n0\r\nA: " + std::string(60'000, 'x') + "\r\n\r\n"),
               4096)
@@ -349,7 +349,7 @@ TEST_CASE("[15] what is wrong in two ways is refused for the first, however it i
   // A third field, and a name that is none behind it, or in it.
   check(ok("A: b\r\nC: d\r\nE: f\r\nG\1: h\r\n"), Errc::head_too_large, two_fields);
   check(ok("A: b\r\nC: d\r\nE\1: f\r\n"), Errc::malformed_response, two_fields);
-  // Behind the largest head, whatever stands there.
+  // After the largest head, any byte is too many.
   check("HTTP/1.1 100 C\r\n\r\nHTTP/1.1 200 " + std::string(970, 'x') + "\1", Errc::head_too_large,
         two_fields);
   check("HTTP/1.1 100 " + std::string(980, 'x') + "\r\n\r\nHTTP/9", Errc::head_too_large,

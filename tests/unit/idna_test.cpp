@@ -113,7 +113,8 @@ TEST_CASE("[68] the ASCII form is a host and nothing else, for every character t
   CHECK(wrong == "");
   CHECK(forbidden >= 40);
   CHECK(accepted > 80'000);
-  CHECK_FALSE(Url::parse("http://a\u0378b.example/", to_ascii));  // Of those that libidn2 refuses.
+  CHECK_FALSE(
+      Url::parse("http://a\u0378b.example/", to_ascii));  // A character that libidn2 refuses.
 }
 
 TEST_CASE("[68] a host that is mapped to an address and a path, or to a user, is no host") {

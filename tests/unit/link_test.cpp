@@ -98,7 +98,7 @@ TEST_CASE("values with a star are decoded, and come before those without") {
 
   CHECK(parsed("<a>;title*=utf-8''x") == "a{title*=x}");
   CHECK(parsed("<a>;title*=\"UTF-8''%C3%BC\"") == "a{title*=\u00fc}");
-  // What cannot be decoded is not there.
+  // A value that cannot be decoded is left out.
   for (const auto* bad : {"iso-8859-1'en'%A3", "UTF-8'", "UTF-8", "", "x", "UTF-8''%", "UTF-8''%e",
                           "UTF-8''%zz", "UTF-8''%FF", "UTF-8''%C3", "UTF-8''%ED%A0%80"}) {
     const auto fallback = links("<a>;title=plain;title*="s + bad + ";x=1");

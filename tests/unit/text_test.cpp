@@ -259,7 +259,7 @@ TEST_CASE("other charsets, by the system") {
   CHECK(to_utf8("\x9b", "cp437") == "\u00a2");
   CHECK(to_utf8("\xd5", "ibm850") == "\u0131");
 
-  // What is no character, and a text that ends within one.
+  // Bytes that are no character, and a text that ends within one.
   CHECK(to_utf8("a\xff\xff"
                 "b",
                 "euc-jp") == "a" + bad + bad + "b");

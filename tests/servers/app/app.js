@@ -1,4 +1,4 @@
-// What the servers serve, on Node's http server: one of the servers under test, and, without a
+// The pages that the servers serve, on Node's http server: one of the servers under test, and, without a
 // generation, what those that only pass requests on have behind them. A primary process holds the
 // port and one worker answers, as in Node's own `cluster`, so that SIGHUP can reload: the new worker
 // serves before the old one goes.
@@ -28,7 +28,7 @@ async function answer(server, request, response) {
   if (token) fs.appendFileSync(`${directory}/arrivals.log`, `${request.method} ${token}\n`);
   const content = request.method === 'POST' ? await bodyOf(request) : token || path;
   if (path === 'slow') await pause(1000);
-  // What Node leaves to the application: to end the connections of a server that closes, and to send no hint.
+  // Node leaves two things to the application: to end the connections of a server that closes, and to send no hint.
   if (!server.listening) response.setHeader('Connection', 'close');
   else if (hint === '') response.setHeader('Connection', 'keep-alive');
   if (path === 'chunked' || path === 'close' || path === 'old') {

@@ -95,7 +95,8 @@ class DeadlineQueue {
  protected:
   ~DeadlineQueue() = default;
 
-  /// Calls `on_timer(number)` at this time, and cancels an earlier wait. Called under the lock.
+  /// Calls `on_timer` with this number at this time, and cancels an earlier wait. Called under the
+  /// lock.
   virtual void wait(Clock::time_point until, std::uint64_t number) = 0;
   /// Ends the pending wait, which is no longer needed, if it would keep the program running. Called
   /// under the lock.
@@ -115,13 +116,13 @@ class DeadlineQueue {
     }
   }
 
-  void on_timer(std::uint64_t number) noexcept {
+  /// Ends all deadlines that are due and rings a due alarm, unless the wait has an old number.
+  void on_timer(std::uint64_t number, Clock::time_point now) noexcept {
     std::shared_ptr<Alarm> alarm;
     {
       const std::lock_guard lock(mutex_);
       if (number != number_) return;
       armed_ = Clock::time_point::max();
-      const auto now = Clock::now();
       while (!entries_.empty() && entries_.top_key() <= now) {
         Entry& entry = entries_.top();
         auto due = entry.due.load(std::memory_order_relaxed);
@@ -205,7 +206,7 @@ class TimedDeadlineQueue final
   void wait(Clock::time_point until, std::uint64_t number) override {
     timer_.expires_at(until);  // Cancels an earlier wait: its handler finds an old number.
     const auto fired = [weak = this->weak_from_this(), number](std::error_code) {
-      if (const auto self = weak.lock()) self->on_timer(number);
+      if (const auto self = weak.lock()) self->on_timer(number, Clock::now());
     };
     if (!uncounted_) return timer_.async_wait(fired);
     timer_.async_wait([executor = *uncounted_, fired](std::error_code error) {
@@ -326,9 +327,11 @@ class Deadline {
 
   /// Restarts the phase's limit, because bytes have moved.
   void extend() noexcept {
+    if (limit_ != no_timeout) extend(Clock::now());
+  }
+  void extend(Clock::time_point now) noexcept {
     if (limit_ != no_timeout)
-      entry_.due.store(std::min(after(Clock::now(), limit_), entry_.total),
-                       std::memory_order_relaxed);
+      entry_.due.store(std::min(after(now, limit_), entry_.total), std::memory_order_relaxed);
   }
 
   /// Forgets the target, which may then be destroyed.

@@ -136,7 +136,7 @@ TEST_CASE("an event has a limit") {
   CHECK(events("data:23456\ndata:23456\n\n", 10) == Events{"!"});
   CHECK(events("event:6\nid:456\ndata:67890\ndata:1\n\n", 11) == Events{"6|67890\n1|456"});
   CHECK(events("event:6\nid:456\ndata:67890\ndata:12\n\n", 11) == Events{"!"});
-  // What is not kept does not count, but a line has a limit, too.
+  // Text that is not kept does not count, but a line has a limit, too.
   CHECK(events(":4567\n:4567\n:4567\nfoo\ndata:\n\n", 5) == Events{"message||"});
   CHECK(events(":45678\n", 5) == Events{"!"});
 
