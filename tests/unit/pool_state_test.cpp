@@ -22,7 +22,7 @@ struct Table {
 
   Pool::Slot* take(const std::string& key) {
     begin();
-    return pool.take(key, now, out);
+    return pool.take(key, now, out).slot;
   }
   Pool::Ticket& wait(const std::string& key, bool fresh = false) {
     begin();
@@ -43,7 +43,7 @@ struct Table {
     begin();
     std::erase(dials, slot);
     std::erase(given_up, slot);
-    pool.dialled(*slot, ++connections, now, now + idle, out);
+    pool.dialled(*slot, ++connections, now, now + idle, capacity, out);
     note_dials();
   }
   void dial_failed(Pool::Slot* slot) {
@@ -98,6 +98,7 @@ struct Table {
   test::PoolDecisions out;
   Pool::Time now{};
   std::chrono::nanoseconds idle = 4s;
+  std::size_t capacity = 1;  // Of connections to come.
   int connections = 0;
   std::deque<Pool::Slot*> dials;
   std::deque<Pool::Slot*> given_up;  // Dials that have not ended yet.
@@ -807,7 +808,7 @@ TEST_CASE("[37] the place of a dead connection goes to whoever had it, before an
   Table t(at_most(2));
   t.release(t.open("b"));
   Pool::Slot* dead = t.open("a");
-  Pool::Ticket again(9, true, dead->turn);
+  Pool::Ticket again(9, true, t.tickets.back()->sequence);
   t.begin();
   t.pool.enqueue(again, "a", t.now, t.out, dead, CloseReason::failed);
   CHECK(t.closed() == "2 its exchange failed;");

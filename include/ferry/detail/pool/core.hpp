@@ -108,6 +108,7 @@ class PoolCore {
   using Waiter = std::shared_ptr<PoolWaiter>;
   using State = PoolState<std::unique_ptr<PooledConnection>, Waiter>;
   using Slot = State::Slot;
+  using Hold = State::Hold;
 
   PoolCore(const PoolCore&) = delete;
   PoolCore& operator=(const PoolCore&) = delete;
@@ -141,9 +142,15 @@ class PoolCore {
     Lease& operator=(const Lease&) = delete;
     ~Lease() { discard(CloseReason::failed); }
 
-    void take(Slot* slot) noexcept { slot_ = slot; }
+    void take(Hold hold) noexcept {
+      slot_ = hold.slot;
+      turn_ = hold.turn;
+    }
+    void take(Slot* slot) noexcept { take(Hold{slot}); }
     explicit operator bool() const noexcept { return slot_ != nullptr; }
     Slot& slot() const noexcept { return *slot_; }
+    /// The place of the connection's holder in the order of arrival.
+    std::uint64_t turn() const noexcept { return turn_; }
     PooledConnection& connection() const noexcept { return *slot_->connection; }
 
     Slot* detach() noexcept { return std::exchange(slot_, nullptr); }
@@ -159,6 +166,7 @@ class PoolCore {
    private:
     PoolCore& pool_;
     Slot* slot_ = nullptr;
+    std::uint64_t turn_ = 0;
   };
 
   /// A call's permission to use the pool until the call ends. Draining waits for an admitted call,
@@ -197,8 +205,8 @@ class PoolCore {
     bool taken_ = false;
   };
 
-  /// Takes a kept connection to this origin that `is_fit`; null if there is none.
-  virtual Slot* take_idle(std::string_view origin, Clock::time_point now) = 0;
+  /// Takes a kept connection to this origin that `is_fit`; a null slot if there is none.
+  virtual Hold take_idle(std::string_view origin, Clock::time_point now) = 0;
   /// Checks a kept connection before use, and closes it if it is not fit.
   virtual bool is_fit(Slot& slot) = 0;
 

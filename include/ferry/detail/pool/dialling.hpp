@@ -38,11 +38,11 @@ class DiallingPool final : public PoolCore,
  public:
   DiallingPool(const asio::any_io_executor& executor, PoolOptions options);
 
-  Slot* take_idle(std::string_view origin, Clock::time_point now) override {
+  Hold take_idle(std::string_view origin, Clock::time_point now) override {
     for (;;) {
-      Slot* slot = nullptr;
-      change([&](PoolActions& actions) { slot = state_.take(origin, now, actions); });
-      if (!slot || is_fit(*slot)) return slot;
+      Hold hold;
+      change([&](PoolActions& actions) { hold = state_.take(origin, now, actions); });
+      if (!hold.slot || is_fit(*hold.slot)) return hold;
     }
   }
 
@@ -63,7 +63,7 @@ class DiallingPool final : public PoolCore,
     const auto begin = Clock::now();
     auto now = begin;
     CloseReason flaw = CloseReason::failed;
-    for (std::uint64_t turn = fresh ? lease.slot().turn : 0;; turn = lease.slot().turn) {
+    for (std::uint64_t turn = fresh ? lease.turn() : 0;; turn = lease.turn()) {
       QueuePlace place(*this, url, fresh, turn, timeouts, deadline);
       PoolWaiter& waiter = place.waiter();
       const auto rest = timeouts.pool == no_timeout
@@ -84,7 +84,7 @@ class DiallingPool final : public PoolCore,
       }
       const auto outcome = place.outcome();
       if (!outcome) co_return outcome.error();
-      lease.take(*outcome);
+      lease.take({*outcome, place.turn()});
       const auto found = flaw_of(lease.slot());
       if (!found) co_return std::nullopt;
       // The server had closed the connection: the call asks again and keeps its turn.
@@ -219,6 +219,8 @@ class DiallingPool final : public PoolCore,
   }
 
  private:
+  /// The exchanges that an HTTP/1.1 connection carries at a time.
+  static constexpr std::size_t h1_capacity = 1;
   static constexpr std::chrono::seconds long_wait{10};
   /// Time left of a pool limit that has passed: enough to take a ready connection or begin a dial.
   static constexpr Duration no_wait = std::chrono::milliseconds(1);
@@ -379,6 +381,7 @@ class DiallingPool final : public PoolCore,
     }
 
     PoolWaiter& waiter() noexcept { return *ticket_.waiter; }
+    std::uint64_t turn() const noexcept { return ticket_.sequence; }
 
     /// Takes the place, and closes the connection that it replaces.
     /// @return false if the pool is closed.
@@ -481,7 +484,7 @@ class DiallingPool final : public PoolCore,
       Slot& slot = *std::exchange(slot_, nullptr);
       pool_.change([&](PoolActions& d) {
         slot.deadline = nullptr;
-        pool_.state_.dialled(slot, std::move(connection), now, expires, d);
+        pool_.state_.dialled(slot, std::move(connection), now, expires, h1_capacity, d);
         if (expires < pool_.rings_at_) pool_.set_alarm();
       });
     }
