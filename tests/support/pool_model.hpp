@@ -31,23 +31,23 @@ class PoolModel {
   explicit PoolModel(ferry::Limits limits) : limits_(limits) {}
 
   struct Connection {
-    int id;  // Of a dial: how many were begun before, negative.
+    int id;  // A dial has a negative number: how many were begun before.
     std::string key;
     enum { dialling, active, retired, idle } state;
-    int waiter = -1;  // Of a dial: who counts on it.
+    int waiter = -1;  // The waiter that counts on the dial.
     int spare_since = 0;
     Time idle_since{}, expires{}, opened{};
     std::size_t capacity = 0, use = 0;
     int room_since = 0;           // Order in which connections in use got room.
     int unusable_since = 0;       // Order in which idle connections got capacity 0.
-    ferry::CloseReason reason{};  // Of a retired one.
+    ferry::CloseReason reason{};  // Why a retired one is closed.
     bool has_room() const { return state == active && use > 0 && use < capacity; }
   };
   struct Waiter {
     int id;
     std::string key;
     bool fresh;
-    int turn;       // What it is served in the order of: one that comes again keeps its own.
+    int turn;       // The order of service; a waiter that comes again keeps its turn.
     bool may_dial;  // It has not caused a dial yet.
     Time since;
   };
@@ -338,7 +338,7 @@ class PoolModel {
           if (victim == connections.end()) return;
           close(victim->id, ferry::CloseReason::evicted);
         }
-        w = next_to_dial();  // That place may be just what somebody older was waiting for.
+        w = next_to_dial();  // An older waiter may have waited for just that place.
       }
       w->may_dial = false;
       out.dials.push_back(w->id);

@@ -94,7 +94,7 @@ struct Table {
   test::PoolDecisions out;
   Pool::Time now{};
   std::chrono::nanoseconds idle = std::chrono::seconds(4);
-  std::size_t capacity = 1;  // Of connections to come.
+  std::size_t capacity = 1;  // The capacity of connections to come.
   int connections = 0;
   std::deque<Pool::Slot*> dials;
   std::deque<Pool::Slot*> given_up;  // Dials that have not ended yet.

@@ -18,7 +18,7 @@ namespace ferry::detail {
 ///    in `Host::idle`, one with room in `Host::with_room`, another in none.
 /// 2. In `Host::idle`, the slots with capacity 0 come before the others: if the last one cannot be
 ///    used, none can.
-/// 3. `exchanges()` and `Host::exchanges` are the sums of the slots' use.
+/// 3. `extra_` and `Host::extra` are the numbers of exchanges beside the first one of each slot.
 template <class Connection, class Waiter>
 class OpenSlots {
  public:
@@ -44,7 +44,7 @@ class OpenSlots {
   std::size_t in_use() const noexcept { return active_.size() + retired_.size(); }
   std::size_t retired() const noexcept { return retired_.size(); }
   std::size_t idle() const noexcept { return by_expiry_.size(); }
-  std::size_t exchanges() const noexcept { return exchanges_; }
+  std::size_t exchanges() const noexcept { return in_use() + extra_; }
   /// The idle slot that expires first, of these the one that has been idle for the longest time;
   /// null if there is none.
   Slot* first_to_expire() const noexcept {
@@ -103,10 +103,20 @@ class OpenSlots {
     delete &slot;
   }
 
-  /// Begins an exchange on an active slot.
-  void begin_exchange(Slot& slot) noexcept { set_load(slot, slot.use + 1, slot.capacity); }
+  /// Begins an exchange on an active slot, which may carry one more.
+  void begin_exchange(Slot& slot) noexcept {
+    if (slot.capacity == 1)
+      slot.use = 1;
+    else
+      set_load(slot, slot.use + 1, slot.capacity);
+  }
   /// Ends an exchange on an active or retired slot.
-  void end_exchange(Slot& slot) noexcept { set_load(slot, slot.use - 1, slot.capacity); }
+  void end_exchange(Slot& slot) noexcept {
+    if (slot.capacity == 1 && slot.use == 1)
+      slot.use = 0;
+    else
+      set_load(slot, slot.use - 1, slot.capacity);
+  }
   /// Changes a capacity; that of an idle slot not from or to 0.
   void set_capacity(Slot& slot, std::size_t capacity) noexcept {
     set_load(slot, slot.use, capacity);
@@ -119,8 +129,9 @@ class OpenSlots {
   void set_load(Slot& slot, std::size_t use, std::size_t capacity) noexcept {
     Host& host = *slot.host;
     const bool had_room = slot.has_room();
-    exchanges_ = exchanges_ + use - slot.use;
-    host.exchanges = host.exchanges + use - slot.use;
+    const std::size_t before = extra(slot.use);
+    extra_ = extra_ + extra(use) - before;
+    host.extra = host.extra + extra(use) - before;
     slot.use = use;
     slot.capacity = capacity;
     if (slot.has_room() == had_room) return;
@@ -130,10 +141,12 @@ class OpenSlots {
       host.with_room.push_back(slot);
   }
 
+  static std::size_t extra(std::size_t use) noexcept { return use > 0 ? use - 1 : 0; }
+
   IntrusiveList<Slot, &Slot::in_pool> active_;
   IntrusiveList<Slot, &Slot::in_pool> retired_;
   IndexedHeap<Slot, Expiry> by_expiry_;
-  std::size_t exchanges_ = 0;
+  std::size_t extra_ = 0;
 };
 
 }  // namespace ferry::detail

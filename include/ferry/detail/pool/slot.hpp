@@ -88,7 +88,7 @@ struct PoolTypes {
     std::size_t slots = 0;  // Slots in any state but given up.
     std::size_t dials = 0;
     std::size_t retired = 0;
-    std::size_t exchanges = 0;
+    std::size_t extra = 0;                     // Exchanges beside the first one of each slot.
     IntrusiveList<Slot, &Slot::in_host> idle;  // Without capacity first, then least recently used.
     IntrusiveList<Slot, &Slot::in_host> with_room;  // The last one to get room last.
     IntrusiveList<Slot, &Slot::in_host> spare_dials;

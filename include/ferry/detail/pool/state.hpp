@@ -300,8 +300,8 @@ class PoolState {
     return host ? counts(*host) : Counts();
   }
   Counts counts(const Host& host) const noexcept {
-    return {host.slots - host.dials - host.idle.size(), host.idle.size(), host.dials,
-            host.queue.size(), host.exchanges};
+    const std::size_t active = host.slots - host.dials - host.idle.size();
+    return {active, host.idle.size(), host.dials, host.queue.size(), active + host.extra};
   }
   /// The number of connections that could be opened to this key now, beside those in use and the
   /// key's own idle ones. Spare dials do not count as taken, because each makes room or becomes
@@ -350,9 +350,8 @@ class PoolState {
     return slot;
   }
 
-  /// Serves the key's waiters with an active slot, in order, while it has room. If it carries no
-  /// exchange then, it becomes idle or is closed. Then starts dials, because waiters of any key may
-  /// have waited for this.
+  /// Serves the key's waiters with an active slot, in order, while it has room, else lets it idle.
+  /// Then starts dials, because waiters of any key may have waited for this.
   /// @param fresh true if the connection is new: no other waiter takes its place away.
   template <class PoolActions>
   void place(Slot& slot, bool fresh, PoolActions& actions) noexcept {
