@@ -45,7 +45,7 @@ struct FilledPool {
         PoolActions out;
         Pool::Ticket ticket(0, true);
         pool.enqueue(ticket, keys.back(), now, out);
-        pool.dialled(*out.dialling, 1, now, Pool::Time::max(), out);
+        pool.dialled(*out.dialling, 1, now, Pool::Time::max(), 1, out);
         all.push_back(pool.leave(ticket, out));
       }
     }
@@ -57,7 +57,7 @@ struct FilledPool {
   void take_and_release(const std::string& key) {
     PoolActions out;
     now += std::chrono::nanoseconds(1);
-    Pool::Slot* slot = pool.take(key, now, out);
+    Pool::Slot* slot = pool.take(key, now, out).slot;
     pool.release(*slot, now, Pool::Time::max(), now, out);
   }
 
@@ -71,7 +71,7 @@ class QueuedPool {
  public:
   explicit QueuedPool(std::size_t waiters) : filled_(1, 1, one()) {
     PoolActions none;
-    slot_ = filled_.pool.take(filled_.keys[0], filled_.now, none);
+    slot_ = filled_.pool.take(filled_.keys[0], filled_.now, none).slot;
     for (std::size_t i = 0; i < waiters; ++i) {
       tickets_.push_back(std::make_unique<Pool::Ticket>(static_cast<int>(i)));
       filled_.pool.enqueue(*tickets_.back(), filled_.keys[0], filled_.now, none);

@@ -191,7 +191,7 @@ TEST_CASE("no memory for a place in the queue: the pool is as it was, and goes o
         test::Pool::Slot* slot = dials.front();
         dials.erase(dials.begin());
         if (step % 2 == 0)
-          pool.dialled(*slot, step, now, test::Pool::Time::max(), out);
+          pool.dialled(*slot, step, now, test::Pool::Time::max(), 1, out);
         else
           pool.dial_failed(*slot, out);
       }

@@ -39,6 +39,7 @@ class PoolCore {
   using Waiter = std::shared_ptr<PoolWaiter>;
   using State = PoolState<std::unique_ptr<PooledConnection>, Waiter>;
   using Slot = State::Slot;
+  using Hold = State::Hold;
 
   PoolCore(const PoolCore&) = delete;
   PoolCore& operator=(const PoolCore&) = delete;
@@ -67,8 +68,8 @@ class PoolCore {
   class Lease;      // In `lease.hpp`.
   class Admission;  // In `lease.hpp`.
 
-  /// Takes a kept connection to this origin that is fit for use; null if there is none.
-  virtual Slot* take_idle(std::string_view origin, Clock::time_point now) = 0;
+  /// Takes a kept connection to this origin that is fit for use; a null slot if there is none.
+  virtual Hold take_idle(std::string_view origin, Clock::time_point now) = 0;
   /// Checks a kept connection before use, without waiting, and discards it if it is not fit.
   /// @return true if it was discarded.
   virtual bool discard_if_unfit(Slot& slot) = 0;

@@ -132,10 +132,11 @@ class Dial final : public DialLimits {
     const auto now = Clock::now();
     const Limits& limits = pool_.options().limits;
     const auto expires = after(now, std::min(limits.idle_timeout, limits.max_lifetime));
+    const std::size_t capacity = connection->http->capacity();
     Slot& slot = *std::exchange(slot_, nullptr);
     pool_.state().change([&](State& state, Actions& actions) {
       slot.deadline = nullptr;
-      state.dialled(slot, std::move(connection), now, expires, actions);
+      state.dialled(slot, std::move(connection), now, expires, capacity, actions);
       pool_.state().expect_expiry(expires);
     });
   }

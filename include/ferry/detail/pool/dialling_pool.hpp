@@ -38,12 +38,12 @@ class DiallingPool final : public PoolCore,
  public:
   DiallingPool(const asio::any_io_executor& executor, PoolOptions options);
 
-  Slot* take_idle(std::string_view origin, Clock::time_point now) override {
+  Hold take_idle(std::string_view origin, Clock::time_point now) override {
     for (;;) {
-      Slot* slot = nullptr;
+      Hold hold;
       state_.change(
-          [&](State& state, Actions& actions) { slot = state.take(origin, now, actions); });
-      if (!slot || !discard_if_unfit(*slot)) return slot;
+          [&](State& state, Actions& actions) { hold = state.take(origin, now, actions); });
+      if (!hold.slot || !discard_if_unfit(*hold.slot)) return hold;
     }
   }
 
@@ -64,7 +64,7 @@ class DiallingPool final : public PoolCore,
     const auto begin = Clock::now();
     auto now = begin;
     CloseReason reason = CloseReason::failed;
-    for (std::uint64_t turn = fresh ? lease.slot().turn : 0;; turn = lease.slot().turn) {
+    for (std::uint64_t turn = fresh ? lease.turn() : 0;; turn = lease.turn()) {
       Place place(*this, url, fresh, turn, timeouts, deadline);
       PoolWaiter& waiter = place.waiter();
       const auto limit = remaining(timeouts.pool, now - begin);
@@ -106,7 +106,7 @@ class DiallingPool final : public PoolCore,
       if (!place.deadline.ended() && !waiter.fired()) co_await waiter.wait();
       const auto outcome = place.queue.outcome();
       if (outcome) {
-        release_unused(**outcome);
+        release_unused(*outcome->slot);
         ++opened;
       } else if (!failure) {
         const Error& error = outcome.error();

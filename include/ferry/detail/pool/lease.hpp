@@ -16,9 +16,15 @@ class PoolCore::Lease {
   Lease& operator=(const Lease&) = delete;
   ~Lease() { discard(CloseReason::failed); }
 
-  void take(Slot* slot) noexcept { slot_ = slot; }
+  void take(Hold hold) noexcept {
+    slot_ = hold.slot;
+    turn_ = hold.turn;
+  }
+  void take(Slot* slot) noexcept { take(Hold{slot}); }
   explicit operator bool() const noexcept { return slot_ != nullptr; }
   Slot& slot() const noexcept { return *slot_; }
+  /// The place of the connection's holder in the order of arrival.
+  std::uint64_t turn() const noexcept { return turn_; }
   PooledConnection& connection() const noexcept { return *slot_->connection; }
 
   Slot* detach() noexcept { return std::exchange(slot_, nullptr); }
@@ -34,6 +40,7 @@ class PoolCore::Lease {
  private:
   PoolCore& pool_;
   Slot* slot_ = nullptr;
+  std::uint64_t turn_ = 0;
 };
 
 /// A call's permission to use the pool until the call ends. Draining waits for an admitted call,

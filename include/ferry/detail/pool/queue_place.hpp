@@ -59,9 +59,9 @@ class QueuePlace {
   }
 
   /// The result of the wait, read from the pool's own state, never from how the wait ended.
-  Result<Slot*> outcome() {
+  Result<PoolCore::Hold> outcome() {
     if (Slot* slot = leave()) {
-      if (!deadline_.ended()) return slot;
+      if (!deadline_.ended()) return PoolCore::Hold{slot, ticket_.sequence};
       pool_.release_unused(*slot);
     }
     if (waiter().failure) return *waiter().failure;

@@ -2,340 +2,315 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
-#include <vector>
 
-#include <ferry/detail/base/indexed_heap.hpp>
-#include <ferry/detail/base/intrusive_list.hpp>
+#include <ferry/detail/pool/dial_queue.hpp>
+#include <ferry/detail/pool/host_table.hpp>
+#include <ferry/detail/pool/open_slots.hpp>
+#include <ferry/detail/pool/slot.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
 
 namespace ferry::detail {
 
-class Deadline;
-
 /// The decisions of a connection pool, without I/O, a clock, threads or callbacks.
 ///
 /// Each event is a function call, with the time as an argument. Its answer is what to do: hand this
-/// connection to that waiter, dial for that key, close these connections. The class is generic over
-/// connections and waiters, so its tests pool integers. No event scans all connections: each costs
-/// O(1), or O(log n) where a clock or a fair choice between keys is involved.
+/// connection to that waiter, dial for that key, close these connections. Connections and waiters
+/// are of any type; the tests pool integers. No event scans all connections: each costs O(1), or
+/// O(log n) where a clock or a fair choice between keys is involved.
 ///
-/// - A `Slot` is a place that counts towards the limits. A slot is dialling, active or idle, and
-///   holds its connection.
-/// - A `Ticket` is a place in a key's queue, owned by the waiter. Queues are first in, first out.
-/// - A waiter takes whichever comes first, a freed connection or a finished dial. If its waiter was
-///   served otherwise, a dial serves the next waiter, or its connection becomes idle.
-/// - Each ticket starts at most one dial, so a server that cannot be reached is not dialled in a
-///   loop.
-/// - A dial is spare if no ticket counts on it. A spare dial goes on while there is room for it,
-///   and is given up as soon as a waiter of any key needs its place: before an idle connection is
-///   closed, because an idle connection is known to work, while a spare dial may never end. The
-///   dial that has been spare for the longest time is given up first. A given-up dial no longer
-///   counts towards the limits; its slot is kept until the end of the dial is reported.
-/// - Only `enqueue` allocates, and if it throws, nothing has changed. `enqueue` reserves the memory
-///   that later events need, so returning a connection and giving up a wait cannot fail.
+/// A `Slot` is a place that counts towards the limits. It holds its connection, which may carry
+/// `capacity` exchanges at a time and carries `use`: one at most over HTTP/1.1, many over HTTP/2.
 ///
-/// Each event passes its decisions to `out`, to be carried out after the lock is released. The
-/// functions of `out` must not throw:
+///     dialling --> active <--> idle --> closed
+///        |           |                    ^
+///        |           +--> retired --------+
+///        +--> given_up (its end is still reported)
+///
+/// - active: the slot carries exchanges. With room, it is used before an idle slot, so that few
+///   connections carry many exchanges.
+/// - idle: it carries none, and waits for the next one, or to expire.
+/// - retired: it carries exchanges, takes no new ones, and is closed after the last.
+/// - given_up: a dial that nobody waits for, whose place was needed.
+///
+/// | event | from | to |
+/// | --- | --- | --- |
+/// | `take`, `enqueue` | idle, active with room | active |
+/// | `dialled` | dialling | active if somebody waits, else idle; closed if given up |
+/// | `dial_failed` | dialling, given_up | gone |
+/// | `release` | active | active while in use or wanted, else idle; closed if its place is due |
+/// | `discard` | active, retired | retired while in use, else closed |
+/// | `retire` | active; idle | retired; closed |
+/// | `set_capacity` | active; idle | the same; active if it had none before and somebody waits |
+/// | `expire`, `close_idle` | idle | closed |
+///
+/// A `Ticket` is a place in a key's queue, owned by the waiter. A waiter takes whichever comes
+/// first, a place on a connection or a finished dial. Each ticket starts at most one dial, so a
+/// server that cannot be reached is not dialled in a loop. A dial whose ticket was served otherwise
+/// serves the next waiter, or its connection becomes idle. A spare dial, on which no ticket counts,
+/// goes on while there is room for it. It is given up as soon as a waiter of any key needs its
+/// place: before an idle connection is closed, because that is known to work, while a spare dial
+/// may never end. The one that has been spare for the longest time is given up first.
+///
+/// Invariants, between any two events:
+/// 1. The slots that are not given up are within the limits, in all and for each key. Limits count
+///    connections, not exchanges.
+/// 2. An active or retired slot carries at least one exchange, an idle one none. A slot carries
+///    more than its capacity only after that has shrunk.
+/// 3. Tickets of a key are served in their order of arrival, but for fresh ones, which only an
+///    unused connection serves: others pass them while there is no such connection.
+/// 4. No ticket waits while a slot of its key is idle or active with room for it, and none is
+///    without a dial while there is a place for the dial, a spare dial or an idle connection.
+/// 5. A slot that carries an exchange is not closed; each slot is closed once.
+/// 6. Nobody is passed over for ever. The place of a connection without exchanges goes to a waiter
+///    that needs a dial and is overdue; a connection that never is without exchanges is retired for
+///    such a waiter, but no more of them at a time than there are waiting keys.
+/// 7. Only `enqueue` allocates; if it throws, the waiter has what it had. It reserves the memory
+///    that later events need, so ending an exchange and giving up a wait cannot fail.
+///
+/// Each event passes its decisions to `actions`, to be carried out after the lock is released. The
+/// functions of `actions` must not throw:
 /// - `granted(waiter)`: the waiter's ticket now holds a connection.
-/// - `failed(waiter)`: the waiter's ticket has left the queue without a connection.
+/// - `failed(waiter)`: it has left the queue without one.
 /// - `dial(slot, waiter)`: begin this dial on behalf of the waiter.
 /// - `closing(connection, reason)`: close this connection.
 /// - `abandoned(slot)`: end this given-up dial early. The end of the dial must still be reported.
-///
-/// The tickets that have a dial are always the first ones of their queue: dials are given out in
-/// order, and a ticket that leaves passes its dial on to the first ticket without one.
 template <class Connection, class Waiter>
 class PoolState {
  public:
-  using Time = std::chrono::steady_clock::time_point;
-  struct Host;
-  struct Ticket;
+  using Types = PoolTypes<Connection, Waiter>;
+  using Time = typename Types::Time;
+  using Slot = typename Types::Slot;
+  using Hold = typename Types::Hold;
+  using Ticket = typename Types::Ticket;
+  using Host = typename Types::Host;
+  using Counts = typename Types::Counts;
 
-  struct Slot {
-    enum class State { dialling, active, idle, given_up };
-    Connection connection{};
-    Host* host = nullptr;  ///< Null once the dial is given up.
-    State state = State::dialling;
-    bool kept = false;  ///< True if the connection was idle or carried a request: it may be stale.
-    std::uint64_t number = 0;  ///< Number of connections opened to this key, including this one.
-    std::uint64_t turn = 0;    ///< Place of the holder in the order of arrival.
-    Time opened{};
-    Time idle_since{};
-    Time expires{};
-    Ticket* starter = nullptr;  ///< Ticket that counts on this dial; null if the dial is spare.
-
-    // Links to the slots in the same state; spare dials have their own list.
-    ListLinks<Slot> in_pool;
-    ListLinks<Slot> in_host;  // Links to the key's idle connections or spare dials.
-    std::size_t heap_index = static_cast<std::size_t>(-1);
-
-    // Members for the code that carries out decisions: the waiter on whose behalf the slot is
-    // dialled, the next slot to dial, and the time limits of a dial that has begun.
-    Waiter dialled_for{};
-    Slot* next_dial = nullptr;
-    Deadline* deadline = nullptr;
-  };
-
-  struct Ticket {
-    explicit Ticket(Waiter who, bool only_fresh = false, std::uint64_t turn = 0)
-        : waiter(std::move(who)), fresh(only_fresh), sequence(turn) {}
-    Ticket(const Ticket&) = delete;
-    Ticket& operator=(const Ticket&) = delete;
-
-    Waiter waiter;
-    bool fresh;               ///< True if only a connection that has carried no request will do.
-    Host* host = nullptr;     ///< The key whose queue holds the ticket; null outside a queue.
-    Slot* granted = nullptr;  ///< The active slot that the ticket was given.
-    Slot* dial = nullptr;     ///< The dial that the ticket counts on.
-    std::unique_ptr<Slot> place;  ///< Memory for the ticket's own dial, until that dial begins.
-    std::uint64_t sequence;  ///< Place in the order of arrival; kept when the waiter waits again.
-    Time since{};            ///< Time of entry into the queue.
-    ListLinks<Ticket> in_queue;
-  };
-
-  struct Host {
-    explicit Host(std::string_view k) : key(k) {}
-    const std::string key;
-    std::uint64_t opened = 0;
-    std::size_t slots = 0;  // Slots in any state but given up.
-    std::size_t dials = 0;
-    IntrusiveList<Slot, &Slot::in_host> idle;  // Least recently used first.
-    IntrusiveList<Slot, &Slot::in_host> spare_dials;
-    IntrusiveList<Ticket, &Ticket::in_queue> queue;
-    Ticket* first_without_dial = nullptr;
-    std::size_t heap_index = static_cast<std::size_t>(-1);
-  };
-
-  struct Counts {
-    std::size_t active = 0;
-    std::size_t idle = 0;
-    std::size_t dialling = 0;
-    std::size_t waiting = 0;
-  };
-
-  explicit PoolState(const Limits& limits) : limits_(limits) {}
+  explicit PoolState(const Limits& limits)
+      : limits_(limits), queue_(limits.max_connections_per_host) {}
   PoolState(const PoolState&) = delete;
   PoolState& operator=(const PoolState&) = delete;
-  ~PoolState() {
-    by_expiry_.for_each([](Slot& slot) { delete &slot; });
-    for (auto* list : {&dialling_, &spares_, &given_up_, &active_}) {
-      while (Slot* slot = list->front()) {
-        list->remove(*slot);
-        delete slot;
-      }
-    }
+
+  // ---- asking for a connection ----
+
+  /// Begins an exchange on a connection of this key: on the one in use that got room last, or else
+  /// on the most recently used idle one.
+  /// @return a null slot if there is none.
+  template <class PoolActions>
+  Hold take(std::string_view key, Time now, PoolActions& actions) noexcept {
+    expire(now, actions);
+    Slot* const slot = reuse(hosts_.find(key), newcomer, now);
+    if (!slot) return {};
+    return {slot, queue_.next_turn()};
   }
 
-  /// Takes the most recently used idle connection of this key and makes it active.
-  /// @return null if there is none.
+  /// Serves a ticket at once if a connection will do; one may have come since `take` found none.
+  /// Otherwise puts the ticket into its key's queue, at its turn if it has one, else at the end,
+  /// and starts a dial if there is room.
+  /// @param dead the slot of the useless connection that the waiter had, if any: its exchange is
+  ///   discarded for `reason`, and its place, if that becomes free, is the first to be reused.
   template <class PoolActions>
-  Slot* take(std::string_view key, Time now, PoolActions& out) noexcept {
-    expire(now, out);
-    Host* const host = find(key);
-    if (!host || host->idle.empty()) return nullptr;
-    Slot& slot = *host->idle.back();
-    remove_idle(slot);
-    make_active(slot);
-    slot.turn = ++last_sequence_;
-    return &slot;
-  }
-
-  /// Serves a ticket at once if an idle connection will do; one may have come since `take` found
-  /// none. Otherwise puts the ticket into its key's queue, at its turn if it has one, else at the
-  /// end, and starts a dial if there is room.
-  /// @param dead the useless active slot that the waiter had, if any: it is closed for `reason`,
-  ///   and its place is the first to be reused.
-  template <class PoolActions>
-  void enqueue(Ticket& ticket, std::string_view key, Time now, PoolActions& out,
+  void enqueue(Ticket& ticket, std::string_view key, Time now, PoolActions& actions,
                Slot* dead = nullptr, CloseReason reason = CloseReason::failed) {
-    if (Slot* slot = ticket.fresh ? nullptr : take(key, now, out)) {
-      if (ticket.sequence > 0) slot->turn = ticket.sequence;
+    if (!ticket.fresh) expire(now, actions);
+    Host* const found = hosts_.find(key);
+    // The ticket must not be served by the connection that it replaces.
+    if (dead && dead->has_room()) slots_.retire(*dead, reason);
+    const auto turn = ticket.sequence > 0 ? ticket.sequence : newcomer;
+    if (Slot* slot = ticket.fresh ? nullptr : reuse(found, turn, now)) {
+      if (ticket.sequence == 0) ticket.sequence = queue_.next_turn();
       ticket.granted = slot;
-      out.granted(ticket.waiter);
-      if (dead) discard(*dead, reason, out);
+      actions.granted(ticket.waiter);
+      if (dead) discard(*dead, reason, actions);
       return;
     }
-    Host* found = find(key);
     ticket.place = std::make_unique<Slot>();
-    by_expiry_.reserve(total_ + waiting_ + 1);
-    keys_awaiting_dial_.reserve(hosts_.size() + 1);
-    if (!found) found = &hosts_.try_emplace(std::string(key), key).first->second;
-    Host& host = *found;
+    slots_.reserve(total_ + queue_.waiting() + 1);
+    queue_.reserve(hosts_.size() + 1);
+    Host& host = found ? *found : hosts_.add(key);
     // Nothing below can fail.
-    ticket.host = &host;
-    ticket.since = now;
-    Ticket* later = nullptr;
-    if (ticket.sequence == 0) {
-      ticket.sequence = ++last_sequence_;
-    } else {
-      later = host.queue.front();
-      while (later && later->sequence < ticket.sequence) later = host.queue.next(*later);
-    }
-    host.queue.insert(ticket, later);
-    ++waiting_;
-    if (dead) close(*dead, reason, out);
-    find_dial(ticket);
+    queue_.insert(ticket, host, now);
+    if (dead) end_unfit(*dead, reason, actions);
+    queue_.find_dial(ticket);
     // No waiter may dial at the key's limit, so an idle connection that will not do makes room.
-    if (!ticket.dial && at_host_limit(host) && !host.idle.empty())
-      close(*host.idle.front(), CloseReason::evicted, out);
-    update_hungry(host);
-    start_dials(out);
+    if (!ticket.dial && queue_.at_host_limit(host) && !host.idle.empty())
+      close(*host.idle.front(), CloseReason::evicted, actions);
+    start_dials(actions);
   }
 
   /// Removes the ticket of a waiter that gives up.
-  /// @return the active slot that the ticket was granted, if any; the caller must release or
+  /// @return the slot that carries an exchange for the ticket, if any; the caller must release or
   ///   discard it.
   template <class PoolActions>
-  Slot* leave(Ticket& ticket, PoolActions& out) noexcept {
+  Slot* leave(Ticket& ticket, PoolActions& actions) noexcept {
     if (ticket.host) {
       Host& host = *ticket.host;
-      dequeue(ticket);
-      update_hungry(host);
-      forget_if_empty(host);
-      start_dials(
-          out);  // The ticket's dial may be spare now, and another key may wait for its place.
-      abandon_if_quiet(out);
+      queue_.remove(ticket);
+      hosts_.forget_if_empty(host);
+      // The ticket's dial may be spare now, and another key may wait for its place.
+      start_dials(actions);
+      abandon_if_quiet(actions);
     }
     return std::exchange(ticket.granted, nullptr);
   }
 
-  /// Takes back an active connection, unused since `idle_since`, fit for reuse until `expires`.
+  // ---- ending an exchange, and other news of a connection ----
+
+  /// Ends an exchange of a slot whose connection is unused since `idle_since`, and fit for reuse
+  /// until `expires`. The place goes to the next waiter.
   template <class PoolActions>
-  void release(Slot& slot, Time idle_since, Time expires, Time now, PoolActions& out) noexcept {
+  void release(Slot& slot, Time idle_since, Time expires, Time now, PoolActions& actions) noexcept {
     slot.idle_since = idle_since;
     slot.expires = expires;
     slot.kept = true;
-    expire(now, out);
-    place(slot, false, out);
-    abandon_if_quiet(out);
+    expire(now, actions);
+    if (slot.state == Slot::State::retired) return discard(slot, slot.retired_for, actions);
+    slots_.end_exchange(slot);
+    place(slot, false, actions);
+    abandon_if_quiet(actions);
   }
 
-  /// Takes back an active connection that must not be used again.
+  /// Ends an exchange of a slot whose connection must not be used again. The connection is closed
+  /// after its last exchange, for the reason that was given first.
   template <class PoolActions>
-  void discard(Slot& slot, CloseReason reason, PoolActions& out) noexcept {
-    close(slot, reason, out);
-    start_dials(out);
-    abandon_if_quiet(out);
+  void discard(Slot& slot, CloseReason reason, PoolActions& actions) noexcept {
+    end_unfit(slot, reason, actions);
+    start_dials(actions);
+    abandon_if_quiet(actions);
   }
+
+  /// Ends the use of a connection for new exchanges, on no holder's behalf. It is closed for this
+  /// reason after its last exchange, at once if it is idle. A retired slot keeps its own reason.
+  /// @param slot a slot whose dial has succeeded, and which was not closed.
+  template <class PoolActions>
+  void retire(Slot& slot, CloseReason reason, PoolActions& actions) noexcept {
+    if (slot.state == Slot::State::active) {
+      slots_.retire(slot, reason);
+    } else if (slot.state == Slot::State::idle) {
+      close(slot, reason, actions);
+      start_dials(actions);
+    }
+  }
+
+  /// Changes the number of exchanges that a connection may carry at a time. It may shrink below the
+  /// number that it carries, and to 0: then it takes nothing new until it grows.
+  /// @param slot a slot whose dial has succeeded, and which was not closed.
+  template <class PoolActions>
+  void set_capacity(Slot& slot, std::size_t capacity, PoolActions& actions) noexcept {
+    const bool usability_changes = (slot.capacity > 0) != (capacity > 0);
+    if (slot.state == Slot::State::idle && usability_changes) slots_.make_active(slot);
+    slots_.set_capacity(slot, capacity);
+    if (slot.state == Slot::State::active) place(slot, false, actions);
+  }
+
+  // ---- the ends of dials ----
 
   /// Reports that a dial has succeeded. The connection of a given-up dial is closed.
+  /// @param capacity the number of exchanges that the connection may carry at a time, at least 1.
   template <class PoolActions>
-  void dialled(Slot& slot, Connection connection, Time now, Time expires,
-               PoolActions& out) noexcept {
+  void dialled(Slot& slot, Connection connection, Time now, Time expires, std::size_t capacity,
+               PoolActions& actions) noexcept {
     if (slot.state == Slot::State::given_up) {
-      out.closing(std::move(connection), CloseReason::evicted);
-      forget(slot);
+      actions.closing(std::move(connection), CloseReason::evicted);
+      queue_.forget(slot);
       return;
     }
     slot.connection = std::move(connection);
     slot.opened = slot.idle_since = now;
     slot.expires = expires;
-    end_dial(slot);
-    make_active(slot);
-    place(slot, true, out);
-    start_dials(out);
-    abandon_if_quiet(out);
+    slot.capacity = capacity;
+    queue_.succeed(slot);
+    slots_.add(slot);
+    place(slot, true, actions);
+    abandon_if_quiet(actions);
   }
 
   /// Reports that a dial has failed. The waiter that started the dial fails; other waiters go on
   /// waiting, and a waiter that only inherited the dial gets a dial of its own.
   template <class PoolActions>
-  void dial_failed(Slot& slot, PoolActions& out) noexcept {
+  void dial_failed(Slot& slot, PoolActions& actions) noexcept {
     if (slot.state == Slot::State::given_up) {
-      forget(slot);
+      queue_.forget(slot);
       return;
     }
-    Ticket* starter = slot.starter;
-    end_dial(slot);
     Host& host = *slot.host;
-    if (starter) {
-      starter->dial = nullptr;
-      if (starter->place) {
-        find_dial(*starter);
-      } else {
-        dequeue(*starter);
-        out.failed(starter->waiter);
-      }
-    }
-    --host.slots;
     --total_;
-    delete &slot;
-    update_hungry(host);
-    forget_if_empty(host);
-    start_dials(out);
-    abandon_if_quiet(out);
+    if (Ticket* const ticket = queue_.fail(slot)) actions.failed(ticket->waiter);
+    hosts_.forget_if_empty(host);
+    start_dials(actions);
+    abandon_if_quiet(actions);
   }
+
+  // ---- time, and the end ----
 
   /// Closes connections that have been idle for too long. Every event with a time does so first.
   template <class PoolActions>
-  void expire(Time now, PoolActions& out) noexcept {
+  void expire(Time now, PoolActions& actions) noexcept {
     bool freed = false;
-    while (!by_expiry_.empty() && by_expiry_.top_key().first <= now) {
-      Slot& slot = by_expiry_.top();
-      const bool lifetime = now - slot.opened >= limits_.max_lifetime;
-      close(slot, lifetime ? CloseReason::lifetime_expired : CloseReason::idle_expired, out);
+    while (slots_.next_expiry() <= now) {
+      Slot& slot = *slots_.first_to_expire();
+      const bool lifetime = is_past_lifetime(slot, now);
+      close(slot, lifetime ? CloseReason::lifetime_expired : CloseReason::idle_expired, actions);
       freed = true;
     }
-    if (freed) start_dials(out);
+    if (freed) start_dials(actions);
   }
   /// The time at which the next idle connection expires; `Time::max()` if there is none.
-  Time next_expiry() const noexcept {
-    return by_expiry_.empty() ? Time::max() : by_expiry_.top_key().first;
-  }
+  Time next_expiry() const noexcept { return slots_.next_expiry(); }
 
   /// Closes all idle connections.
   template <class PoolActions>
-  void close_idle(CloseReason reason, PoolActions& out) noexcept {
-    while (!by_expiry_.empty()) close(by_expiry_.top(), reason, out);
-    start_dials(out);
+  void close_idle(CloseReason reason, PoolActions& actions) noexcept {
+    while (Slot* const slot = slots_.first_to_expire()) close(*slot, reason, actions);
+    start_dials(actions);
   }
 
   /// Stops keeping connections. With `now_too`, also fails all waiters and gives up all dials.
   template <class PoolActions>
-  void close(bool now_too, PoolActions& out) noexcept {
+  void close(bool now_too, PoolActions& actions) noexcept {
     limits_.max_idle = 0;
     closed_ = true;
-    close_idle(CloseReason::client_closed, out);
+    close_idle(CloseReason::client_closed, actions);
     if (!now_too) return;
-    for (auto& [key, host] : hosts_) {
+    hosts_.for_each([&](Host& host) {
       while (Ticket* ticket = host.queue.front()) {
-        dequeue(*ticket);
-        out.failed(ticket->waiter);
+        queue_.remove(*ticket);
+        actions.failed(ticket->waiter);
       }
-      update_hungry(host);
-    }
-    give_up_dials(out);
+    });
+    give_up_spares(actions);  // All dials are spare now.
   }
-  bool closed() const noexcept { return closed_; }
   /// True if no request has a connection or waits for one; then no dial is under way, either.
-  bool quiet() const noexcept { return active_.empty() && waiting_ == 0; }
+  bool quiet() const noexcept { return slots_.in_use() == 0 && queue_.waiting() == 0; }
+
+  // ---- numbers ----
 
   Counts counts() const noexcept {
-    return {active_.size(), by_expiry_.size(), dialling_.size() + spares_.size(), waiting_};
+    return {slots_.in_use(), slots_.idle(), queue_.dialling(), queue_.waiting(),
+            slots_.exchanges()};
   }
   Counts counts(std::string_view key) const {
-    const auto found = hosts_.find(key);
-    return found == hosts_.end() ? Counts() : counts(found->second);
+    const Host* const host = hosts_.find(key);
+    return host ? counts(*host) : Counts();
   }
   Counts counts(const Host& host) const noexcept {
-    return {host.slots - host.dials - host.idle.size(), host.idle.size(), host.dials,
-            host.queue.size()};
+    const std::size_t active = host.slots - host.dials - host.idle.size();
+    return {active, host.idle.size(), host.dials, host.queue.size(), active + host.extra};
   }
   /// The number of connections that could be opened to this key now, beside those in use and the
   /// key's own idle ones. Spare dials do not count as taken, because each makes room or becomes
   /// such a connection.
   std::size_t room(std::string_view key) const {
-    const auto found = hosts_.find(key);
-    const Counts own = found == hosts_.end() ? Counts() : counts(found->second);
-    const std::size_t spares = found == hosts_.end() ? 0 : found->second.spare_dials.size();
-    const std::size_t taken = total_ - by_expiry_.size() - spares_.size() + own.idle;
+    const Host* const host = hosts_.find(key);
+    const Counts own = host ? counts(*host) : Counts();
+    const std::size_t spares = host ? host->spare_dials.size() : 0;
+    const std::size_t taken = total_ - slots_.idle() - queue_.spares() + own.idle;
     return std::min(
         limits_.max_connections - std::min(limits_.max_connections, taken),
         limits_.max_connections_per_host - std::min(limits_.max_connections_per_host,
@@ -343,70 +318,77 @@ class PoolState {
   }
   template <class Function>
   void for_each_host(Function function) const {
-    for (const auto& [key, host] : hosts_) function(host);
+    hosts_.for_each(function);
   }
-  const Limits& limits() const noexcept { return limits_; }
 
  private:
-  struct KeyHash : std::hash<std::string_view> {
-    using is_transparent = void;
-  };
-  /// The order in which idle connections are given up: the first to expire, then the oldest.
-  using Expiry = std::pair<Time, Time>;
-  /// Maximum number of keys that are remembered without a connection, for `Host::opened`.
-  static constexpr std::size_t max_empty_hosts = 256;
-  /// Additional time that a waiter of another key must have waited to take a place away.
+  /// Additional time that a waiter must have waited to take the place of another key, or to end the
+  /// sharing of a connection.
   static constexpr std::chrono::milliseconds patience{100};
-
-  /// The state of this key, or null. `last_host_` is tried first, because most clients ask for the
-  /// same key again.
-  Host* find(std::string_view key) noexcept {
-    if (last_host_ && last_host_->key == key) return last_host_;
-    const auto found = hosts_.find(key);
-    return found == hosts_.end() ? nullptr : last_host_ = &found->second;
-  }
+  /// The turn of an exchange that comes after all others.
+  static constexpr auto newcomer = std::numeric_limits<std::uint64_t>::max();
 
   // ---- serving ----
 
-  /// Gives an active slot to the key's first waiter; else lets the slot idle, or closes it.
-  template <class PoolActions>
-  void place(Slot& slot, bool fresh, PoolActions& out) noexcept {
-    Host& host = *slot.host;
-    Ticket* ticket = host.queue.front();
-    while (ticket && ticket->fresh && !fresh) ticket = host.queue.next(*ticket);
-    if (ticket) {
-      if (!fresh && is_overdue(*ticket)) {
-        close(slot, CloseReason::evicted, out);
-        start_dials(out);
-        return;
+  /// Begins an exchange of this turn on a connection with room or an idle one; else null.
+  Slot* reuse(Host* host, std::uint64_t turn, Time now) noexcept {
+    if (!host) return nullptr;
+    while (Slot* const slot = host->with_room.back()) {
+      if (is_past_lifetime(*slot, now)) {
+        slots_.retire(*slot, CloseReason::lifetime_expired);
+      } else if (must_make_way(*host, turn, now)) {
+        slots_.retire(*slot, CloseReason::evicted);
+      } else {
+        slots_.begin_exchange(*slot);
+        return slot;
       }
-      dequeue(*ticket);
-      slot.turn = ticket->sequence;
-      ticket->granted = &slot;
-      out.granted(ticket->waiter);
-      update_hungry(host);
-      start_dials(out);  // The ticket's dial may be spare now.
-      return;
     }
+    Slot* const slot = host->idle.back();
+    if (!slot || slot->capacity == 0) return nullptr;
+    slots_.make_active(*slot);
+    slots_.begin_exchange(*slot);
+    return slot;
+  }
+
+  /// Serves the key's waiters with an active slot, in order, while it has room, else lets it idle.
+  /// Then starts dials, because waiters of any key may have waited for this.
+  /// @param fresh true if the connection is new: no other waiter takes its place away.
+  template <class PoolActions>
+  void place(Slot& slot, bool fresh, PoolActions& actions) noexcept {
+    Host& host = *slot.host;
+    for (Ticket* ticket = host.queue.front(); ticket && slot.use < slot.capacity;) {
+      Ticket& candidate = *std::exchange(ticket, host.queue.next(*ticket));
+      if (candidate.fresh && !(fresh && slot.use == 0)) continue;
+      if (!fresh && slot.use == 0 && is_overdue(candidate)) {
+        close(slot, CloseReason::evicted, actions);
+        return start_dials(actions);
+      }
+      if (!fresh && slot.use > 0 && must_make_way(host, candidate.sequence, candidate.since)) {
+        slots_.retire(slot, CloseReason::evicted);
+        break;
+      }
+      queue_.remove(candidate);
+      slots_.begin_exchange(slot);
+      candidate.granted = &slot;
+      actions.granted(candidate.waiter);
+    }
+    if (slot.use == 0) rest(slot, fresh, actions);
+    start_dials(actions);
+  }
+
+  /// Lets an active slot without exchanges idle, or closes it.
+  template <class PoolActions>
+  void rest(Slot& slot, bool fresh, PoolActions& actions) noexcept {
+    Host& host = *slot.host;
     // The waiters without a dial cannot use this connection, and none of them may dial at the key's
     // limit: they would wait for ever, so the connection makes room.
-    if (!fresh && host.first_without_dial && at_host_limit(host)) {
-      close(slot, CloseReason::evicted, out);
-      start_dials(out);
-      return;
-    }
-    if (limits_.max_idle == 0) {
-      close(slot, closed_ ? CloseReason::client_closed : CloseReason::idle_cap, out);
-      start_dials(out);
-      return;
-    }
-    if (by_expiry_.size() >= limits_.max_idle) close(by_expiry_.top(), CloseReason::idle_cap, out);
-    by_expiry_.push(slot, Expiry(slot.expires, slot.idle_since));
-    active_.remove(slot);
-    slot.state = Slot::State::idle;
-    slot.kept = true;
-    host.idle.push_back(slot);
-    start_dials(out);  // Another key may be waiting for this place.
+    if (!fresh && host.first_without_dial && queue_.at_host_limit(host))
+      return close(slot, CloseReason::evicted, actions);
+    if (limits_.max_idle == 0)
+      return close(slot, closed_ ? CloseReason::client_closed : CloseReason::idle_cap, actions);
+    if (slots_.idle() >= limits_.max_idle)
+      close(*slots_.first_to_expire(), CloseReason::idle_cap, actions);
+    slots_.make_idle(slot);
   }
 
   /// True if a waiter that only a dial can serve has waited for a place longer than this ticket.
@@ -415,218 +397,102 @@ class PoolState {
   /// keys that are always busy would close each other's connections with every request.
   bool is_overdue(const Ticket& ticket) const noexcept {
     const Ticket* const dialless = ticket.host->first_without_dial;
-    if (dialless && at_host_limit(*ticket.host) && dialless->sequence < ticket.sequence)
+    if (dialless && queue_.at_host_limit(*ticket.host) && dialless->sequence < ticket.sequence)
       return true;
-    return total_ >= limits_.max_connections && !keys_awaiting_dial_.empty() &&
-           keys_awaiting_dial_.top_key() < ticket.sequence &&
-           keys_awaiting_dial_.top().first_without_dial->since + patience <= ticket.since;
+    if (total_ < limits_.max_connections) return false;
+    const Ticket* const first = queue_.first_awaiting_dial();
+    return first && waits_longer(*first, ticket.sequence, ticket.since);
+  }
+  /// True if a slot in use should not take another exchange of this turn and time, because a waiter
+  /// that only a dial can serve has waited longer by `patience`. Retired slots will free their
+  /// places anyway: one at a time is enough for a key at its limit, and one for each waiting key.
+  bool must_make_way(const Host& host, std::uint64_t turn, Time since) const noexcept {
+    const Ticket* const dialless = host.first_without_dial;
+    if (dialless && host.retired == 0 && queue_.at_host_limit(host) &&
+        waits_longer(*dialless, turn, since))
+      return true;
+    return total_ >= limits_.max_connections && slots_.retired() < queue_.keys_awaiting_dial() &&
+           waits_longer(*queue_.first_awaiting_dial(), turn, since);
+  }
+  static bool waits_longer(const Ticket& ticket, std::uint64_t turn, Time since) noexcept {
+    return ticket.sequence < turn && ticket.since + patience <= since;
   }
 
   /// Starts dials while there are places and waiters without a dial, longest waiting first. Spare
   /// dials make room first, then idle connections.
   template <class PoolActions>
-  void start_dials(PoolActions& out) noexcept {
-    while (!keys_awaiting_dial_.empty() && make_room(out)) start_dial(out);
+  void start_dials(PoolActions& actions) noexcept {
+    while (queue_.keys_awaiting_dial() > 0 && make_room(actions)) {
+      const Ticket& ticket = *queue_.first_awaiting_dial();
+      ++total_;
+      actions.dial(queue_.begin(), ticket.waiter);
+    }
   }
   /// @return false if there is no place and none can be freed.
   template <class PoolActions>
-  bool make_room(PoolActions& out) noexcept {
+  bool make_room(PoolActions& actions) noexcept {
     if (total_ < limits_.max_connections) return true;
-    if (!spares_.empty())
-      give_up(*spares_.front(), out);
-    else if (!by_expiry_.empty())
-      close(by_expiry_.top(), CloseReason::evicted, out);
+    if (Slot* const spare = queue_.first_spare())
+      give_up(*spare, actions);
+    else if (Slot* const idle = slots_.first_to_expire())
+      close(*idle, CloseReason::evicted, actions);
     else
       return false;
     return true;
   }
-  template <class PoolActions>
-  void start_dial(PoolActions& out) noexcept {
-    Host& host = keys_awaiting_dial_.top();
-    Ticket& ticket = *host.first_without_dial;
-    Slot& slot = *ticket.place.release();
-    slot.host = &host;
-    slot.number = ++host.opened;
-    dialling_.push_back(slot);
-    ++host.slots;
-    ++host.dials;
-    ++total_;
-    bind(ticket, slot);
-    out.dial(slot, ticket.waiter);
-    host.first_without_dial = host.queue.next(ticket);
-    update_hungry(host);
-  }
-
-  static void bind(Ticket& ticket, Slot& dial) noexcept {
-    ticket.dial = &dial;
-    dial.starter = &ticket;
-  }
-
-  bool at_host_limit(const Host& host) const noexcept {
-    return host.slots >= limits_.max_connections_per_host;
-  }
-
-  /// Finds a dial for a queued ticket without one: a spare dial, if there is one. Otherwise, if the
-  /// next ticket has a dial, this ticket takes the dial of the last ticket that has one, so that
-  /// the tickets with dials stay the first ones; the last ticket gets the memory for its own dial.
-  void find_dial(Ticket& ticket) noexcept {
-    Host& host = *ticket.host;
-    if (Slot* const spare = host.spare_dials.front()) {
-      remove_spare(*spare);
-      dialling_.push_back(*spare);
-      bind(ticket, *spare);
-      return;
-    }
-    Ticket* const next = host.queue.next(ticket);
-    if (!next || !next->dial) {
-      if (!host.first_without_dial || host.first_without_dial == next)
-        host.first_without_dial = &ticket;
-      return;
-    }
-    Ticket* const without = host.first_without_dial;
-    Ticket* const last = without ? host.queue.previous(*without) : host.queue.back();
-    bind(ticket, *std::exchange(last->dial, nullptr));
-    if (!last->place) last->place = std::move(ticket.place);
-    host.first_without_dial = last;
-  }
-
-  /// Takes a ticket out of its queue; its dial, if any, goes to the first ticket without one.
-  void dequeue(Ticket& ticket) noexcept {
-    Host& host = *ticket.host;
-    if (host.first_without_dial == &ticket) host.first_without_dial = host.queue.next(ticket);
-    host.queue.remove(ticket);
-    --waiting_;
-    ticket.host = nullptr;
-    if (Slot* dial = std::exchange(ticket.dial, nullptr)) hand_on(*dial);
-  }
-
-  void hand_on(Slot& dial) noexcept {
-    Host& host = *dial.host;
-    dial.starter = nullptr;
-    if (Ticket* next = host.first_without_dial) {
-      bind(*next, dial);
-      host.first_without_dial = host.queue.next(*next);
-    } else {
-      dialling_.remove(dial);
-      spares_.push_back(dial);
-      host.spare_dials.push_back(dial);
-    }
-  }
-
-  void remove_spare(Slot& dial) noexcept {
-    spares_.remove(dial);
-    dial.host->spare_dials.remove(dial);
-  }
-
-  /// Removes a dial from the count and the list of dials.
-  void end_dial(Slot& slot) noexcept {
-    --slot.host->dials;
-    if (slot.starter)
-      dialling_.remove(slot);
-    else
-      remove_spare(slot);
-  }
-
-  void make_active(Slot& slot) noexcept {
-    if (Ticket* starter = std::exchange(slot.starter, nullptr)) {
-      Ticket* first = slot.host->queue.front();
-      starter->dial = nullptr;
-      if (starter != first) {  // The first ticket has a dial too: see the class's comment.
-        Slot* dial = std::exchange(first->dial, nullptr);
-        bind(*starter, *dial);
-      }
-    }
-    slot.state = Slot::State::active;
-    active_.push_back(slot);
-  }
 
   // ---- closing ----
 
-  void remove_idle(Slot& slot) noexcept {
-    by_expiry_.remove(slot);
-    slot.host->idle.remove(slot);
+  /// Ends an exchange of a slot that must not be used again.
+  template <class PoolActions>
+  void end_unfit(Slot& slot, CloseReason reason, PoolActions& actions) noexcept {
+    slots_.end_exchange(slot);
+    const bool retired = slot.state == Slot::State::retired;
+    if (slot.use == 0)
+      close(slot, retired ? slot.retired_for : reason, actions);
+    else if (!retired)
+      slots_.retire(slot, reason);
   }
 
-  /// Closes an active or idle slot and frees its place.
+  /// Closes the connection of a slot without exchanges and frees its place.
   template <class PoolActions>
-  void close(Slot& slot, CloseReason reason, PoolActions& out) noexcept {
+  void close(Slot& slot, CloseReason reason, PoolActions& actions) noexcept {
     Host& host = *slot.host;
-    out.closing(std::move(slot.connection), reason);
-    if (slot.state == Slot::State::idle)
-      remove_idle(slot);
-    else
-      active_.remove(slot);
-    --host.slots;
+    actions.closing(std::move(slot.connection), reason);
+    slots_.remove(slot);
     --total_;
-    delete &slot;
-    update_hungry(host);
-    forget_if_empty(host);
+    queue_.update(host);
+    hosts_.forget_if_empty(host);
+  }
+
+  bool is_past_lifetime(const Slot& slot, Time now) const noexcept {
+    return now - slot.opened >= limits_.max_lifetime;
   }
 
   /// Gives up all dials if no request is in flight: they would serve no one, and would keep the
   /// program running.
   template <class PoolActions>
-  void abandon_if_quiet(PoolActions& out) noexcept {
-    if (!spares_.empty() && quiet()) give_up_dials(out);
+  void abandon_if_quiet(PoolActions& actions) noexcept {
+    if (queue_.spares() > 0 && quiet()) give_up_spares(actions);
   }
-  /// Gives up all dials. The caller makes sure that all of them are spare.
   template <class PoolActions>
-  void give_up_dials(PoolActions& out) noexcept {
-    while (!spares_.empty()) give_up(*spares_.front(), out);
+  void give_up_spares(PoolActions& actions) noexcept {
+    while (Slot* const spare = queue_.first_spare()) give_up(*spare, actions);
   }
-  /// Gives up a spare dial: its place is free now, even if the dial ends later.
   template <class PoolActions>
-  void give_up(Slot& dial, PoolActions& out) noexcept {
+  void give_up(Slot& dial, PoolActions& actions) noexcept {
     Host& host = *dial.host;
-    end_dial(dial);
-    dial.state = Slot::State::given_up;
-    dial.host = nullptr;
-    given_up_.push_back(dial);
-    --host.slots;
+    queue_.give_up(dial);
     --total_;
-    out.abandoned(dial);
-    update_hungry(host);
-    forget_if_empty(host);
-  }
-  /// Frees the slot of a given-up dial that has ended.
-  void forget(Slot& slot) noexcept {
-    given_up_.remove(slot);
-    delete &slot;
-  }
-
-  /// Updates the place of a key in `keys_awaiting_dial_`, the heap of keys whose waiters need a new
-  /// dial.
-  void update_hungry(Host& host) noexcept {
-    const bool hungry = host.first_without_dial && !at_host_limit(host);
-    if (keys_awaiting_dial_.contains(host)) {
-      if (hungry)
-        keys_awaiting_dial_.update(host, host.first_without_dial->sequence);
-      else
-        keys_awaiting_dial_.remove(host);
-    } else if (hungry) {
-      keys_awaiting_dial_.push(host, host.first_without_dial->sequence);
-    }
-  }
-
-  void forget_if_empty(Host& host) noexcept {
-    if (host.slots > 0 || !host.queue.empty() || hosts_.size() <= max_empty_hosts) return;
-    if (last_host_ == &host) last_host_ = nullptr;
-    hosts_.erase(hosts_.find(host.key));
+    actions.abandoned(dial);
+    hosts_.forget_if_empty(host);
   }
 
   Limits limits_;
-  std::unordered_map<std::string, Host, KeyHash, std::equal_to<>> hosts_;
-  Host* last_host_ = nullptr;  // The host found last; null or an element of `hosts_`.
-  IntrusiveList<Slot, &Slot::in_pool> dialling_;  // Dials that a ticket counts on.
-  IntrusiveList<Slot, &Slot::in_pool> spares_;    // Other dials, spare for longest first.
-  IntrusiveList<Slot, &Slot::in_pool> given_up_;  // Given-up dials that have not ended yet.
-  IntrusiveList<Slot, &Slot::in_pool> active_;
-  IndexedHeap<Slot, Expiry> by_expiry_;
-  // Keyed by the turn of the first waiter without a dial.
-  IndexedHeap<Host, std::uint64_t> keys_awaiting_dial_;
-  std::uint64_t last_sequence_ = 0;
-  std::size_t total_ = 0;
-  std::size_t waiting_ = 0;
+  HostTable<Host> hosts_;
+  DialQueue<Connection, Waiter> queue_;
+  OpenSlots<Connection, Waiter> slots_;
+  std::size_t total_ = 0;  // Slots that are not given up.
   bool closed_ = false;
 };
 
