@@ -128,6 +128,7 @@ class Headers {
 
   /// The value of the first field of this name, or nothing.
   std::optional<std::string_view> get(std::string_view name) const& noexcept {
+    if (empty()) return std::nullopt;  // Most requests have no fields of their own.
     const auto field = find(name);
     if (field == end()) return std::nullopt;
     return (*field).value;
@@ -146,14 +147,12 @@ class Headers {
   std::vector<std::string_view> get_all(std::string_view name) const&& = delete;
 
   /// True if there is a field of this name.
-  bool contains(std::string_view name) const noexcept { return find(name) != end(); }
+  bool contains(std::string_view name) const noexcept { return !empty() && find(name) != end(); }
 
   /// True if a field of this name has this token in its comma-separated list, in any line and
   /// position, without regard to case: `has_token("Connection", "close")`.
   bool has_token(std::string_view name, std::string_view token) const noexcept {
-    for (const auto [key, value] : *this)
-      if (detail::iequals(key, name) && detail::list_has_token(value, token)) return true;
-    return false;
+    return !empty() && finds_token(name, token);
   }
 
   /// The number of fields.
@@ -181,6 +180,12 @@ class Headers {
 
  private:
   friend struct detail::access;
+
+  bool finds_token(std::string_view name, std::string_view token) const noexcept {
+    for (const auto [key, value] : *this)
+      if (detail::iequals(key, name) && detail::list_has_token(value, token)) return true;
+    return false;
+  }
 
   static void check(std::string_view name, std::string_view value) {
     if (auto error = detail::check_field(name, value)) throw *error;

@@ -149,7 +149,12 @@ class Call : public CacheAllocated<Call> {
     }
     return nullptr;
   }
-  CallCredentials& credentials() noexcept { return *credentials_; }
+  /// Waits for the credentials of this authenticator. The awaitable's result is for
+  /// `on_credentials`.
+  asio::awaitable<std::optional<Error>> authorize(Authenticator& auth) {
+    return detail::authorize(auth, credentials_->context(), credentials_->value(), *deadline,
+                             Phase::authorize, no_timeout);
+  }
   void on_credentials(std::optional<Error> error) {
     attempt_->failure = std::move(error);
     attempt_->now = Clock::now();
@@ -200,6 +205,11 @@ class Call : public CacheAllocated<Call> {
   /// @param is_cancelled true if the call was cancelled meanwhile.
   Outcome go_on_decoding(bool is_cancelled = false);
 
+  /// The outcome of a call that is cancelled while it waits after an attempt.
+  Outcome fail_waiting(const Outcome& outcome, const Error& cancelled) {
+    if (is(outcome, NextStep::decoding)) return go_on_decoding(true);
+    return fail_between(cancelled, Phase::prepare);
+  }
   /// The error of a call that fails between two attempts.
   Error fail_between(const Error& error, Phase phase);
 
@@ -327,9 +337,11 @@ inline Connection* Call::begin_exchange(bool is_cancelled) {
   RequestHead head = request.head(*client, url(), options.kind);
   if (credentials_) credentials_->fill(head);
   const Limits& limits = client->options.limits;
-  attempt.failure =
+  auto failure =
       connection.begin(exchange, head, {limits.max_head_size, limits.max_fields}, attempt.now);
-  return attempt.failure ? nullptr : &connection;
+  if (!failure) return &connection;
+  attempt.failure = std::move(failure);
+  return nullptr;
 }
 
 /// Notes in the answer which connection the attempt has got.

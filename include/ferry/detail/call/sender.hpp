@@ -40,6 +40,17 @@ asio::awaitable<std::optional<Error>> await_backoff(Call& call) {
   co_return failure;
 }
 
+/// Undoes the codings of a long body in several steps, between which other coroutines run.
+template <class = void>
+asio::awaitable<Outcome> decode(Call& call) {
+  for (;;) {
+    co_await asio::post(asio::use_awaitable);
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    auto outcome = call.go_on_decoding(is_cancelled(cancellation));
+    if (!is(outcome, NextStep::decoding)) co_return outcome;
+  }
+}
+
 /// Turns a failure into the result of `send`: an error in a `Result`, or an exception. This is the
 /// only place where errors become exceptions.
 template <class Answer>
@@ -53,18 +64,20 @@ Answer fail(Error error) {
 /// Turns a call's last outcome into the result of `send`.
 template <class Answer>
 Answer finish(std::unique_ptr<Call> call, Outcome&& outcome) {
-  if (auto* const error = std::get_if<Error>(&outcome)) return fail<Answer>(std::move(*error));
+  auto* const response = std::get_if<Response>(&outcome);
+  auto* const error = response ? nullptr : std::get_if<Error>(&outcome);
+  if (error) return fail<Answer>(std::move(*error));
   if constexpr (std::same_as<Answer, ResponseStream>) {
     auto body = std::make_unique<OpenBody>(std::move(call));
     if (auto failure = body->start()) return fail<Answer>(std::move(*failure));
     return access::make<ResponseStream>(std::move(body));
   } else if constexpr (std::same_as<Answer, Upgraded>) {
-    if (auto* const upgraded = std::get_if<Upgraded>(&outcome)) return std::move(*upgraded);
+    if (!response) return std::get<Upgraded>(std::move(outcome));
     Upgraded refused;
-    refused.response = std::get<Response>(std::move(outcome));
+    refused.response = std::move(*response);
     return refused;
   } else {
-    return std::get<Response>(std::move(outcome));
+    return std::move(*response);
   }
 }
 
@@ -78,19 +91,15 @@ asio::awaitable<Answer> perform(std::unique_ptr<Call> owned) {
   Call& call = *owned;
   bool has_waited = false;
   for (auto next = NextStep::follow_up;; has_waited = true) {
-    if (next == NextStep::follow_up) {
-      if (auto refused = call.prepare()) co_return fail<Answer>(std::move(*refused));
-    }
+    auto refused = next == NextStep::follow_up ? call.prepare() : std::nullopt;
+    if (refused) co_return fail<Answer>(std::move(*refused));
     try {
       while (Authenticator* const asked = call.ask_for_credentials()) {
-        const AuthContext context = call.credentials().context();
-        auto error = co_await authorize(*asked, context, call.credentials().value(), *call.deadline,
-                                        Phase::authorize, no_timeout);
+        auto error = co_await call.authorize(*asked);
         call.on_credentials(std::move(error));
         has_waited = true;
       }
-      // A call that was cancelled while it waited must not begin; Asio reports this only at the
-      // next wait.
+      // A call that was cancelled while it waited must not begin.
       if (has_waited) {
         const auto cancellation = co_await asio::this_coro::cancellation_state;
         if (is_cancelled(cancellation)) call.attempt().failure.emplace(Errc::cancelled);
@@ -104,31 +113,23 @@ asio::awaitable<Answer> perform(std::unique_ptr<Call> owned) {
       while (!call.attempt().failure && connection->is_waiting(call.exchange())) {
         std::error_code error;
         const std::size_t count = co_await connection->wait(call.exchange(), error);
-        call.attempt().failure = connection->proceed(call.exchange(), count, error);
+        if (auto failure = connection->proceed(call.exchange(), count, error))
+          call.attempt().failure = std::move(failure);
       }
     } catch (const std::system_error& e) {
       call.attempt().failure = cancellation_of(e);
     }
     Outcome outcome = call.conclude();
-    while (is(outcome, NextStep::decoding)) {
-      bool cancelled = true;
-      try {
-        co_await asio::post(asio::use_awaitable);
-        const auto cancellation = co_await asio::this_coro::cancellation_state;
-        cancelled = is_cancelled(cancellation);
-      } catch (const std::system_error& e) {
-        cancellation_of(e);
+    try {
+      if (is(outcome, NextStep::decoding)) {
+        auto decoded = co_await decode(call);
+        outcome = std::move(decoded);
+      } else if (is(outcome, NextStep::follow_up)) {
+        auto failure = co_await await_backoff(call);
+        if (failure) outcome = std::move(*failure);
       }
-      outcome = call.go_on_decoding(cancelled);
-    }
-    if (is(outcome, NextStep::follow_up)) {
-      std::optional<Error> failure;
-      try {
-        failure = co_await await_backoff(call);
-      } catch (const std::system_error& e) {
-        failure = call.fail_between(cancellation_of(e), Phase::prepare);
-      }
-      if (failure) outcome = std::move(*failure);
+    } catch (const std::system_error& e) {
+      outcome = call.fail_waiting(outcome, cancellation_of(e));
     }
     const NextStep* const step = std::get_if<NextStep>(&outcome);
     if (!step || *step == NextStep::stream)

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <utility>
 
-#include <ferry/detail/base/byte_buffer.hpp>
 #include <ferry/detail/base/read_buffer.hpp>
 #include <ferry/detail/h1/request_writer.hpp>
 #include <ferry/detail/h1/response_reader.hpp>
@@ -121,7 +120,7 @@ class H1Connection final : public Connection {
     Current(Exchange& its, const RequestHead& head, const HeadLimits& limits, H1Connection& on)
         : exchange(its),
           close_announced(head.close || announces_close(head)),
-          request(its, head, on.head_, *on.stream_, on.budget_),
+          request(its, head, on.request_memory_, *on.stream_, on.budget_),
           response(its, request, head, limits, on.in_, *on.stream_, on.budget_) {}
 
     Exchange& exchange;
@@ -275,7 +274,7 @@ class H1Connection final : public Connection {
     return failure || !request.error() ? failure : response.receive_available();
   }
 
-  ByteBuffer head_;  // Head of the request; its memory is used again.
+  RequestWriter::Memory request_memory_;
   ReadBuffer in_;
   std::optional<Current> current_;
 };

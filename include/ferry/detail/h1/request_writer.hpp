@@ -34,13 +34,19 @@ class RequestWriter {
  public:
   enum class Rest { awaiting_continue, in_source, none };
 
-  /// @param memory receives the head; it belongs to the connection, which uses it again.
-  RequestWriter(Exchange& exchange, const RequestHead& head, ByteBuffer& memory, Stream& stream,
+  /// The memory of a request's bytes. It belongs to the connection, which uses it again.
+  struct Memory {
+    ByteBuffer head;
+    std::string piece;       ///< Current piece of a source's body.
+    std::string chunk_head;  ///< Bytes before the piece, or the end of a chunked body.
+  };
+
+  RequestWriter(Exchange& exchange, const RequestHead& head, Memory& memory, Stream& stream,
                 WorkBudget& budget)
-      : exchange_(exchange), stream_(stream), budget_(budget), head_(memory) {
-    head_.clear();
-    encode_head(head, head_);
-    add_unsent(asio::buffer(head_.view()));
+      : exchange_(exchange), stream_(stream), budget_(budget), memory_(memory) {
+    memory_.head.clear();
+    encode_head(head, memory_.head);
+    add_unsent(asio::buffer(memory_.head.view()));
     if (head.expect)
       rest_ = Rest::awaiting_continue;
     else
@@ -104,14 +110,14 @@ class RequestWriter {
     BodySource& source = *exchange_.body.source();
     const auto size = exchange_.body_size;
     const std::uint64_t left = size ? *size - given_ : largest_piece;
-    if (piece_.empty()) piece_.resize(largest_piece);
+    if (memory_.piece.empty()) memory_.piece.resize(largest_piece);
     // If nothing is left, one more byte shows that the source is longer than it said.
     const auto room = static_cast<std::size_t>(std::clamp<std::uint64_t>(left, 1, largest_piece));
     std::optional<Error> failure;
     std::size_t count = 0;
     Headers trailers;
     try {
-      const auto buffer = asio::buffer(piece_.data(), room);
+      const auto buffer = asio::buffer(memory_.piece.data(), room);
       if (const auto there = source.read_now(buffer)) {
         count = *there;
       } else {
@@ -136,8 +142,8 @@ class RequestWriter {
 
   /// Frees the memory of the request's bytes, which are no longer needed.
   void free_memory() noexcept {
-    if (head_.capacity() > max_kept_head) head_ = ByteBuffer();
-    piece_ = std::string();
+    if (memory_.head.capacity() > max_kept_head) memory_.head = ByteBuffer();
+    memory_.piece = std::string();
   }
 
  private:
@@ -175,15 +181,15 @@ class RequestWriter {
 
   /// Adds a piece of the body to the unsent bytes.
   void add_piece(std::size_t count) {
-    const auto data = asio::buffer(piece_.data(), count);
+    const auto data = asio::buffer(memory_.piece.data(), count);
     if (exchange_.body_size) {
       add_unsent(data);
       return;
     }
     char digits[18];
     const auto end = std::to_chars(digits, digits + 16, count, 16).ptr;
-    chunk_head_.assign(digits, end).append("\r\n");
-    add_unsent(asio::buffer(chunk_head_));
+    memory_.chunk_head.assign(digits, end).append("\r\n");
+    add_unsent(asio::buffer(memory_.chunk_head));
     add_unsent(data);
     add_unsent(asio::buffer("\r\n", 2));
   }
@@ -193,14 +199,14 @@ class RequestWriter {
   std::optional<Error> end_body(const Headers& trailers) {
     rest_ = Rest::none;
     if (exchange_.body_size) return std::nullopt;
-    chunk_head_ = "0\r\n";
+    memory_.chunk_head = "0\r\n";
     for (const auto [name, value] : trailers) {
       if (const auto forbidden = forbidden_trailer(name); !forbidden.empty())
         return Error(Errc::invalid_header, std::string(forbidden) + " cannot be a trailer");
-      chunk_head_.append(name).append(": ").append(value).append("\r\n");
+      memory_.chunk_head.append(name).append(": ").append(value).append("\r\n");
     }
-    chunk_head_.append("\r\n");
-    add_unsent(asio::buffer(chunk_head_));
+    memory_.chunk_head.append("\r\n");
+    add_unsent(asio::buffer(memory_.chunk_head));
     return std::nullopt;
   }
 
@@ -213,13 +219,11 @@ class RequestWriter {
   Exchange& exchange_;
   Stream& stream_;
   WorkBudget& budget_;
-  ByteBuffer& head_;
+  Memory& memory_;
   /// The next bytes to write: the head, and a piece of the body with a chunk's framing around it.
   std::array<asio::const_buffer, 4> unsent_;
   std::size_t unsent_count_ = 0;
   std::size_t sent_ = 0;     // Number of these buffers written completely.
-  std::string piece_;        // Current piece of a source's body.
-  std::string chunk_head_;   // Bytes before the piece, or the end of a chunked body.
   std::uint64_t given_ = 0;  // Bytes given by the source.
   std::error_code error_;
   Rest rest_ = Rest::none;

@@ -440,9 +440,11 @@ class ResponseReader {
 
   /// The failure of an operation that was ended from outside; nothing if it was not.
   std::optional<Error> check_ended(std::error_code error) const {
-    if (exchange_.deadline.ended()) return exchange_.deadline.error();
-    if (is_cancelled(error)) return Error(Errc::cancelled);
-    return std::nullopt;
+    if (!exchange_.deadline.ended() && !is_cancelled(error)) return std::nullopt;
+    return end_failure();
+  }
+  Error end_failure() const {
+    return exchange_.deadline.ended() ? exchange_.deadline.error() : Error(Errc::cancelled);
   }
 
   /// True if the end of the stream completes the response. After a failed write, a reset reads as

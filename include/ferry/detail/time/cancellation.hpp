@@ -10,7 +10,7 @@ namespace ferry::detail {
 
 /// True for the error of an operation that ended because its coroutine was cancelled.
 inline bool is_cancelled(std::error_code error) noexcept {
-  return error == asio::error::operation_aborted || error == Errc::cancelled;
+  return error && (error == asio::error::operation_aborted || error == Errc::cancelled);
 }
 
 /// The error for an exception that Asio throws from the next `co_await` of a cancelled coroutine.
