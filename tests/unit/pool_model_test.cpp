@@ -113,7 +113,7 @@ struct Pair {
         shrunk.erase(c.id);
       else
         REQUIRE(shrunk.count(c.id) == 1);
-      // Nobody waits while there is a place on a connection.
+      // No ticket waits while there is a place on a connection.
       const bool has_place =
           c.has_room() || (c.state == PoolModel::Connection::idle && c.capacity > 0);
       if (has_place)
@@ -126,7 +126,7 @@ struct Pair {
   Pool pool;
   PoolModel model;
   test::PoolDecisions out;
-  std::map<int, Pool::Slot*> dials;  // By what the model calls them.
+  std::map<int, Pool::Slot*> dials;  // Keyed by the name that the model gives them.
   int last_dial = 0;
   std::map<int, std::unique_ptr<Pool::Ticket>> tickets;
   std::vector<Pool::Hold> held;      // One for each exchange.

@@ -385,7 +385,7 @@ TEST_CASE("[37] [38] whatever happens, the limits hold, queues are fair and noth
     const std::size_t per_host = 1 + random() % 3;
     Table t(at_most(total, per_host));
     std::vector<Pool::Slot*> held;
-    std::map<std::string, std::deque<int>> queues;  // Who waits for what, in order.
+    std::map<std::string, std::deque<int>> queues;  // The waiters of each key, in order.
     std::map<int, std::string> key_of;
     const auto served = [&](int waiter) {
       auto& queue = queues[key_of[waiter]];
@@ -472,7 +472,7 @@ TEST_CASE("[37] [38] whatever happens, the limits hold, queues are fair and noth
       for (const auto& [k, queue] : queues) waiting += queue.size();
       REQUIRE(counts.waiting == waiting);
       t.pool.for_each_host([&](const Pool::Host& host) { REQUIRE(host.slots <= per_host); });
-      // Nobody waits while there is a place for them.
+      // No ticket waits while there is a place for them.
       bool has_spares = false;
       t.pool.for_each_host(
           [&](const Pool::Host& host) { has_spares = has_spares || !host.spare_dials.empty(); });
@@ -664,7 +664,7 @@ TEST_CASE("[38] a turn among those whose dials are under way") {
   Pool::Slot* slot = t.open("a");
   Pool::Ticket& oldest = t.wait("a");
   REQUIRE(t.leave(oldest) == nullptr);
-  t.dialled();  // Nobody waits for its dial any more.
+  t.dialled();  // No ticket waits for its dial any more.
   t.take("a");
   for (int i = 0; i < 3; ++i) t.wait("a");
   REQUIRE(t.dials.size() == 2);
