@@ -1,7 +1,18 @@
 #pragma once
 
-// With FERRY_SEPARATE_COMPILATION, only the source file that includes ferry/src.hpp instantiates
-// the templates declared with FERRY_EXTERN; in the other files they are `extern`.
+// Two ways to use the library: header-only, the default, and compiled.
+//
+// Public headers declare; the definitions that are no templates are in `ferry/impl/*.ipp`. By
+// default each header includes its own definitions, which are then inline. With
+// FERRY_SEPARATE_COMPILATION, in all source files of a program, it does not: `ferry/src.hpp` and its
+// like compile the definitions once.
+#if defined(FERRY_SEPARATE_COMPILATION)
+#define FERRY_DEFINITION
+#else
+#define FERRY_DEFINITION inline
+#endif
+
+// Instances of templates that only `ferry/src.hpp` compiles.
 #if !defined(FERRY_SEPARATE_COMPILATION)
 // Each file compiles the templates that it uses.
 #elif defined(FERRY_SOURCE)
