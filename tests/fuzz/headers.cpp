@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <ferry/detail/h1/encoder.hpp>
+#include <ferry/detail/http/field_checks.hpp>
 
 #include "fuzz/support.hpp"
 

@@ -4,7 +4,6 @@
 
 #include <ferry/detail/h1/encoder.hpp>
 
-using ferry::Errc;
 using ferry::Headers;
 using ferry::Method;
 using ferry::Url;
@@ -116,34 +115,6 @@ TEST_CASE("Connection: close is announced once") {
   in.headers.add("Connection", "Close");
   const auto text = encode(in);
   CHECK(text.find("Connection") == text.rfind("Connection"));
-}
-
-TEST_CASE("[44] [45] framing fields that the library could not keep true are refused") {
-  using ferry::detail::check_framing_fields;
-  const auto refused = [](const char* name, const char* value, std::optional<std::uint64_t> size) {
-    Headers headers;
-    headers.add(name, value);
-    const auto error = check_framing_fields(headers, size);
-    return error && error->code() == Errc::invalid_header;
-  };
-  CHECK(refused("Transfer-Encoding", "chunked", 5));
-  CHECK(refused("content-length", "6", 5));
-  CHECK(refused("Content-Length", "+5", 5));
-  CHECK(refused("Content-Length", "5, 5", 5));
-  CHECK(refused("Content-Length", "5", 0));
-  CHECK_FALSE(refused("CONTENT-LENGTH", "5", 5));
-  CHECK(refused("Content-Length", "5", std::nullopt));
-  CHECK(refused("Host", "", 0));
-  CHECK(refused("Host", "a b", 0));
-  CHECK(refused("Host", "user@host", 0));
-  CHECK_FALSE(refused("Host", "host:80", 0));
-
-  Headers two_lengths;
-  two_lengths.add("Content-Length", "5").add("content-length", "5");
-  CHECK(check_framing_fields(two_lengths, 5));
-  Headers two_hosts;
-  two_hosts.add("Host", "a").add("host", "a");
-  CHECK(check_framing_fields(two_hosts, 0));
 }
 
 TEST_CASE("a body of unknown size goes in chunks") {
