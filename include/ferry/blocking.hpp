@@ -15,6 +15,7 @@
 
 #include <ferry/client.hpp>
 #include <ferry/detail/base/process.hpp>
+#include <ferry/detail/base/separate.hpp>
 
 namespace ferry::blocking {
 
@@ -36,8 +37,7 @@ namespace ferry::blocking {
 class Client {
  public:
   /// @throws Error as `ferry::Client`; std::system_error if no thread can be started.
-  explicit Client(ClientOptions options = ClientOptions())
-      : core_(std::make_shared<const Core>(std::move(options))) {}
+  explicit Client(ClientOptions options = ClientOptions());
 
   /// Sends a GET. The functions below send the other methods, as those of `ferry::Client` do.
   Response get(std::string url, RequestOptions options = {}) const {
@@ -69,13 +69,9 @@ class Client {
   }
 
   /// Sends any request. @throws Error as `ferry::Client`'s verbs.
-  Response send(Request request, RequestOptions options = {}) const {
-    return run(core_->client->send(std::move(request), options));
-  }
+  Response send(Request request, RequestOptions options = {}) const;
   /// Sends any request; a failure is in the result.
-  Result<Response> try_send(Request request, RequestOptions options = {}) const {
-    return run(core_->client->try_send(std::move(request), options));
-  }
+  Result<Response> try_send(Request request, RequestOptions options = {}) const;
   /// Downloads to a file like `ferry::Client::download`; needs `ferry/download.hpp`.
   template <class Download = detail::Download>
   auto download(std::string url, std::string path,
@@ -121,11 +117,7 @@ class Client {
   class Loop {
    public:
     /// Starts the thread. The destruction of the last copy of the pointer ends it.
-    static std::shared_ptr<Loop> start() {
-      auto loop = std::make_unique<Loop>();
-      loop->thread_ = std::thread(run, loop.get());
-      return std::shared_ptr<Loop>(loop.release(), end);
-    }
+    static std::shared_ptr<Loop> start();
 
     bool is_this_thread() const noexcept { return std::this_thread::get_id() == thread_.get_id(); }
     bool is_of_parent() const noexcept { return !process_.is_current(); }
@@ -133,21 +125,8 @@ class Client {
     asio::io_context context{1};
 
    private:
-    static void run(Loop* loop) {
-      loop->context.run();
-      if (loop->ends_itself_) delete loop;
-    }
-    static void end(Loop* loop) noexcept {
-      if (loop->is_of_parent()) return;  // No thread runs here, and it may have held any lock.
-      loop->context.stop();
-      if (loop->is_this_thread()) {  // The thread cannot wait for itself.
-        loop->thread_.detach();
-        loop->ends_itself_ = true;
-        return;
-      }
-      loop->thread_.join();
-      delete loop;
-    }
+    static void run(Loop* loop);
+    static void end(Loop* loop) noexcept;
 
     const asio::executor_work_guard<asio::io_context::executor_type> work_{context.get_executor()};
     const detail::ProcessMark process_;
@@ -156,15 +135,10 @@ class Client {
   };
 
   struct Core {
-    explicit Core(ClientOptions options)
-        : client(std::make_unique<const ferry::Client>(
-              detail::OwnedExecutor{loop->context.get_executor(), loop}, std::move(options))) {}
+    explicit Core(ClientOptions options);
     Core(const Core&) = delete;
     Core& operator=(const Core&) = delete;
-    ~Core() {
-      // The thread that may have held the client's locks does not exist in a child process.
-      if (loop->is_of_parent()) static_cast<void>(client.release());
-    }
+    ~Core();
 
     const std::shared_ptr<Loop> loop = Loop::start();
     std::unique_ptr<const ferry::Client> client;
@@ -175,31 +149,18 @@ class Client {
 
 /// Sends one request over a new connection, which is closed afterwards, on the caller's thread.
 /// @throws Error as `ferry::send`.
-inline Response send(Request request, RequestOptions options = {},
-                     ClientOptions client_options = ClientOptions()) {
-  asio::io_context context{1};
-  std::exception_ptr thrown;
-  Response response;
-  asio::co_spawn(context, ferry::send(std::move(request), options, std::move(client_options)),
-                 [&](std::exception_ptr e, Response r) {
-                   thrown = e;
-                   response = std::move(r);
-                 });
-  context.run();
-  if (thrown) std::rethrow_exception(thrown);
-  return response;
-}
+Response send(Request request, RequestOptions options = {},
+              ClientOptions client_options = ClientOptions());
 
 /// Sends a GET like `ferry::blocking::send`.
-inline Response get(std::string url, RequestOptions options = {},
-                    ClientOptions client_options = ClientOptions()) {
-  return blocking::send(Request::get(std::move(url)), options, std::move(client_options));
-}
+Response get(std::string url, RequestOptions options = {},
+             ClientOptions client_options = ClientOptions());
 /// Sends a POST like `ferry::blocking::send`.
-inline Response post(std::string url, Body body = Body(), RequestOptions options = {},
-                     ClientOptions client_options = ClientOptions()) {
-  return blocking::send(Request::post(std::move(url), std::move(body)), options,
-                        std::move(client_options));
-}
+Response post(std::string url, Body body = Body(), RequestOptions options = {},
+              ClientOptions client_options = ClientOptions());
 
 }  // namespace ferry::blocking
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/blocking.ipp>
+#endif

@@ -11,20 +11,26 @@
 #include <utility>
 
 #include <ferry/connection_pool.hpp>
-#include <ferry/detail/call/sender.hpp>
-#include <ferry/detail/policy/option_checks.hpp>
+#include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/separate.hpp>
 #include <ferry/middleware.hpp>
+#include <ferry/options.hpp>
+#include <ferry/request.hpp>
+#include <ferry/response.hpp>
+#include <ferry/response_stream.hpp>
+#include <ferry/result.hpp>
+#include <ferry/upgraded.hpp>
 
 namespace ferry {
 
 namespace detail {
 struct Download;
-}
+struct OwnedExecutor;
+}  // namespace detail
 
 /// An HTTP/1.1 client: a shared handle; copies share connections and options.
 ///
-/// The coroutine members are templates, so each program compiles only those it calls; their
-/// template arguments have defaults. Every verb returns an `asio::awaitable`, which runs in its
+/// Every verb returns an `asio::awaitable`, which runs in its
 /// caller's coroutine, on its caller's executor. The awaitable takes all it needs by value: the
 /// client and the arguments may be destroyed before it ends.
 ///
@@ -47,11 +53,7 @@ class Client {
  public:
   /// Makes a client with its own pool, on this executor.
   /// @throws Error `Errc::invalid_option` or `Errc::invalid_url` for options that make no sense.
-  template <std::convertible_to<asio::any_io_executor> Executor>
-  explicit Client(Executor executor, ClientOptions options = ClientOptions()) {
-    ConnectionPool pool(std::move(executor), pool_options(options));
-    make(std::move(pool), std::move(options), false);
-  }
+  explicit Client(asio::any_io_executor executor, ClientOptions options = ClientOptions());
 
   /// Makes a client with its own pool, on this context's executor.
   /// @throws Error as the other constructor.
@@ -63,9 +65,7 @@ class Client {
   /// @throws Error as the other constructors, and `Errc::invalid_option` if the options set
   ///   anything that belongs to the pool: a member of `ConnectOptions`, or one of the limits of
   ///   `PoolOptions`.
-  explicit Client(ConnectionPool pool, ClientOptions options = ClientOptions()) {
-    make(std::move(pool), std::move(options), true);
-  }
+  explicit Client(ConnectionPool pool, ClientOptions options = ClientOptions());
 
   /// Makes another handle to the same client.
   Client(const Client&) noexcept = default;
@@ -77,49 +77,25 @@ class Client {
   Client& operator=(Client&& other) noexcept { return *this = std::as_const(other); }
 
   /// Sends a GET. Here and below, `url` may be relative to `ClientOptions::base_url`.
-  template <std::same_as<Response> Answer = Response>
-  asio::awaitable<Answer> get(std::string url, const RequestOptions& options = {}) const {
-    return ask<Answer>(options, Method::get(), std::move(url));
-  }
+  asio::awaitable<Response> get(std::string url, const RequestOptions& options = {}) const;
   /// Sends a HEAD.
-  template <std::same_as<Response> Answer = Response>
-  asio::awaitable<Answer> head(std::string url, const RequestOptions& options = {}) const {
-    return ask<Answer>(options, Method::head(), std::move(url));
-  }
+  asio::awaitable<Response> head(std::string url, const RequestOptions& options = {}) const;
   /// Sends an OPTIONS.
-  template <std::same_as<Response> Answer = Response>
-  asio::awaitable<Answer> options(std::string url, const RequestOptions& options = {}) const {
-    return ask<Answer>(options, Method::options(), std::move(url));
-  }
+  asio::awaitable<Response> options(std::string url, const RequestOptions& options = {}) const;
   /// Sends a POST.
-  template <std::same_as<Response> Answer = Response>
-  asio::awaitable<Answer> post(std::string url, Body body = Body(),
-                               const RequestOptions& options = {}) const {
-    return ask<Answer>(options, Method::post(), std::move(url), std::move(body));
-  }
+  asio::awaitable<Response> post(std::string url, Body body = Body(),
+                                 const RequestOptions& options = {}) const;
   /// Sends a PUT.
-  template <std::same_as<Response> Answer = Response>
-  asio::awaitable<Answer> put(std::string url, Body body = Body(),
-                              const RequestOptions& options = {}) const {
-    return ask<Answer>(options, Method::put(), std::move(url), std::move(body));
-  }
+  asio::awaitable<Response> put(std::string url, Body body = Body(),
+                                const RequestOptions& options = {}) const;
   /// Sends a PATCH.
-  template <std::same_as<Response> Answer = Response>
-  asio::awaitable<Answer> patch(std::string url, Body body = Body(),
-                                const RequestOptions& options = {}) const {
-    return ask<Answer>(options, Method::patch(), std::move(url), std::move(body));
-  }
+  asio::awaitable<Response> patch(std::string url, Body body = Body(),
+                                  const RequestOptions& options = {}) const;
   /// Sends a DELETE.
-  template <std::same_as<Response> Answer = Response>
-  asio::awaitable<Answer> delete_(std::string url, const RequestOptions& options = {}) const {
-    return ask<Answer>(options, Method::delete_(), std::move(url));
-  }
+  asio::awaitable<Response> delete_(std::string url, const RequestOptions& options = {}) const;
 
   /// Sends any request.
-  template <std::same_as<Response> Answer = Response>
-  asio::awaitable<Answer> send(Request request, const RequestOptions& options = {}) const {
-    return ask<Answer>(options, std::move(request));
-  }
+  asio::awaitable<Response> send(Request request, const RequestOptions& options = {}) const;
 
   /// Sends a GET for the URL of an earlier response:
   /// `page = co_await client.refresh(std::move(page))`.
@@ -130,23 +106,12 @@ class Client {
   /// the request is sent as after a redirect: without the client's `Authorization`, `Cookie` and
   /// `Host`, and authenticators are asked accordingly. This also holds for a refresh of the new
   /// response. A response made by other code counts as one that no redirect led to.
-  template <std::same_as<Response> Answer = Response>
-  asio::awaitable<Answer> refresh(Answer page, const RequestOptions& options = {}) const {
-    if (has_middleware()) {
-      const detail::ResponseState& state = detail::access::state(std::as_const(page));
-      return ask<Answer>(options,
-                         detail::get_again(state.url.str(), state.userinfo, state.left_origin));
-    }
-    return detail::send_again(handle_->core, options, std::move(page));
-  }
+  asio::awaitable<Response> refresh(Response page, const RequestOptions& options = {}) const;
 
   /// Sends any request; a failure is in the result. The awaitable throws only for a lack of memory,
   /// and any exception other than `Error` from your own code: an authenticator, a middleware.
-  template <std::same_as<Result<Response>> Answer = Result<Response>>
-  asio::awaitable<Answer> try_send(Request request, const RequestOptions& options = {}) const {
-    if (has_middleware()) return detail::try_chain<Response>(chain(options), std::move(request));
-    return detail::send<Answer>(handle_->core, options, nullptr, std::move(request));
-  }
+  asio::awaitable<Result<Response>> try_send(Request request,
+                                             const RequestOptions& options = {}) const;
 
   /// Sends any request, and returns when the response's head is complete. The body is read from the
   /// stream, as fast as the caller asks for it.
@@ -154,15 +119,9 @@ class Client {
   /// `Timeouts::total` holds until the body's end; `Timeouts::read` holds while a read waits. The
   /// body's size has no limit unless this call sets one.
   /// @throws Error as the verbs, and for a `Content-Encoding` of too many codings.
-  template <std::same_as<ResponseStream> Answer = ResponseStream>
-  asio::awaitable<Answer> stream(Request request, const RequestOptions& options = {}) const {
-    return detail::send<Answer>(handle_->core, options, nullptr, std::move(request));
-  }
+  asio::awaitable<ResponseStream> stream(Request request, const RequestOptions& options = {}) const;
   /// Sends a GET and streams its response.
-  template <std::same_as<ResponseStream> Answer = ResponseStream>
-  asio::awaitable<Answer> stream(std::string url, const RequestOptions& options = {}) const {
-    return stream<Answer>(Request::get(std::move(url)), options);
-  }
+  asio::awaitable<ResponseStream> stream(std::string url, const RequestOptions& options = {}) const;
 
   /// Writes the body of a response to a file, which gets its name when it is complete.
   ///
@@ -200,194 +159,81 @@ class Client {
   ///   have already come; otherwise the server's answer, whose connection is kept as after any
   ///   other.
   /// @throws Error as the verbs, and `Errc::invalid_header` for a request without `Upgrade`.
-  template <std::same_as<Upgraded> Answer = Upgraded>
-  asio::awaitable<Answer> upgrade(Request request, const RequestOptions& options = {}) const {
-    if (!request.headers().has_token("Connection", "Upgrade"))
-      request.add_header("Connection", "Upgrade");
-    return detail::send<Answer>(handle_->core, options, nullptr, std::move(request));
-  }
+  asio::awaitable<Upgraded> upgrade(Request request, const RequestOptions& options = {}) const;
 
   /// Ends this client's requests, in flight and later ones, with `Errc::client_closed`. If the pool
   /// is the client's own, its idle connections are closed too. Calling `close` again does nothing.
-  void close() const noexcept {
-    handle_->core->closed = true;
-    if (handle_->shares_pool)
-      detail::access::core(handle_->pool)->deadlines().close(handle_->core.get());
-    else
-      handle_->pool.close();
-  }
+  void close() const noexcept;
 
   /// The client's pool.
-  const ConnectionPool& pool() const& noexcept { return handle_->pool; }
+  const ConnectionPool& pool() const& noexcept;
   /// Overload for a temporary: returns by value.
-  ConnectionPool pool() && { return handle_->pool; }
+  ConnectionPool pool() && { return std::as_const(*this).pool(); }
 
  private:
   friend struct detail::access;
 
-  struct Handle {
-    ConnectionPool pool;
-    std::shared_ptr<detail::ClientCore> core;
-    bool shares_pool;
-  };
+  struct Handle;
 
-  /// Sends the request made of these arguments.
-  template <class Answer, class... What>
-  asio::awaitable<Answer> ask(const RequestOptions& options, What&&... what) const {
-    if (has_middleware()) return chain(options)(Request(std::forward<What>(what)...));
-    return detail::send<Answer>(handle_->core, options, nullptr, std::forward<What>(what)...);
-  }
-  bool has_middleware() const noexcept { return !handle_->core->options.middleware.empty(); }
-  Next chain(const RequestOptions& options) const {
-    return detail::access::make<Next>(handle_->core, options);
-  }
-
-  void make(ConnectionPool pool, ClientOptions options, bool shares_pool) {
-    if (auto error = detail::check(options.timeouts)) throw *error;
-    if (options.retries.max < 0) throw Error(Errc::invalid_option, "retries.max is negative");
-    if (options.redirects.max < 0) throw Error(Errc::invalid_option, "redirects.max is negative");
-    if (auto error = detail::check_framing_fields(options.headers, 0)) throw *error;
-    if (auto error = detail::check_field("User-Agent", options.user_agent)) throw *error;
-    for (const auto& middleware : options.middleware)
-      if (!middleware) throw Error(Errc::invalid_option, "options.middleware has a null pointer");
-    const ConnectOptions& connect = options;
-    if (shares_pool &&
-        (connect != ConnectOptions() || !detail::same_pool_limits(options.limits, Limits()))) {
-      throw Error(
-          Errc::invalid_option,
-          "how connections are opened, and the limits on them, belong to the pool: set them "
-          "in its PoolOptions");
-    }
-    auto core = std::make_shared<detail::ClientCore>(detail::access::core(pool));
-    if (!options.base_url.empty()) {
-      auto base = Url::parse(options.base_url, core->pool->host_to_ascii());
-      if (!base) throw base.error();
-      core->base = std::move(*base);
-    }
-    core->accept_encoding = detail::accept_encoding(options.codings);
-    core->default_head_fields =
-        detail::default_head_fields(options.headers, options.user_agent, core->accept_encoding);
-    core->retry_budget.fill(options.retries.budget);
-    core->options = std::move(options);
-    handle_ = std::make_shared<Handle>(Handle{std::move(pool), std::move(core), shares_pool});
-  }
-
-  static PoolOptions pool_options(const ClientOptions& options) {
-    PoolOptions result;
-    result.limits = options.limits;
-    result.timeouts = options.timeouts;
-    result.observer = options.observer;
-    static_cast<ConnectOptions&>(result) = options;
-    return result;
-  }
+  /// Makes a client that keeps its executor's context alive.
+  Client(detail::OwnedExecutor executor, ClientOptions options);
+  void make(ConnectionPool pool, ClientOptions options, bool shares_pool);
 
   std::shared_ptr<Handle> handle_;
 };
 static_assert(detail::co_await_safe<Client>);
 
-namespace detail {
-
-/// A client whose connections carry one request each.
-template <class Client>
-Client one_off_client(const asio::any_io_executor& executor, ClientOptions options) {
-  options.limits.max_idle = 0;
-  Client client(executor, std::move(options));
-  access::core(client)->one_off = true;
-  return client;
-}
-
-/// The client of an `io_context`, which calls share that have no client of their own. It keeps no
-/// connections, but is made only once for each context.
-template <class Client>
-class OneShotClientService final : public asio::execution_context::service {
- public:
-  using key_type = OneShotClientService;
-  static inline asio::execution_context::id id;
-
-  explicit OneShotClientService(asio::execution_context& context)
-      : service(context),
-        client_(one_off_client<Client>(static_cast<asio::io_context&>(context).get_executor(),
-                                       options())) {}
-
-  static Client of(const asio::any_io_executor& executor) {
-    const auto own = io_context_executor(executor);
-    if (!own) return one_off_client<Client>(executor, options());
-    asio::execution_context& context = own->context();
-    return *asio::use_service<OneShotClientService>(context).client_;
-  }
-
- private:
-  static ClientOptions options() {
-    ClientOptions options;
-    options.limits.max_connections = no_limit;  // These calls do not know of each other, so none
-                                                // may make another wait.
-    return options;
-  }
-  void shutdown() noexcept override { client_.reset(); }
-
-  std::optional<Client> client_;
-};
-
-}  // namespace detail
-
 /// Sends one request over a new connection, which is closed afterwards: no `Client` is needed.
 ///
 /// The address of a host is kept for later calls, for `TcpOptions::dns_ttl`.
 /// @throws Error as `Client`'s verbs. Cancellation, Threads: as `Client`'s verbs.
-template <std::same_as<Response> Answer = Response>
-asio::awaitable<Answer> send(Request request, RequestOptions options = {}) {
-  const auto executor = co_await asio::this_coro::executor;
-  const Client client = detail::OneShotClientService<Client>::of(executor);
-  co_return co_await client.send(std::move(request), options);
-}
-
+asio::awaitable<Response> send(Request request, const RequestOptions& options = {});
 /// Sends one request with a client's options: headers, limits, observer and so on.
 /// @throws Error as above, and `Errc::invalid_option`.
-template <std::same_as<Response> Answer = Response>
-asio::awaitable<Answer> send(Request request, RequestOptions options,
-                             ClientOptions client_options) {
-  const auto executor = co_await asio::this_coro::executor;
-  const Client client = detail::one_off_client<Client>(executor, std::move(client_options));
-  co_return co_await client.send(std::move(request), options);
-}
+asio::awaitable<Response> send(Request request, const RequestOptions& options,
+                               ClientOptions client_options);
 
 /// Sends a GET like `ferry::send`. Here and below, a `ClientOptions` may follow.
-template <std::same_as<ClientOptions>... Own>
-asio::awaitable<Response> get(std::string url, const RequestOptions& options = {}, Own... own) {
-  return send(Request::get(std::move(url)), options, std::move(own)...);
-}
+asio::awaitable<Response> get(std::string url, const RequestOptions& options = {});
+/// Sends a GET with a client's options.
+asio::awaitable<Response> get(std::string url, const RequestOptions& options,
+                              ClientOptions client_options);
 /// Sends a HEAD like `ferry::send`.
-template <std::same_as<ClientOptions>... Own>
-asio::awaitable<Response> head(std::string url, const RequestOptions& options = {}, Own... own) {
-  return send(Request::head(std::move(url)), options, std::move(own)...);
-}
+asio::awaitable<Response> head(std::string url, const RequestOptions& options = {});
+/// Sends a HEAD with a client's options.
+asio::awaitable<Response> head(std::string url, const RequestOptions& options,
+                               ClientOptions client_options);
 /// Sends an OPTIONS like `ferry::send`.
-template <std::same_as<ClientOptions>... Own>
-asio::awaitable<Response> options(std::string url, const RequestOptions& options = {}, Own... own) {
-  return send(Request::options(std::move(url)), options, std::move(own)...);
-}
+asio::awaitable<Response> options(std::string url, const RequestOptions& options = {});
+/// Sends an OPTIONS with a client's options.
+asio::awaitable<Response> options(std::string url, const RequestOptions& options,
+                                  ClientOptions client_options);
 /// Sends a POST like `ferry::send`.
-template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> post(std::string url, Body body = Body(),
-                               const RequestOptions& options = {}, Own... own) {
-  return send(Request::post(std::move(url), std::move(body)), options, std::move(own)...);
-}
+                               const RequestOptions& options = {});
+/// Sends a POST with a client's options.
+asio::awaitable<Response> post(std::string url, Body body, const RequestOptions& options,
+                               ClientOptions client_options);
 /// Sends a PUT like `ferry::send`.
-template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> put(std::string url, Body body = Body(),
-                              const RequestOptions& options = {}, Own... own) {
-  return send(Request::put(std::move(url), std::move(body)), options, std::move(own)...);
-}
+                              const RequestOptions& options = {});
+/// Sends a PUT with a client's options.
+asio::awaitable<Response> put(std::string url, Body body, const RequestOptions& options,
+                              ClientOptions client_options);
 /// Sends a PATCH like `ferry::send`.
-template <std::same_as<ClientOptions>... Own>
 asio::awaitable<Response> patch(std::string url, Body body = Body(),
-                                const RequestOptions& options = {}, Own... own) {
-  return send(Request::patch(std::move(url), std::move(body)), options, std::move(own)...);
-}
+                                const RequestOptions& options = {});
+/// Sends a PATCH with a client's options.
+asio::awaitable<Response> patch(std::string url, Body body, const RequestOptions& options,
+                                ClientOptions client_options);
 /// Sends a DELETE like `ferry::send`.
-template <std::same_as<ClientOptions>... Own>
-asio::awaitable<Response> delete_(std::string url, const RequestOptions& options = {}, Own... own) {
-  return send(Request::delete_(std::move(url)), options, std::move(own)...);
-}
+asio::awaitable<Response> delete_(std::string url, const RequestOptions& options = {});
+/// Sends a DELETE with a client's options.
+asio::awaitable<Response> delete_(std::string url, const RequestOptions& options,
+                                  ClientOptions client_options);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/client.ipp>
+#endif

@@ -4,17 +4,27 @@
 /// `ConnectionPool`: the connections that clients keep, the limits on them, and statistics.
 
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/call/sender.hpp>
-#include <ferry/detail/net/context_owner.hpp>
-#include <ferry/detail/policy/option_checks.hpp>
-#include <ferry/detail/pool/dialling_pool.hpp>
+#include <ferry/detail/base/access.hpp>
+#include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/separate.hpp>
+#include <ferry/options.hpp>
+#include <ferry/request.hpp>
+#include <ferry/response.hpp>
+#include <ferry/url.hpp>
 
 namespace ferry {
+
+namespace detail {
+struct LeasedConnection;
+}
 
 /// A pool's present contents, and its counts since it was made.
 struct PoolStats {
@@ -85,26 +95,16 @@ class Lease {
   /// or a response that ends the connection, the lease is spent.
   /// @throws Error as `Client`'s verbs, and `Errc::lease_unusable` for a lease that is in use,
   ///   spent or empty, or for a URL of another origin. Cancellation: terminal; the lease is spent.
-  template <std::same_as<Response> Answer = Response>
-  asio::awaitable<Answer> send(Request request, const RequestOptions& options = {}) const {
-    if (!held_) return refuse<Answer>();
-    return detail::send<Answer>(held_->client, options, held_, std::move(request));
-  }
+  asio::awaitable<Response> send(Request request, const RequestOptions& options = {}) const;
 
   /// True if the connection can carry a request now.
-  bool is_usable() const noexcept { return held_ && held_->slot; }
+  bool is_usable() const noexcept;
 
  private:
   friend struct detail::access;
 
   explicit Lease(std::shared_ptr<detail::LeasedConnection> held) noexcept
       : held_(std::move(held)) {}
-
-  template <class Answer>
-  static asio::awaitable<Answer> refuse() {
-    throw Error(Errc::lease_unusable, "it is empty");
-    co_return Answer();
-  }
 
   std::shared_ptr<detail::LeasedConnection> held_;
 };
@@ -132,16 +132,8 @@ class ConnectionPool {
   /// @param executor opens connections and keeps time limits; it may be a strand, or a thread
   ///   pool's executor.
   /// @throws Error `Errc::invalid_option`.
-  template <std::convertible_to<asio::any_io_executor> Executor>
-  explicit ConnectionPool(Executor executor, PoolOptions options = PoolOptions()) {
-    if (auto error = detail::check(options.limits)) throw *error;
-    if (auto error = detail::check(static_cast<const ConnectOptions&>(options))) throw *error;
-    auto owner = detail::owner_of(executor);
-    auto core = std::make_shared<detail::SocketPool>(std::move(executor), std::move(options));
-    core->context_owner = owner;
-    handle_ = std::make_shared<Handle>(
-        detail::keep_with<detail::PoolCore>(std::move(owner), std::move(core)));
-  }
+  explicit ConnectionPool(asio::any_io_executor executor, PoolOptions options = PoolOptions())
+      : ConnectionPool(std::move(executor), nullptr, std::move(options)) {}
   /// Makes a pool on a context's executor.
   /// @throws Error as the other constructor.
   template <std::derived_from<asio::execution_context> Context>
@@ -163,10 +155,7 @@ class ConnectionPool {
   /// @param options its time limits override those of `PoolOptions`; its other members are ignored.
   /// @throws Error as `Client`'s verbs do before anything is sent. Cancellation: gives up the place
   ///   in the queue.
-  template <std::same_as<Lease> Answer = Lease>
-  asio::awaitable<Answer> acquire(Origin origin, RequestOptions options = {}) const {
-    return acquire_from<Answer>(handle_->core, std::move(origin), options);
-  }
+  asio::awaitable<Lease> acquire(Origin origin, const RequestOptions& options = {}) const;
 
   /// Opens connections in parallel until `count` are idle, so that the first requests need not
   /// wait. Connections in use count towards the pool's limits.
@@ -174,11 +163,8 @@ class ConnectionPool {
   /// @throws Error the first failure; the connections that were opened are kept.
   ///   `Errc::invalid_option` if the limits do not allow so many. Cancellation: connections that
   ///   are already open are kept.
-  template <std::same_as<std::size_t> Opened = std::size_t>
-  asio::awaitable<Opened> warm(Origin origin, std::size_t count,
-                               RequestOptions options = {}) const {
-    return warm_up<Opened>(handle_->core, std::move(origin), count, options);
-  }
+  asio::awaitable<std::size_t> warm(Origin origin, std::size_t count,
+                                    const RequestOptions& options = {}) const;
 
   /// Accepts no new calls, lets calls in flight or waiting finish, and keeps no connection. Returns
   /// when the last call is done. Later calls end with `Errc::client_closed`.
@@ -188,132 +174,41 @@ class ConnectionPool {
   /// the caller's code sends meanwhile are new calls: a middleware that calls `next` a second time,
   /// an authenticator that fetches a token through the same pool, a resumed download.
   /// @throws Error `Errc::cancelled`. Cancellation: stops waiting only.
-  template <std::same_as<void> Nothing = void>
-  asio::awaitable<Nothing> drain() const {
-    return drained<Nothing>(handle_->core);
-  }
+  asio::awaitable<void> drain() const;
 
   /// The pool's present contents and counts.
-  PoolStats stats() const {
-    const auto counts = core().counts();
-    const auto totals = core().totals();
-    return {counts.active, counts.idle,   counts.dialling, counts.waiting,
-            totals.opened, totals.closed, totals.reused,   totals.failed};
-  }
+  PoolStats stats() const;
 
   /// The pool's present contents for each origin that it knows, in no order. The time taken grows
   /// with the number of origins.
-  std::vector<OriginStats> origins() const {
-    std::vector<OriginStats> origins;
-    for (auto& [key, counts] : core().counts_by_origin()) {
-      OriginStats& origin = origins.emplace_back(std::move(key));
-      origin.active = counts.active;
-      origin.idle = counts.idle;
-      origin.connecting = counts.dialling;
-      origin.waiting = counts.waiting;
-    }
-    return origins;
-  }
+  std::vector<OriginStats> origins() const;
 
   /// One line for each of `origins()`, for people to read: "http://localhost:8080: 1 active, 2
   /// idle, 0 waiting".
-  std::string describe() const {
-    std::string text;
-    for (const OriginStats& origin : origins()) {
-      if (!text.empty()) text += '\n';
-      text += origin.origin + ": " + std::to_string(origin.active) + " active, " +
-              std::to_string(origin.idle) + " idle, ";
-      if (origin.connecting > 0) text += std::to_string(origin.connecting) + " connecting, ";
-      text += std::to_string(origin.waiting) + " waiting";
-    }
-    return text;
-  }
+  std::string describe() const;
 
   /// Closes the idle connections. Connections in use are kept afterwards as usual.
-  void close_idle() const noexcept { core().close_idle(); }
+  void close_idle() const noexcept;
 
   /// Closes the pool: idle connections close now; requests in flight or waiting, and later ones,
   /// end with `Errc::client_closed`. Calling `close` again does nothing.
-  void close() const noexcept { core().close(true); }
+  void close() const noexcept;
 
  private:
   friend struct detail::access;
 
-  struct Handle {
-    explicit Handle(std::shared_ptr<detail::PoolCore> c) : core(std::move(c)) {}
-    Handle(const Handle&) = delete;
-    ~Handle() { core->close(false); }
-    const std::shared_ptr<detail::PoolCore> core;
-  };
+  struct Handle;
 
-  detail::PoolCore& core() const noexcept { return *handle_->core; }
-
-  /// The checks and the error details that acquiring and warming share with sending.
-  struct Call {
-    Url url;
-    Timeouts timeouts;
-    std::shared_ptr<detail::ClientCore> client;
-  };
-  static Call prepare(std::shared_ptr<detail::PoolCore> core, const Origin& origin,
-                      const RequestOptions& options) {
-    Call call;
-    call.timeouts = detail::merged(core->timeouts(), options);
-    call.client = std::make_shared<detail::ClientCore>(std::move(core));
-    Request request = Request::get(origin.url());
-    if (auto error = detail::resolve_request(*call.client, request, call.timeouts, call.url))
-      throw *error;
-    call.client->base = call.url;
-    return call;
-  }
-  template <class Answer>
-  static asio::awaitable<Answer> acquire_from(std::shared_ptr<detail::PoolCore> core, Origin origin,
-                                              RequestOptions options) {
-    const Call call = prepare(core, origin, options);
-    const auto held = std::make_shared<detail::LeasedConnection>(call.client, nullptr);
-    detail::PoolCore::Lease lease(*core);
-    detail::PoolCore::Admission admission(*core);
-    detail::Deadline deadline(core->deadlines(), core.get(), nullptr,
-                              detail::after(detail::Clock::now(), call.timeouts.total),
-                              call.timeouts.total);
-    const Observer no_observer;
-    std::optional<Error> failure;
-    try {
-      failure =
-          co_await core->acquire(call.url, lease, admission, call.timeouts, deadline, no_observer);
-    } catch (const std::system_error& e) {
-      failure = detail::cancellation_of(e);
-    }
-    if (failure)
-      throw failure->at(detail::phase_of(*failure, deadline), std::string(call.url.origin()), 1,
-                        false, 0);
-    held->slot = lease.detach();
-    co_return detail::access::make<Lease>(held);
-  }
-
-  template <class Opened>
-  static asio::awaitable<Opened> warm_up(std::shared_ptr<detail::PoolCore> core, Origin origin,
-                                         std::size_t count, RequestOptions options) {
-    const Call call = prepare(core, origin, options);
-    const auto total = detail::after(detail::Clock::now(), call.timeouts.total);
-    try {
-      const auto opened = co_await core->warm(call.url, count, call.timeouts, total);
-      if (!opened) throw opened.error();
-      co_return *opened;
-    } catch (const std::system_error& e) {
-      throw detail::cancellation_of(e).at(Phase::pool, std::string(call.url.origin()), 1, false, 0);
-    }
-  }
-
-  template <class Nothing>
-  static asio::awaitable<Nothing> drained(std::shared_ptr<detail::PoolCore> core) {
-    co_await core->drain();
-    // A cancelled wait returns normally, so the cancellation is checked here.
-    const auto cancellation = co_await asio::this_coro::cancellation_state;
-    if (detail::is_cancelled(cancellation)) throw Error(Errc::cancelled);
-  }
+  /// @param owner keeps the executor's context alive; may be null.
+  ConnectionPool(asio::any_io_executor executor, std::shared_ptr<const void> owner,
+                 PoolOptions options);
 
   std::shared_ptr<Handle> handle_;
 };
 static_assert(detail::co_await_safe<ConnectionPool>);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/connection_pool.ipp>
+#endif

@@ -10,9 +10,19 @@
 #include <system_error>
 #include <utility>
 
-#include <ferry/detail/call/sender.hpp>
+#include <ferry/detail/base/access.hpp>
+#include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/separate.hpp>
+#include <ferry/options.hpp>
+#include <ferry/request.hpp>
+#include <ferry/response.hpp>
 
 namespace ferry {
+
+namespace detail {
+struct ClientCore;
+}
 
 /// The rest of the chain after a middleware: the next middleware, or the network.
 ///
@@ -22,8 +32,7 @@ class Next {
   /// Sends a request on. It may be called more than once, or not at all. A pool that is draining
   /// counts each call as a new one.
   /// @throws Error as `Client`'s verbs. Cancellation: as theirs.
-  template <std::same_as<Response> Answer = Response>
-  asio::awaitable<Answer> operator()(Request request) const;
+  asio::awaitable<Response> operator()(Request request) const;
 
   /// The options of this call.
   const RequestOptions& options() const& noexcept { return options_; }
@@ -60,14 +69,6 @@ class Middleware {
   virtual asio::awaitable<Response> handle(Request request, Next next) const = 0;
 };
 
-template <std::same_as<Response> Answer>
-asio::awaitable<Answer> Next::operator()(Request request) const {
-  const auto& all = client_->options.middleware;
-  if (at_ == all.size())
-    return detail::send<Answer>(client_, options_, nullptr, std::move(request));
-  return all[at_]->handle(std::move(request), Next(client_, options_, at_ + 1));
-}
-
 namespace detail {
 
 template <class Function>
@@ -82,21 +83,6 @@ class FunctionMiddleware final : public Middleware {
   Function function_;
 };
 
-/// The result of a chain of middleware, with its errors as values.
-template <class Response>
-asio::awaitable<Result<Response>> try_chain(Next next, Request request) {
-  std::optional<Error> failure;
-  try {
-    Response response = co_await next(std::move(request));
-    co_return Result<Response>(std::move(response));
-  } catch (const Error& error) {
-    failure = error;
-  } catch (const std::system_error& e) {
-    failure = cancellation_of(e);
-  }
-  co_return Result<Response>(std::move(*failure));
-}
-
 }  // namespace detail
 
 /// Makes a middleware from a function `asio::awaitable<Response>(Request, Next)`, usually a
@@ -108,3 +94,7 @@ std::shared_ptr<const Middleware> middleware(Function function) {
 }
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/middleware.ipp>
+#endif

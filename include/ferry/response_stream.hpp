@@ -13,9 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/call/open_body.hpp>
-#include <ferry/detail/file/output_file.hpp>
-#include <ferry/detail/time/cancellation.hpp>
+#include <ferry/detail/base/access.hpp>
+#include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/separate.hpp>
 #include <ferry/response.hpp>
 
 namespace ferry {
@@ -23,6 +24,8 @@ namespace ferry {
 class ResponseStream;
 
 namespace detail {
+
+class OpenBody;
 
 /// Ends the stream of a cancelled coroutine as `ResponseStream::read` would have ended it: Asio
 /// throws its own error at `co_await stream.read()`, before `read` begins. Call this in a handler
@@ -42,7 +45,12 @@ namespace detail {
 class ResponseStream {
  public:
   /// An empty stream of status 0, at its end.
-  ResponseStream() = default;
+  ResponseStream() noexcept;
+  /// Moves the other stream; no read may be in progress.
+  ResponseStream(ResponseStream&&) noexcept;
+  /// Moves the other stream; no read may be in progress. The old body is dropped.
+  ResponseStream& operator=(ResponseStream&&) noexcept;
+  ~ResponseStream();
 
   /// The next bytes of the body, at least one; nothing at the end, and from then on.
   ///
@@ -50,72 +58,21 @@ class ResponseStream {
   /// @throws Error as `Client`'s verbs; the connection is closed then, and every later read throws
   ///   the same error. `Errc::lease_unusable` while another read is in progress; that read goes on.
   ///   Cancellation: terminal; the connection is closed too.
-  template <class = void>
-  asio::awaitable<std::optional<std::string_view>> read() & {
-    if (!body_) co_return std::nullopt;
-    detail::OpenBody& body = *body_;
-    if (body.failure) throw *body.failure;
-    if (!body.is_open()) co_return std::nullopt;
-    if (body.is_being_read)
-      throw Error(Errc::lease_unusable, "a read of this stream is in progress already");
-    const Reading reading(body.is_being_read);
-    std::string_view piece;
-    std::optional<Error> failure;
-    try {
-      failure = co_await body.read(piece);
-    } catch (const std::system_error& e) {
-      failure = detail::cancellation_of(e);
-    }
-    if (!failure) failure = body.consumed(piece);
-    if (failure) throw body.failed(*failure);
-    if (piece.empty()) co_return std::nullopt;
-    co_return piece;
-  }
+  asio::awaitable<std::optional<std::string_view>> read() &;
 
   /// Deleted: the bytes would dangle when the temporary is destroyed.
-  template <class = void>
   asio::awaitable<std::optional<std::string_view>> read() && = delete;
 
   /// The rest of the body.
   /// @throws Error as `read`; `Errc::body_too_large` if it exceeds the limit of a collected
   ///   `Response`.
-  template <class = void>
-  asio::awaitable<std::string> read_all() {
-    std::string all;
-    try {
-      while (const auto piece = co_await read()) {
-        const std::uint64_t most = body_->call->options.max_body_size;
-        if (piece->size() > most - all.size())
-          throw body_->failed(
-              Error(Errc::body_too_large,
-                    "it is larger than " + std::to_string(most) + " bytes (limits.max_body_size)"));
-        all += *piece;
-      }
-    } catch (const std::system_error& e) {
-      detail::throw_cancelled(e, *this);
-    }
-    co_return all;
-  }
+  asio::awaitable<std::string> read_all();
 
   /// Writes the rest of the body to a file, which is created or emptied first. Writing blocks the
   /// thread, as file I/O does.
   /// @return the number of bytes written.
   /// @throws Error as `read`, and `Errc::file_failed`; the bytes written so far stay in the file.
-  template <class = void>
-  asio::awaitable<std::uint64_t> read_to(std::string path) {
-    detail::OutputFile file(std::move(path), detail::OutputFile::Mode::replace);
-    std::uint64_t written = 0;
-    try {
-      while (const auto piece = co_await read()) {
-        file.write(*piece);
-        written += piece->size();
-      }
-    } catch (const std::system_error& e) {
-      detail::throw_cancelled(e, *this);
-    }
-    file.close();
-    co_return written;
-  }
+  asio::awaitable<std::uint64_t> read_to(std::string path);
 
   /// The status code.
   int status() const noexcept { return response().status(); }
@@ -170,36 +127,16 @@ class ResponseStream {
  private:
   friend struct detail::access;
 
-  explicit ResponseStream(std::unique_ptr<detail::OpenBody> body) noexcept
-      : body_(std::move(body)) {}
+  explicit ResponseStream(std::unique_ptr<detail::OpenBody> body) noexcept;
 
-  /// Marks a read as in progress while this object exists.
-  class Reading {
-   public:
-    explicit Reading(bool& flag) noexcept : flag_(flag) { flag_ = true; }
-    Reading(const Reading&) = delete;
-    Reading& operator=(const Reading&) = delete;
-    ~Reading() { flag_ = false; }
-
-   private:
-    bool& flag_;
-  };
-
-  const Response& response() const noexcept {
-    static const Response none;
-    return body_ ? body_->response : none;
-  }
+  const Response& response() const noexcept;
 
   std::unique_ptr<detail::OpenBody> body_;
 };
 static_assert(detail::co_await_safe<ResponseStream>);
 
-inline void detail::throw_cancelled(const std::system_error& thrown, ResponseStream& stream) {
-  const Error cancelled = cancellation_of(thrown);
-  OpenBody* const body = access::body(stream).get();
-  if (body && body->failure) throw *body->failure;
-  if (body && body->is_open()) throw body->failed(cancelled);
-  throw cancelled;
-}
-
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/response_stream.ipp>
+#endif

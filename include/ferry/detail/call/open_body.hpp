@@ -102,7 +102,6 @@ class OpenBody {
     return connection().read_body(call->exchange(), piece);
   }
 
-  template <class = void>
   asio::awaitable<std::optional<Error>> read_decoded(std::string_view& piece) {
     Deadline& deadline = *call->deadline;
     WorkBudget& budget = connection().budget();

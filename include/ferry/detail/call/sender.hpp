@@ -18,8 +18,7 @@ namespace ferry::detail {
 
 /// Waits until the next request may be sent.
 /// @return the failure, or nothing.
-template <class = void>
-asio::awaitable<std::optional<Error>> await_backoff(Call& call) {
+inline asio::awaitable<std::optional<Error>> await_backoff(Call& call) {
   OneShotEvent wakeup;  // Outlives the deadline, which may abort it.
   Deadline deadline(call.pool().deadlines(), call.client.get(), &call.client->closed, call.limit(),
                     call.options.timeouts.total);
@@ -41,8 +40,7 @@ asio::awaitable<std::optional<Error>> await_backoff(Call& call) {
 }
 
 /// Undoes the codings of a long body in several steps, between which other coroutines run.
-template <class = void>
-asio::awaitable<Outcome> decode(Call& call) {
+inline asio::awaitable<Outcome> decode(Call& call) {
   for (;;) {
     co_await asio::post(asio::use_awaitable);
     const auto cancellation = co_await asio::this_coro::cancellation_state;
@@ -161,23 +159,13 @@ inline Request repeated(ResponseState* earlier) {
 }
 
 /// Sends a GET for the URL of a response, and reuses that response's memory.
-template <class Answer>
-asio::awaitable<Answer> send_again(std::shared_ptr<const ClientCore> client,
-                                   const RequestOptions& options, Answer earlier) {
+inline asio::awaitable<Response> send_again(std::shared_ptr<const ClientCore> client,
+                                            const RequestOptions& options, Response earlier) {
   auto state = access::take_state(earlier);
   auto call = std::make_unique<Call>(std::move(client), options, ResponseKind::buffered, nullptr,
                                      repeated(state.get()));
   call->answer_into(std::move(state));
-  return perform<Answer>(std::move(call));
+  return perform<Response>(std::move(call));
 }
-
-#if defined(FERRY_EXTERN)
-FERRY_EXTERN template asio::awaitable<Response> perform<Response>(std::unique_ptr<Call>);
-FERRY_EXTERN template asio::awaitable<Result<Response>> perform<Result<Response>>(
-    std::unique_ptr<Call>);
-FERRY_EXTERN template asio::awaitable<ResponseStream> perform<ResponseStream>(
-    std::unique_ptr<Call>);
-FERRY_EXTERN template asio::awaitable<Upgraded> perform<Upgraded>(std::unique_ptr<Call>);
-#endif
 
 }  // namespace ferry::detail
