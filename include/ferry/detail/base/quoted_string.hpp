@@ -8,9 +8,8 @@ namespace ferry::detail {
 
 /// Takes the quoted string at the beginning of a text, and returns it without quotes and escapes.
 /// An unclosed one ends with the text.
-/// @param last_backslash the meaning of a backslash that the text ends with: nothing in RFC 8288
-/// B.3,
-///   itself in WHATWG's MIME types.
+/// @param last_backslash the meaning of a backslash that the text ends with: nothing in RFC 8288's
+///   B.3, itself in WHATWG's MIME types.
 inline std::string take_quoted_string(std::string_view& text,
                                       std::string_view last_backslash = {}) {
   std::string value;

@@ -22,10 +22,12 @@
 #include <ferry/response.hpp>
 #include <ferry/upgraded.hpp>
 
-// One call and all of its decisions; the coroutine in `detail/call/sender.hpp` does its waiting.
+// The state and the steps of one call. The decisions after an answer's head or a failure are in
+// `detail/call/conclusion.hpp`; the rules that they follow are in `detail/policy/`. The coroutine
+// in `detail/call/sender.hpp` does the waiting.
 namespace ferry::detail {
 
-/// The outcomes of an attempt that have no value of their own.
+/// The next step after an attempt that gave neither a complete answer nor an error.
 enum class NextStep {
   decoding,   ///< `go_on_decoding`, after other coroutines have run.
   attempt,    ///< The same request again: a stale connection is replaced.
@@ -43,27 +45,29 @@ inline bool is(const Outcome& outcome, NextStep next) noexcept {
 /// A call, from its request to its answer. A call consists of one request, or of several if
 /// redirects, challenges or retries lead to others; each request takes one attempt or two.
 ///
-/// The functions are the steps of a call, in order; none of them waits:
+/// The functions are the steps of a call, in order. None of them waits: `authorize` and `acquire`
+/// return awaitables, for which the coroutine waits.
 ///
 ///     step                 next
 ///     prepare              ask_for_credentials, or the failure
 ///     ask_for_credentials  take_connection, or a wait for an authenticator and on_credentials
 ///     take_connection      begin_exchange, or acquire and on_connection before it
 ///     begin_exchange       the connection's own steps, to the end of the exchange
-///     conclude             the answer or the failure; the same request again, from its credentials
-///                          on; another request, from prepare on; go_on_decoding
+///     conclude             the answer, the stream or the failure; the same request again, from its
+///                          credentials on; another request, from prepare on; go_on_decoding
 ///     go_on_decoding       the answer or the failure; go_on_decoding again
 ///
 /// Invariants:
-/// 1. A step after which `attempt().failure` is set leads to `conclude`; the steps between do
-///    nothing.
-/// 2. The follow-up of an attempt is decided once, at the end of the answer's head, and prepared by
-///    `conclude`.
+/// 1. Once `attempt().failure` is set, the next step that does anything is `conclude`.
+/// 2. The follow-up of an attempt is decided once, at the end of the answer's head (`on_head`), and
+///    prepared by `conclude`. A retry after a failure is decided in `conclude_failure`.
 /// 3. Each exchange is ended or abandoned before its attempt ends.
 /// 4. Between two connections of a call, `admission` keeps a draining pool waiting for the call.
-/// 5. Each call ends with one event, `response_received` or `request_failed`. A stream's comes when
-///    its body ends.
-/// 6. `earlier` has the failures of those attempts alone that had sent something.
+/// 5. Each call ends with one event, `response_received` or `request_failed`, unless it was refused
+///    before its first attempt, or its coroutine was destroyed. A stream's event comes when its
+///    body ends.
+/// 6. `earlier` has the errors of the attempts that failed after they had sent something, and an
+///    error for each answer that was retried because of its status.
 class Call : public CacheAllocated<Call> {
  public:
   /// @param lease_of the connection to use and to give back, or null; a stale one is not replaced.
@@ -92,7 +96,7 @@ class Call : public CacheAllocated<Call> {
   std::optional<Deadline> deadline;  ///< Time limits of the current request.
   /// State kept between requests; set after the first redirect or other repeat.
   std::unique_ptr<CallHistory> history;
-  std::vector<Error> earlier;  ///< Errors of earlier attempts that had sent something.
+  std::vector<Error> earlier;  ///< Errors and retried answers of earlier attempts.
 
   PoolCore& pool() const noexcept { return *client->pool; }
   const Url& url() const noexcept { return response_->url; }

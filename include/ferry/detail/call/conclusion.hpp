@@ -298,9 +298,8 @@ inline void Call::explain_failure(Phase phase, std::uint64_t bytes_sent) {
 
 /// Gives up the connection of a failed attempt. A connection that is fit and on which nothing was
 /// sent goes back.
-/// @param is_replaced true if another one replaces it at once. Then it is closed when the next
-/// place
-///   in the queue is taken, so that the pool always sees a request in flight.
+/// @param is_replaced true if another connection replaces it at once. Then it is closed when the
+///   next place in the queue is taken, so that the pool always sees a request in flight.
 inline void Call::give_up_connection(bool is_replaced) noexcept {
   if (!lease) return;
   const std::optional<Error>& failure = attempt_->failure;

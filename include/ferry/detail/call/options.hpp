@@ -12,9 +12,8 @@ enum class ResponseKind { buffered, stream, upgrade };
 
 /// The options of one call: those of the client, overridden by those of the call.
 struct CallOptions {
-  /// @param on_lease true if the call uses a connection that its caller holds. Such a call goes
-  /// only
-  ///   where the connection leads, and is sent once.
+  /// @param on_lease true if the call uses a connection that its caller holds. Such a call goes to
+  ///   that connection's origin only, and is sent once.
   CallOptions(const ClientOptions& client, const RequestOptions& call, ResponseKind wanted,
               bool on_lease)
       : timeouts(merged(client.timeouts, call)),

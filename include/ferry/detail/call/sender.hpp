@@ -49,8 +49,8 @@ inline asio::awaitable<Outcome> decode(Call& call) {
   }
 }
 
-/// Turns a failure into the result of `send`: an error in a `Result`, or an exception. This is the
-/// only place where errors become exceptions.
+/// Turns a failure into the result of `send`: an error in a `Result`, or an exception. The errors
+/// of `send` become exceptions here and nowhere else.
 template <class Answer>
 Answer fail(Error error) {
   if constexpr (std::same_as<Answer, Result<Response>>)

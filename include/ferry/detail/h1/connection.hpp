@@ -20,15 +20,20 @@ namespace ferry::detail {
 
 /// A connection that speaks HTTP/1.1 (RFC 9112): one exchange at a time.
 ///
-///     begin --> sending --> receiving --> done
-///       |                       ^
+///     begin --> sending --> receiving --> done --> end, or abandon
+///       |                       ^         |  ^
+///       |                       |         +--+  read_body, for a body that was left
 ///       +-----------------------+   the whole request was written without waiting
 ///
-/// 1. `current_` is made anew for each exchange, from `begin` until `end`, `abandon` or the next
-///    `begin`. Only the buffers and the work budget outlive an exchange.
-/// 2. `wait` gives the stream's own awaitable while receiving. So a request that is written at once
-///    takes no coroutine of its own.
-/// 3. While sending, bytes of a response are taken in as soon as they come.
+/// 1. `current_` is made anew for each exchange, and lasts from `begin` until `end`, `abandon` or
+///    the next `begin`. Only the buffers and the work budget outlive an exchange.
+/// 2. While receiving, `wait` returns the stream's awaitable, not a coroutine's. So an exchange
+///    whose request was written at once allocates no coroutine frame, unless the budget is used up.
+/// 3. While sending, bytes of a response are taken in before each wait to write, before each
+///    further piece of the body's source, and while `100 Continue` is awaited; but not while the
+///    source is read.
+///
+/// Threads: as `Connection`.
 class H1Connection final : public Connection {
  public:
   using Connection::Connection;

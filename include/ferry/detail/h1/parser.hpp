@@ -40,11 +40,18 @@ enum class ParseStep {
 /// Parses the response to one request, including interim responses, from bytes in any pieces. It is
 /// made anew for each request.
 ///
-/// llhttp finds where everything starts and ends. This class refuses what llhttp lets pass: other
-/// protocols and versions than HTTP/1.0 and 1.1, leading junk, heads and chunk framing without
-/// bounds, and framing that two parsers could read differently. A body of known length does not
-/// pass through the parser: after `head_done`, the caller reads `body_size` bytes straight into
-/// their destination.
+/// llhttp finds where everything starts and ends. This class refuses what llhttp lets pass:
+/// - bytes that begin no status line of HTTP/1.0 or HTTP/1.1, and statuses below 100
+///   (`StatusLineStart`);
+/// - control characters in the reason phrase, fields without a name, lines that end without CR
+///   (`LineEnds`), and malformed chunk extensions (`ChunkExtensions`);
+/// - heads that are larger, or have more fields, than the limits allow (`HeadBudget`,
+///   `FieldSection`), and more chunk framing than the data justifies (`ChunkFraming`);
+/// - framing that two parsers could read differently (`FramingFields`);
+/// - a 101 to a request that asked for no upgrade.
+///
+/// A body of known length does not pass through the parser: after `head_done`, the caller reads
+/// `body_size` bytes straight into their destination.
 ///
 ///     start --byte--> status_line --line end--> fields --empty line--> head_complete
 ///                          ^                                                |
@@ -56,14 +63,16 @@ enum class ParseStep {
 ///                                                  until_close <----else----+
 ///
 /// Invariants:
-/// 1. `head_complete` lasts from llhttp's report of the empty line until the head's meaning is
-///    decided, and ends before `feed` returns, unless that fails.
-/// 2. A failure is no state: `error_` has it, and nothing is parsed afterwards.
-/// 3. The first error in the bytes is the one reported, however they are split. llhttp and its
-///    callbacks stop at their error; then the line ends before it are checked, whose error replaces
-///    it. The head is fed up to one byte more than allowed: bytes after the excess do not matter.
-/// 4. `fields_` keeps the bytes of the head, status line included, until the message gets them,
-///    and then those of the trailers. `chunks_` exists from the state `chunks` on.
+/// 1. `head_complete` lasts from llhttp's report of the empty line to the end of `finish_head`. It
+///    remains after `feed` only if the head was refused.
+/// 2. There is no state for failure: once `error_` is set, `feed` parses nothing more.
+/// 3. The first error in the bytes is the one reported, however the bytes are split. After llhttp
+///    or a callback has stopped at an error, the line ends before that place are checked, and an
+///    error among them replaces the later one. llhttp gets at most one byte beyond the head's
+///    limit, enough to know that the limit is exceeded.
+/// 4. `fields_` keeps the bytes of the head, status line included, until `finish_head` moves them
+///    into the message, and then the bytes of the trailers. `chunks_` exists from the state
+///    `chunks` on.
 /// 5. llhttp pauses at the end of a head, before each size line, after the last size line and at
 ///    the end of the message, and nowhere else.
 class H1Parser : public LlhttpParser<H1Parser> {

@@ -20,20 +20,21 @@
 
 namespace ferry::detail {
 
-/// The response of one exchange on its way from the stream into the exchange's message.
+/// Reads the response of one exchange from the stream into the exchange's message.
 ///
 ///     parsing --> filling --> done      a collected body of known length
 ///     parsing --> done                  any other response: one without a body, a collected body
 ///                                       of unknown length, a body that is left or discarded
 ///
+/// `BodyUse` says whether a body is collected, left or discarded.
+///
 /// 1. While parsing, bytes go through the read buffer and the parser. While filling, bytes go
 ///    straight into the message's body, which grows with what has arrived.
-/// 2. `is_done` means that the exchange waits for nothing more. A body that was left is then read
-/// by
-///    `read_body`, and an unwanted one by `drain`.
+/// 2. `is_done` means that the exchange waits for nothing more. A body that was left or discarded
+///    is still on the connection then: `read_body` reads it, `drain` reads its rest.
 /// 3. A response may arrive while the request is still being sent. A success that keeps the
-///    connection open does not end the sending (RFC 9110 7.5): `goes_on_sending`. Any other
-///    response does.
+///    connection open does not end the sending (RFC 9110 7.5), unless `100 Continue` is still
+///    awaited: see `goes_on_sending`. Any other final response ends it.
 ///
 /// Threads: as the connection.
 class ResponseReader {

@@ -19,18 +19,22 @@ namespace ferry::detail {
 
 /// The pool: `LockedState`, and the coroutines that wait for its decisions.
 ///
-/// A waiter: `QueuePlace` enqueues it; it is granted a connection, or fails, or leaves. A dial:
+/// A waiter: `QueuePlace` enqueues it. It is granted a connection, or fails, or leaves because its
+/// call has ended. A dial:
 ///
 ///     start_dial --> Dial::run --> connection --> dialled --> granted, or idle
 ///                        |
 ///                        +-------> error -------> dial_failed --> failed, or another dial
 ///
 /// Invariants:
-/// 1. No user code runs under the mutex, only `PoolState` and deadlines.
-/// 2. A connection is closed, a waiter woken and a dial started outside the mutex, by the thread
-///    whose change of the state decided it: `PoolActions`.
-/// 3. The result of a wait is read from the state, never from the way in which the wait ended.
-/// 4. Each dial reports its end to the state once: `Dial`.
+/// 1. User code does not run under the mutex, except `Abortable::abort`: giving up a dial aborts
+///    whatever the dial waits for, which may be a stream of the user's connector.
+/// 2. A connection is closed, a waiter woken and a dial started after the mutex is released, by the
+///    thread whose change of the state decided it: see `PoolActions`.
+/// 3. The result of a wait is read from the state, never from the way in which the wait ended: a
+///    connection may be granted just as the wait is cancelled or times out.
+/// 4. Each dial reports its end to the state exactly once, even if its coroutine is destroyed: see
+///    `Dial`.
 template <class Tcp, class Local>
 class DiallingPool final : public PoolCore,
                            public Alarm,

@@ -13,9 +13,8 @@ namespace ferry::detail {
 /// The slots that have a connection: active, retired and idle ones. A part of `PoolState`.
 ///
 /// Invariants, between any two calls from outside:
-/// 1. A slot is in the list or heap of its state, and in one list of its key's at most: an idle
-/// slot
-///    in `Host::idle`, one with room in `Host::with_room`, another in none.
+/// 1. A slot is in the list or heap of its state, and in at most one list of its key: an idle slot
+///    is in `Host::idle`, one with room in `Host::with_room`, any other in none.
 /// 2. In `Host::idle`, the slots with capacity 0 come before the others: if the last one cannot be
 ///    used, none can.
 /// 3. `extra_` and `Host::extra` are the numbers of exchanges beside the first one of each slot.

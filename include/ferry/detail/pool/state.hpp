@@ -20,62 +20,63 @@ namespace ferry::detail {
 
 /// The decisions of a connection pool, without I/O, a clock, threads or callbacks.
 ///
-/// Each event is a function call, with the time as an argument. Its answer is what to do: hand this
-/// connection to that waiter, dial for that key, close these connections. Connections and waiters
-/// are of any type; the tests pool integers. No event scans all connections: each costs O(1), or
-/// O(log n) where a clock or a fair choice between keys is involved.
+/// Each event is a function call, with the time as an argument. It reports its decisions to
+/// `actions`: hand this connection to that waiter, dial for that key, close these connections.
+/// Connections and waiters are of any type; the tests pool integers. An event costs O(1), or
+/// O(log n) where a clock or a fair choice between keys is involved, and a step for each connection
+/// or waiter that it ends, each fresh ticket that it skips, and each ticket before a kept turn.
 ///
-/// A `Slot` is a place that counts towards the limits. It holds its connection, which may carry
-/// `capacity` exchanges at a time and carries `use`: one at most over HTTP/1.1, many over HTTP/2.
+/// A `Slot` is a place that counts towards the limits, with its connection or the dial for it. The
+/// connection may carry `capacity` exchanges at a time and carries `use`. Over HTTP/1.1 the
+/// capacity is one. Larger ones are for HTTP/2, which ferry does not speak yet.
 ///
 ///     dialling --> active <--> idle --> closed
-///        |           |                    ^
-///        |           +--> retired --------+
-///        +--> given_up (its end is still reported)
+///        |           +----------------> closed
+///        |           +--> retired ----> closed
+///        +--> given_up
 ///
 /// - active: the slot carries exchanges. With room, it is used before an idle slot, so that few
 ///   connections carry many exchanges.
 /// - idle: it carries none, and waits for the next one, or to expire.
 /// - retired: it carries exchanges, takes no new ones, and is closed after the last.
-/// - given_up: a dial that nobody waits for, whose place was needed.
+/// - given_up: a dial without a waiter, ended early. It counts towards no limit; the slot is freed
+///   when the end of the dial is reported.
 ///
 /// | event | from | to |
 /// | --- | --- | --- |
 /// | `take`, `enqueue` | idle, active with room | active |
-/// | `dialled` | dialling | active if somebody waits, else idle; closed if given up |
+/// | `dialled` | dialling | active if a ticket waits, else idle; closed if given up |
 /// | `dial_failed` | dialling, given_up | gone |
 /// | `release` | active | active while in use or wanted, else idle; closed if its place is due |
 /// | `discard` | active, retired | retired while in use, else closed |
 /// | `retire` | active; idle | retired; closed |
-/// | `set_capacity` | active; idle | the same; active if it had none before and somebody waits |
+/// | `set_capacity` | active; idle | the same; active if it had none before and a ticket waits |
 /// | `expire`, `close_idle` | idle | closed |
 ///
 /// A `Ticket` is a place in a key's queue, owned by the waiter. A waiter takes whichever comes
 /// first, a place on a connection or a finished dial. Each ticket starts at most one dial, so a
 /// server that cannot be reached is not dialled in a loop. A dial whose ticket was served otherwise
 /// serves the next waiter, or its connection becomes idle. A spare dial, on which no ticket counts,
-/// goes on while there is room for it. It is given up as soon as a waiter of any key needs its
-/// place: before an idle connection is closed, because that is known to work, while a spare dial
-/// may never end. The one that has been spare for the longest time is given up first.
+/// goes on while there is room for it. When a waiter of any key needs its place, it is given up,
+/// the longest spare first, and before an idle connection: that one is known to work.
 ///
 /// Invariants, between any two events:
 /// 1. The slots that are not given up are within the limits, in all and for each key. Limits count
 ///    connections, not exchanges.
 /// 2. An active or retired slot carries at least one exchange, an idle one none. A slot carries
-///    more than its capacity only after that has shrunk.
-/// 3. Tickets of a key are served in their order of arrival, but for fresh ones, which only an
-///    unused connection serves: others pass them while there is no such connection.
-/// 4. No ticket waits while a slot of its key is idle or active with room for it, and none is
-///    without a dial while there is a place for the dial, a spare dial or an idle connection.
+///    more than its capacity only after the capacity has shrunk.
+/// 3. Tickets of a key are served in their order of arrival, except fresh ones: only a new
+///    connection serves those, and others pass them until one comes.
+/// 4. No ticket waits while a slot of its key is idle or active with room for it. Below the key's
+///    limit, none is without a dial while a place is free, or held by a spare dial or an idle slot.
 /// 5. A slot that carries an exchange is not closed; each slot is closed once.
-/// 6. Nobody is passed over for ever. The place of a connection without exchanges goes to a waiter
-///    that needs a dial and is overdue; a connection that never is without exchanges is retired for
-///    such a waiter, but no more of them at a time than there are waiting keys.
-/// 7. Only `enqueue` allocates; if it throws, the waiter has what it had. It reserves the memory
+/// 6. No waiter starves. If one that needs a dial is overdue, the next connection to become free is
+///    closed for it; if none becomes free, one is retired, but no more at a time than keys wait.
+/// 7. Only `enqueue` allocates; if it throws, the waiter keeps what it had. It reserves the memory
 ///    that later events need, so ending an exchange and giving up a wait cannot fail.
 ///
-/// Each event passes its decisions to `actions`, to be carried out after the lock is released. The
-/// functions of `actions` must not throw:
+/// Each event calls the functions of `actions`, which must not throw, under the pool's lock.
+/// `PoolActions` ends given-up dials at once, and does the rest after the lock is released:
 /// - `granted(waiter)`: the waiter's ticket now holds a connection.
 /// - `failed(waiter)`: it has left the queue without one.
 /// - `dial(slot, waiter)`: begin this dial on behalf of the waiter.

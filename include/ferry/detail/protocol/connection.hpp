@@ -16,27 +16,27 @@
 
 namespace ferry::detail {
 
-/// The state of a connection after an exchange.
+/// The fitness of a connection for another exchange.
 struct Reuse {
-  std::optional<CloseReason> obstacle;  ///< The reason against reuse; nothing if there is none.
-  std::optional<Duration> keep_alive;   ///< The time for which the server says that it keeps it.
+  std::optional<CloseReason> obstacle;  ///< The reason to close it; nothing if it may be reused.
+  std::optional<Duration> keep_alive;   ///< The idle time that the server allows, if it says so.
 };
 
-/// A connection to a server, whatever version of HTTP it speaks. The pool and the call know
-/// connections by this interface alone.
+/// A connection to a server, whatever version of HTTP it speaks. Calls know connections by this
+/// interface alone; so does the pool, except that `PooledConnection` makes an `H1Connection`.
 ///
 /// The course of an exchange:
 ///
-///     begin --> while is_waiting: wait, then proceed --> the head's end, or the response's end
-///       --> for a body that was left: read_body, until it gives an empty piece
+///     begin --> while is_waiting: wait, then proceed --> the end of the response, or of its head
+///       --> for a body with `BodyUse::Kind::leave`: read_body, until it gives an empty piece
 ///       --> end, possibly after drain; or abandon
 ///
-/// Only `wait` and `read_body` wait. `wait` is a plain function that returns an awaitable of the
-/// stream or of an event, so the coroutine of the call needs no other beside it. A failure ends the
-/// exchange.
+/// Only `wait` and `read_body` wait. `wait` need not be a coroutine: usually it returns the
+/// stream's awaitable, which saves a frame. After a failure, the caller still has to call
+/// `abandon`; or, if the body was too large, `drain` and then `end`.
 ///
-/// Threads: one exchange is used by one coroutine at a time; the stream's `abort` may be called at
-/// any time.
+/// Threads: one coroutine at a time uses an exchange. The stream's `abort` may be called at any
+/// time, by any thread.
 class Connection {
  public:
   /// @param stream carries the connection's bytes.

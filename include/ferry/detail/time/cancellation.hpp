@@ -5,7 +5,8 @@
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/error.hpp>
 
-// The one place where Asio's ways to report a cancellation become `Errc::cancelled`.
+// Two ways in which Asio reports a cancellation: an error code and an exception. The third one, the
+// state of the coroutine, is read by `is_cancelled(state)` of `detail/base/asio.hpp`.
 namespace ferry::detail {
 
 /// True for the error of an operation that ended because its coroutine was cancelled.

@@ -16,26 +16,42 @@
 #include <ferry/stream.hpp>
 
 // Time limits without a timer per request. Every request and every dial in flight has a `Deadline`.
-// All deadlines of a pool share one timer, which is set anew only when a deadline is due before it
-// would fire. When a deadline is due, its target is aborted. The deadline itself records that this
-// was a timeout, and in which phase; an I/O error never does. The same timer rings one alarm, the
-// pool's, for work to do when no request is in flight.
+// All deadlines of a pool share one timer, which is set again only for a deadline earlier than the
+// timer's present time. When a deadline is due, its target is aborted. Whether an operation timed
+// out, and in which phase, is read from the deadline, never from the operation's error code. The
+// same timer rings one alarm, the pool's, for work to do when no request is in flight.
 //
 // States of a deadline:
 //
-//     new --begin_phase--> running --begin_phase, suspend_limit, extend--> running
-//     running --its time, close, give_up--> ended, with a verdict
-//     running, ended --finish, or its destructor--> finished
+//     new, finished --begin_phase--> running; or ended, if no time is left or the owner is closed
+//     running --begin_phase, suspend_limit, extend--> running
+//     new, running --give_up--> ended
+//     running --its time, close--> ended
+//     running, ended --finish, or the destructor--> finished
+//
+// A deadline that has ended has a verdict, also after `finish`: it never runs again.
 //
 // Invariants:
-// 1. A verdict is given once, under the mutex, and never changes. Whoever gives it aborts the
-// target.
-// 2. A deadline's target is set, used and removed under the mutex, so an abort never meets a target
-//    that is gone.
-// 3. The key of a deadline in the heap is never later than the deadline is due. A deadline that was
-//    moved to a later time keeps its key until the timer finds it.
-// 4. While an entry or an alarm is due, the timer is set for that time or earlier. A handler of an
-//    earlier wait has an old number, and does nothing.
+// 1. A verdict is given once, under the mutex, and never changes. The target is aborted in the same
+//    step, except by a `begin_phase` for which no time is left: its caller has no operation
+//    pending.
+// 2. A deadline's target is set, used and removed under the mutex, so a target may be destroyed
+//    after `detach` or `finish`.
+// 3. A deadline's key in the heap is the time at which the timer checks the deadline, at the latest
+//    when it is due. A deadline that is moved to a later time keeps its key; the timer corrects the
+//    key when it checks.
+// 4. The timer is set for the first check or the alarm, or for an earlier time, unless there was no
+//    memory for that. Waits are numbered: the handler of a wait that was replaced does nothing.
+//
+// Owner: a call, the delay before a retry, a dial or another wait for a connection has its own
+// deadline. The deadline refers to its queue, which the pool owns.
+//
+// Threads: any thread may use a `DeadlineQueue`. A `Deadline` is used by its owner's coroutine; any
+// other thread may call `suspend_limit`, `give_up`, `ended` and `phase`.
+//
+// Locks: the queue's mutex may be locked while the pool's is held (by `ring_at`, `suspend_limit`,
+// `give_up` and `follow`), and a target's own mutex while the queue's is held (by `abort`). The
+// alarm rings without the queue's mutex, because the pool then locks its own.
 namespace ferry::detail {
 
 /// `now + limit`, without overflow.
@@ -53,6 +69,7 @@ class Alarm {
   ~Alarm() = default;
 };
 
+/// The deadlines of a pool, with its alarm. A derived class has the timer.
 class DeadlineQueue {
  public:
   DeadlineQueue() = default;

@@ -49,8 +49,7 @@ struct DetachDeadline {
 ///
 /// The coroutine runs in a strand on the executor, and the cancellation is emitted in the same
 /// strand, so an executor with several threads works as well.
-/// @param phase, limit the deadline's phase and limit during the run; the total limit holds as
-/// well.
+/// @param phase, limit the deadline's phase and limit during the run; the total limit holds too.
 /// @throws the coroutine's exception. The caller must check the deadline before it handles the
 ///   exception.
 template <class = void>

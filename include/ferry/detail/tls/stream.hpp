@@ -30,17 +30,25 @@ struct OpenSslFree {
 /// a tunnel or a test script; it can try without waiting, so a kept connection needs no more system
 /// calls than without TLS; and `check_idle` can tell a late ticket from unsolicited data.
 ///
-/// States: new, then `handshake` until it is done or has failed, then `set_connected`, then reading
-/// and writing in any order until `failure_`, a close_notify of the peer's, or `close`.
+///     new --handshake--> secured --set_connected--> connected --close--> closed
+///      |                    |                           |                  ^
+///      |                    |                           +--> failed -------+
+///      +--------------------+----------------------------------------------+
+///        the handshake fails, or the certificate is refused
+///
+/// A connected stream is read and written in any order. Reading ends at the peer's close_notify. A
+/// failed stream has `failure_` or `write_failure_`.
 ///
 /// Invariants:
-/// 1. A failure of TLS is kept in `failure_`, one of the stream below in `write_failure_`: OpenSSL
-///    gives its reason only once, and later operations report the same.
-/// 2. Encrypted bytes are sent in their order and once. `unreported_` plain bytes are encrypted,
-/// but
-///    the caller has not been told that they are sent: it comes again with them.
-/// 3. One coroutine at a time reads the stream below (`is_receiving_`), and one writes it
-///    (`is_being_written_`).
+/// 1. A failure of TLS is kept in `failure_`, because OpenSSL gives the reason only once. A failed
+///    write to the stream below is kept in `write_failure_`. Later operations report them again. A
+///    failed read of the stream below is not kept: the next read asks that stream again.
+/// 2. Encrypted bytes are sent in their order, and once. `unreported_` counts the plain bytes that
+///    are encrypted, but of which the caller does not know yet that they are sent. The caller
+///    passes these bytes again, and they are not encrypted again.
+/// 3. One coroutine may read while another one writes, as `AsyncStream` does after an upgrade. To
+///    read or write, OpenSSL may need both directions of the stream below, so flags mark that one
+///    coroutine reads it (`is_receiving_`) or writes it (`is_being_written_`).
 class TlsStream final : public Stream {
  public:
   /// @param owner the owner of the objects that `ssl` refers to, kept alive.
