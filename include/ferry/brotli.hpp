@@ -1,16 +1,10 @@
 #pragma once
 
 /// @file
-/// The content coding br: `options.codings = {ferry::brotli}`. This is the only public header that
-/// includes brotli; link `brotlidec` when you use it.
+/// The content coding br: `options.codings = {ferry::brotli}`. The definitions need brotli; link
+/// `brotlidec` when you use this header.
 
-#include <brotli/decode.h>
-#include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <new>
-#include <span>
-#include <string_view>
 
 #include <ferry/content_coding.hpp>
 
@@ -18,54 +12,15 @@ namespace ferry {
 
 namespace detail {
 
-/// A decoder that uses libbrotli. Its window has at most 16 MiB (RFC 7932 9.1); memory grows only
-/// as far as the data fill the window.
-class BrotliContentDecoder final : public ContentDecoder {
- public:
-  BrotliContentDecoder() : state_(BrotliDecoderCreateInstance(nullptr, nullptr, nullptr)) {
-    if (!state_) throw std::bad_alloc();
-  }
-
-  Result<Progress> decode(std::string_view input, std::span<char> output) override {
-    if (ended_) {
-      if (!input.empty()) return undecodable("br", "there are bytes behind the data");
-      return Progress{0, 0, true};
-    }
-    std::size_t input_left = input.size();
-    std::size_t output_left = output.size();
-    const auto* in = reinterpret_cast<const std::uint8_t*>(input.data());
-    auto* out = reinterpret_cast<std::uint8_t*>(output.data());
-    const BrotliDecoderResult result =
-        BrotliDecoderDecompressStream(state_.get(), &input_left, &in, &output_left, &out, nullptr);
-    if (result == BROTLI_DECODER_RESULT_ERROR) return failure();
-    ended_ = result == BROTLI_DECODER_RESULT_SUCCESS;
-    return Progress{input.size() - input_left, output.size() - output_left, ended_};
-  }
-
- private:
-  struct Destroy {
-    void operator()(BrotliDecoderState* state) const noexcept {
-      BrotliDecoderDestroyInstance(state);
-    }
-  };
-
-  Error failure() const {
-    const BrotliDecoderErrorCode code = BrotliDecoderGetErrorCode(state_.get());
-    if (code <= BROTLI_DECODER_ERROR_ALLOC_CONTEXT_MODES &&
-        code >= BROTLI_DECODER_ERROR_ALLOC_BLOCK_TYPE_TREES)
-      throw std::bad_alloc();
-    return undecodable("br", "the data are broken");
-  }
-
-  std::unique_ptr<BrotliDecoderState, Destroy> state_;
-  bool ended_ = false;
-};
-static_assert(co_await_safe<BrotliContentDecoder>);
+std::unique_ptr<ContentDecoder> make_brotli_decoder();
 
 }  // namespace detail
 
 /// The coding `br` (RFC 7932).
-inline constexpr ContentCoding brotli{"br", "",
-                                      &detail::make_decoder<detail::BrotliContentDecoder>};
+inline constexpr ContentCoding brotli{"br", "", &detail::make_brotli_decoder};
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/brotli.ipp>
+#endif

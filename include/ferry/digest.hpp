@@ -1,16 +1,13 @@
 #pragma once
 
 /// @file
-/// Digest authentication: `ferry::digest(user, password)`. This header includes OpenSSL for its
-/// hashes; link `crypto` when you use it.
+/// Digest authentication: `ferry::digest(user, password)`. The definitions need the hashes of
+/// OpenSSL; link `crypto` when you use this header.
 
 #include <memory>
-#include <string>
 #include <string_view>
 
 #include <ferry/authenticator.hpp>
-#include <ferry/detail/auth/credentials.hpp>
-#include <ferry/detail/auth/digest_authenticator.hpp>
 
 namespace ferry {
 
@@ -30,10 +27,10 @@ namespace ferry {
 ///   nonces too, which saves challenges.
 /// @throws Error `Errc::invalid_option` for a control character in either. The message shows
 ///   neither. Threads: any. (RFC 7616, RFC 2069)
-inline std::shared_ptr<Authenticator> digest(std::string_view user, std::string_view password) {
-  if (auto error = detail::check_credential("digest(): the user name", user)) throw *error;
-  if (auto error = detail::check_credential("digest(): the password", password)) throw *error;
-  return std::make_shared<detail::DigestAuthenticator>(std::string(user), std::string(password));
-}
+std::shared_ptr<Authenticator> digest(std::string_view user, std::string_view password);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/digest.ipp>
+#endif

@@ -1,10 +1,9 @@
 #pragma once
 
 /// @file
-/// Public suffixes, for cookies: needs libpsl (`dependency('ferry-psl')`).
+/// Public suffixes, for cookies. The definitions need libpsl (`dependency('ferry-psl')`); link
+/// `psl` when you use this header.
 
-#include <libpsl.h>
-#include <string>
 #include <string_view>
 
 namespace ferry::psl {
@@ -14,9 +13,10 @@ namespace ferry::psl {
 /// system's if that is newer.
 ///
 /// @param domain the domain, lower-case, ASCII. Threads: any.
-inline bool is_public_suffix(std::string_view domain) {
-  static const psl_ctx_t* const list = psl_latest(nullptr);
-  return psl_is_public_suffix(list, std::string(domain).c_str()) != 0;
-}
+bool is_public_suffix(std::string_view domain);
 
 }  // namespace ferry::psl
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/psl.ipp>
+#endif

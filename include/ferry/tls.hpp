@@ -1,14 +1,12 @@
 #pragma once
 
 /// @file
-/// HTTPS: `options.tls = ferry::tls::context()`. Of the public headers, only this one,
-/// `ferry/tls_options.hpp` and `ferry/digest.hpp` include OpenSSL; link `ssl` and `crypto` when you
-/// use this one.
+/// HTTPS: `options.tls = ferry::tls::context()`. The definitions need OpenSSL; link `ssl` and
+/// `crypto` when you use this header.
 
 #include <memory>
-#include <utility>
 
-#include <ferry/detail/tls/openssl_context.hpp>
+#include <ferry/connector.hpp>
 #include <ferry/tls_options.hpp>
 
 namespace ferry::tls {
@@ -25,8 +23,10 @@ namespace ferry::tls {
 ///   read, a key that does not belong to the certificate.
 /// Lifetime: shared by pools, which then share its sessions too. Threads: safe to use from any
 /// number of threads at once.
-inline std::shared_ptr<const TlsContext> context(Options options = Options()) {
-  return std::make_shared<const detail::OpenSslContext>(std::move(options));
-}
+std::shared_ptr<const TlsContext> context(Options options = Options());
 
 }  // namespace ferry::tls
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/tls.ipp>
+#endif

@@ -3,21 +3,13 @@
 /// @file
 /// `tls::Options`: the options for securing connections.
 
-#include <cerrno>
-#include <fstream>
 #include <functional>
-#include <openssl/ssl.h>
-#include <sstream>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
-#include <asio/ssl/context.hpp>
-
-#include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/asio.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
-#include <ferry/error.hpp>
 
 namespace ferry::tls {
 
@@ -41,16 +33,7 @@ class Pem {
   std::string path() && { return std::move(path_); }
   /// The text.
   /// @throws Error `Errc::invalid_option` for a file that cannot be read.
-  std::string read() const {
-    if (path_.empty()) return text_;
-    std::ostringstream text;
-    errno = 0;
-    text << std::ifstream(path_, std::ios::binary).rdbuf();
-    if (!text || text.view().empty())
-      throw Error(Errc::invalid_option, "cannot read " + detail::in_quotes(path_),
-                  std::error_code(errno, std::generic_category()));
-    return text.str();
-  }
+  std::string read() const;
 
  private:
   Pem(std::string path, std::string text) : path_(std::move(path)), text_(std::move(text)) {}
@@ -60,8 +43,8 @@ class Pem {
 };
 static_assert(detail::co_await_safe<Pem>);
 
-/// The oldest version of TLS to accept.
-enum class Version { tls1_2 = TLS1_2_VERSION, tls1_3 = TLS1_3_VERSION };
+/// The oldest version of TLS to accept. The values are those of the protocol (RFC 8446 4.1.2).
+enum class Version { tls1_2 = 0x0303, tls1_3 = 0x0304 };
 
 /// The options for securing connections. Set its members on a named variable.
 class Options {
@@ -95,9 +78,14 @@ class Options {
   /// Accept any certificate: anyone on the network path can then read and change all traffic. The
   /// log says so for each connection.
   bool danger_accept_any_certificate = false;
-  /// Called last, to set anything in OpenSSL that has no option here.
+  /// Called last, to set anything in OpenSSL that has no option here. Include
+  /// `asio/ssl/context.hpp` to write such a function.
   std::function<void(asio::ssl::context&)> configure;
 };
 static_assert(detail::co_await_safe<Options>);
 
 }  // namespace ferry::tls
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/tls_options.ipp>
+#endif

@@ -12,6 +12,9 @@
 #include <vector>
 
 #include <asio/experimental/awaitable_operators.hpp>
+#include <asio/ssl/context.hpp>
+
+#include <ferry/detail/tls/certificate.hpp>
 
 #include "support/cancelling.hpp"
 #include "support/fail_each.hpp"

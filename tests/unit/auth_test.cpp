@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <ferry/auth.hpp>
+#include <ferry/detail/auth/netrc.hpp>
 
 #include "support/authorize.hpp"
 

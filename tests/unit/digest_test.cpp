@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/auth/digest_authenticator.hpp>
+#include <ferry/detail/auth/digest_challenge.hpp>
 #include <ferry/digest.hpp>
 
 #include "support/digest_server.hpp"

@@ -3,23 +3,19 @@
 /// @file
 /// `MockTransport`: a function instead of the network, for testing code that uses a `Client`.
 
-#include <algorithm>
-#include <cstring>
-#include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <ferry/connector.hpp>
-#include <ferry/detail/h1/request_parser.hpp>
-#include <ferry/detail/time/one_shot_event.hpp>
+#include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/co_await_safe.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/options.hpp>
-#include <ferry/status.hpp>
+#include <ferry/result.hpp>
+#include <ferry/stream.hpp>
 
 namespace ferry::testing {
 
@@ -78,7 +74,7 @@ class MockTransport final : public Connector {
   using Handler = std::function<MockResponse(const MockRequest&)>;
 
   /// A transport that uses this function.
-  explicit MockTransport(Handler handler) : state_(std::make_shared<State>(std::move(handler))) {}
+  explicit MockTransport(Handler handler);
   /// Copies share the same transport; moving copies too.
   MockTransport(const MockTransport&) = default;
   /// Copies share the same transport.
@@ -86,161 +82,25 @@ class MockTransport final : public Connector {
 
   /// Makes the transport serve the requests of clients, or pools, with these options, for https
   /// too.
-  void serve(ConnectOptions& options) {
-    options.connector = std::make_shared<MockTransport>(*this);
-    options.tls = std::make_shared<PlainTls>();
-  }
+  void serve(ConnectOptions& options);
 
   /// The requests received so far.
-  std::vector<MockRequest> requests() const {
-    const std::lock_guard lock(state_->mutex);
-    return state_->requests;
-  }
+  std::vector<MockRequest> requests() const;
   /// The number of connections opened.
-  int connections() const {
-    const std::lock_guard lock(state_->mutex);
-    return state_->connections;
-  }
+  int connections() const;
 
-  asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
-    using Connected = Result<std::unique_ptr<Stream>>;
-    {
-      const std::lock_guard lock(state_->mutex);
-      ++state_->connections;
-    }
-    co_return Connected(std::make_unique<Connection>(state_, context.is_secure()));
-  }
+  asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override;
 
  private:
-  struct State {
-    explicit State(Handler function) : handler(std::move(function)) {}
-
-    MockResponse handle(const MockRequest& request) {
-      const std::lock_guard one_at_a_time(calling);
-      {
-        const std::lock_guard lock(mutex);
-        requests.push_back(request);
-      }
-      try {
-        return handler(request);
-      } catch (const std::exception& e) {
-        return MockResponse(500, std::string("the handler threw: ") + e.what(), "text/plain");
-      }
-    }
-
-    const Handler handler;
-    std::recursive_mutex calling;  // A handler may itself send requests and call `requests()`.
-    std::mutex mutex;              // Guards the members below.
-    std::vector<MockRequest> requests;
-    int connections = 0;
-  };
-
-  /// Passes streams on unsecured: there is no network.
-  class PlainTls final : public TlsContext {
-   public:
-    asio::awaitable<Result<std::unique_ptr<Stream>>> handshake(std::unique_ptr<Stream> stream,
-                                                               DialContext&) const override {
-      using Secured = Result<std::unique_ptr<Stream>>;
-      co_return Secured(std::move(stream));
-    }
-  };
-
-  /// Parses the bytes written, and has a response ready when a request is complete.
-  class Connection final : public Stream, detail::RequestParser {
-   public:
-    Connection(std::shared_ptr<State> state, bool secure)
-        : state_(std::move(state)), scheme_(secure ? "https://" : "http://") {}
-
-    asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
-                                           std::error_code& error) override {
-      co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
-      const auto count = try_read_some(buffer, error);
-      if (error != asio::error::would_block) co_return count;
-      co_await event_.wait();  // An incomplete request gets no response.
-      error = asio::error::eof;
-      co_return 0;
-    }
-    asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
-                                            std::error_code& error) override {
-      co_return try_write_some(buffers, error);
-    }
-    std::size_t try_read_some(asio::mutable_buffer buffer,
-                              std::error_code& error) noexcept override {
-      error.clear();
-      if (answer_.empty())
-        error = ended_ || !open_ ? asio::error::eof : std::error_code(asio::error::would_block);
-      const auto count = std::min(buffer.size(), answer_.size());
-      std::memcpy(buffer.data(), answer_.data(), count);
-      answer_.erase(0, count);
-      return count;
-    }
-    std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
-                               std::error_code& error) noexcept override {
-      error.clear();
-      std::size_t count = 0;
-      for (const auto& buffer : buffers) {
-        if (!feed({static_cast<const char*>(buffer.data()), buffer.size()})) {
-          error = asio::error::connection_reset;
-          return 0;
-        }
-        count += buffer.size();
-      }
-      return count;
-    }
-    asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point) override {
-      co_return true;  // All bytes that will ever come are already there.
-    }
-    IdleState check_idle() noexcept override {
-      return ended_ || !open_ ? IdleState::closed : IdleState::quiet;
-    }
-    void close() noexcept override { open_ = false; }
-    void abort() noexcept override {
-      open_ = false;
-      event_.fire();
-    }
-    bool is_open() const noexcept override { return open_; }
-    std::string remote_endpoint() const override { return "mock"; }
-
-   private:
-    void on_request_head() override {
-      if (headers_.has_token("Expect", "100-continue")) answer_ += "HTTP/1.1 100 Continue\r\n\r\n";
-    }
-    void on_request() override {
-      MockRequest request;
-      request.method = method();
-      const auto host = headers_.get("Host").value_or("");
-      request.url =
-          target_.starts_with('/') ? std::string(scheme_).append(host) + target_ : target_;
-      request.headers = std::move(headers_);
-      request.body = std::move(body_);
-      answer(state_->handle(request));
-    }
-
-    void answer(const MockResponse& response) {
-      if (response.status == 0) {
-        ended_ = true;
-        return;
-      }
-      answer_ += "HTTP/1.1 " + std::to_string(response.status) + " ";
-      answer_.append(reason_phrase(response.status)).append("\r\n");
-      for (const auto [name, value] : response.headers)
-        answer_.append(name).append(": ").append(value).append("\r\n");
-      const bool bodiless = response.status == 204 || response.status == 304 || method() == "HEAD";
-      if (response.status != 204 && !response.headers.contains("Content-Length"))
-        answer_ += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
-      answer_ += "\r\n";
-      if (!bodiless) answer_ += response.body;
-    }
-
-    const std::shared_ptr<State> state_;
-    const char* const scheme_;
-    std::string answer_;
-    bool ended_ = false;
-    bool open_ = true;
-    detail::OneShotEvent event_;
-  };
+  struct State;
+  class PlainTls;
+  class Connection;
 
   std::shared_ptr<State> state_;
 };
 
 }  // namespace ferry::testing
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/testing/mock_transport.ipp>
+#endif

@@ -52,10 +52,10 @@ inline asio::awaitable<void> await_credentials(Authenticator& auth, AuthContext 
 
 /// Asks for credentials and waits for them, within the deadline's limits.
 /// @param phase, limit as for `run_limited`.
-template <class = void>
-asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
-                                                std::string& authorization, Deadline& deadline,
-                                                Phase phase, Duration limit) {
+inline asio::awaitable<std::optional<Error>> authorize(Authenticator& auth, AuthContext context,
+                                                       std::string& authorization,
+                                                       Deadline& deadline, Phase phase,
+                                                       Duration limit) {
   std::optional<Error> failure;
   try {
     auto asking = await_credentials(auth, context, authorization);

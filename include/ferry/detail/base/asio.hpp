@@ -47,6 +47,19 @@
 #include <typeinfo>
 #include <vector>
 
+// Asio's TLS context, for those who only name it: its header includes OpenSSL.
+namespace asio {
+#if defined(ASIO_INLINE_NAMESPACE_BEGIN)
+ASIO_INLINE_NAMESPACE_BEGIN
+#endif
+namespace ssl {
+class context;
+}  // namespace ssl
+#if defined(ASIO_INLINE_NAMESPACE_END)
+ASIO_INLINE_NAMESPACE_END
+#endif
+}  // namespace asio
+
 namespace ferry::detail {
 
 /// `executor.target<Executor>()`, but null if the executor has another type: Asio 1.22 does not
