@@ -9,6 +9,7 @@
 #error "ferry/src.hpp is for programs that are compiled with FERRY_SEPARATE_COMPILATION defined"
 #endif
 
+#include <ferry/impl/auth.ipp>
 #include <ferry/impl/blocking.ipp>
 #include <ferry/impl/client.ipp>
 #include <ferry/impl/connection_pool.ipp>

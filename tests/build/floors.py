@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Checks the table of floors in docs/architecture.md against the headers: each header stands in it once, and includes
-only headers of its own floor or of those below."""
+only headers of its own floor or of those below. Definitions in impl/NAME.ipp are on the floor of NAME.hpp."""
 
 import re
 import sys
@@ -36,8 +36,12 @@ def problems():
         yield f"{name} is not in the table of docs/architecture.md"
     for name in table.keys() - headers.keys():
         yield f"the table of docs/architecture.md names {name}, which is not there"
-    for name, path in headers.items():
+    definitions = {str(path.relative_to(INCLUDE / "impl").with_suffix(".hpp")): path for path in sorted(INCLUDE.rglob("*.ipp"))}
+    for name in definitions.keys() - headers.keys():
+        yield f"impl/{name[:-4]}.ipp has no header {name}"
+    for name, path in [*headers.items(), *definitions.items()]:
         for included in re.findall(r"^#include <ferry/(.*)>", path.read_text(), re.MULTILINE):
+            included = re.sub(r"^impl/(.*)\.ipp$", r"\1.hpp", included)
             if table.get(included, 0) > table.get(name, 9):
                 yield f"{name} (floor {table[name]}) includes {included} (floor {table[included]})"
 
