@@ -438,3 +438,28 @@ TEST_CASE("[72] a call that was cancelled before does not wait for a user's coro
   CHECK((patience.begun == 0 || patience.was_told));
   CHECK(one->written.empty());
 }
+
+TEST_CASE("a stream that fails because another request was cancelled is a lost connection") {
+  const auto kept = script({ok("one")});
+  test::Scripted s({kept, script({ok("two")})});
+  REQUIRE(s.get());
+  for (const auto& one : s.scripts) one->failure = make_error_code(Errc::cancelled);
+
+  // A kept connection is replaced.
+  kept->fail_at = kept->operations + 1;
+  const auto replaced = s.get();
+  REQUIRE(replaced);
+  CHECK(replaced->body() == "two");
+  CHECK(s.connections() == 2);
+
+  // On a new connection, in writing and in reading, it is the cause of the failure.
+  for (const int fail_at : {1, 2}) {
+    test::Scripted fresh(script({ok("one")}));
+    fresh.scripts[0]->failure = make_error_code(Errc::cancelled);
+    fresh.scripts[0]->fail_at = fail_at;
+    const auto lost = fresh.get();
+    CHECK(test::code_of(lost) == Errc::connection_lost);
+    REQUIRE_FALSE(lost);
+    CHECK(lost.error().cause() == Errc::cancelled);
+  }
+}

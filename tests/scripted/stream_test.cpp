@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/auth.hpp>
+
 #include "support/scripted.hpp"
 
 using ferry::CloseReason;
@@ -281,6 +283,32 @@ TEST_CASE("events of a stream: its head when that comes, the response at its end
   });
   CHECK(kinds.back() == Event::Kind::response_received);
   CHECK(size == 5);
+}
+
+TEST_CASE("an open stream keeps nothing of the caller's but the method") {
+  Scripted s(script({"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"}));
+  const auto open = [&](Request request, Use use) {
+    test::run(s.context, [&]() -> asio::awaitable<void> {
+      ResponseStream stream = co_await s.client->stream(std::move(request));
+      co_await use(stream);
+    });
+  };
+  auto body = std::make_shared<const std::string>("sent");
+  auto auth = ferry::bearer("token");
+  const std::weak_ptr<const std::string> sent = body;
+  const std::weak_ptr<ferry::Authenticator> asked = auth;
+  Request request = Request::post("http://test/").auth(std::move(auth));
+  request.body(ferry::Body(std::move(body)));
+  CHECK_FALSE(sent.expired());
+  CHECK_FALSE(asked.expired());
+  open(std::move(request), [&](ResponseStream& stream) -> asio::awaitable<void> {
+    CHECK(stream.status() == 200);
+    CHECK(sent.expired());
+    CHECK(asked.expired());
+    const auto piece = co_await stream.read();
+    CHECK(piece == "ab");
+  });
+  CHECK(s.scripts[0]->written.find("Authorization: Bearer token") != std::string::npos);
 }
 
 TEST_CASE("[26] there is no limit on a stream but the call's own") {

@@ -20,7 +20,7 @@
 #include <ferry/sse.hpp>
 
 #include "support/folder.hpp"
-#include "support/run.hpp"
+#include "support/scripted.hpp"
 
 using namespace std::chrono_literals;
 using ferry::Client;
@@ -376,5 +376,31 @@ TEST_CASE("[64] a total limit, the client's end and a cancellation take effect w
     Flow flow;
     CHECK(run_beside(flow, mode, ClientOptions(), nothing, {.timeout = 20ms}) ==
           Errc::total_timeout);
+  }
+}
+
+TEST_CASE("a request is sent when its last byte is, even if that used up the budget") {
+  // Each write takes 16 bytes and costs as much as any: for some of these sizes, the last one uses
+  // up the budget.
+  for (std::size_t size = 0; size < 2048; size += 16) {
+    CAPTURE(size);
+    const auto script = test::script({test::ok("")});
+    script->write_size = 16;
+    std::size_t written_at_turn = 0;
+    bool ended = false;
+    ClientOptions options;
+    options.observer = [&](const ferry::Event& event) {
+      if (event.kind == ferry::Event::Kind::request_sent)
+        CHECK(script->written.size() > written_at_turn);
+      ended = ended || event.kind == ferry::Event::Kind::response_received ||
+              event.kind == ferry::Event::Kind::request_failed;
+    };
+    test::Scripted s(script, options);
+    const std::function<void()> turn = [&] {
+      written_at_turn = script->written.size();
+      if (!ended) asio::post(s.context, turn);
+    };
+    asio::post(s.context, turn);
+    CHECK(s.send(Request::post("http://test/").body(std::string(size, 'x'))));
   }
 }

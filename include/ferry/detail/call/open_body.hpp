@@ -24,7 +24,7 @@ class OpenBody {
  public:
   explicit OpenBody(std::unique_ptr<Call> owned)
       : call(std::move(owned)), response(call->take_response()) {
-    call->request.drop_body();
+    call->request.drop();
   }
   OpenBody(const OpenBody&) = delete;
   OpenBody& operator=(const OpenBody&) = delete;

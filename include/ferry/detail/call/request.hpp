@@ -169,10 +169,12 @@ class PreparedRequest {
   /// The body's size in bytes; nothing if it is not known.
   std::optional<std::uint64_t> body_size() const noexcept { return body_size_; }
 
-  /// Gives up the body, which was sent and is not needed again.
-  void drop_body() {
+  /// Gives up all but the method: the request was sent and is not needed again. The caller's body
+  /// and authenticator, and the memory of the fields, live no longer than that.
+  void drop() {
     lock_.reset();
-    request.body(Body());
+    request = Request(request.method(), std::string());
+    cookie_ = std::string();
   }
 
   Request request;

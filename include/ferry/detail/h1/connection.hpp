@@ -196,11 +196,11 @@ class H1Connection final : public Connection {
   }
 
   /// Writes what can be written without waiting.
-  /// @param goes_on set to false after an error.
+  /// @param goes_on set to false after an error, and once the request is complete.
   /// @return true if the rest can only be written after a wait.
   bool must_wait_to_write(Current& current, bool& goes_on) {
     RequestWriter& request = current.request;
-    goes_on = request.write_available();
+    goes_on = request.write_available() && !request.is_complete();
     if (!goes_on || request.unsent().empty() || budget_.is_used_up()) return false;
     // The server may answer before it has read everything.
     bool has_received = false;

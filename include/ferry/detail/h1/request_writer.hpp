@@ -159,7 +159,8 @@ class RequestWriter {
   /// the source reads from: it says nothing about this connection, and is no reason to send again.
   static Error source_failure(const std::exception& thrown) {
     const auto* const error = dynamic_cast<const std::system_error*>(&thrown);
-    if (error && is_cancelled(error->code())) return Error(Errc::cancelled);
+    if (error && (is_cancelled(error->code()) || error->code() == Errc::cancelled))
+      return Error(Errc::cancelled);
     return Error(Errc::body_source_failed, thrown.what());
   }
 

@@ -9,7 +9,8 @@
 // state of the coroutine, is read by `is_cancelled(state)` of `detail/base/asio.hpp`.
 namespace ferry::detail {
 
-/// True for the error of an operation that ended because its coroutine was cancelled.
+/// True for the error of an operation that ended because its coroutine was cancelled. A stream's
+/// `Errc::cancelled` is none: it comes from another request, of which the stream may be made.
 inline bool is_cancelled(std::error_code error) noexcept {
   return error && (error == asio::error::operation_aborted || error == Errc::cancelled);
 }
