@@ -12,7 +12,7 @@ namespace ferry::detail {
 /// True for the error of an operation that ended because its coroutine was cancelled. A stream's
 /// `Errc::cancelled` is none: it comes from another request, of which the stream may be made.
 inline bool is_cancelled(std::error_code error) noexcept {
-  return error && (error == asio::error::operation_aborted || error == Errc::cancelled);
+  return error && error == asio::error::operation_aborted;
 }
 
 /// The error for an exception that Asio throws from the next `co_await` of a cancelled coroutine.
