@@ -42,7 +42,6 @@ class OneShotEvent : public Abortable {
 
   /// Returns once the signal is fired, at `until`, or when the coroutine is cancelled. The caller
   /// decides by its own state what has happened.
-  template <class = void>
   asio::awaitable<void> wait(Clock::time_point until = Clock::time_point::max()) {
     const auto executor = co_await asio::this_coro::executor;
     TimerOf<asio::steady_timer> timer(*this, executor, until);

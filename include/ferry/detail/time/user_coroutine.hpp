@@ -53,9 +53,8 @@ struct DetachDeadline {
 /// well.
 /// @throws the coroutine's exception. The caller must check the deadline before it handles the
 ///   exception.
-template <class = void>
-asio::awaitable<void> run_limited(asio::awaitable<void> work, Deadline& deadline, Phase phase,
-                                  Duration limit = no_timeout) {
+inline asio::awaitable<void> run_limited(asio::awaitable<void> work, Deadline& deadline,
+                                         Phase phase, Duration limit = no_timeout) {
   const auto state = std::make_shared<UserCoroutine>();
   const DetachDeadline leave{deadline};
   if (!deadline.begin_phase(phase, limit, state.get())) co_return;
