@@ -382,8 +382,8 @@ TEST_CASE("[61] look-ups by several threads: shared, kept, forgotten") {
   ferry::TcpOptions tcp;
   tcp.resolver = std::make_shared<AnyName>();
   ClientOptions options;
-  options.connector = std::make_shared<ferry::detail::TcpConnector<asio::ip::tcp>>(
-      tcp, std::make_shared<ferry::detail::DnsCache<asio::ip::tcp>>(tcp));
+  options.connector = std::make_shared<ferry::detail::TcpConnector>(
+      tcp, std::make_shared<ferry::detail::DnsCache>(tcp));
   options.limits.max_idle = 0;  // Each request makes its own dial.
   Tally tally;
   const auto work = [&] {

@@ -301,7 +301,7 @@ class DiallingPool final : public PoolCore,
   std::atomic<std::uint64_t> opened_{0};
   std::atomic<std::uint64_t> closed_count_{0};
   std::atomic<std::uint64_t> failed_{0};
-  const std::shared_ptr<DnsCache<Tcp>> dns_;
+  const std::shared_ptr<DnsCache> dns_;
 };
 
 // Defined outside the class: functions defined inside are inline, and every user of an explicitly
@@ -309,18 +309,17 @@ class DiallingPool final : public PoolCore,
 
 template <class Tcp, class Local>
 DiallingPool<Tcp, Local>::DiallingPool(const asio::any_io_executor& executor, PoolOptions options)
-    : PoolCore(std::move(options),
-               std::make_shared<TimedDeadlineQueue<asio::steady_timer>>(executor)),
+    : PoolCore(std::move(options), std::make_shared<TimedDeadlineQueue>(executor)),
       executor_(executor),
       // If the timer would keep the program running, no alarm is ever set.
       state_(*this, options_.limits, deadlines_->waits_uncounted()),
-      dns_(std::make_shared<DnsCache<Tcp>>(options_.tcp)) {
+      dns_(std::make_shared<DnsCache>(options_.tcp)) {
   if (!H1Parser::is_strict())
     throw Error(Errc::invalid_option,
                 "llhttp was built without its strict mode (LLHTTP_STRICT_MODE=1): it would let "
                 "malformed responses pass");
   if (!options_.connector)
-    options_.connector = std::make_shared<SocketConnector<Tcp, Local>>(options_.tcp, dns_);
+    options_.connector = std::make_shared<SocketConnector>(options_.tcp, dns_);
 }
 
 template <class Tcp, class Local>
