@@ -8,21 +8,21 @@
 
 namespace ferry::detail {
 
+class DiallingPool;
+
 /// The decisions of one change of the pool's state: `PoolState` reports them under the lock, and
 /// most are carried out after it.
 ///
 /// Decisions are chained through the objects themselves. Nothing is allocated, so giving a
 /// connection back cannot fail. Decisions about tickets and slots, which may be gone after
 /// unlocking, are carried out at once; the destructor carries out the others.
-/// @tparam Pool has `close_connection(std::unique_ptr<PooledConnection>)` and `start_dial(Slot&)`.
-template <class Pool>
 class PoolActions {
  public:
   using Waiter = PoolCore::Waiter;
   using Slot = PoolCore::Slot;
 
   /// @param failure, error the error of waiters that fail; `error` may be null.
-  PoolActions(Pool& pool, std::error_code failure, const Error* error) noexcept
+  PoolActions(DiallingPool& pool, std::error_code failure, const Error* error) noexcept
       : pool_(pool), failure_(failure), error_(error) {}
   PoolActions(const PoolActions&) = delete;
   PoolActions& operator=(const PoolActions&) = delete;
@@ -53,20 +53,7 @@ class PoolActions {
   }
 
  private:
-  void perform() noexcept {
-    while (auto connection = std::move(closing_)) {
-      closing_ = std::move(connection->next_closing);
-      pool_.close_connection(std::move(connection));
-    }
-    while (const auto waiter = std::move(woken_)) {
-      woken_ = std::move(waiter->next_woken);
-      waiter->fire();
-    }
-    while (Slot* slot = dials_) {
-      dials_ = slot->next_dial;
-      pool_.start_dial(*slot);
-    }
-  }
+  void perform() noexcept;  // In `dialling_pool.hpp`.
 
   template <class Pointer, class Next>
   static void append(Pointer*& end, Pointer item, Next next) noexcept {
@@ -74,7 +61,7 @@ class PoolActions {
     end = &((**end).*next);
   }
 
-  Pool& pool_;
+  DiallingPool& pool_;
   const std::error_code failure_;
   const Error* const error_;
   Waiter woken_;
