@@ -470,7 +470,7 @@ TEST_CASE("[61] a stream that one thread aborts, while another looks at it, or c
   Server server;
   asio::io_context context;
   for (int i = 0; i < 20; ++i) {
-    ferry::detail::TcpStream<asio::ip::tcp> stream(context.get_executor());
+    ferry::detail::TcpStream stream(context.get_executor());
     std::error_code error;
     stream.start_connect({asio::ip::address_v4::loopback(), server.port()}, {}, error);
     std::thread aborter([&] { stream.abort(); });

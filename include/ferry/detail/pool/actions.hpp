@@ -30,13 +30,11 @@ class PoolActions {
     if (closing_ || woken_ || dials_) perform();
   }
 
-  void granted(const Waiter& waiter) noexcept {
-    append(woken_end_, waiter, &PoolWaiter::next_woken);
-  }
+  void granted(const Waiter& waiter) noexcept { wake(waiter); }
   void failed(const Waiter& waiter) noexcept {
     waiter->failed = failure_;
     if (error_) waiter->failure = *error_;
-    append(woken_end_, waiter, &PoolWaiter::next_woken);
+    wake(waiter);
   }
   void dial(Slot& slot, const Waiter& waiter) noexcept {
     waiter->deadline->suspend_limit(Phase::connect);
@@ -46,7 +44,8 @@ class PoolActions {
   }
   void closing(std::unique_ptr<PooledConnection> connection, CloseReason reason) noexcept {
     connection->close_reason = reason;
-    append(closing_end_, std::move(connection), &PooledConnection::next_closing);
+    *closing_end_ = connection.release();
+    closing_end_ = &(*closing_end_)->next_closing;
   }
   void abandoned(Slot& slot) noexcept {
     if (slot.deadline) slot.deadline->give_up();
@@ -55,10 +54,9 @@ class PoolActions {
  private:
   void perform() noexcept;  // In `dialling_pool.hpp`.
 
-  template <class Pointer, class Next>
-  static void append(Pointer*& end, Pointer item, Next next) noexcept {
-    *end = std::move(item);
-    end = &((**end).*next);
+  void wake(const Waiter& waiter) noexcept {
+    *woken_end_ = waiter;
+    woken_end_ = &waiter->next_woken;
   }
 
   DiallingPool& pool_;
@@ -68,8 +66,8 @@ class PoolActions {
   Waiter* woken_end_ = &woken_;
   Slot* dials_ = nullptr;
   Slot** dials_end_ = &dials_;
-  std::unique_ptr<PooledConnection> closing_;
-  std::unique_ptr<PooledConnection>* closing_end_ = &closing_;
+  PooledConnection* closing_ = nullptr;  // Owned: `perform` closes each.
+  PooledConnection** closing_end_ = &closing_;
 };
 
 }  // namespace ferry::detail

@@ -212,8 +212,9 @@ class DiallingPool final : public PoolCore,
 };
 
 inline void PoolActions::perform() noexcept {
-  while (auto connection = std::move(closing_)) {
-    closing_ = std::move(connection->next_closing);
+  while (closing_) {
+    std::unique_ptr<PooledConnection> connection(closing_);
+    closing_ = connection->next_closing;
     pool_.close_connection(std::move(connection));
   }
   while (const auto waiter = std::move(woken_)) {
