@@ -83,10 +83,7 @@ class Authenticator {
   /// this coroutine is cancelled (`terminal`) and waited for. A coroutine that ignores its
   /// cancellation delays the request's end. Work that several requests wait for must outlive each
   /// of them.
-  virtual asio::awaitable<std::string> authorize(AuthContext context) {
-    auto value = authorize_now(context);
-    co_return value ? std::move(*value) : std::string();
-  }
+  virtual asio::awaitable<std::string> authorize(AuthContext context);
 
   /// Decides whether to send the request once more, after a server has answered 401 (407) with
   /// `context.challenge`. If true, the value comes from `authorize` for this context; if false,
@@ -121,3 +118,7 @@ class Authenticator {
 static_assert(detail::co_await_safe<Authenticator>);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/authenticator.ipp>
+#endif

@@ -58,10 +58,7 @@ class Stream : public Abortable {
 
   /// Waits until something can be read, or until the time `until`, and reads nothing; call
   /// `try_read_some` afterwards. @return false at once if this stream cannot wait like this.
-  virtual asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point until) {
-    (void)until;
-    co_return false;
-  }
+  virtual asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point until);
 
   /// Reads without waiting: `asio::error::would_block` if nothing is there.
   virtual std::size_t try_read_some(asio::mutable_buffer buffer,
@@ -87,3 +84,7 @@ class Stream : public Abortable {
 };
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/stream.ipp>
+#endif

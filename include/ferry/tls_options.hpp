@@ -3,21 +3,15 @@
 /// @file
 /// `tls::Options`: the options for securing connections.
 
-#include <cerrno>
-#include <fstream>
 #include <functional>
 #include <openssl/ssl.h>
-#include <sstream>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <asio/ssl/context.hpp>
 
-#include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
-#include <ferry/error.hpp>
 
 namespace ferry::tls {
 
@@ -41,16 +35,7 @@ class Pem {
   std::string path() && { return std::move(path_); }
   /// The text.
   /// @throws Error `Errc::invalid_option` for a file that cannot be read.
-  std::string read() const {
-    if (path_.empty()) return text_;
-    std::ostringstream text;
-    errno = 0;
-    text << std::ifstream(path_, std::ios::binary).rdbuf();
-    if (!text || text.view().empty())
-      throw Error(Errc::invalid_option, "cannot read " + detail::in_quotes(path_),
-                  std::error_code(errno, std::generic_category()));
-    return text.str();
-  }
+  std::string read() const;
 
  private:
   Pem(std::string path, std::string text) : path_(std::move(path)), text_(std::move(text)) {}
@@ -101,3 +86,7 @@ class Options {
 static_assert(detail::co_await_safe<Options>);
 
 }  // namespace ferry::tls
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/tls_options.ipp>
+#endif

@@ -10,7 +10,6 @@
 #include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/base64.hpp>
 #include <ferry/detail/policy/proxy_bypass.hpp>
-#include <ferry/detail/policy/proxy_environment.hpp>
 #include <ferry/options.hpp>
 #include <ferry/result.hpp>
 #include <ferry/url.hpp>
