@@ -40,6 +40,16 @@ struct AuthContext {
 };
 static_assert(detail::co_await_safe<AuthContext>);
 
+class Authenticator;
+
+namespace detail {
+
+/// The value of `authorize_now`, or an empty one. A virtual function defined apart would make each
+/// file of a header-only program compile the class.
+asio::awaitable<std::string> authorize_at_once(Authenticator& authenticator, AuthContext context);
+
+}  // namespace detail
+
 /// Gives requests their credentials: the field `Authorization` or, for proxies,
 /// `Proxy-Authorization`.
 ///
@@ -83,7 +93,9 @@ class Authenticator {
   /// this coroutine is cancelled (`terminal`) and waited for. A coroutine that ignores its
   /// cancellation delays the request's end. Work that several requests wait for must outlive each
   /// of them.
-  virtual asio::awaitable<std::string> authorize(AuthContext context);
+  virtual asio::awaitable<std::string> authorize(AuthContext context) {
+    return detail::authorize_at_once(*this, context);
+  }
 
   /// Decides whether to send the request once more, after a server has answered 401 (407) with
   /// `context.challenge`. If true, the value comes from `authorize` for this context; if false,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -8,9 +9,14 @@
 
 namespace ferry {
 
-FERRY_DEFINITION asio::awaitable<std::string> Authenticator::authorize(AuthContext context) {
-  auto value = authorize_now(context);
+namespace detail {
+
+FERRY_DEFINITION asio::awaitable<std::string> authorize_at_once(Authenticator& authenticator,
+                                                                AuthContext context) {
+  auto value = authenticator.authorize_now(context);
   co_return value ? std::move(*value) : std::string();
 }
+
+}  // namespace detail
 
 }  // namespace ferry

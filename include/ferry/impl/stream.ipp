@@ -1,16 +1,14 @@
 #pragma once
 
-#include <chrono>
-
 #include <ferry/detail/base/separate.hpp>
 #include <ferry/stream.hpp>
 
 namespace ferry {
 
-FERRY_DEFINITION asio::awaitable<bool> Stream::wait_readable(
-    std::chrono::steady_clock::time_point until) {
-  (void)until;
-  co_return false;
-}
+namespace detail {
+
+FERRY_DEFINITION asio::awaitable<bool> cannot_wait() { co_return false; }
+
+}  // namespace detail
 
 }  // namespace ferry
