@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/auth/digest_challenge.hpp>
 #include <ferry/detail/policy/challenge.hpp>
 #include <ferry/digest.hpp>
 
