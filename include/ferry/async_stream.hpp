@@ -4,7 +4,6 @@
 /// `AsyncStream`: a `Stream` in the form that Asio's composed operations, and libraries built on
 /// them, expect.
 
-#include <algorithm>
 #include <exception>
 #include <memory>
 #include <string>
@@ -100,22 +99,8 @@ class AsyncStream {
         token, std::move(operation));
   }
 
-  asio::awaitable<Outcome> read(asio::mutable_buffer buffer) {
-    Outcome outcome;
-    if (!received_.empty() || buffer.size() == 0) {
-      outcome.count = asio::buffer_copy(buffer, asio::buffer(received_));
-      received_.erase(0, outcome.count);
-      co_return outcome;
-    }
-    outcome.count = co_await stream_->read_some(buffer, outcome.error);
-    co_return outcome;
-  }
-  asio::awaitable<Outcome> write(asio::const_buffer buffer) {
-    Outcome outcome;
-    if (buffer.size() > 0)
-      outcome.count = co_await stream_->write_some(std::span(&buffer, 1), outcome.error);
-    co_return outcome;
-  }
+  asio::awaitable<Outcome> read(asio::mutable_buffer buffer);
+  asio::awaitable<Outcome> write(asio::const_buffer buffer);
 
   executor_type executor_;
   std::unique_ptr<Stream> stream_;
@@ -124,3 +109,7 @@ class AsyncStream {
 static_assert(detail::co_await_safe<AsyncStream>);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/async_stream.ipp>
+#endif

@@ -40,6 +40,16 @@ struct AuthContext {
 };
 static_assert(detail::co_await_safe<AuthContext>);
 
+class Authenticator;
+
+namespace detail {
+
+/// The value of `authorize_now`, or an empty one. A virtual function defined apart would make each
+/// file of a header-only program compile the class.
+asio::awaitable<std::string> authorize_at_once(Authenticator& authenticator, AuthContext context);
+
+}  // namespace detail
+
 /// Gives requests their credentials: the field `Authorization` or, for proxies,
 /// `Proxy-Authorization`.
 ///
@@ -84,8 +94,7 @@ class Authenticator {
   /// cancellation delays the request's end. Work that several requests wait for must outlive each
   /// of them.
   virtual asio::awaitable<std::string> authorize(AuthContext context) {
-    auto value = authorize_now(context);
-    co_return value ? std::move(*value) : std::string();
+    return detail::authorize_at_once(*this, context);
   }
 
   /// Decides whether to send the request once more, after a server has answered 401 (407) with
@@ -121,3 +130,7 @@ class Authenticator {
 static_assert(detail::co_await_safe<Authenticator>);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/authenticator.ipp>
+#endif

@@ -55,14 +55,7 @@ class DialLimits {
 class DialContext {
  public:
   /// A context for connecting to a proxy as part of the same dial.
-  DialContext to_proxy(std::string host, std::uint16_t port, bool secure) const {
-    const auto target = std::make_shared<detail::DialTarget>(*target_);
-    target->host = std::move(host);
-    target->port = port;
-    target->secure = secure;
-    target->is_proxy = true;
-    return DialContext(limits_, target);
-  }
+  DialContext to_proxy(std::string host, std::uint16_t port, bool secure) const;
 
   /// The host: a name or a numeric address, without brackets.
   const std::string& host() const& noexcept { return target_->host; }
@@ -152,9 +145,7 @@ namespace detail {
 
 /// Turns a success without a stream, which a user's connector or TLS context may return, into a
 /// failure.
-inline void require_stream(Result<std::unique_ptr<Stream>>& made, Errc code, const char* maker) {
-  if (made && !*made) made = Error(code, std::string(maker) + " gave no stream, and no error");
-}
+void require_stream(Result<std::unique_ptr<Stream>>& made, Errc code, const char* maker);
 
 /// Ends a dial's phase before the phase's target is destroyed, however the coroutine ends.
 struct PhaseGuard {
@@ -165,3 +156,7 @@ struct PhaseGuard {
 }  // namespace detail
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/connector.ipp>
+#endif

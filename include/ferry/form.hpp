@@ -8,9 +8,7 @@
 #include <utility>
 
 #include <ferry/body.hpp>
-#include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
-#include <ferry/detail/base/percent.hpp>
 
 namespace ferry {
 
@@ -26,16 +24,7 @@ class Form {
   Form() = default;
 
   /// Adds a field at the end.
-  Form& add(std::string_view name, std::string_view value) & {
-    // Both are read before the text grows: they may be views into the text.
-    std::string pair;
-    if (!text_.empty()) pair += '&';
-    append(pair, name);
-    pair += '=';
-    append(pair, value);
-    text_ += pair;
-    return *this;
-  }
+  Form& add(std::string_view name, std::string_view value) &;
   /// Adds a field at the end.
   Form add(std::string_view name, std::string_view value) && { return std::move(add(name, value)); }
 
@@ -52,23 +41,12 @@ class Form {
  private:
   static std::string content_type() { return "application/x-www-form-urlencoded"; }
 
-  /// Encodes text like the standard's serializer: a space becomes `+`; letters, digits and `*-._`
-  /// stay; every other byte becomes `%XX`.
-  static void append(std::string& out, std::string_view text) {
-    for (const char c : text) {
-      if (detail::is_alpha(c) || detail::is_digit(c) || c == '*' || c == '-' || c == '.' ||
-          c == '_') {
-        out += c;
-      } else if (c == ' ') {
-        out += '+';
-      } else {
-        detail::append_escaped(out, c);
-      }
-    }
-  }
-
   std::string text_;
 };
 static_assert(detail::co_await_safe<Form>);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/form.ipp>
+#endif

@@ -4,19 +4,14 @@
 /// `Headers`: header fields as an ordered, case-insensitive multimap that holds only fields that
 /// can be sent.
 
-#include <algorithm>
 #include <cstdint>
-#include <cstring>
-#include <functional>
 #include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <ferry/detail/base/access.hpp>
-#include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/field_table.hpp>
 #include <ferry/error.hpp>
 
@@ -27,20 +22,7 @@ namespace detail {
 /// The reason why this field cannot be sent, or nothing. The name must be a token, and the value
 /// must be free of control characters other than HTAB (RFC 9110 5.1, 5.5). The message never quotes
 /// the value, which may be a secret.
-inline std::optional<Error> check_field(std::string_view name, std::string_view value) {
-  if (!is_token(name))
-    return Error(Errc::invalid_header, "the name " + in_quotes(name) + " is not a token");
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    if (is_control(value[i]) && value[i] != '\t') {
-      return Error(Errc::invalid_header, "the value of " + std::string(name) +
-                                             " has a control character at byte " +
-                                             std::to_string(i));
-    }
-  }
-  if (name.size() + value.size() > (std::size_t{1} << 24))
-    return Error(Errc::invalid_header, "the field " + in_quotes(name) + " is larger than 16 MiB");
-  return std::nullopt;
-}
+std::optional<Error> check_field(std::string_view name, std::string_view value);
 
 }  // namespace detail
 
@@ -99,50 +81,22 @@ class Headers {
 
   /// Adds a field at the end, even if there is one of the same name.
   /// @throws Error `Errc::invalid_header`; nothing has changed then.
-  Headers& add(std::string_view name, std::string_view value) {
-    if (is_own(name) || is_own(value)) return add(std::string(name), std::string(value));
-    check(name, value);
-    table_.add(name, detail::trim_ows(value));
-    return *this;
-  }
+  Headers& add(std::string_view name, std::string_view value);
 
   /// Makes this the only field of its name, at the position of the first one, if there was any.
   /// @throws Error `Errc::invalid_header`; nothing has changed then.
-  Headers& set(std::string_view name, std::string_view value) {
-    if (is_own(name) || is_own(value)) return set(std::string(name), std::string(value));
-    check(name, value);
-    const auto first = find(name);
-    if (first == end()) {
-      table_.add(name, detail::trim_ows(value));
-      return *this;
-    }
-    table_.set_value(first.at_, detail::trim_ows(value));
-    remove_from(first.at_ + 1, name);
-    return *this;
-  }
+  Headers& set(std::string_view name, std::string_view value);
 
   /// Removes all fields of this name. @return the number of fields removed.
-  std::size_t remove(std::string_view name) {
-    return is_own(name) ? remove_from(0, std::string(name)) : remove_from(0, name);
-  }
+  std::size_t remove(std::string_view name);
 
   /// The value of the first field of this name, or nothing.
-  std::optional<std::string_view> get(std::string_view name) const& noexcept {
-    if (empty()) return std::nullopt;  // Most requests have no fields of their own.
-    const auto field = find(name);
-    if (field == end()) return std::nullopt;
-    return (*field).value;
-  }
+  std::optional<std::string_view> get(std::string_view name) const& noexcept;
   /// Deleted: the result would dangle when the temporary is destroyed.
   std::optional<std::string_view> get(std::string_view name) const&& = delete;
 
   /// The values of all fields of this name, in order.
-  std::vector<std::string_view> get_all(std::string_view name) const& {
-    std::vector<std::string_view> values;
-    for (const auto [key, value] : *this)
-      if (detail::iequals(key, name)) values.push_back(value);
-    return values;
-  }
+  std::vector<std::string_view> get_all(std::string_view name) const&;
   /// Deleted: the result would dangle when the temporary is destroyed.
   std::vector<std::string_view> get_all(std::string_view name) const&& = delete;
 
@@ -170,43 +124,19 @@ class Headers {
   const_iterator end() const&& = delete;
 
   /// The first field of this name, or `end()`.
-  const_iterator find(std::string_view name) const& noexcept {
-    std::size_t i = 0;
-    while (i < table_.count() && !detail::iequals(table_.name(i), name)) ++i;
-    return {&table_, i};
-  }
+  const_iterator find(std::string_view name) const& noexcept;
   /// Deleted: the result would dangle when the temporary is destroyed.
   const_iterator find(std::string_view name) const&& = delete;
 
  private:
   friend struct detail::access;
 
-  bool finds_token(std::string_view name, std::string_view token) const noexcept {
-    for (const auto [key, value] : *this)
-      if (detail::iequals(key, name) && detail::list_has_token(value, token)) return true;
-    return false;
-  }
-
-  static void check(std::string_view name, std::string_view value) {
-    if (auto error = detail::check_field(name, value)) throw *error;
-  }
+  bool finds_token(std::string_view name, std::string_view token) const noexcept;
 
   /// True for a view into these fields, which a change would move.
-  bool is_own(std::string_view text) const noexcept {
-    const std::string_view bytes = table_.text();
-    const std::less<const char*> before;
-    return !before(text.data(), bytes.data()) && before(text.data(), bytes.data() + bytes.size());
-  }
+  bool is_own(std::string_view text) const noexcept;
 
-  std::size_t remove_from(std::size_t first, std::string_view name) {
-    const std::size_t before = table_.count();
-    for (std::size_t i = first; i < table_.count();)
-      if (detail::iequals(table_.name(i), name))
-        table_.remove(i);
-      else
-        ++i;
-    return before - table_.count();
-  }
+  std::size_t remove_from(std::size_t first, std::string_view name);
 
   detail::FieldTable table_;
 };
@@ -214,3 +144,7 @@ class Headers {
 static_assert(detail::co_await_safe<Headers>);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/headers.ipp>
+#endif

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <optional>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include <ferry/detail/base/line_splitter.hpp>
@@ -28,25 +27,7 @@ class Lines {
   /// The next line; nothing at the end. The view is valid until the next call.
   /// @throws Error as `ResponseStream::read`, and `Errc::body_too_large` for a line that is too
   /// long. Cancellation: terminal.
-  asio::awaitable<std::optional<std::string_view>> next() & {
-    while (!ended_) {
-      const auto line = splitter_.next();
-      if (!line) throw line.error();
-      if (*line) co_return *line;
-      std::optional<std::string_view> piece;
-      try {
-        piece = co_await stream_.read();
-      } catch (const std::system_error& e) {
-        detail::throw_cancelled(e, stream_);
-      }
-      if (piece)
-        splitter_.feed(*piece);
-      else
-        ended_ = true;
-      if (ended_) co_return splitter_.last();
-    }
-    co_return std::nullopt;
-  }
+  asio::awaitable<std::optional<std::string_view>> next() &;
 
   /// Deleted: the line would dangle when the temporary is destroyed.
   asio::awaitable<std::optional<std::string_view>> next() && = delete;
@@ -64,3 +45,7 @@ class Lines {
 static_assert(detail::co_await_safe<Lines>);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/lines.ipp>
+#endif

@@ -3,58 +3,14 @@
 /// @file
 /// Request methods (RFC 9110 section 9).
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
-#include <iterator>
 #include <string>
 #include <string_view>
-#include <utility>
 
-#include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
 
 namespace ferry {
-
-namespace detail {
-
-/// The methods outside RFC 9110 that IANA's registry of HTTP methods lists as idempotent, sorted by
-/// their bytes.
-inline constexpr std::string_view registered_idempotent[] = {
-    "ACL",
-    "BASELINE-CONTROL",
-    "BIND",
-    "CHECKIN",
-    "CHECKOUT",
-    "COPY",
-    "LABEL",
-    "LINK",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MKREDIRECTREF",
-    "MKWORKSPACE",
-    "MOVE",
-    "ORDERPATCH",
-    "PRI",
-    "PROPFIND",
-    "PROPPATCH",
-    "QUERY",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "UNBIND",
-    "UNCHECKOUT",
-    "UNLINK",
-    "UNLOCK",
-    "UPDATE",
-    "UPDATEREDIRECTREF",
-    "VERSION-CONTROL",
-};
-static_assert(std::is_sorted(std::begin(registered_idempotent), std::end(registered_idempotent)));
-
-}  // namespace detail
 
 /// A request method: a known one, or any other token. Methods are case-sensitive.
 ///
@@ -65,11 +21,7 @@ class Method {
   Method() noexcept = default;
   /// A method with this token. If it is not a token (RFC 9110 5.6.2), the request fails with
   /// `Errc::invalid_method` before anything is sent.
-  explicit Method(std::string token) {
-    const auto known = std::find(tokens.begin(), tokens.end(), token);
-    known_ = static_cast<Known>(known - tokens.begin());
-    if (known_ == Known::no) own_ = std::move(token);
-  }
+  explicit Method(std::string token);
 
   /// GET (RFC 9110 9.3.1).
   static Method get() noexcept { return Method(Known::get); }
@@ -95,17 +47,11 @@ class Method {
 
   /// True if the method may be sent: it is a token other than CONNECT, which asks a proxy for a
   /// tunnel instead of an origin for a resource.
-  bool is_valid() const noexcept {
-    return known_ != Known::no || (detail::is_token(own_) && own_ != "CONNECT");
-  }
+  bool is_valid() const noexcept;
 
   /// True for the methods that IANA's registry of HTTP methods lists as idempotent: GET, PUT,
   /// DELETE and so on, and extensions such as PROPFIND and QUERY (RFC 9110 9.2.2).
-  bool is_idempotent() const noexcept {
-    if (known_ != Known::no) return known_ <= Known::put;
-    return std::binary_search(std::begin(detail::registered_idempotent),
-                              std::end(detail::registered_idempotent), std::string_view(own_));
-  }
+  bool is_idempotent() const noexcept;
 
   /// True for the methods whose requests state their length even without content (RFC 9110 8.6).
   bool expects_body() const noexcept { return known_ >= Known::put && known_ != Known::no; }
@@ -127,3 +73,7 @@ class Method {
 static_assert(detail::co_await_safe<Method>);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/method.ipp>
+#endif

@@ -3,7 +3,6 @@
 /// @file
 /// The options of a client, a pool and one call, with `Timeouts` and `Limits`.
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -286,7 +285,16 @@ static_assert(detail::co_await_safe<ConnectOptions>);
 /// The options of a `ConnectionPool`. Set its members on a named variable.
 class PoolOptions : public ConnectOptions {
  public:
-  PoolOptions() {}
+  PoolOptions();
+  /// Copies all options.
+  PoolOptions(const PoolOptions& other);
+  /// Moves all options.
+  PoolOptions(PoolOptions&& other) noexcept;
+  /// Copies all options.
+  PoolOptions& operator=(const PoolOptions& other);
+  /// Moves all options.
+  PoolOptions& operator=(PoolOptions&& other) noexcept;
+  ~PoolOptions();
 
   /// The pool's limits: `max_connections`, `max_connections_per_host`, `max_idle`, `idle_timeout`
   /// and `max_lifetime`. The other members belong to the pool's clients and are ignored here.
@@ -302,7 +310,16 @@ static_assert(detail::co_await_safe<PoolOptions>);
 /// The options of a `Client`. Set its members on a named variable.
 class ClientOptions : public ConnectOptions {
  public:
-  ClientOptions() {}
+  ClientOptions();
+  /// Copies all options.
+  ClientOptions(const ClientOptions& other);
+  /// Moves all options.
+  ClientOptions(ClientOptions&& other) noexcept;
+  /// Copies all options.
+  ClientOptions& operator=(const ClientOptions& other);
+  /// Moves all options.
+  ClientOptions& operator=(ClientOptions&& other) noexcept;
+  ~ClientOptions();
 
   /// The URL that relative URLs are resolved against (RFC 3986 section 5); if empty, they are an
   /// error. If it names a Unix socket, it permits URLs of that socket, and of no other: see
@@ -351,26 +368,15 @@ static_assert(detail::co_await_safe<ClientOptions>);
 namespace detail {
 
 /// True if the limits that a pool owns are equal.
-inline bool same_pool_limits(const Limits& a, const Limits& b) noexcept {
-  return a.max_connections == b.max_connections &&
-         a.max_connections_per_host == b.max_connections_per_host && a.max_idle == b.max_idle &&
-         a.idle_timeout == b.idle_timeout && a.max_lifetime == b.max_lifetime;
-}
+bool same_pool_limits(const Limits& a, const Limits& b) noexcept;
 
 /// A client's time limits, overridden by those of one call.
-inline Timeouts merged(Timeouts timeouts, const RequestOptions& options) noexcept {
-  timeouts.pool = options.pool_timeout.value_or(timeouts.pool);
-  timeouts.resolve = options.resolve_timeout.value_or(timeouts.resolve);
-  timeouts.connect = options.connect_timeout.value_or(timeouts.connect);
-  timeouts.tls = options.tls_timeout.value_or(timeouts.tls);
-  timeouts.write = options.write_timeout.value_or(timeouts.write);
-  timeouts.expect_continue = options.expect_continue_timeout.value_or(timeouts.expect_continue);
-  timeouts.first_byte = options.first_byte_timeout.value_or(timeouts.first_byte);
-  timeouts.read = options.read_timeout.value_or(timeouts.read);
-  timeouts.total = options.timeout.value_or(timeouts.total);
-  return timeouts;
-}
+Timeouts merged(Timeouts timeouts, const RequestOptions& options) noexcept;
 
 }  // namespace detail
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/options.ipp>
+#endif

@@ -39,6 +39,15 @@ class Request {
   /// Makes a request with content.
   Request(Method method, std::string url, Body body)
       : method_(std::move(method)), url_(std::move(url)), body_(std::move(body)) {}
+  /// Copies the other request's data.
+  Request(const Request& other);
+  /// Moves the other request's data.
+  Request(Request&& other) noexcept;
+  /// Copies the other request's data.
+  Request& operator=(const Request& other);
+  /// Moves the other request's data.
+  Request& operator=(Request&& other) noexcept;
+  ~Request();
 
   /// A GET.
   static Request get(std::string url) { return Request(Method::get(), std::move(url)); }
@@ -63,52 +72,29 @@ class Request {
 
   /// Sets a header field. It replaces the fields of that name, the client's included. An empty
   /// value prevents any from being sent.
-  Request& header(std::string_view name, std::string_view value) & {
-    if (check(name, value)) headers_.set(name, value);
-    return *this;
-  }
+  Request& header(std::string_view name, std::string_view value) &;
   /// Sets a header field. It replaces the fields of that name, the client's included.
-  Request header(std::string_view name, std::string_view value) && {
-    return std::move(header(name, value));
-  }
+  Request header(std::string_view name, std::string_view value) &&;
 
   /// Adds a header field and keeps others of its name, except the client's.
-  Request& add_header(std::string_view name, std::string_view value) & {
-    if (check(name, value)) headers_.add(name, value);
-    return *this;
-  }
+  Request& add_header(std::string_view name, std::string_view value) &;
   /// Adds a header field and keeps others of its name, except the client's.
-  Request add_header(std::string_view name, std::string_view value) && {
-    return std::move(add_header(name, value));
-  }
+  Request add_header(std::string_view name, std::string_view value) &&;
 
   /// Appends `name=value` to the URL's query, percent-encoded.
-  Request& query(std::string_view name, std::string_view value) & {
-    query_.emplace_back(name, value);
-    return *this;
-  }
+  Request& query(std::string_view name, std::string_view value) &;
   /// Appends `name=value` to the URL's query, percent-encoded.
-  Request query(std::string_view name, std::string_view value) && {
-    return std::move(query(name, value));
-  }
+  Request query(std::string_view name, std::string_view value) &&;
 
   /// Sets the content.
-  Request& body(Body content) & {
-    body_ = std::move(content);
-    return *this;
-  }
+  Request& body(Body content) &;
   /// Sets the content.
-  Request body(Body content) && { return std::move(body(std::move(content))); }
+  Request body(Body content) &&;
 
   /// Sets the credentials, which override the client's. `ferry/auth.hpp` has the usual ones.
-  Request& auth(std::shared_ptr<Authenticator> credentials) & {
-    auth_ = std::move(credentials);
-    return *this;
-  }
+  Request& auth(std::shared_ptr<Authenticator> credentials) &;
   /// Sets the credentials, which override the client's.
-  Request auth(std::shared_ptr<Authenticator> credentials) && {
-    return std::move(auth(std::move(credentials)));
-  }
+  Request auth(std::shared_ptr<Authenticator> credentials) &&;
 
   /// The method.
   const Method& method() const& noexcept { return method_; }
@@ -134,11 +120,7 @@ class Request {
   /// The request's absolute URL, with its query.
   /// @param base resolves a relative URL; empty if there is none.
   /// @throws nothing; the result holds `Errc::invalid_url` or the first error of a setter.
-  Result<Url> target(const Url& base) const& {
-    Result<Url> url;
-    if (auto error = Request(*this).take_target(base, {}, nullptr, *url)) return *error;
-    return url;
-  }
+  Result<Url> target(const Url& base) const&;
 
   /// Finds the same URL as `target`, but moves the memory out of the request, whose own URL is
   /// unspecified afterwards.
@@ -148,34 +130,12 @@ class Request {
   /// @param url receives the URL.
   /// @return the error, or nothing.
   std::optional<Error> take_target(const Url& base, const Pairs& defaults,
-                                   detail::HostToAscii to_ascii, Url& url) {
-    if (error_) return error_;
-    if (base.empty()) {
-      if (auto error = detail::access::assign(url, std::move(url_), to_ascii)) return error;
-    } else {
-      auto resolved = base.resolve(url_, to_ascii);
-      if (!resolved) return resolved.error();
-      url = std::move(*resolved);
-    }
-    if (!userinfo_.empty()) detail::access::userinfo(url) = std::move(userinfo_);
-    try {
-      if (!is_whole_)
-        for (const auto& [name, value] : defaults) url.add_query(name, value);
-      for (const auto& [name, value] : query_) url.add_query(name, value);
-    } catch (const Error& error) {
-      return error;
-    }
-    return std::nullopt;
-  }
+                                   detail::HostToAscii to_ascii, Url& url);
 
  private:
   friend struct detail::access;
 
-  bool check(std::string_view name, std::string_view value) {
-    if (error_) return false;
-    error_ = detail::check_field(name, value);
-    return !error_;
-  }
+  bool check(std::string_view name, std::string_view value);
 
   Method method_;
   std::string url_;
@@ -198,14 +158,12 @@ namespace detail {
 /// @param userinfo the URL's userinfo.
 /// @param left_origin true if a redirect led to the URL from another origin, whose credentials and
 ///   other secrets must not be sent.
-inline Request get_again(std::string url, std::string_view userinfo, bool left_origin) {
-  Request request;
-  access::set_whole_url(request, std::move(url));
-  if (!userinfo.empty()) access::userinfo(request) = userinfo;
-  access::left_origin(request) = left_origin;
-  return request;
-}
+Request get_again(std::string url, std::string_view userinfo, bool left_origin);
 
 }  // namespace detail
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/request.ipp>
+#endif

@@ -7,9 +7,6 @@
 #include <cstddef>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <system_error>
-#include <utility>
 
 #include <ferry/detail/http/event_stream.hpp>
 #include <ferry/response_stream.hpp>
@@ -30,38 +27,12 @@ class ServerEvents {
   /// @param max_size the largest event allowed, in bytes.
   /// @throws Error `Errc::http_status` for a status other than 200 (204 asks the client not to
   ///   connect again), `Errc::malformed_response` for another `Content-Type`.
-  explicit ServerEvents(ResponseStream stream, std::size_t max_size = 1024 * 1024)
-      : stream_(std::move(stream)), parser_(max_size) {
-    if (stream_.status() != 200) {
-      const bool is_over = stream_.status() == 204;  // A status of 204 ends the events (WHATWG HTML
-                                                     // 9.2.3).
-      throw detail::status_error(stream_.status(), stream_.reason(), stream_.url(),
-                                 is_over ? ": the server asks not to connect again" : "");
-    }
-    const auto type = stream_.headers().get("Content-Type").value_or("");
-    if (!detail::iequals(detail::trim_ows(type.substr(0, type.find(';'))), "text/event-stream"))
-      throw Error(Errc::malformed_response,
-                  "its Content-Type is not text/event-stream but " + detail::in_quotes(type));
-  }
+  explicit ServerEvents(ResponseStream stream, std::size_t max_size = 1024 * 1024);
 
   /// The next event; nothing at the end.
   /// @throws Error as `ResponseStream::read`, and `Errc::body_too_large` for an event that is too
   /// large. Cancellation: terminal.
-  asio::awaitable<std::optional<ServerEvent>> next() {
-    for (;;) {
-      auto event = parser_.next();
-      if (!event) throw event.error();
-      if (*event) co_return std::move(*event);
-      std::optional<std::string_view> piece;
-      try {
-        piece = co_await stream_.read();
-      } catch (const std::system_error& e) {
-        detail::throw_cancelled(e, stream_);
-      }
-      if (!piece) co_return std::nullopt;
-      parser_.feed(*piece);
-    }
-  }
+  asio::awaitable<std::optional<ServerEvent>> next();
 
   /// The last id that took effect; empty if there was none.
   const std::string& last_event_id() const& noexcept { return parser_.last_event_id(); }
@@ -81,3 +52,7 @@ class ServerEvents {
 static_assert(detail::co_await_safe<ServerEvents>);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/sse.ipp>
+#endif

@@ -32,6 +32,14 @@ enum class IdleState {
   unexpected_data,  ///< Bytes have come that were not requested.
 };
 
+namespace detail {
+
+/// The wait of a stream that cannot wait. A virtual function defined apart would make each file of
+/// a header-only program compile the class.
+asio::awaitable<bool> cannot_wait();
+
+}  // namespace detail
+
 /// An ordered, reliable stream of bytes, used by one coroutine at a time.
 ///
 /// Operations report failures through an error code and never throw, except that a cancelled
@@ -60,7 +68,7 @@ class Stream : public Abortable {
   /// `try_read_some` afterwards. @return false at once if this stream cannot wait like this.
   virtual asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point until) {
     (void)until;
-    co_return false;
+    return detail::cannot_wait();
   }
 
   /// Reads without waiting: `asio::error::would_block` if nothing is there.
@@ -87,3 +95,7 @@ class Stream : public Abortable {
 };
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/stream.ipp>
+#endif

@@ -13,9 +13,7 @@
 
 #include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
-#include <ferry/detail/base/percent.hpp>
-#include <ferry/detail/base/url_parser.hpp>
-#include <ferry/detail/base/url_text.hpp>
+#include <ferry/detail/base/url_marks.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 
@@ -49,11 +47,7 @@ class Url {
   ///   null, a host that is not ASCII is refused.
   /// @return the URL, or `Errc::invalid_url`; the error shows neither userinfo nor query nor
   ///   fragment.
-  static Result<Url> parse(std::string text, detail::HostToAscii to_ascii = nullptr) {
-    Result<Url> url;
-    if (auto error = url->assign(std::move(text), to_ascii)) return *error;
-    return url;
-  }
+  static Result<Url> parse(std::string text, detail::HostToAscii to_ascii = nullptr);
 
   /// Resolves a reference (a `Location`, a path for a client's `base_url`) against this URL.
   ///
@@ -63,36 +57,14 @@ class Url {
   /// @param reference the reference.
   /// @param to_ascii as for `parse`.
   /// @return the URL, checked like any other, or `Errc::invalid_url`.
-  Result<Url> resolve(std::string_view reference, detail::HostToAscii to_ascii = nullptr) const {
-    if (auto problem = detail::url_text_problem(reference); !problem.empty())
-      return refuse(std::move(problem));
-    const auto kept = kept_by(reference);
-    std::string text;
-    text.reserve(kept + reference.size());
-    auto url = parse(std::move(text.append(text_, 0, kept).append(reference)), to_ascii);
-    if (url && kept > marks_.scheme + 1) url->userinfo_ = userinfo_;
-    return url;
-  }
+  Result<Url> resolve(std::string_view reference, detail::HostToAscii to_ascii = nullptr) const;
 
   /// Adds `name=value` to the query. All bytes except letters, digits and `-._~` are
   /// percent-encoded.
   ///
   /// @pre the URL is not empty.
   /// @throws Error `Errc::invalid_url` if the URL would be longer than `max_size`.
-  void add_query(std::string_view name, std::string_view value) {
-    std::string pair;
-    if (!has_query())
-      pair = "?";
-    else if (!query().empty())
-      pair = "&";
-    detail::append_component(pair, name);
-    pair += '=';
-    detail::append_component(pair, value);
-    if (pair.size() > max_size - text_.size())
-      throw refuse("it is longer than 1 MiB with its query");
-    text_.insert(marks_.fragment, pair);
-    marks_.fragment += static_cast<std::uint32_t>(pair.size());
-  }
+  void add_query(std::string_view name, std::string_view value);
 
   /// The scheme, lower-case: `http`.
   std::string_view scheme() const& noexcept { return slice(0, marks_.scheme); }
@@ -106,9 +78,7 @@ class Url {
   /// Deleted: the result would dangle when the temporary is destroyed.
   std::string_view host() const&& = delete;
   /// The Unix socket that is the host of an `http+unix` URL; empty for any other URL.
-  std::string unix_path() const {
-    return scheme() == detail::unix_scheme ? detail::unescaped(host()) : std::string();
-  }
+  std::string unix_path() const;
   /// The port in the URL or, without one, the scheme's default; 0 if neither is known.
   std::uint16_t port() const noexcept { return marks_.port; }
   /// The value of the field `Host`, `host[:port]`: with brackets, without a default port or
@@ -160,44 +130,13 @@ class Url {
 
   // Parses a URL into this object, like `parse`; after an error this object's value is unspecified.
   // Returns the error.
-  std::optional<Error> assign(std::string&& text, detail::HostToAscii to_ascii) {
-    if (detail::parse_normal_url(text, marks_)) {
-      text_ = std::move(text);
-      userinfo_.clear();
-      return std::nullopt;
-    }
-    if (auto problem = detail::url_text_problem(text); !problem.empty())
-      return refuse(std::move(problem));
-    detail::UrlParts parts;
-    if (auto problem = detail::split_url(text, to_ascii, parts); !problem.empty())
-      return refuse(std::move(problem));
-    marks_.scheme = static_cast<std::uint32_t>(parts.scheme.size());
-    marks_.host = static_cast<std::uint32_t>(marks_.scheme + 3 + parts.host.size());
-    marks_.path = static_cast<std::uint32_t>(marks_.host + parts.normal_port.size());
-    marks_.port = parts.port;
-    userinfo_ = parts.userinfo;
-    text_ = detail::is_normal_url(parts) ? std::move(text) : detail::normal_url(parts);
-    if (text_.size() > max_size) return refuse("it is longer than 1 MiB when percent-encoded");
-    marks_.fragment =
-        static_cast<std::uint32_t>(std::min(text_.find('#', marks_.path), text_.size()));
-    marks_.query =
-        std::min(static_cast<std::uint32_t>(text_.find('?', marks_.path)), marks_.fragment);
-    return std::nullopt;
-  }
+  std::optional<Error> assign(std::string&& text, detail::HostToAscii to_ascii);
 
-  static Error refuse(std::string why) { return Error(Errc::invalid_url, std::move(why)); }
+  static Error refuse(std::string why);
 
   // The length of this URL's text that a reference keeps (RFC 3986 5.2.2 and 5.2.3; `parse` removes
   // the dot segments).
-  std::size_t kept_by(std::string_view reference) const noexcept {
-    const auto mark = reference.find_first_of(":/?#");
-    if (empty() || (mark != reference.npos && reference[mark] == ':')) return 0;
-    if (reference.starts_with("//")) return marks_.scheme + 1;
-    if (reference.starts_with('/')) return marks_.path;
-    if (reference.starts_with('?')) return marks_.query;
-    if (reference.empty() || reference.starts_with('#')) return marks_.fragment;
-    return marks_.path + path().rfind('/') + 1;
-  }
+  std::size_t kept_by(std::string_view reference) const noexcept;
 
   // A part of the text, clipped to it, because a moved-from URL has no text.
   std::string_view slice(std::size_t begin, std::size_t end) const noexcept {
@@ -214,3 +153,7 @@ class Url {
 static_assert(detail::co_await_safe<Url>);
 
 }  // namespace ferry
+
+#if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/impl/url.ipp>
+#endif

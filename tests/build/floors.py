@@ -24,7 +24,16 @@ def floors():
     yield found, None
 
 
+def answers():
+    """Problems of the table "Where is it?": each row names a file and a function that is in it."""
+    for file, function in re.findall(r"^\| [^|]* \| `([\w/.]+)` \| `([\w:~]+)` \|$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE):
+        path = INCLUDE / "detail" / file if (INCLUDE / "detail" / file).exists() else INCLUDE / file
+        if not path.exists() or function.split("::")[-1] not in path.read_text():
+            yield f"docs/architecture.md: {function} is not in {file}"
+
+
 def problems():
+    yield from answers()
     table = {}
     for found, problem in floors():
         if problem:

@@ -94,10 +94,8 @@ struct Trial {
     ferry::ClientOptions options;
     // The first connection is faulty, those behind it are not.
     options.connector = std::make_shared<test::WrappingConnector>(
-        std::make_shared<
-            ferry::detail::SocketConnector<asio::ip::tcp, asio::local::stream_protocol>>(
-            ferry::TcpOptions(),
-            std::make_shared<ferry::detail::DnsCache<asio::ip::tcp>>(ferry::TcpOptions())),
+        std::make_shared<ferry::detail::SocketConnector>(
+            ferry::TcpOptions(), std::make_shared<ferry::detail::DnsCache>(ferry::TcpOptions())),
         [first = fault](std::unique_ptr<ferry::Stream> stream) mutable {
           if (first)
             stream =

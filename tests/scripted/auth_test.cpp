@@ -13,6 +13,7 @@
 #include <asio/cancellation_signal.hpp>
 
 #include <ferry/auth.hpp>
+#include <ferry/cookie_store.hpp>
 #include <ferry/testing/mock_transport.hpp>
 
 #include "support/run.hpp"

@@ -12,6 +12,7 @@
 #include <asio/cancellation_signal.hpp>
 
 #include <ferry/authenticator.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 
 #include "support/scripted.hpp"
 

@@ -72,15 +72,14 @@ class Names : public std::enable_shared_from_this<Names> {
   /// A connector that looks names up here, on these threads.
   std::shared_ptr<ferry::Connector> connector(std::shared_ptr<ferry::detail::LookupThreads> threads,
                                               ferry::TcpOptions options = {}) {
-    using Tcp = asio::ip::tcp;
     const auto find = [self = shared_from_this()](const std::string& name,
                                                   ferry::detail::Addresses& found) {
       if (!self->find(name)) return make_error_code(asio::error::host_not_found);
       found.push_back(asio::ip::address_v4::loopback());
       return std::error_code();
     };
-    return std::make_shared<ferry::detail::TcpConnector<Tcp>>(
-        options, std::make_shared<ferry::detail::DnsCache<Tcp>>(options, find, std::move(threads)));
+    return std::make_shared<ferry::detail::TcpConnector>(
+        options, std::make_shared<ferry::detail::DnsCache>(options, find, std::move(threads)));
   }
 
  private:

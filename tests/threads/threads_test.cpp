@@ -382,8 +382,8 @@ TEST_CASE("[61] look-ups by several threads: shared, kept, forgotten") {
   ferry::TcpOptions tcp;
   tcp.resolver = std::make_shared<AnyName>();
   ClientOptions options;
-  options.connector = std::make_shared<ferry::detail::TcpConnector<asio::ip::tcp>>(
-      tcp, std::make_shared<ferry::detail::DnsCache<asio::ip::tcp>>(tcp));
+  options.connector = std::make_shared<ferry::detail::TcpConnector>(
+      tcp, std::make_shared<ferry::detail::DnsCache>(tcp));
   options.limits.max_idle = 0;  // Each request makes its own dial.
   Tally tally;
   const auto work = [&] {
@@ -470,7 +470,7 @@ TEST_CASE("[61] a stream that one thread aborts, while another looks at it, or c
   Server server;
   asio::io_context context;
   for (int i = 0; i < 20; ++i) {
-    ferry::detail::TcpStream<asio::ip::tcp> stream(context.get_executor());
+    ferry::detail::TcpStream stream(context.get_executor());
     std::error_code error;
     stream.start_connect({asio::ip::address_v4::loopback(), server.port()}, {}, error);
     std::thread aborter([&] { stream.abort(); });

@@ -3,7 +3,8 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/policy/proxy_environment.hpp>
+#include <ferry/detail/policy/proxy_bypass.hpp>
+#include <ferry/options.hpp>
 
 #include "support/environment.hpp"
 

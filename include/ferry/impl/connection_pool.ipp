@@ -10,7 +10,7 @@
 #include <ferry/detail/call/sender.hpp>
 #include <ferry/detail/net/context_owner.hpp>
 #include <ferry/detail/policy/option_checks.hpp>
-#include <ferry/detail/pool/dialling_pool.hpp>
+#include <ferry/detail/pool/socket_pool.hpp>
 #include <ferry/detail/time/cancellation.hpp>
 
 namespace ferry {

@@ -7,6 +7,7 @@
 
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/base64.hpp>
+#include <ferry/detail/base/percent.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 #include <ferry/url.hpp>

@@ -4,19 +4,10 @@
 //
 // Public headers declare; the definitions that are no templates are in `ferry/impl/*.ipp`. By
 // default each header includes its own definitions, which are then inline. With
-// FERRY_SEPARATE_COMPILATION, in all source files of a program, it does not: `ferry/src.hpp` and its
-// like compile the definitions once.
+// FERRY_SEPARATE_COMPILATION, in all source files of a program, it does not: `ferry/src.hpp` and
+// its like compile the definitions once.
 #if defined(FERRY_SEPARATE_COMPILATION)
 #define FERRY_DEFINITION
 #else
 #define FERRY_DEFINITION inline
-#endif
-
-// Instances of templates that only `ferry/src.hpp` compiles.
-#if !defined(FERRY_SEPARATE_COMPILATION)
-// Each file compiles the templates that it uses.
-#elif defined(FERRY_SOURCE)
-#define FERRY_EXTERN
-#else
-#define FERRY_EXTERN extern
 #endif

@@ -11,28 +11,11 @@
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/host.hpp>
 #include <ferry/detail/base/percent.hpp>
+#include <ferry/detail/base/url_marks.hpp>
 #include <ferry/detail/base/url_text.hpp>
-#include <ferry/result.hpp>
 
 // A parser for absolute URLs with an authority (RFC 3986), which `Url` keeps the results of.
 namespace ferry::detail {
-
-/// A function that finds the ASCII form of a host's name: `ferry::idna::to_ascii`, for example.
-using HostToAscii = Result<std::string> (*)(std::string_view host);
-
-/// The longest URL accepted, and the longest normal form.
-inline constexpr std::size_t max_url_size = std::size_t{1} << 20;
-
-/// The places of the parts in a URL in normal form.
-struct UrlMarks {
-  // The ends of scheme and host, and the beginnings of the other parts, with their marks.
-  std::uint32_t scheme = 0;
-  std::uint32_t host = 0;
-  std::uint32_t path = 0;
-  std::uint32_t fragment = 0;
-  std::uint32_t query = 0;
-  std::uint16_t port = 0;
-};
 
 /// The parts of a raw URL, as views into it.
 struct UrlParts {

@@ -17,6 +17,7 @@
 #include <ferry/detail/call/options.hpp>
 #include <ferry/detail/call/request.hpp>
 #include <ferry/detail/http/content_decoding.hpp>
+#include <ferry/detail/http/response_state.hpp>
 #include <ferry/detail/net/context_owner.hpp>
 #include <ferry/detail/policy/retry.hpp>
 #include <ferry/response.hpp>

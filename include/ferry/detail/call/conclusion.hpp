@@ -10,6 +10,7 @@
 #include <variant>
 
 #include <ferry/detail/call/call.hpp>
+#include <ferry/detail/http/response_state.hpp>
 
 // The decisions of a call once the head of an answer has arrived, or an attempt has failed.
 namespace ferry::detail {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <ferry/detail/http/response_state.hpp>
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/event.hpp>
 #include <ferry/method.hpp>

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <ferry/detail/auth/authorize.hpp>
+#include <ferry/detail/http/response_state.hpp>
 #include <ferry/detail/policy/redirect.hpp>
 #include <ferry/request.hpp>
 #include <ferry/response.hpp>

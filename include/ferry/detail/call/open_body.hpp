@@ -10,6 +10,7 @@
 
 #include <ferry/detail/call/call.hpp>
 #include <ferry/detail/http/content_decoding.hpp>
+#include <ferry/detail/http/response_state.hpp>
 
 namespace ferry::detail {
 

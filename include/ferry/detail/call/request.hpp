@@ -10,6 +10,7 @@
 #include <ferry/authenticator.hpp>
 #include <ferry/cookie_store.hpp>
 #include <ferry/detail/auth/credentials.hpp>
+#include <ferry/detail/base/url_text.hpp>
 #include <ferry/detail/call/client_core.hpp>
 #include <ferry/detail/call/history.hpp>
 #include <ferry/detail/call/options.hpp>

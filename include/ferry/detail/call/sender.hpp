@@ -10,6 +10,7 @@
 #include <ferry/detail/base/separate.hpp>
 #include <ferry/detail/call/call.hpp>
 #include <ferry/detail/call/open_body.hpp>
+#include <ferry/detail/http/response_state.hpp>
 #include <ferry/detail/time/cancellation.hpp>
 #include <ferry/response_stream.hpp>
 

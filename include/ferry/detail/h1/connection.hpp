@@ -137,7 +137,6 @@ class H1Connection final : public Connection {
   };
 
   /// Lets other coroutines run before this one takes more of the available bytes.
-  template <class = void>
   asio::awaitable<std::size_t> give_turn(Current& current) {
     current.failure = co_await let_others_run(budget_, current.exchange.deadline);
     co_return 0;
@@ -148,7 +147,6 @@ class H1Connection final : public Connection {
   /// Writes the rest of the request, and waits for the system, for the body's source, or for
   /// `100 Continue`. A final response that comes meanwhile ends the sending, unless the response is
   /// a success that leaves the connection open: then the body is sent to its end (RFC 9110 7.5).
-  template <class = void>
   asio::awaitable<std::size_t> send(Current& current) {
     RequestWriter& request = current.request;
     if (!current.exchange.times.begun()) {
@@ -209,7 +207,6 @@ class H1Connection final : public Connection {
   }
 
   /// Brings more of the body into the unsent bytes, unless an answer comes first.
-  template <class = void>
   asio::awaitable<std::optional<Error>> refill(Current& current) {
     Exchange& exchange = current.exchange;
     Deadline& deadline = exchange.deadline;
@@ -235,7 +232,6 @@ class H1Connection final : public Connection {
   }
 
   /// Waits until the server wants the body, answers without it, or has had time enough.
-  template <class = void>
   asio::awaitable<std::optional<Error>> await_continue(Current& current) {
     ResponseReader& response = current.response;
     const Deadline& deadline = current.exchange.deadline;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <ferry/detail/base/byte_buffer.hpp>
+#include <ferry/detail/base/url_text.hpp>
 #include <ferry/detail/http/request_head.hpp>
 
 // The encoder for the head of an HTTP/1.1 request (RFC 9112 sections 2, 3 and 6).

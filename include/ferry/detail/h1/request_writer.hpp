@@ -105,7 +105,6 @@ class RequestWriter {
 
   /// Adds the source's next piece to the unsent bytes, of which there are none.
   /// @return the failure, or nothing.
-  template <class = void>
   asio::awaitable<std::optional<Error>> read_source() {
     BodySource& source = *exchange_.body.source();
     const auto size = exchange_.body_size;

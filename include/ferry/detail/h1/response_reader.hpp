@@ -168,7 +168,6 @@ class ResponseReader {
   /// Takes the next bytes of a body that was left, and waits for them if necessary.
   /// @param piece receives the bytes; valid until the next call, and empty at the body's end.
   /// @return the failure, or nothing.
-  template <class = void>
   asio::awaitable<std::optional<Error>> read_body(std::string_view& piece) {
     Deadline& deadline = exchange_.deadline;
     piece = {};

@@ -32,14 +32,13 @@ using Addresses = std::vector<asio::ip::address>;
 /// that has already taken longer than the caller itself would wait: such a look-up may be stuck.
 /// The caller begins another one.
 /// Threads: any number of threads may use the cache at the same time.
-template <class Tcp>
-class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
+class DnsCache : public std::enable_shared_from_this<DnsCache> {
  public:
   /// Function that adds the addresses of a host to `found`; it may block.
   using Find = std::function<std::error_code(const std::string& host, Addresses& found)>;
 
   /// @param find, threads how to ask the system, unless the options have a resolver.
-  explicit DnsCache(const TcpOptions& options, Find find = find_addresses<Tcp>,
+  explicit DnsCache(const TcpOptions& options, Find find = find_addresses<asio::ip::tcp>,
                     std::shared_ptr<LookupThreads> threads = LookupThreads::of_process())
       : hosts_(options.hosts),
         resolver_(options.resolver),
@@ -284,7 +283,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
   }
 
   void ask_system(const std::shared_ptr<Lookup>& lookup) {
-    const auto blocking = std::make_shared<SystemLookup>(this->weak_from_this(), lookup, find_);
+    const auto blocking = std::make_shared<SystemLookup>(weak_from_this(), lookup, find_);
     {
       const std::lock_guard lock(mutex_);
       lookup->blocking = blocking;
@@ -298,7 +297,7 @@ class DnsCache : public std::enable_shared_from_this<DnsCache<Tcp>> {
       const std::lock_guard lock(mutex_);
       lookup->resolving = resolving;
     }
-    auto ending = std::make_shared<Ending>(this->shared_from_this(), lookup);
+    auto ending = std::make_shared<Ending>(shared_from_this(), lookup);
     asio::co_spawn(resolving->strand, ask(resolver_, std::move(ending)),
                    asio::bind_cancellation_slot(resolving->cancellation.slot(),
                                                 [resolving](std::exception_ptr) {}));

@@ -13,8 +13,6 @@ namespace ferry::detail {
 
 /// A stream to a proxy during the handshake that makes it lead to an origin: whole reads and
 /// writes, and the errors in the proxy's name.
-///
-/// Coroutine members are templates, so each translation unit compiles only those it calls.
 class ProxyStream {
  public:
   /// @param origin the dial's context, for the origin.
@@ -23,7 +21,6 @@ class ProxyStream {
       : stream(stream), proxy(proxy), origin(origin) {}
 
   /// Writes all bytes. @return the failure, or nothing.
-  template <class = void>
   asio::awaitable<std::optional<Error>> write(std::string_view bytes) {
     while (!bytes.empty()) {
       const asio::const_buffer buffer(bytes.data(), bytes.size());
@@ -35,7 +32,6 @@ class ProxyStream {
     co_return std::nullopt;
   }
   /// Fills the buffer. @return the failure, or nothing.
-  template <class = void>
   asio::awaitable<std::optional<Error>> read(asio::mutable_buffer buffer) {
     while (buffer.size() > 0) {
       std::error_code error;

@@ -8,10 +8,9 @@
 namespace ferry::detail {
 
 /// Opens connections over the system's sockets: Unix if the target names a socket, else TCP.
-template <class Tcp, class Local>
 class SocketConnector final : public Connector {
  public:
-  SocketConnector(TcpOptions options, std::shared_ptr<DnsCache<Tcp>> dns)
+  SocketConnector(TcpOptions options, std::shared_ptr<DnsCache> dns)
       : tcp_(std::move(options), std::move(dns)) {}
 
   asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
@@ -20,8 +19,8 @@ class SocketConnector final : public Connector {
   }
 
  private:
-  TcpConnector<Tcp> tcp_;
-  UnixConnector<Local> unix_;
+  TcpConnector tcp_;
+  UnixConnector unix_;
 };
 
 }  // namespace ferry::detail

@@ -16,7 +16,6 @@ class Socks5Tunnel {
 
   /// @param address the origin's, if the proxy is not to look it up.
   /// @return the failure, or nothing: the stream then leads to the origin.
-  template <class = void>
   asio::awaitable<std::optional<Error>> open(std::optional<asio::ip::address> address) {
     const std::string methods =
         offers_password() ? std::string("\x05\x02\x00\x02", 4) : std::string("\x05\x01\x00", 3);

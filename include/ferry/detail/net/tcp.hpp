@@ -19,19 +19,18 @@ inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
 }
 
 /// A TCP connection.
-template <class Tcp>
-class TcpStream final : public SocketStream<Tcp> {
+class TcpStream final : public SocketStream<asio::ip::tcp> {
  public:
-  using SocketStream<Tcp>::SocketStream;
+  using SocketStream::SocketStream;
 
   /// Opens the socket and starts to connect.
   /// @return true if the attempt has already ended, successfully or with an error.
-  bool start_connect(const typename Tcp::endpoint& remote, const TcpOptions& options,
+  bool start_connect(const asio::ip::tcp::endpoint& remote, const TcpOptions& options,
                      std::error_code& error) {
     remote_ = remote;
-    if (!this->open(remote.protocol(), error)) return true;
+    if (!open(remote.protocol(), error)) return true;
     std::error_code ignored;
-    if (options.no_delay) socket_.set_option(typename Tcp::no_delay(true), ignored);
+    if (options.no_delay) socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     if (!set(options, error)) return true;
     // Asks twice: on a near network the handshake has ended by the second time, which saves a wait
     // in the reactor.
@@ -66,8 +65,6 @@ class TcpStream final : public SocketStream<Tcp> {
   std::string remote_endpoint() const override { return to_string(remote_); }
 
  private:
-  using SocketStream<Tcp>::socket_;
-
   /// Sets the options that differ from the system's defaults.
   bool set(const TcpOptions& options, std::error_code& error) {
     if (options.keep_alive) socket_.set_option(asio::socket_base::keep_alive(true), error);
@@ -90,7 +87,7 @@ class TcpStream final : public SocketStream<Tcp> {
     return pending;
   }
 
-  typename Tcp::endpoint remote_;
+  asio::ip::tcp::endpoint remote_;
 };
 
 }  // namespace ferry::detail

@@ -32,15 +32,14 @@ inline void interleave(Addresses& addresses) {
 }
 
 /// A race of connection attempts; the first successful attempt wins.
-template <class Tcp>
-class ConnectRace : public OneShotEvent, public std::enable_shared_from_this<ConnectRace<Tcp>> {
+class ConnectRace : public OneShotEvent, public std::enable_shared_from_this<ConnectRace> {
  public:
   /// Begins another attempt.
   /// @return the attempt's stream if it has succeeded at once; else null.
-  std::unique_ptr<TcpStream<Tcp>> begin(const asio::any_io_executor& executor,
-                                        const typename Tcp::endpoint& remote,
-                                        const TcpOptions& options) {
-    auto stream = std::make_unique<TcpStream<Tcp>>(executor);
+  std::unique_ptr<TcpStream> begin(const asio::any_io_executor& executor,
+                                   const asio::ip::tcp::endpoint& remote,
+                                   const TcpOptions& options) {
+    auto stream = std::make_unique<TcpStream>(executor);
     std::error_code error;
     if (stream->start_connect(remote, options, error)) {
       if (!error) return stream;
@@ -56,7 +55,7 @@ class ConnectRace : public OneShotEvent, public std::enable_shared_from_this<Con
 
   /// Checks the attempts that have had an event.
   /// @return the winner's stream; null if there is none yet.
-  std::unique_ptr<TcpStream<Tcp>> check_attempts() {
+  std::unique_ptr<TcpStream> check_attempts() {
     for (Attempt& attempt : attempts_) {
       if (!attempt.stream || !attempt.had_event.exchange(false)) continue;
       std::error_code error;
@@ -85,12 +84,12 @@ class ConnectRace : public OneShotEvent, public std::enable_shared_from_this<Con
 
  private:
   struct Attempt {
-    std::unique_ptr<TcpStream<Tcp>> stream;
+    std::unique_ptr<TcpStream> stream;
     std::atomic<bool> had_event{false};
   };
 
   void await_event(Attempt& attempt) {
-    attempt.stream->wait_connect([self = this->shared_from_this(), &attempt](std::error_code) {
+    attempt.stream->wait_connect([self = shared_from_this(), &attempt](std::error_code) {
       attempt.had_event = true;
       self->fire();
     });
@@ -106,10 +105,9 @@ class ConnectRace : public OneShotEvent, public std::enable_shared_from_this<Con
   bool all_refused_ = true;
 };
 
-template <class Tcp>
 class TcpConnector final : public Connector {
  public:
-  TcpConnector(TcpOptions options, std::shared_ptr<DnsCache<Tcp>> dns)
+  TcpConnector(TcpOptions options, std::shared_ptr<DnsCache> dns)
       : options_(std::move(options)), dns_(std::move(dns)) {}
 
   asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
@@ -126,12 +124,12 @@ class TcpConnector final : public Connector {
     context.resolved_in = resolved - begin;
 
     const auto executor = co_await asio::this_coro::executor;
-    const auto race = std::make_shared<ConnectRace<Tcp>>();
+    const auto race = std::make_shared<ConnectRace>();
     const EndRace guard{*race};
     const PhaseGuard phase{context};
     if (!context.enter(Phase::connect, context.connect_limit(), *race))
       co_return Connected(context.error());
-    std::unique_ptr<TcpStream<Tcp>> winner;
+    std::unique_ptr<TcpStream> winner;
     auto next_at = Clock::time_point::min();
     for (std::size_t next = 0;;) {
       race->rearm();
@@ -140,7 +138,7 @@ class TcpConnector final : public Connector {
       if (race->pending() < pending) next_at = Clock::time_point::min();  // An attempt has failed.
       while (!winner && next < addresses.size() &&
              (race->pending() == 0 || next_at <= Clock::now())) {
-        const typename Tcp::endpoint remote(addresses[next++], context.port());
+        const asio::ip::tcp::endpoint remote(addresses[next++], context.port());
         pending = race->pending();
         winner = race->begin(executor, remote, options_);
         // An attempt that fails at once does not delay the next.
@@ -157,12 +155,11 @@ class TcpConnector final : public Connector {
 
  private:
   struct EndRace {
-    ConnectRace<Tcp>& race;
+    ConnectRace& race;
     ~EndRace() { race.end(); }
   };
 
-  Error failure(const DialContext& context, std::size_t addresses,
-                const ConnectRace<Tcp>& race) const {
+  Error failure(const DialContext& context, std::size_t addresses, const ConnectRace& race) const {
     dns_->forget(context.host());
     std::string what = context.is_to_proxy() ? "the proxy " : "";
     what += context.host() + ":" + std::to_string(context.port());
@@ -172,7 +169,7 @@ class TcpConnector final : public Connector {
   }
 
   const TcpOptions options_;
-  const std::shared_ptr<DnsCache<Tcp>> dns_;
+  const std::shared_ptr<DnsCache> dns_;
 };
 
 }  // namespace ferry::detail

@@ -11,18 +11,17 @@
 namespace ferry::detail {
 
 /// A connection to a Unix socket.
-template <class Local>
-class UnixStream final : public SocketStream<Local> {
+class UnixStream final : public SocketStream<asio::local::stream_protocol> {
  public:
-  using SocketStream<Local>::SocketStream;
+  using SocketStream::SocketStream;
 
   /// Starts to connect.
   /// @param path the socket's path; a leading `@` stands for the zero byte of an abstract name.
   void connect(std::string path, std::error_code& error) {
     path_ = path;
     if (path.starts_with('@')) path[0] = '\0';
-    if (!this->is_open() && !this->open({}, error)) return;
-    native_connect(this->socket_, {path}, error);
+    if (!is_open() && !open({}, error)) return;
+    native_connect(socket_, {path}, error);
   }
 
   std::string remote_endpoint() const override { return path_; }
@@ -32,14 +31,13 @@ class UnixStream final : public SocketStream<Local> {
 };
 
 /// Opens connections to Unix sockets.
-template <class Local>
 class UnixConnector final : public Connector {
  public:
   asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override {
     using Connected = Result<std::unique_ptr<Stream>>;
     const auto begin = Clock::now();
     const auto executor = co_await asio::this_coro::executor;
-    auto stream = std::make_unique<UnixStream<Local>>(executor);
+    auto stream = std::make_unique<UnixStream>(executor);
     OneShotEvent ended;
     const PhaseGuard phase{context};
     if (!context.enter(Phase::connect, context.connect_limit(), ended))

@@ -9,8 +9,9 @@
 #include <ferry/authenticator.hpp>
 #include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/base64.hpp>
+#include <ferry/detail/base/percent.hpp>
+#include <ferry/detail/base/url_text.hpp>
 #include <ferry/detail/policy/proxy_bypass.hpp>
-#include <ferry/detail/policy/proxy_environment.hpp>
 #include <ferry/options.hpp>
 #include <ferry/result.hpp>
 #include <ferry/url.hpp>

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/ascii.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/method.hpp>

@@ -8,21 +8,21 @@
 
 namespace ferry::detail {
 
+class DiallingPool;
+
 /// The decisions of one change of the pool's state: `PoolState` reports them under the lock, and
 /// most are carried out after it.
 ///
 /// Decisions are chained through the objects themselves. Nothing is allocated, so giving a
 /// connection back cannot fail. Decisions about tickets and slots, which may be gone after
 /// unlocking, are carried out at once; the destructor carries out the others.
-/// @tparam Pool has `close_connection(std::unique_ptr<PooledConnection>)` and `start_dial(Slot&)`.
-template <class Pool>
 class PoolActions {
  public:
   using Waiter = PoolCore::Waiter;
   using Slot = PoolCore::Slot;
 
   /// @param failure, error the error of waiters that fail; `error` may be null.
-  PoolActions(Pool& pool, std::error_code failure, const Error* error) noexcept
+  PoolActions(DiallingPool& pool, std::error_code failure, const Error* error) noexcept
       : pool_(pool), failure_(failure), error_(error) {}
   PoolActions(const PoolActions&) = delete;
   PoolActions& operator=(const PoolActions&) = delete;
@@ -30,13 +30,11 @@ class PoolActions {
     if (closing_ || woken_ || dials_) perform();
   }
 
-  void granted(const Waiter& waiter) noexcept {
-    append(woken_end_, waiter, &PoolWaiter::next_woken);
-  }
+  void granted(const Waiter& waiter) noexcept { wake(waiter); }
   void failed(const Waiter& waiter) noexcept {
     waiter->failed = failure_;
     if (error_) waiter->failure = *error_;
-    append(woken_end_, waiter, &PoolWaiter::next_woken);
+    wake(waiter);
   }
   void dial(Slot& slot, const Waiter& waiter) noexcept {
     waiter->deadline->suspend_limit(Phase::connect);
@@ -46,43 +44,30 @@ class PoolActions {
   }
   void closing(std::unique_ptr<PooledConnection> connection, CloseReason reason) noexcept {
     connection->close_reason = reason;
-    append(closing_end_, std::move(connection), &PooledConnection::next_closing);
+    *closing_end_ = connection.release();
+    closing_end_ = &(*closing_end_)->next_closing;
   }
   void abandoned(Slot& slot) noexcept {
     if (slot.deadline) slot.deadline->give_up();
   }
 
  private:
-  void perform() noexcept {
-    while (auto connection = std::move(closing_)) {
-      closing_ = std::move(connection->next_closing);
-      pool_.close_connection(std::move(connection));
-    }
-    while (const auto waiter = std::move(woken_)) {
-      woken_ = std::move(waiter->next_woken);
-      waiter->fire();
-    }
-    while (Slot* slot = dials_) {
-      dials_ = slot->next_dial;
-      pool_.start_dial(*slot);
-    }
+  void perform() noexcept;  // In `dialling_pool.hpp`.
+
+  void wake(const Waiter& waiter) noexcept {
+    *woken_end_ = waiter;
+    woken_end_ = &waiter->next_woken;
   }
 
-  template <class Pointer, class Next>
-  static void append(Pointer*& end, Pointer item, Next next) noexcept {
-    *end = std::move(item);
-    end = &((**end).*next);
-  }
-
-  Pool& pool_;
+  DiallingPool& pool_;
   const std::error_code failure_;
   const Error* const error_;
   Waiter woken_;
   Waiter* woken_end_ = &woken_;
   Slot* dials_ = nullptr;
   Slot** dials_end_ = &dials_;
-  std::unique_ptr<PooledConnection> closing_;
-  std::unique_ptr<PooledConnection>* closing_end_ = &closing_;
+  PooledConnection* closing_ = nullptr;  // Owned: `perform` closes each.
+  PooledConnection** closing_end_ = &closing_;
 };
 
 }  // namespace ferry::detail

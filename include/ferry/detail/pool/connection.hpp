@@ -50,7 +50,7 @@ struct PooledConnection {
 
   // Used while the connection is on its way to be closed.
   CloseReason close_reason{};
-  std::unique_ptr<PooledConnection> next_closing;
+  PooledConnection* next_closing = nullptr;
 };
 
 }  // namespace ferry::detail

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include <ferry/detail/net/socks5.hpp>
+#include <ferry/detail/pool/dialling_pool.hpp>
 #include <ferry/detail/pool/http_tunnel.hpp>
-#include <ferry/detail/pool/locked_state.hpp>
 
 namespace ferry::detail {
 
@@ -27,17 +27,14 @@ namespace ferry::detail {
 ///    destroyed.
 /// 2. `Slot::deadline` is set while the dial has begun and not ended. The state ends that deadline,
 ///    under the mutex, when it gives the dial up.
-/// @tparam Pool has `state()`, `options()`, `deadlines()`, `executor()`, `lookup(context)`,
-///   `count_opened()` and `fail_dial(slot, code, error)`.
-template <class Pool>
 class Dial final : public DialLimits {
  public:
   using State = PoolCore::State;
   using Slot = PoolCore::Slot;
-  using Actions = PoolActions<Pool>;
+  using Actions = PoolActions;
   using Opened = Result<std::unique_ptr<Stream>>;
 
-  Dial(Pool& pool, Slot& slot)
+  Dial(DiallingPool& pool, Slot& slot)
       : pool_(pool),
         slot_(&slot),
         number_(slot.number),
@@ -51,7 +48,7 @@ class Dial final : public DialLimits {
   /// Opens a connection, and reports it or the failure.
   /// @param is_nested true if the coroutine begins inside another dial. A dial that fails at once
   ///   begins the next one, so the recursion would become as deep as the queue is long.
-  static asio::awaitable<void> run(std::shared_ptr<Pool> pool, Slot* slot,
+  static asio::awaitable<void> run(std::shared_ptr<DiallingPool> pool, Slot* slot,
                                    std::shared_ptr<PoolWaiter> waiter, bool is_nested) {
     Dial dial(*pool, *slot);
     if (is_nested) co_await asio::post(pool->executor(), asio::use_awaitable);
@@ -199,7 +196,7 @@ class Dial final : public DialLimits {
     }
   }
 
-  Pool& pool_;
+  DiallingPool& pool_;
   Slot* slot_;
   const std::uint64_t number_;
   std::string origin_;

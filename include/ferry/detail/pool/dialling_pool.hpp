@@ -9,11 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/base/separate.hpp>
 #include <ferry/detail/net/dns_cache.hpp>
-#include <ferry/detail/net/socket_connector.hpp>
-#include <ferry/detail/pool/dial.hpp>
-#include <ferry/detail/pool/queue_place.hpp>
+#include <ferry/detail/pool/locked_state.hpp>
 
 namespace ferry::detail {
 
@@ -35,10 +32,11 @@ namespace ferry::detail {
 ///    connection may be granted just as the wait is cancelled or times out.
 /// 4. Each dial reports its end to the state exactly once, even if its coroutine is destroyed: see
 ///    `Dial`.
-template <class Tcp, class Local>
+///
+/// The functions that wait or dial are defined in `socket_pool.hpp`.
 class DiallingPool final : public PoolCore,
                            public Alarm,
-                           public std::enable_shared_from_this<DiallingPool<Tcp, Local>> {
+                           public std::enable_shared_from_this<DiallingPool> {
  public:
   DiallingPool(const asio::any_io_executor& executor, PoolOptions options);
 
@@ -59,67 +57,10 @@ class DiallingPool final : public PoolCore,
 
   asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease, Admission& admission,
                                                 const Timeouts& timeouts, Deadline& deadline,
-                                                const Observer& observer) override {
-    const bool fresh = static_cast<bool>(lease);
-    if (fresh)
-      admission.admit();
-    else if (!admission.try_admit())
-      co_return Error(Errc::client_closed);
-    const auto begin = Clock::now();
-    auto now = begin;
-    CloseReason reason = CloseReason::failed;
-    for (std::uint64_t turn = fresh ? lease.turn() : 0;; turn = lease.turn()) {
-      Place place(*this, url, fresh, turn, timeouts, deadline);
-      PoolWaiter& waiter = place.waiter();
-      const auto limit = remaining(timeouts.pool, now - begin);
-      if (!deadline.begin_phase(Phase::pool, limit, &waiter, now)) co_return deadline.error();
-      if (!place.enqueue(url.origin(), lease, reason)) co_return Error(Errc::client_closed);
-      const auto long_waited = begin + waiting_long_after;
-      if (!waiter.fired()) co_await waiter.wait(long_waited);
-      if (!waiter.fired() && Clock::now() >= long_waited) {
-        report_long_wait(observer, url, begin);
-        co_await waiter.wait();
-      }
-      const auto outcome = place.outcome();
-      if (!outcome) co_return outcome.error();
-      lease.take(*outcome);
-      const auto unfit = unfit_reason(lease.slot());
-      if (!unfit) co_return std::nullopt;
-      // The server had closed the connection: the call asks again and keeps its turn.
-      reason = *unfit;
-      now = Clock::now();
-    }
-  }
-
+                                                const Observer& observer) override;
   asio::awaitable<Result<std::size_t>> warm(const Url& url, std::size_t count,
                                             const Timeouts& timeouts,
-                                            Clock::time_point total) override {
-    using Opened = Result<std::size_t>;
-    if (auto error = check_warm(count)) co_return Opened(std::move(*error));
-    const std::size_t missing = count_missing(url, count);
-    Admission admission(*this);
-    if (!admission.try_admit()) co_return Opened(Error(Errc::client_closed));
-    // Each place is a waiter that only a new connection serves; all are dialled at the same time.
-    std::deque<WarmPlace> places;
-    if (!enqueue(places, missing, url, timeouts, total))
-      co_return Opened(Error(Errc::client_closed));
-    std::optional<Error> failure;
-    std::size_t opened = 0;
-    for (WarmPlace& place : places) {  // Places are served in this order.
-      PoolWaiter& waiter = place.queue.waiter();
-      if (!place.deadline.ended() && !waiter.fired()) co_await waiter.wait();
-      const auto outcome = place.queue.outcome();
-      if (outcome) {
-        release_unused(*outcome->slot);
-        ++opened;
-      } else if (!failure) {
-        const Error& error = outcome.error();
-        failure = error.at(phase_of(error, place.deadline), std::string(url.origin()), 1, false, 0);
-      }
-    }
-    if (failure) co_return Opened(std::move(*failure));
-    co_return Opened(opened);
-  }
+                                            Clock::time_point total) override;
 
   asio::awaitable<void> drain() override {
     draining_.store(true);
@@ -186,7 +127,7 @@ class DiallingPool final : public PoolCore,
   using PoolCore::proxy_for;
   const PoolOptions& options() const noexcept { return options_; }
   const asio::any_io_executor& executor() const noexcept { return executor_; }
-  LockedState<DiallingPool>& state() noexcept { return state_; }
+  LockedState& state() noexcept { return state_; }
   bool is_closed() const noexcept { return closed_; }
   bool has_admitted_calls() const noexcept { return admitted_ != 0; }
   asio::awaitable<Result<Addresses>> lookup(DialContext& context) { return dns_->lookup(context); }
@@ -217,34 +158,8 @@ class DiallingPool final : public PoolCore,
   }
 
  private:
-  using Actions = PoolActions<DiallingPool>;
-  using Place = QueuePlace<DiallingPool>;
-  /// One of the places by which connections are opened in advance.
-  struct WarmPlace {
-    WarmPlace(DiallingPool& pool, const Url& url, const Timeouts& timeouts, Clock::time_point total)
-        : deadline(*pool.deadlines_, &pool, nullptr, total, timeouts.total),
-          queue(pool, url, true, 0, timeouts, deadline) {}
-    Deadline deadline;
-    Place queue;
-  };
-
-  /// Time after which a waiting call reports `Event::Kind::waiting_long`.
-  static constexpr std::chrono::seconds waiting_long_after{10};
-  /// Time left of a pool limit that has passed: enough to take a ready connection or begin a dial.
-  static constexpr Duration shortest_wait = std::chrono::milliseconds(1);
-
-  /// The rest of the pool limit.
-  static Duration remaining(Duration limit, Duration waited) noexcept {
-    return limit == no_timeout ? no_timeout : std::max(limit - waited, shortest_wait);
-  }
-
-  static void report_long_wait(const Observer& observer, const Url& url, Clock::time_point begin) {
-    if (!observer) return;
-    Event event{Event::Kind::waiting_long};
-    event.origin = url.origin();
-    event.duration = Clock::now() - begin;
-    observe(observer, event);
-  }
+  using Actions = PoolActions;
+  struct WarmPlace;  // In `socket_pool.hpp`.
 
   /// @return the error if the limits do not allow so many idle connections to one origin.
   std::optional<Error> check_warm(std::size_t count) const {
@@ -266,15 +181,7 @@ class DiallingPool final : public PoolCore,
   }
   /// @return false if the pool is closed.
   bool enqueue(std::deque<WarmPlace>& places, std::size_t count, const Url& url,
-               const Timeouts& timeouts, Clock::time_point total) {
-    for (std::size_t i = 0; i < count; ++i) {
-      WarmPlace& place = places.emplace_back(*this, url, timeouts, total);
-      Lease none(*this);
-      if (!place.deadline.begin_phase(Phase::pool, timeouts.pool, &place.queue.waiter())) break;
-      if (!place.queue.enqueue(url.origin(), none, CloseReason::failed)) return false;
-    }
-    return true;
-  }
+               const Timeouts& timeouts, Clock::time_point total);
 
   void make_idle(Slot& slot, Clock::time_point idle_since, Clock::time_point expires,
                  Clock::time_point now) noexcept {
@@ -300,53 +207,38 @@ class DiallingPool final : public PoolCore,
   void check_drained() noexcept override { state_.check_drained(); }
 
   const asio::any_io_executor executor_;
-  LockedState<DiallingPool> state_;
+  LockedState state_;
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> opened_{0};
   std::atomic<std::uint64_t> closed_count_{0};
   std::atomic<std::uint64_t> failed_{0};
-  const std::shared_ptr<DnsCache<Tcp>> dns_;
+  const std::shared_ptr<DnsCache> dns_;
 };
 
-// Defined outside the class: functions defined inside are inline, and every user of an explicitly
-// instantiated pool would compile them.
-
-template <class Tcp, class Local>
-DiallingPool<Tcp, Local>::DiallingPool(const asio::any_io_executor& executor, PoolOptions options)
-    : PoolCore(std::move(options),
-               std::make_shared<TimedDeadlineQueue<asio::steady_timer>>(executor)),
-      executor_(executor),
-      // If the timer would keep the program running, no alarm is ever set.
-      state_(*this, options_.limits, deadlines_->waits_uncounted()),
-      dns_(std::make_shared<DnsCache<Tcp>>(options_.tcp)) {
-  if (!H1Parser::is_strict())
-    throw Error(Errc::invalid_option,
-                "llhttp was built without its strict mode (LLHTTP_STRICT_MODE=1): it would let "
-                "malformed responses pass");
-  if (!options_.connector)
-    options_.connector = std::make_shared<SocketConnector<Tcp, Local>>(options_.tcp, dns_);
-}
-
-template <class Tcp, class Local>
-void DiallingPool<Tcp, Local>::start_dial(Slot& slot) noexcept {
-  static thread_local bool is_starting = false;
-  const bool is_nested = std::exchange(is_starting, true);
-  try {
-    asio::co_spawn(executor_,
-                   Dial<DiallingPool>::run(this->shared_from_this(), &slot,
-                                           std::move(slot.dialled_for), is_nested),
-                   asio::detached);
-  } catch (...) {
-    fail_dial(slot, std::make_error_code(std::errc::not_enough_memory));
+inline void PoolActions::perform() noexcept {
+  while (closing_) {
+    std::unique_ptr<PooledConnection> connection(closing_);
+    closing_ = connection->next_closing;
+    pool_.close_connection(std::move(connection));
   }
-  is_starting = is_nested;
+  while (const auto waiter = std::move(woken_)) {
+    woken_ = std::move(waiter->next_woken);
+    waiter->fire();
+  }
+  while (Slot* slot = dials_) {
+    dials_ = slot->next_dial;
+    pool_.start_dial(*slot);
+  }
 }
 
-/// The pool over the system's sockets.
-using SocketPool = DiallingPool<asio::ip::tcp, asio::local::stream_protocol>;
+inline void LockedState::set_alarm() noexcept {
+  const auto next = state_.next_expiry();
+  if (next < alarm_time_ && pool_.deadlines().ring_at(next, pool_.weak_from_this()))
+    alarm_time_ = next;
+}
 
-#if defined(FERRY_EXTERN)
-FERRY_EXTERN template class DiallingPool<asio::ip::tcp, asio::local::stream_protocol>;
-#endif
+inline bool LockedState::is_drained() const noexcept {
+  return state_.quiet() && !pool_.has_admitted_calls();
+}
 
 }  // namespace ferry::detail

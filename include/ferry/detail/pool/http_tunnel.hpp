@@ -30,7 +30,6 @@ class HttpTunnel {
   HttpTunnel& operator=(const HttpTunnel&) = delete;
 
   /// @return the failure, or nothing: the stream then leads to the origin.
-  template <class = void>
   asio::awaitable<std::optional<Error>> open() {
     DialContext& origin = proxy_.origin;
     if (Authenticator* const auth = proxy_.proxy.auth.get()) {

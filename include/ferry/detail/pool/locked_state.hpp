@@ -15,18 +15,15 @@ namespace ferry::detail {
 /// for the pool to be drained.
 ///
 /// The thread that changes the state carries out the decisions of that change after unlocking.
-/// @tparam Pool has what `PoolActions` needs, `has_admitted_calls()`, `deadlines()`, and
-///   `weak_from_this()` as an `Alarm`.
-template <class Pool>
 class LockedState {
  public:
   using State = PoolCore::State;
   using Waiter = PoolCore::Waiter;
-  using Actions = PoolActions<Pool>;
+  using Actions = PoolActions;
 
   /// @param pool the owner; only kept here.
   /// @param has_alarm false if the alarm is never set.
-  LockedState(Pool& pool, const Limits& limits, bool has_alarm)
+  LockedState(DiallingPool& pool, const Limits& limits, bool has_alarm)
       : pool_(pool),
         state_(limits),
         alarm_time_(has_alarm ? Clock::time_point::max() : Clock::time_point::min()) {}
@@ -105,16 +102,12 @@ class LockedState {
   /// Sets the alarm for the next expiry. An alarm that is set too early is left as it is, and set
   /// again when it rings. In the steady state the timer is therefore set once in `idle_timeout`
   /// instead of with every request.
-  void set_alarm() noexcept {
-    const auto next = state_.next_expiry();
-    if (next < alarm_time_ && pool_.deadlines().ring_at(next, pool_.weak_from_this()))
-      alarm_time_ = next;
-  }
+  void set_alarm() noexcept;  // In `dialling_pool.hpp`.
 
   /// True if no call is admitted, and no request has a connection or waits for one.
-  bool is_drained() const noexcept { return state_.quiet() && !pool_.has_admitted_calls(); }
+  bool is_drained() const noexcept;  // In `dialling_pool.hpp`.
 
-  Pool& pool_;
+  DiallingPool& pool_;
   mutable std::mutex mutex_;
   // The mutex guards the following members.
   State state_;

@@ -5,25 +5,24 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/pool/dialling_pool.hpp>
 #include <ferry/detail/pool/lease.hpp>
-#include <ferry/detail/pool/locked_state.hpp>
 
 namespace ferry::detail {
 
 /// A place in the pool's queue. Its destructor leaves the queue, even if the waiting coroutine is
 /// destroyed, and gives back a connection that was just granted.
-template <class Pool>
 class QueuePlace {
  public:
   using State = PoolCore::State;
   using Slot = PoolCore::Slot;
-  using Actions = PoolActions<Pool>;
+  using Actions = PoolActions;
 
   /// @param fresh true if only a new connection will do.
   /// @param turn the turn of an earlier place, to keep it; 0 for a new one.
   /// @param deadline the waiting request's; it follows the phases of the dial.
-  QueuePlace(Pool& pool, const Url& url, bool fresh, std::uint64_t turn, const Timeouts& timeouts,
-             Deadline& deadline)
+  QueuePlace(DiallingPool& pool, const Url& url, bool fresh, std::uint64_t turn,
+             const Timeouts& timeouts, Deadline& deadline)
       : pool_(pool), deadline_(deadline), ticket_(std::make_shared<PoolWaiter>(), fresh, turn) {
     const std::string& unix_socket = pool.options().unix_socket;
     PoolWaiter& made = *ticket_.waiter;
@@ -95,7 +94,7 @@ class QueuePlace {
     deadline_.follow(phase == Phase::prepare ? Phase::connect : phase);
   }
 
-  Pool& pool_;
+  DiallingPool& pool_;
   Deadline& deadline_;
   State::Ticket ticket_;
   bool queued_ = false;

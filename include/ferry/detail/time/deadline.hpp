@@ -208,10 +208,8 @@ class DeadlineQueue {
 /// returning when no request is in flight, so the wait is taken out of that count while it is
 /// pending. Executors of other contexts do not allow this: there the wait ends with the last
 /// deadline.
-template <class SteadyTimer>
-class TimedDeadlineQueue final
-    : public DeadlineQueue,
-      public std::enable_shared_from_this<TimedDeadlineQueue<SteadyTimer>> {
+class TimedDeadlineQueue final : public DeadlineQueue,
+                                 public std::enable_shared_from_this<TimedDeadlineQueue> {
  public:
   explicit TimedDeadlineQueue(const asio::any_io_executor& executor)
       : uncounted_(io_context_executor(executor)),
@@ -222,7 +220,7 @@ class TimedDeadlineQueue final
  private:
   void wait(Clock::time_point until, std::uint64_t number) override {
     timer_.expires_at(until);  // Cancels an earlier wait: its handler finds an old number.
-    const auto fired = [weak = this->weak_from_this(), number](std::error_code) {
+    const auto fired = [weak = weak_from_this(), number](std::error_code) {
       if (const auto self = weak.lock()) self->on_timer(number, Clock::now());
     };
     if (!uncounted_) return timer_.async_wait(fired);
@@ -236,7 +234,7 @@ class TimedDeadlineQueue final
   /// stops the context. So the timer is set on one of its threads.
   bool arms_later() override {
     if (!uncounted_ || uncounted_->running_in_this_thread()) return false;
-    asio::post(*uncounted_, [weak = this->weak_from_this()] {
+    asio::post(*uncounted_, [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->arm_if_due();
     });
     return true;
@@ -251,7 +249,7 @@ class TimedDeadlineQueue final
   }
 
   const std::optional<asio::io_context::executor_type> uncounted_;
-  SteadyTimer timer_;
+  asio::steady_timer timer_;
 };
 
 /// Time limits of one request or one dial, from its first `begin_phase` to its end.

@@ -42,41 +42,31 @@ class OneShotEvent : public Abortable {
 
   /// Returns once the signal is fired, at `until`, or when the coroutine is cancelled. The caller
   /// decides by its own state what has happened.
-  template <class = void>
   asio::awaitable<void> wait(Clock::time_point until = Clock::time_point::max()) {
     const auto executor = co_await asio::this_coro::executor;
-    TimerOf<asio::steady_timer> timer(*this, executor, until);
+    Timer timer(*this, executor, until);
     std::error_code ignored;
     auto token = asio::redirect_error(asio::use_awaitable, ignored);
-    co_await asio::async_initiate<decltype(token), void(std::error_code)>(
-        Initiate<asio::steady_timer>{&timer}, token);
+    co_await asio::async_initiate<decltype(token), void(std::error_code)>(Initiate{&timer}, token);
   }
 
  private:
   /// The waiter's timer during the wait.
   class Timer {
    public:
-    virtual void cancel() noexcept = 0;
-
-   protected:
-    ~Timer() = default;
-  };
-  template <class SteadyTimer>
-  class TimerOf final : public Timer {
-   public:
-    TimerOf(OneShotEvent& event, const asio::any_io_executor& executor, Clock::time_point until)
+    Timer(OneShotEvent& event, const asio::any_io_executor& executor, Clock::time_point until)
         : event_(event), timer_(executor, until) {
       const std::lock_guard lock(event_.mutex_);
       event_.timer_ = this;
     }
-    TimerOf(const TimerOf&) = delete;
-    TimerOf& operator=(const TimerOf&) = delete;
-    ~TimerOf() {  // A later `fire` must not use the timer of a destroyed context.
+    Timer(const Timer&) = delete;
+    Timer& operator=(const Timer&) = delete;
+    ~Timer() {  // A later `fire` must not use the timer of a destroyed context.
       const std::lock_guard lock(event_.mutex_);
       event_.timer_ = nullptr;
     }
 
-    void cancel() noexcept override {
+    void cancel() noexcept {
       try {
         timer_.cancel();
       } catch (...) {  // Throws only by its signature.
@@ -91,11 +81,10 @@ class OneShotEvent : public Abortable {
 
    private:
     OneShotEvent& event_;
-    SteadyTimer timer_;
+    asio::steady_timer timer_;
   };
-  template <class SteadyTimer>
   struct Initiate {
-    TimerOf<SteadyTimer>* timer;
+    Timer* timer;
     template <class Handler>
     void operator()(Handler&& handler) const {
       timer->wait(std::forward<Handler>(handler));

@@ -52,9 +52,8 @@ struct DetachDeadline {
 /// @param phase, limit the deadline's phase and limit during the run; the total limit holds too.
 /// @throws the coroutine's exception. The caller must check the deadline before it handles the
 ///   exception.
-template <class = void>
-asio::awaitable<void> run_limited(asio::awaitable<void> work, Deadline& deadline, Phase phase,
-                                  Duration limit = no_timeout) {
+inline asio::awaitable<void> run_limited(asio::awaitable<void> work, Deadline& deadline,
+                                         Phase phase, Duration limit = no_timeout) {
   const auto state = std::make_shared<UserCoroutine>();
   const DetachDeadline leave{deadline};
   if (!deadline.begin_phase(phase, limit, state.get())) co_return;

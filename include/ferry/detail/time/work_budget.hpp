@@ -39,7 +39,6 @@ class WorkBudget {
 
   /// Lets other work on the executor run, and renews the budget.
   /// Cancellation: as in every awaited operation.
-  template <class = void>
   asio::awaitable<void> renew() {
     co_await asio::post(asio::use_awaitable);
     spent_ = unproven_ = 0;
@@ -61,8 +60,8 @@ class WorkBudget {
 
 /// Lets other work on the executor run, then checks the time limits and cancellation.
 /// @return the failure, or nothing.
-template <class = void>
-asio::awaitable<std::optional<Error>> let_others_run(WorkBudget& budget, Deadline& deadline) {
+inline asio::awaitable<std::optional<Error>> let_others_run(WorkBudget& budget,
+                                                            Deadline& deadline) {
   co_await budget.renew();
   if (!deadline.check(Clock::now())) co_return deadline.error();
   const auto cancellation = co_await asio::this_coro::cancellation_state;
