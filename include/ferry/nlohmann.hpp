@@ -58,6 +58,5 @@ T response_as(const Response& response) {
 
 }  // namespace ferry
 
-#if !defined(FERRY_SEPARATE_COMPILATION)
+// In both modes: nlohmann/json is itself compiled by each file that uses it.
 #include <ferry/impl/nlohmann.ipp>
-#endif

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <ferry/blocking.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 
 #include "support/run.hpp"
 #include "support/server.hpp"

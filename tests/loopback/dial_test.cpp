@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/net/tcp_connector.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/resolver.hpp>
 
 #include "support/run.hpp"

@@ -2,6 +2,7 @@
 // cancelled once: over real sockets, with a server that takes turns with the client. The scripted
 // tests do the same in memory.
 
+#include <ferry/detail/net/dns_cache.hpp>
 #include <ferry/detail/net/socket_connector.hpp>
 
 #include "support/cancelling.hpp"

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/testing/scripted_stream.hpp>
 
 #include "support/run.hpp"

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/base/asio.hpp>
+
 #include "support/run.hpp"
 #include "support/server.hpp"
 

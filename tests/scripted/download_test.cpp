@@ -25,6 +25,8 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include <ferry/detail/file/output_file.hpp>
+#include <ferry/detail/file/part_file.hpp>
 #include <ferry/download.hpp>
 #include <ferry/lines.hpp>
 #include <ferry/sse.hpp>

@@ -10,8 +10,12 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include <ferry/detail/net/dns_cache.hpp>
+#include <ferry/detail/net/lookup_threads.hpp>
+#include <ferry/detail/net/tcp.hpp>
 #include <ferry/detail/net/tcp_connector.hpp>
 #include <ferry/detail/net/wait_ready.hpp>
+#include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/resolver.hpp>
 
 #include "support/names.hpp"

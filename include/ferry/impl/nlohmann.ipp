@@ -4,7 +4,6 @@
 #include <string>
 
 #include <ferry/detail/base/access.hpp>
-#include <ferry/detail/base/separate.hpp>
 #include <ferry/error.hpp>
 #include <ferry/nlohmann.hpp>
 
@@ -26,7 +25,7 @@ inline std::string no_json_from(std::size_t byte, const Response& response) {
 
 }  // namespace detail
 
-FERRY_DEFINITION nlohmann::json json_of(const Response& response) {
+inline nlohmann::json json_of(const Response& response) {
   const std::string& body = response.body();
   if (body.empty()) throw Error(Errc::undecodable_body, "it is empty, which is no JSON");
   try {

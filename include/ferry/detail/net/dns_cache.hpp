@@ -14,6 +14,7 @@
 #include <asio/cancellation_signal.hpp>
 
 #include <ferry/connector.hpp>
+#include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/net/lookup_threads.hpp>
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/detail/time/one_shot_event.hpp>

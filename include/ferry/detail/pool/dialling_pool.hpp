@@ -55,12 +55,15 @@ class DiallingPool final : public PoolCore,
     return reason.has_value();
   }
 
-  asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease, Admission& admission,
-                                                const Timeouts& timeouts, Deadline& deadline,
-                                                const Observer& observer) override;
-  asio::awaitable<Result<std::size_t>> warm(const Url& url, std::size_t count,
-                                            const Timeouts& timeouts,
-                                            Clock::time_point total) override;
+  // Declared inline here: else the first of them were the key function, and each file that includes
+  // `socket_pool.hpp` would compile the whole pool for the table of virtual functions.
+  inline asio::awaitable<std::optional<Error>> acquire(const Url& url, Lease& lease,
+                                                       Admission& admission,
+                                                       const Timeouts& timeouts, Deadline& deadline,
+                                                       const Observer& observer) override;
+  inline asio::awaitable<Result<std::size_t>> warm(const Url& url, std::size_t count,
+                                                   const Timeouts& timeouts,
+                                                   Clock::time_point total) override;
 
   asio::awaitable<void> drain() override {
     draining_.store(true);
