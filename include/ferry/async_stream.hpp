@@ -13,10 +13,11 @@
 #include <asio/bind_executor.hpp>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/stream.hpp>
 #include <ferry/upgraded.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// A `Stream` as an Asio AsyncReadStream and AsyncWriteStream, for `asio::async_read` and for
 /// WebSocket libraries. Use it where `co_await stream->read_some(...)` does not fit.
@@ -108,7 +109,7 @@ class AsyncStream {
 };
 static_assert(detail::co_await_safe<AsyncStream>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/async_stream.ipp>

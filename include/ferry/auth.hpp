@@ -9,8 +9,9 @@
 #include <string_view>
 
 #include <ferry/authenticator.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// Sends a user and a password with every request: `Authorization: Basic ...`.
 ///
@@ -61,7 +62,7 @@ std::shared_ptr<Authenticator> netrc(std::string path = {});
 /// @throws Error `Errc::invalid_url`; `Errc::invalid_option` if `auth` is null.
 std::shared_ptr<Authenticator> only_for(std::string url, std::shared_ptr<Authenticator> auth);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/auth.ipp>

@@ -10,10 +10,11 @@
 #include <utility>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// A request that needs credentials, and the result of its attempts so far.
 ///
@@ -129,7 +130,7 @@ class Authenticator {
 };
 static_assert(detail::co_await_safe<Authenticator>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/authenticator.ipp>

@@ -14,10 +14,10 @@
 #include <asio/post.hpp>
 
 #include <ferry/client.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/process.hpp>
-#include <ferry/detail/base/separate.hpp>
 
-namespace ferry::blocking {
+namespace ferry::inline FERRY_CONFIGURATION::blocking {
 
 /// A `ferry::Client` whose calls return when they are done. It is a shared handle with a thread and
 /// a context of its own; copies share connections and options.
@@ -159,7 +159,7 @@ Response get(std::string url, RequestOptions options = {},
 Response post(std::string url, Body body = Body(), RequestOptions options = {},
               ClientOptions client_options = ClientOptions());
 
-}  // namespace ferry::blocking
+}  // namespace ferry::inline FERRY_CONFIGURATION::blocking
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/blocking.ipp>

@@ -18,10 +18,11 @@
 #include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// Content that is read piece by piece while it is sent, as fast as the server takes it.
 ///
@@ -213,4 +214,4 @@ Body pull(Function function, std::optional<std::uint64_t> size = std::nullopt,
               std::move(content_type));
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -7,8 +7,9 @@
 #include <memory>
 
 #include <ferry/content_coding.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -19,7 +20,7 @@ std::unique_ptr<ContentDecoder> make_brotli_decoder();
 /// The coding `br` (RFC 7932).
 inline constexpr ContentCoding brotli{"br", "", &detail::make_brotli_decoder};
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/brotli.ipp>

@@ -12,7 +12,7 @@
 
 #include <ferry/connection_pool.hpp>
 #include <ferry/detail/base/asio.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/middleware.hpp>
 #include <ferry/options.hpp>
 #include <ferry/request.hpp>
@@ -21,7 +21,7 @@
 #include <ferry/result.hpp>
 #include <ferry/upgraded.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 struct Download;
@@ -232,7 +232,7 @@ asio::awaitable<Response> delete_(std::string url, const RequestOptions& options
 asio::awaitable<Response> delete_(std::string url, const RequestOptions& options,
                                   ClientOptions client_options);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/client.ipp>

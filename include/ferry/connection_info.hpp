@@ -11,10 +11,11 @@
 
 #include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/options.hpp>
 #include <ferry/tls_info.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// The durations of a call's steps. A step that did not happen has duration zero: a kept connection
 /// is not resolved or connected again.
@@ -83,4 +84,4 @@ class ConnectionInfo {
 };
 static_assert(detail::co_await_safe<ConnectionInfo>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -14,13 +14,13 @@
 #include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/options.hpp>
 #include <ferry/request.hpp>
 #include <ferry/response.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 struct LeasedConnection;
@@ -207,7 +207,7 @@ class ConnectionPool {
 };
 static_assert(detail::co_await_safe<ConnectionPool>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/connection_pool.ipp>

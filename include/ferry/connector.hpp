@@ -11,11 +11,12 @@
 
 #include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/options.hpp>
 #include <ferry/result.hpp>
 #include <ferry/stream.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -155,7 +156,7 @@ struct PhaseGuard {
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/connector.ipp>

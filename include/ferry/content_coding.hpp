@@ -10,10 +10,11 @@
 #include <string_view>
 
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// Undoes a content coding for one body, piece by piece.
 ///
@@ -79,4 +80,4 @@ std::unique_ptr<ContentDecoder> make_decoder() {
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -11,8 +11,9 @@
 #include <utility>
 
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// One cookie. (RFC 6265bis)
 ///
@@ -59,4 +60,4 @@ struct SkippedCookieLine {
 };
 static_assert(detail::co_await_safe<SkippedCookieLine>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -5,10 +5,11 @@
 
 #include <string>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// Keeps the cookies that servers set, and chooses those to send with each request (RFC 6265bis).
 ///
@@ -29,4 +30,4 @@ class CookieStore {
 };
 static_assert(detail::co_await_safe<CookieStore>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -17,8 +17,9 @@
 
 #include <ferry/cookie.hpp>
 #include <ferry/cookie_store.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// The options of a `CookieJar`. Set its members on a named variable.
 class CookieJarOptions {
@@ -177,7 +178,7 @@ class CookieJar final : public CookieStore {
 };
 static_assert(detail::co_await_safe<CookieJar>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/cookies.ipp>

@@ -8,8 +8,9 @@
 #include <string_view>
 
 #include <ferry/authenticator.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// Sends a user and a password as a hash that is good for one request: `Authorization: Digest ...`,
 /// or `Proxy-Authorization` for a proxy.
@@ -29,7 +30,7 @@ namespace ferry {
 ///   neither. Threads: any. (RFC 7616, RFC 2069)
 std::shared_ptr<Authenticator> digest(std::string_view user, std::string_view password);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/digest.ipp>

@@ -9,8 +9,9 @@
 #include <string>
 
 #include <ferry/client.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// The options of a download. Set its members on a named variable.
 class DownloadOptions {
@@ -50,7 +51,7 @@ struct Download {
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/download.ipp>

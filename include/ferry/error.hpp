@@ -13,9 +13,10 @@
 #include <vector>
 
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/visibility.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// The cause of a failure. Compare an `Error`'s `code()` with one of these, or with a `Condition`
 /// for a whole family.
@@ -219,7 +220,7 @@ class FERRY_VISIBLE Error : public std::system_error {
 
 static_assert(detail::co_await_safe<Error>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 /// @cond
 template <>

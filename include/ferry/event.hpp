@@ -9,10 +9,11 @@
 #include <iosfwd>
 #include <string_view>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/tls_info.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 struct Timings;
 class ConnectionInfo;
@@ -157,7 +158,7 @@ void observe(const Observer& observer, const Event& event) noexcept;
 /// @param options the options.
 Observer log_to(std::ostream& out, LogOptions options = {});
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/event.ipp>

@@ -6,8 +6,9 @@
 #include <string>
 
 #include <ferry/body.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// A body that is a file: `co_await client.put("/backup", ferry::file("backup.tar"))`.
 ///
@@ -26,7 +27,7 @@ namespace ferry {
 ///   `BodySource`.
 Body file(std::string path, std::string content_type = "application/octet-stream");
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/file.ipp>

@@ -9,8 +9,9 @@
 
 #include <ferry/body.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// A form's fields, as a body of the type `application/x-www-form-urlencoded`:
 /// `co_await client.post("/login", ferry::Form().add("user", "ada").add("next", "/a b"))`.
@@ -45,7 +46,7 @@ class Form {
 };
 static_assert(detail::co_await_safe<Form>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/form.ipp>

@@ -12,10 +12,11 @@
 #include <vector>
 
 #include <ferry/detail/base/access.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/field_table.hpp>
 #include <ferry/error.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -143,7 +144,7 @@ class Headers {
 
 static_assert(detail::co_await_safe<Headers>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/headers.ipp>

@@ -7,9 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/result.hpp>
 
-namespace ferry::idna {
+namespace ferry::inline FERRY_CONFIGURATION::idna {
 
 /// The ASCII form of a host's name, `xn--bcher-kva.example` for `b\u00FCcher.example` (IDNA2008
 /// with the mapping of UTS #46, non-transitional).
@@ -20,7 +21,7 @@ namespace ferry::idna {
 ///   for example). Threads: any.
 Result<std::string> to_ascii(std::string_view host);
 
-}  // namespace ferry::idna
+}  // namespace ferry::inline FERRY_CONFIGURATION::idna
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/idna.ipp>

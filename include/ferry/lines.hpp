@@ -8,10 +8,11 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/line_splitter.hpp>
 #include <ferry/response_stream.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// Reads the lines of a response's body as they come: `while (auto line = co_await lines.next())`.
 ///
@@ -44,7 +45,7 @@ class Lines {
 };
 static_assert(detail::co_await_safe<Lines>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/lines.ipp>

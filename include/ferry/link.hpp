@@ -10,9 +10,10 @@
 #include <vector>
 
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/headers.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// A link in a response's head: `Link: </orders?page=2>; rel="next"`.
 ///
@@ -56,7 +57,7 @@ static_assert(detail::co_await_safe<Link>);
 /// the response. Threads: any.
 std::vector<Link> links(const Headers& headers);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/link.ipp>

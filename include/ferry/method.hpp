@@ -9,8 +9,9 @@
 #include <string_view>
 
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// A request method: a known one, or any other token. Methods are case-sensitive.
 ///
@@ -72,7 +73,7 @@ class Method {
 
 static_assert(detail::co_await_safe<Method>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/method.ipp>

@@ -13,12 +13,12 @@
 #include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/options.hpp>
 #include <ferry/request.hpp>
 #include <ferry/response.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 struct ClientCore;
@@ -93,7 +93,7 @@ std::shared_ptr<const Middleware> middleware(Function function) {
   return std::make_shared<detail::FunctionMiddleware<Function>>(std::move(function));
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/middleware.ipp>

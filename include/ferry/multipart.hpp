@@ -10,11 +10,12 @@
 
 #include <ferry/body.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/file.hpp>
 #include <ferry/headers.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// A form with files, as a body of the type `multipart/form-data`: `co_await client.post("/upload",
 /// ferry::Multipart().field("title", "Me").file("photo", "me.jpg"))`.
@@ -108,7 +109,7 @@ class Multipart {
 };
 static_assert(detail::co_await_safe<Multipart>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/multipart.ipp>

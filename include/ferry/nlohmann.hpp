@@ -9,10 +9,11 @@
 #include <string>
 
 #include <ferry/body.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/response.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// A body of JSON: `co_await client.post("/users", ferry::json(user))`, where `user` is a
 /// `nlohmann::json` or `nlohmann::ordered_json`. Other types are not converted; text is sent as
@@ -56,7 +57,7 @@ T response_as(const Response& response) {
   }
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 // In both modes: nlohmann/json is itself compiled by each file that uses it.
 #include <ferry/impl/nlohmann.ipp>

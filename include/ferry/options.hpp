@@ -16,12 +16,13 @@
 
 #include <ferry/content_coding.hpp>
 #include <ferry/detail/base/access.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/event.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/result.hpp>
 #include <ferry/version.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 class Authenticator;
 class Connector;
@@ -375,7 +376,7 @@ Timeouts merged(Timeouts timeouts, const RequestOptions& options) noexcept;
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/options.ipp>

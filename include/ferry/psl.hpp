@@ -6,7 +6,7 @@
 
 #include <string_view>
 
-namespace ferry::psl {
+namespace ferry::inline FERRY_CONFIGURATION::psl {
 
 /// True for a domain under which anyone can register a name: `co.uk`, `github.io`. Set it as
 /// `CookieJarOptions::is_public_suffix`. It uses the list that libpsl was built with, or the
@@ -15,8 +15,9 @@ namespace ferry::psl {
 /// @param domain the domain, lower-case, ASCII. Threads: any.
 bool is_public_suffix(std::string_view domain);
 
-}  // namespace ferry::psl
+}  // namespace ferry::inline FERRY_CONFIGURATION::psl
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/impl/psl.ipp>
 #endif

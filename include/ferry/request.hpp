@@ -12,11 +12,12 @@
 
 #include <ferry/body.hpp>
 #include <ferry/detail/base/access.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/method.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 class Authenticator;
 
@@ -162,7 +163,7 @@ Request get_again(std::string url, std::string_view userinfo, bool left_origin);
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/request.ipp>

@@ -7,9 +7,10 @@
 #include <vector>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/result.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// Looks up the addresses of hosts: set one as `options.tcp.resolver`.
 ///
@@ -32,4 +33,4 @@ class Resolver {
   virtual asio::awaitable<Result<std::vector<asio::ip::address>>> resolve(std::string host) = 0;
 };
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -11,6 +11,7 @@
 
 #include <ferry/connection_info.hpp>
 #include <ferry/detail/base/access.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/http/message.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
@@ -18,7 +19,7 @@
 #include <ferry/status.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 class Response;
 
@@ -133,7 +134,7 @@ class Response {
 };
 static_assert(detail::co_await_safe<Response>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/response.ipp>

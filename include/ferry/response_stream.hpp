@@ -16,10 +16,10 @@
 #include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/response.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 class ResponseStream;
 
@@ -135,7 +135,7 @@ class ResponseStream {
 };
 static_assert(detail::co_await_safe<ResponseStream>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/response_stream.ipp>

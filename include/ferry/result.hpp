@@ -9,9 +9,10 @@
 #include <type_traits>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// Holds either a `T` or the `Error` that prevented it.
 ///
@@ -126,4 +127,4 @@ class [[nodiscard]] Result {
 
 static_assert(detail::co_await_safe<Result<int>>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -6,8 +6,9 @@
 #include <string>
 
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// One event of a response of type `text/event-stream`. Its texts are always UTF-8.
 ///
@@ -24,4 +25,4 @@ class ServerEvent {
 };
 static_assert(detail::co_await_safe<ServerEvent>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -8,11 +8,12 @@
 #include <optional>
 #include <string>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/http/event_stream.hpp>
 #include <ferry/response_stream.hpp>
 #include <ferry/server_event.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// Reads the events that a server sends, as they come:
 /// `while (auto event = co_await events.next())`.
@@ -51,7 +52,7 @@ class ServerEvents {
 };
 static_assert(detail::co_await_safe<ServerEvents>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/sse.ipp>

@@ -5,7 +5,9 @@
 
 #include <string_view>
 
-namespace ferry {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// The class of a status code, its first digit (RFC 9110 section 15).
 enum class StatusClass {
@@ -105,4 +107,4 @@ constexpr std::string_view reason_phrase(int status) noexcept {
   }
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -10,9 +10,10 @@
 #include <string>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/tls_info.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// An object whose operations another thread may have to end.
 class Abortable {
@@ -94,7 +95,7 @@ class Stream : public Abortable {
   virtual std::optional<TlsInfo> tls() const { return std::nullopt; }
 };
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/stream.ipp>

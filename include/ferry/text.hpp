@@ -7,9 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// The charset in a `Content-Type`, as it was written; empty if there is none:
 /// `charset_of("text/html; Charset=\"utf-8\"")` is `utf-8`. Threads: any. (RFC 9110 8.3)
@@ -51,7 +52,7 @@ struct Text {
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/text.ipp>

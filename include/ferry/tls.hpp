@@ -7,9 +7,10 @@
 #include <memory>
 
 #include <ferry/connector.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/tls_options.hpp>
 
-namespace ferry::tls {
+namespace ferry::inline FERRY_CONFIGURATION::tls {
 
 /// Makes a context that secures a pool's connections: `options.tls = ferry::tls::context()`.
 ///
@@ -25,7 +26,7 @@ namespace ferry::tls {
 /// number of threads at once.
 std::shared_ptr<const TlsContext> context(Options options = Options());
 
-}  // namespace ferry::tls
+}  // namespace ferry::inline FERRY_CONFIGURATION::tls
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/tls.ipp>

@@ -6,8 +6,9 @@
 #include <string>
 
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// The result of a connection's TLS handshake. Lifetime: owns its text. Threads: a value.
 class TlsInfo {
@@ -25,4 +26,4 @@ class TlsInfo {
 };
 static_assert(detail::co_await_safe<TlsInfo>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

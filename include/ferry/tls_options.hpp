@@ -10,8 +10,9 @@
 
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry::tls {
+namespace ferry::inline FERRY_CONFIGURATION::tls {
 
 /// Certificates or a key in PEM form (RFC 7468), in a file or in memory.
 ///
@@ -84,7 +85,7 @@ class Options {
 };
 static_assert(detail::co_await_safe<Options>);
 
-}  // namespace ferry::tls
+}  // namespace ferry::inline FERRY_CONFIGURATION::tls
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/tls_options.ipp>

@@ -6,10 +6,11 @@
 #include <memory>
 #include <string>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/response.hpp>
 #include <ferry/stream.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// The result of a request to switch protocols (RFC 9110 7.8): the server's response and, if the
 /// server has switched, the connection.
@@ -30,4 +31,4 @@ class Upgraded {
 };
 static_assert(detail::co_await_safe<Upgraded>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

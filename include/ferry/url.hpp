@@ -13,11 +13,12 @@
 
 #include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/url_marks.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 /// An absolute URL with an authority, in normal form:
 /// `scheme://host[:port]/path[?query][#fragment]`.
@@ -152,7 +153,7 @@ class Url {
 
 static_assert(detail::co_await_safe<Url>);
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/url.ipp>

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/net/lookup_threads.hpp>
+
 #include "support/names.hpp"
 #include "support/run.hpp"
 #include "support/server.hpp"

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/authenticator.hpp>
+
 #include "support/hostile_cases.hpp"
 #include "support/run.hpp"
 #include "support/server.hpp"

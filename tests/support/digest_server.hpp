@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/policy/challenge.hpp>
 #include <ferry/digest.hpp>
 
 #include "support/authorize.hpp"

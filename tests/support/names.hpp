@@ -12,6 +12,9 @@
 #include <vector>
 
 #include <ferry/connection_pool.hpp>
+#include <ferry/detail/net/dns_cache.hpp>
+#include <ferry/detail/net/lookup_threads.hpp>
+#include <ferry/detail/net/tcp_connector.hpp>
 
 namespace test {
 

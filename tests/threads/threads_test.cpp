@@ -10,6 +10,7 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include <ferry/authenticator.hpp>
 #include <ferry/detail/net/dns_cache.hpp>
 #include <ferry/detail/net/lookup_threads.hpp>
 #include <ferry/detail/net/tcp.hpp>

@@ -3,9 +3,9 @@
 #include <span>
 
 #include <ferry/async_stream.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 FERRY_DEFINITION asio::awaitable<AsyncStream::Outcome> AsyncStream::read(
     asio::mutable_buffer buffer) {
@@ -27,4 +27,4 @@ FERRY_DEFINITION asio::awaitable<AsyncStream::Outcome> AsyncStream::write(
   co_return outcome;
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -19,12 +19,12 @@
 #include <ferry/detail/auth/credentials.hpp>
 #include <ferry/detail/auth/netrc.hpp>
 #include <ferry/detail/base/ascii.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -175,4 +175,4 @@ FERRY_DEFINITION std::shared_ptr<Authenticator> only_for(std::string url,
                                                       std::move(auth));
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

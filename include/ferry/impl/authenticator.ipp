@@ -5,9 +5,9 @@
 #include <utility>
 
 #include <ferry/authenticator.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -19,4 +19,4 @@ FERRY_DEFINITION asio::awaitable<std::string> authorize_at_once(Authenticator& a
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -9,9 +9,10 @@
 #include <asio/co_spawn.hpp>
 
 #include <ferry/blocking.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/net/context_owner.hpp>
 
-namespace ferry::blocking {
+namespace ferry::inline FERRY_CONFIGURATION::blocking {
 
 FERRY_DEFINITION Client::Client(ClientOptions options)
     : core_(std::make_shared<const Core>(std::move(options))) {}
@@ -80,4 +81,4 @@ FERRY_DEFINITION Response post(std::string url, Body body, RequestOptions option
                         std::move(client_options));
 }
 
-}  // namespace ferry::blocking
+}  // namespace ferry::inline FERRY_CONFIGURATION::blocking

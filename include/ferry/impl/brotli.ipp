@@ -10,11 +10,11 @@
 
 #include <ferry/brotli.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A decoder that uses libbrotli. Its window has at most 16 MiB (RFC 7932 9.1); memory grows only
 /// as far as the data fill the window.
@@ -64,4 +64,4 @@ FERRY_DEFINITION std::unique_ptr<ContentDecoder> make_brotli_decoder() {
   return std::make_unique<BrotliContentDecoder>();
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <ferry/client.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/call/sender.hpp>
 #include <ferry/detail/http/field_checks.hpp>
 #include <ferry/detail/net/context_owner.hpp>
@@ -13,7 +14,7 @@
 #include <ferry/impl/connection_pool.ipp>
 #include <ferry/impl/middleware.ipp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 struct Client::Handle {
   ConnectionPool pool;
@@ -287,4 +288,4 @@ FERRY_DEFINITION asio::awaitable<Response> delete_(std::string url, const Reques
   return send(Request::delete_(std::move(url)), options, std::move(client_options));
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -7,13 +7,14 @@
 #include <vector>
 
 #include <ferry/connection_pool.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/call/sender.hpp>
 #include <ferry/detail/net/context_owner.hpp>
 #include <ferry/detail/policy/option_checks.hpp>
 #include <ferry/detail/pool/socket_pool.hpp>
 #include <ferry/detail/time/cancellation.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 // ---- Lease ----
 
@@ -166,4 +167,4 @@ FERRY_DEFINITION void ConnectionPool::close_idle() const noexcept { handle_->cor
 
 FERRY_DEFINITION void ConnectionPool::close() const noexcept { handle_->core->close(true); }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

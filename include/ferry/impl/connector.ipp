@@ -6,9 +6,9 @@
 #include <utility>
 
 #include <ferry/connector.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 FERRY_DEFINITION DialContext DialContext::to_proxy(std::string host, std::uint16_t port,
                                                    bool secure) const {
@@ -29,4 +29,4 @@ FERRY_DEFINITION void require_stream(Result<std::unique_ptr<Stream>>& made, Errc
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -14,13 +14,13 @@
 
 #include <ferry/cookies.hpp>
 #include <ferry/detail/base/ascii.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/file/cookie_file.hpp>
 #include <ferry/detail/file/output_file.hpp>
 #include <ferry/detail/policy/cookie_matching.hpp>
 #include <ferry/detail/policy/set_cookie.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -279,4 +279,4 @@ FERRY_DEFINITION void CookieJar::remove_from_all(Cookie::Time now) {
   if (least->second.empty()) domains_.erase(least);
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -4,10 +4,10 @@
 
 #include <ferry/detail/auth/credentials.hpp>
 #include <ferry/detail/auth/digest_authenticator.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/digest.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 FERRY_DEFINITION std::shared_ptr<Authenticator> digest(std::string_view user,
                                                        std::string_view password) {
@@ -16,4 +16,4 @@ FERRY_DEFINITION std::shared_ptr<Authenticator> digest(std::string_view user,
   return std::make_shared<detail::DigestAuthenticator>(std::string(user), std::string(password));
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

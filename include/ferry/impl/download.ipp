@@ -8,12 +8,12 @@
 #include <system_error>
 #include <utility>
 
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/file/part_file.hpp>
 #include <ferry/detail/file/resume.hpp>
 #include <ferry/download.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -229,4 +229,4 @@ FERRY_DEFINITION asio::awaitable<Downloaded> Download::run(Client client, Reques
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

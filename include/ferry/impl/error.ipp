@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -270,4 +270,4 @@ FERRY_DEFINITION std::shared_ptr<const Error::Details> Error::make_details(Errc 
   return details;
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -8,10 +8,10 @@
 #include <string>
 #include <string_view>
 
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/event.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -131,4 +131,4 @@ FERRY_DEFINITION Observer log_to(std::ostream& out, LogOptions options) {
   };
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

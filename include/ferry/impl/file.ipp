@@ -13,12 +13,12 @@
 #include <utility>
 
 #include <ferry/detail/base/ascii.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/file/file_flags.hpp>
 #include <ferry/error.hpp>
 #include <ferry/file.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -108,4 +108,4 @@ FERRY_DEFINITION Body file(std::string path, std::string content_type) {
   return Body(std::make_shared<detail::FileSource>(std::move(path)), std::move(content_type));
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -4,11 +4,11 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/percent.hpp>
-#include <ferry/detail/base/separate.hpp>
 #include <ferry/form.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -39,4 +39,4 @@ FERRY_DEFINITION Form& Form::add(std::string_view name, std::string_view value) 
   return *this;
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -10,11 +10,11 @@
 #include <zlib.h>
 
 #include <ferry/detail/base/co_await_safe.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/gzip.hpp>
 #include <ferry/result.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A decoder that uses zlib's inflate; it takes some 40 KiB.
 class InflateDecoder final : public ContentDecoder {
@@ -121,4 +121,4 @@ FERRY_DEFINITION std::unique_ptr<ContentDecoder> make_deflate_decoder() {
   return std::make_unique<InflateDecoder>(InflateDecoder::Format::deflate);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include <ferry/detail/base/ascii.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/headers.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -99,4 +99,4 @@ FERRY_DEFINITION std::size_t Headers::remove_from(std::size_t first, std::string
   return before - table_.count();
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

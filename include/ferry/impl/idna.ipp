@@ -7,12 +7,12 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/host.hpp>
-#include <ferry/detail/base/separate.hpp>
 #include <ferry/error.hpp>
 #include <ferry/idna.hpp>
 
-namespace ferry::idna {
+namespace ferry::inline FERRY_CONFIGURATION::idna {
 
 FERRY_DEFINITION Result<std::string> to_ascii(std::string_view host) {
   const auto refuse = [host](std::string_view why) {
@@ -37,4 +37,4 @@ FERRY_DEFINITION Result<std::string> to_ascii(std::string_view host) {
   return std::string(text);
 }
 
-}  // namespace ferry::idna
+}  // namespace ferry::inline FERRY_CONFIGURATION::idna

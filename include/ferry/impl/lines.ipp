@@ -4,10 +4,10 @@
 #include <string_view>
 #include <system_error>
 
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/lines.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 FERRY_DEFINITION asio::awaitable<std::optional<std::string_view>> Lines::next() & {
   while (!ended_) {
@@ -29,4 +29,4 @@ FERRY_DEFINITION asio::awaitable<std::optional<std::string_view>> Lines::next() 
   co_return std::nullopt;
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -8,13 +8,13 @@
 #include <vector>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/percent.hpp>
 #include <ferry/detail/base/quoted_string.hpp>
-#include <ferry/detail/base/separate.hpp>
 #include <ferry/detail/base/utf8.hpp>
 #include <ferry/link.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 FERRY_DEFINITION std::optional<std::string_view> Link::param(std::string_view name) const& {
   const auto starred = find(std::string(name) + '*');
@@ -131,4 +131,4 @@ FERRY_DEFINITION std::vector<Link> links(const Headers& headers) {
   return found;
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

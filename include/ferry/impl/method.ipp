@@ -7,10 +7,10 @@
 #include <utility>
 
 #include <ferry/detail/base/ascii.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/method.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -68,4 +68,4 @@ FERRY_DEFINITION bool Method::is_idempotent() const noexcept {
                             std::end(detail::registered_idempotent), std::string_view(own_));
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -4,11 +4,12 @@
 #include <system_error>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/call/sender.hpp>
 #include <ferry/detail/time/cancellation.hpp>
 #include <ferry/middleware.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 FERRY_DEFINITION asio::awaitable<Response> Next::operator()(Request request) const {
   const auto& all = client_->options.middleware;
@@ -36,4 +37,4 @@ inline asio::awaitable<Result<Response>> try_chain(Next next, Request request) {
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -16,13 +16,13 @@
 
 #include <ferry/body.hpp>
 #include <ferry/detail/base/ascii.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/file.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/multipart.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -331,4 +331,4 @@ FERRY_DEFINITION std::optional<Error> Multipart::append_head(std::string& out, c
   return std::nullopt;
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -4,10 +4,11 @@
 #include <string>
 
 #include <ferry/detail/base/access.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/nlohmann.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -42,4 +43,4 @@ inline nlohmann::json json_of(const Response& response) {
   }
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -7,11 +7,11 @@
 #include <utility>
 
 #include <ferry/detail/base/ascii.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/policy/proxy_bypass.hpp>
 #include <ferry/options.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -94,4 +94,4 @@ FERRY_DEFINITION ProxyOptions ProxyOptions::from_environment() {
   return options;
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

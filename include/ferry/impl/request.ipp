@@ -7,12 +7,12 @@
 #include <utility>
 
 #include <ferry/detail/base/access.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/request.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 FERRY_DEFINITION Request::Request(const Request& other) = default;
 
@@ -114,4 +114,4 @@ FERRY_DEFINITION Request get_again(std::string url, std::string_view userinfo, b
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include <ferry/detail/base/ascii.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/http/response_state.hpp>
 #include <ferry/response.hpp>
 #include <ferry/status.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -173,4 +173,4 @@ FERRY_DEFINITION const detail::ResponseState& Response::state() const noexcept {
   return none;
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

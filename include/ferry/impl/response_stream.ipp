@@ -8,12 +8,13 @@
 #include <system_error>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/call/open_body.hpp>
 #include <ferry/detail/file/output_file.hpp>
 #include <ferry/detail/time/cancellation.hpp>
 #include <ferry/response_stream.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -105,4 +106,4 @@ FERRY_DEFINITION void detail::throw_cancelled(const std::system_error& thrown,
   throw cancelled;
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

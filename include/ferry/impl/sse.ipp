@@ -6,12 +6,12 @@
 #include <utility>
 
 #include <ferry/detail/base/ascii.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/response.hpp>
 #include <ferry/sse.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 FERRY_DEFINITION ServerEvents::ServerEvents(ResponseStream stream, std::size_t max_size)
     : stream_(std::move(stream)), parser_(max_size) {
@@ -43,4 +43,4 @@ FERRY_DEFINITION asio::awaitable<std::optional<ServerEvent>> ServerEvents::next(
   }
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

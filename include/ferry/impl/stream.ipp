@@ -1,9 +1,9 @@
 #pragma once
 
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/stream.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 
@@ -11,4 +11,4 @@ FERRY_DEFINITION asio::awaitable<bool> cannot_wait() { co_return false; }
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

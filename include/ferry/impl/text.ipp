@@ -9,15 +9,15 @@
 #include <utility>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/quoted_string.hpp>
-#include <ferry/detail/base/separate.hpp>
 #include <ferry/detail/base/utf8.hpp>
 #include <ferry/detail/text/charsets.hpp>
 #include <ferry/detail/text/iconv.hpp>
 #include <ferry/detail/text/multibyte.hpp>
 #include <ferry/text.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 FERRY_DEFINITION std::string charset_of(std::string_view content_type) {
   auto rest = content_type;
@@ -161,4 +161,4 @@ FERRY_DEFINITION std::string Text::of(std::string_view body,
 
 }  // namespace detail
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

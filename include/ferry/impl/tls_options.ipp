@@ -7,11 +7,11 @@
 #include <system_error>
 
 #include <ferry/detail/base/ascii.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/tls_options.hpp>
 
-namespace ferry::tls {
+namespace ferry::inline FERRY_CONFIGURATION::tls {
 
 FERRY_DEFINITION std::string Pem::read() const {
   if (path_.empty()) return text_;
@@ -24,4 +24,4 @@ FERRY_DEFINITION std::string Pem::read() const {
   return text.str();
 }
 
-}  // namespace ferry::tls
+}  // namespace ferry::inline FERRY_CONFIGURATION::tls

@@ -7,13 +7,13 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/percent.hpp>
-#include <ferry/detail/base/separate.hpp>
 #include <ferry/detail/base/url_parser.hpp>
 #include <ferry/detail/base/url_text.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 FERRY_DEFINITION Result<Url> Url::parse(std::string text, detail::HostToAscii to_ascii) {
   Result<Url> url;
@@ -91,4 +91,4 @@ FERRY_DEFINITION std::size_t Url::kept_by(std::string_view reference) const noex
   return marks_.path + path().rfind('/') + 1;
 }
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION

@@ -10,11 +10,11 @@
 #include <zstd_errors.h>
 
 #include <ferry/detail/base/co_await_safe.hpp>
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/result.hpp>
 #include <ferry/zstd.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A decoder that uses libzstd; it takes some 8.5 MiB at most. Frames with a larger window are
 /// refused, as RFC 9659 3 requires.
@@ -68,4 +68,4 @@ FERRY_DEFINITION std::unique_ptr<ContentDecoder> make_zstd_decoder() {
   return std::make_unique<ZstdDecoder>();
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

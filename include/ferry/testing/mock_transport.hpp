@@ -12,12 +12,13 @@
 #include <ferry/connector.hpp>
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/options.hpp>
 #include <ferry/result.hpp>
 #include <ferry/stream.hpp>
 
-namespace ferry::testing {
+namespace ferry::inline FERRY_CONFIGURATION::testing {
 
 /// A request as it was received.
 ///
@@ -99,7 +100,7 @@ class MockTransport final : public Connector {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace ferry::testing
+}  // namespace ferry::inline FERRY_CONFIGURATION::testing
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/testing/mock_transport.ipp>

@@ -15,10 +15,11 @@
 
 #include <ferry/connector.hpp>
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/result.hpp>
 #include <ferry/stream.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 
 namespace detail {
 class OneShotEvent;
@@ -144,7 +145,7 @@ class ScriptedConnector final : public Connector {
 
 }  // namespace testing
 
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/testing/scripted_stream.ipp>

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <ferry/authenticator.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/time/cancellation.hpp>
 #include <ferry/detail/time/user_coroutine.hpp>
 #include <ferry/error.hpp>
@@ -13,7 +14,7 @@
 #include <ferry/result.hpp>
 
 // Functions that ask an authenticator for credentials and tell it about answers.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The history of one request's credentials.
 struct ChallengeState {
@@ -93,4 +94,4 @@ inline bool is_challenged(Authenticator& auth, AuthContext context, const Header
   return auth.challenged(context);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -7,13 +7,14 @@
 
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/base64.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/percent.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 #include <ferry/url.hpp>
 
 // Checks of user names and passwords. Errors never show them, not even in part.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Checks a part of credentials. The part must not have a control character, which most often is
 /// the line end of the file from which the part was read.
@@ -52,4 +53,4 @@ inline Result<std::string> basic_from_userinfo(std::string_view userinfo) {
   return basic_authorization(user, password, "before its \"@\", ", Errc::invalid_url);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -16,6 +16,7 @@
 #include <ferry/authenticator.hpp>
 #include <ferry/detail/auth/digest_challenge.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/percent.hpp>
 #include <ferry/detail/base/quoted_string.hpp>
 #include <ferry/detail/base/utf8.hpp>
@@ -23,7 +24,7 @@
 #include <ferry/headers.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Digest authentication (RFC 7616).
 ///
@@ -306,4 +307,4 @@ class DigestAuthenticator final : public Authenticator {
   std::vector<Space> spaces_;  // One for each origin and realm; the newest is the last.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

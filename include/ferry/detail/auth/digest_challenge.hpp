@@ -11,12 +11,13 @@
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/base64.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/policy/challenge.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 
 // Challenges of Digest authentication, and OpenSSL's hashes for them.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A hash algorithm that a challenge can ask for (RFC 7616 3.3 and 6.1).
 struct DigestAlgorithm {
@@ -131,4 +132,4 @@ inline std::optional<DigestChallenge> choose_digest_challenge(const Headers& res
   return best;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -11,10 +11,11 @@
 #include <ferry/detail/auth/credentials.hpp>
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/result.hpp>
 
 // A parser for netrc files, which have users and passwords by host, as for ftp(1).
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The contents of a netrc file.
 class Netrc {
@@ -200,4 +201,4 @@ inline Result<Netrc> Netrc::parse(std::string_view text, std::string_view path) 
   return NetrcParser(text, path).parse();
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

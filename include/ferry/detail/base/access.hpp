@@ -3,7 +3,9 @@
 #include <type_traits>
 #include <utility>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The library's access to the private members of public classes, each of which names this struct
 /// as a friend. There is no other way in.
@@ -106,4 +108,4 @@ struct access {
   }
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

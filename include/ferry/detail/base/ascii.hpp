@@ -10,8 +10,10 @@
 #include <string_view>
 #include <type_traits>
 
+#include <ferry/detail/base/configuration.hpp>
+
 // The characters of HTTP and URIs. No function depends on the locale; <cctype> does, and is slower.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 constexpr bool is_alpha(char c) noexcept {
@@ -115,4 +117,4 @@ inline std::string in_quotes(std::string_view text) {
   return out += text.size() > 80 ? "\"..." : "\"";
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -47,6 +47,8 @@
 #include <typeinfo>
 #include <vector>
 
+#include <ferry/detail/base/configuration.hpp>
+
 // Asio's TLS context, for those who only name it: its header includes OpenSSL.
 namespace asio {
 #if defined(ASIO_INLINE_NAMESPACE_BEGIN)
@@ -60,7 +62,7 @@ ASIO_INLINE_NAMESPACE_END
 #endif
 }  // namespace asio
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// `executor.target<Executor>()`, but null if the executor has another type: Asio 1.22 does not
 /// compare the types.
@@ -188,4 +190,4 @@ class ConnectError {
   int value_ = 0;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

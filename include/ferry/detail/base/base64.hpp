@@ -5,7 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The bytes in base64 (RFC 4648 4).
 inline std::string base64(std::string_view bytes) {
@@ -23,4 +25,4 @@ inline std::string base64(std::string_view bytes) {
   return out;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -5,7 +5,9 @@
 #include <memory>
 #include <utility>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A thread's unused memory blocks of one size, for objects that are made and destroyed with every
 /// request. The next connection or call on the thread takes them.
@@ -53,4 +55,4 @@ class CacheAllocated {
   CacheAllocated() = default;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

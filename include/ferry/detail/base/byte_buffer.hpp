@@ -7,7 +7,9 @@
 #include <string_view>
 #include <utility>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A buffer for many small appended pieces, faster than a `std::string`, which fills its
 /// memory with zeros and whose functions are calls. A value type.
@@ -73,4 +75,4 @@ class ByteBuffer {
   std::size_t capacity_ = 0;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -2,7 +2,9 @@
 
 #include <type_traits>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// True for types that g++ 12 handles correctly as temporaries of a `co_await` expression.
 ///
@@ -13,4 +15,4 @@ template <class T>
 inline constexpr bool co_await_safe =
     std::is_trivially_destructible_v<T> || !std::is_aggregate_v<T>;
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

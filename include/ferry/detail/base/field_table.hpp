@@ -8,7 +8,9 @@
 #include <string_view>
 #include <utility>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Fields in one block of memory: text from its front, and from its back one slot per field, with
 /// the positions of the field's name and value in the text. A parser can thus take over a head's
@@ -158,4 +160,4 @@ class FieldTable {
   std::size_t count_ = 0;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -5,10 +5,11 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
 // Rules for the hosts of URLs. A host that two programs could read differently is refused: the
 // program that checks a URL and the one that connects must mean the same machine.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// True for an `IPv4address` (RFC 3986 3.2.2): four numbers from 0 to 255 without leading zeros.
 constexpr bool is_ipv4(std::string_view text) noexcept {
@@ -132,4 +133,4 @@ constexpr std::string_view unix_path_problem(std::string_view path) noexcept {
   return {};
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

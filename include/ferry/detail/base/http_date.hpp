@@ -6,9 +6,10 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
 // Dates in fields.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 using SystemSeconds = std::chrono::sys_seconds;
 
@@ -74,4 +75,4 @@ inline std::optional<SystemSeconds> parse_date(std::string_view text) {
   return sys_days(day) + hours(*hour) + minutes(*minute) + seconds(*second);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <vector>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A binary min-heap of pointers. Each element stores its position (`std::size_t heap_index`), so
 /// any element can be moved or removed in O(log n). The heap stores the keys, so comparisons do not
@@ -82,4 +84,4 @@ class IndexedHeap {
   std::vector<Item> items_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

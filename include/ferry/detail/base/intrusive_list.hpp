@@ -2,7 +2,9 @@
 
 #include <cstddef>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// An element's links in one `IntrusiveList`.
 template <class T>
@@ -46,4 +48,4 @@ class IntrusiveList {
   std::size_t size_ = 0;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -6,10 +6,11 @@
 #include <string_view>
 
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Splits bytes in any pieces into lines, which end with LF, CR LF or CR:
 ///
@@ -94,4 +95,4 @@ class LineSplitter {
 };
 static_assert(co_await_safe<LineSplitter>);
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -5,9 +5,10 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
 // Percent-encoding (RFC 3986 2.1).
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// True if a `%` with two hexadecimal digits is at this position.
 constexpr bool is_escape_at(std::string_view text, std::size_t i) noexcept {
@@ -47,4 +48,4 @@ inline void append_component(std::string& out, std::string_view text) {
   }
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

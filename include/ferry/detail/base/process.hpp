@@ -2,13 +2,14 @@
 
 #include <atomic>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/visibility.hpp>
 
 #if !defined(_WIN32)
 #include <pthread.h>
 #endif
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Number of forks between the program's first process and this one. The fork itself changes the
 /// number, so comparing it costs less than comparing process ids, which takes a system call. There
@@ -36,4 +37,4 @@ class ProcessMark {
   unsigned count_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

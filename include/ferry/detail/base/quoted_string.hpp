@@ -3,8 +3,10 @@
 #include <string>
 #include <string_view>
 
+#include <ferry/detail/base/configuration.hpp>
+
 // Quoted strings of fields (RFC 9110 5.6.4).
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Takes the quoted string at the beginning of a text, and returns it without quotes and escapes.
 /// An unclosed one ends with the text.
@@ -38,4 +40,4 @@ inline void append_quoted(std::string& out, std::string_view text) {
   out += '"';
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

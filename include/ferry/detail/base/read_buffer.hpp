@@ -9,8 +9,9 @@
 
 #include <ferry/detail/base/asio.hpp>
 #include <ferry/detail/base/block_cache.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Bytes read from a connection but not taken yet, and room for more after them.
 ///
@@ -67,4 +68,4 @@ class ReadBuffer {
   std::size_t end_ = 0;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

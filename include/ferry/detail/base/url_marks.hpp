@@ -5,9 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/result.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A function that finds the ASCII form of a host's name: `ferry::idna::to_ascii`, for example.
 using HostToAscii = Result<std::string> (*)(std::string_view host);
@@ -26,4 +27,4 @@ struct UrlMarks {
   std::uint16_t port = 0;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

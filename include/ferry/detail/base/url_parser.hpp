@@ -9,13 +9,14 @@
 #include <utility>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/host.hpp>
 #include <ferry/detail/base/percent.hpp>
 #include <ferry/detail/base/url_marks.hpp>
 #include <ferry/detail/base/url_text.hpp>
 
 // A parser for absolute URLs with an authority (RFC 3986), which `Url` keeps the results of.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The parts of a raw URL, as views into it.
 struct UrlParts {
@@ -210,4 +211,4 @@ inline std::string normal_url(const UrlParts& parts) {
   return out;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

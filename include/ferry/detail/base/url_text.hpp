@@ -7,10 +7,11 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/percent.hpp>
 
 // The characters of a URL, and its normal form (RFC 3986).
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The scheme of URLs whose host is the percent-encoded path of a Unix socket.
 inline constexpr std::string_view unix_scheme = "http+unix";
@@ -99,4 +100,4 @@ inline void append_path(std::string& out, std::string_view path) {
   }
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

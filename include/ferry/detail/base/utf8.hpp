@@ -5,8 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include <ferry/detail/base/configuration.hpp>
+
 // UTF-8, written and checked as in the WHATWG Encoding Standard (section 8.1).
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 inline constexpr std::string_view replacement_character = "\xEF\xBF\xBD";  // U+FFFD.
 
@@ -85,4 +87,4 @@ inline std::string to_valid_utf8(std::string_view text) {
   return out;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

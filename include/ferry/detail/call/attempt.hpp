@@ -3,12 +3,13 @@
 #include <optional>
 #include <variant>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/call/credentials.hpp>
 #include <ferry/detail/policy/redirect.hpp>
 #include <ferry/detail/protocol/exchange.hpp>
 #include <ferry/error.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 class Call;
 
@@ -55,4 +56,4 @@ struct Attempt {
   std::optional<CallExchange> exchange;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

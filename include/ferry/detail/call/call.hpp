@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <ferry/detail/base/block_cache.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/call/attempt.hpp>
 #include <ferry/detail/call/client_core.hpp>
 #include <ferry/detail/call/credentials.hpp>
@@ -26,7 +27,7 @@
 // The state and the steps of one call. The decisions after an answer's head or a failure are in
 // `detail/call/conclusion.hpp`; the rules that they follow are in `detail/policy/`. The coroutine
 // in `detail/call/sender.hpp` does the waiting.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The next step after an attempt that gave neither a complete answer nor an error.
 enum class NextStep {
@@ -399,6 +400,6 @@ inline void Call::report(Event::Kind kind) {
   observe(observer(), event);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail
 
 #include <ferry/detail/call/conclusion.hpp>

@@ -7,12 +7,13 @@
 #include <string>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/policy/retry.hpp>
 #include <ferry/detail/pool/lease.hpp>
 #include <ferry/options.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The state shared by all handles of a client and its requests in flight.
 struct ClientCore {
@@ -80,4 +81,4 @@ inline void leave_connection(Lease& lease, Exchange& exchange, Deadline& deadlin
   lease.discard(CloseReason::unread);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -9,11 +9,12 @@
 #include <utility>
 #include <variant>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/call/call.hpp>
 #include <ferry/detail/http/response_state.hpp>
 
 // The decisions of a call once the head of an answer has arrived, or an attempt has failed.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 // ---- at the end of the answer's head ----
 
@@ -363,4 +364,4 @@ inline Error Call::fail_between(const Error& error, Phase phase) {
   return failure;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -6,13 +6,14 @@
 #include <utility>
 
 #include <ferry/detail/auth/authorize.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/call/history.hpp>
 #include <ferry/detail/call/request.hpp>
 #include <ferry/detail/policy/proxy.hpp>
 #include <ferry/request.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A refusal that the call answers with other credentials.
 struct AnsweredChallenge {
@@ -115,4 +116,4 @@ class CallCredentials {
   int asked_ = 0;             // Number of authenticators asked in this attempt, 0 to 2.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/http/response_state.hpp>
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/event.hpp>
@@ -11,7 +12,7 @@
 #include <ferry/url.hpp>
 
 // The events of a request. Connections' events are made by the pool.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Makes an event of a request.
 /// @param connection the number of the request's connection; 0 if it has none.
@@ -48,4 +49,4 @@ inline void report_response(const Observer& observer, Event event, const Respons
   observe(observer, event);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -7,12 +7,13 @@
 #include <vector>
 
 #include <ferry/detail/auth/authorize.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/http/response_state.hpp>
 #include <ferry/detail/policy/redirect.hpp>
 #include <ferry/request.hpp>
 #include <ferry/response.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The state kept between the exchanges of a call that takes more than one. Most calls need none.
 struct CallHistory {
@@ -92,4 +93,4 @@ struct CallHistory {
   static void aim(Request& request, const Url& url) { access::set_whole_url(request, url.str()); }
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

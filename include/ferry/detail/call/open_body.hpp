@@ -8,11 +8,12 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/call/call.hpp>
 #include <ferry/detail/http/content_decoding.hpp>
 #include <ferry/detail/http/response_state.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A call whose response's body is read piece by piece. It owns the call until the body's end.
 ///
@@ -172,4 +173,4 @@ class OpenBody {
   std::uint64_t raw_size_ = 0;  // Bytes received so far.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -3,9 +3,10 @@
 #include <cstdint>
 #include <limits>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/options.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The part of a response that a caller wants.
 enum class ResponseKind { buffered, stream, upgrade };
@@ -45,4 +46,4 @@ struct CallOptions {
   const int max_retries;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -10,6 +10,7 @@
 #include <ferry/authenticator.hpp>
 #include <ferry/cookie_store.hpp>
 #include <ferry/detail/auth/credentials.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/url_text.hpp>
 #include <ferry/detail/call/client_core.hpp>
 #include <ferry/detail/call/history.hpp>
@@ -20,7 +21,7 @@
 #include <ferry/request.hpp>
 
 // A request and its checks before anything is sent.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The request's own authenticator, else the client's; null if there is none.
 inline Authenticator* given_authenticator(const Request& request,
@@ -186,4 +187,4 @@ class PreparedRequest {
   std::string cookie_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

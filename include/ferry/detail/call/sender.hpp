@@ -7,7 +7,7 @@
 #include <utility>
 #include <variant>
 
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/call/call.hpp>
 #include <ferry/detail/call/open_body.hpp>
 #include <ferry/detail/http/response_state.hpp>
@@ -15,7 +15,7 @@
 #include <ferry/response_stream.hpp>
 
 // The coroutine that carries out a call. `Call` makes all decisions.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Waits until the next request may be sent.
 /// @return the failure, or nothing.
@@ -169,4 +169,4 @@ inline asio::awaitable<Response> send_again(std::shared_ptr<const ClientCore> cl
   return perform<Response>(std::move(call));
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -14,11 +14,12 @@
 
 #include <ferry/cookie.hpp>
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/policy/cookie_matching.hpp>
 #include <ferry/error.hpp>
 
 // Cookie files in the format of Netscape's browser and curl.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Reads `domain, subdomains, path, secure, expires, name, value`, with tabs between them.
 /// @return the reason why the line is not a cookie; empty if it is one.
@@ -108,4 +109,4 @@ inline std::string cookie_line(const Cookie& cookie) {
   return line;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

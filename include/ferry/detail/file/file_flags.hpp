@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Flags for every opened file, beside its mode: no text conversion, and not inherited by child
 /// processes.
@@ -12,4 +14,4 @@ inline constexpr int file_flags = O_BINARY | O_NOINHERIT;
 inline constexpr int file_flags = O_CLOEXEC | O_NOCTTY;
 #endif
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

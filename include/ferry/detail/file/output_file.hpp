@@ -14,11 +14,12 @@
 #include <utility>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/process.hpp>
 #include <ferry/detail/file/file_flags.hpp>
 #include <ferry/error.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Throws `Errc::file_failed` for a path, with the system's error as its cause.
 [[noreturn]] inline void throw_file_error(std::string_view path, std::string_view what, int code) {
@@ -143,4 +144,4 @@ class ReplacementFile {
   bool finished_ = false;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

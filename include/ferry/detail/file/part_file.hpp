@@ -25,11 +25,12 @@
 
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/process.hpp>
 #include <ferry/detail/file/file_flags.hpp>
 #include <ferry/detail/file/output_file.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The identity of the representation to which a part file belongs.
 class PartMark {
@@ -348,4 +349,4 @@ class PartFile {
   bool finished_ = false;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

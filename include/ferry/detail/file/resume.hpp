@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/http_date.hpp>
 #include <ferry/detail/file/part_file.hpp>
 #include <ferry/detail/http/content_range.hpp>
@@ -14,7 +15,7 @@
 
 // Rules for adding the bytes of an answer to an existing part. RFC 9110 15.3.7.3: only parts of one
 // representation, which share a strong validator, may be combined.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The value of the only field of its name; nothing if there is none, or more than one.
 inline std::optional<std::string_view> only_field(const Headers& headers, std::string_view name) {
@@ -66,4 +67,4 @@ inline bool says_whole(const Headers& headers, const PartMark& mark, std::uint64
   return names_one ? strong_validator(headers) == mark.validator : mark.total.has_value();
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -4,8 +4,9 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Removes the extensions from the size lines of chunks: a client does not need extensions, and
 /// llhttp refuses some of their allowed forms.
@@ -114,4 +115,4 @@ class ChunkExtensions {
   State state_ = State::outside;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -8,11 +8,12 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/h1/chunk_extensions.hpp>
 #include <ferry/detail/h1/line_ends.hpp>
 #include <ferry/error.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Checks the framing of one chunked body (RFC 9112 7.1): size lines, extensions, the line ends
 /// after data, and trailers. llhttp finds where these begin and end, but does not limit their size,
@@ -126,4 +127,4 @@ class ChunkFraming {
   bool chunk_begun_ = false;  // True between a size line and the first data of its chunk.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

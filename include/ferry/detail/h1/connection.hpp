@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/read_buffer.hpp>
 #include <ferry/detail/h1/request_writer.hpp>
 #include <ferry/detail/h1/response_reader.hpp>
@@ -16,7 +17,7 @@
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/detail/time/work_budget.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A connection that speaks HTTP/1.1 (RFC 9112): one exchange at a time.
 ///
@@ -280,4 +281,4 @@ class H1Connection final : public Connection {
   std::optional<Current> current_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

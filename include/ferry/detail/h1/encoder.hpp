@@ -5,11 +5,12 @@
 #include <string_view>
 
 #include <ferry/detail/base/byte_buffer.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/url_text.hpp>
 #include <ferry/detail/http/request_head.hpp>
 
 // The encoder for the head of an HTTP/1.1 request (RFC 9112 sections 2, 3 and 6).
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Appends the fields after Host, and the empty line. A field with an empty value is not sent, and
 /// suppresses the default for its name.
@@ -93,4 +94,4 @@ inline void encode_head(const RequestHead& head, ByteBuffer& out) {
     encode_fields(head, out);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

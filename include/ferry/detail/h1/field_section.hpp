@@ -9,12 +9,13 @@
 #include <utility>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/field_table.hpp>
 #include <ferry/detail/h1/framing_fields.hpp>
 #include <ferry/detail/http/connection_fields.hpp>
 #include <ferry/error.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The fields of a response's head as they arrive, and then those of its trailers.
 ///
@@ -214,4 +215,4 @@ class FieldSection {
   bool is_finished_ = false;  // True if `parse_fast` has finished the head.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

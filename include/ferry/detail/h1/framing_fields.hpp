@@ -5,9 +5,10 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/http/message.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The fields of a response's head that delimit its body (RFC 9112 6).
 struct FramingFields {
@@ -62,4 +63,4 @@ struct FramingFields {
   }
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

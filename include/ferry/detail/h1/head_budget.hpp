@@ -4,9 +4,10 @@
 #include <cstddef>
 #include <string>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The limits of a response's head: one for the head together with the interim ones before it, and
 /// one for its status line. Sizes are in bytes.
@@ -44,4 +45,4 @@ class HeadBudget {
   std::size_t interim_size_ = 0;  // Size of all interim heads.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

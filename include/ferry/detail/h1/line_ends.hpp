@@ -4,7 +4,9 @@
 #include <cstring>
 #include <string_view>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Checks that CR stands before every LF, in bytes of any pieces: a parser that takes a bare LF for
 /// a line end may see another message (RFC 9112 2.2). llhttp 8 lets some bare LFs pass.
@@ -28,4 +30,4 @@ class LineEnds {
   char last_ = '\0';  // Last byte taken.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -6,10 +6,11 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 
 // The only header that includes llhttp.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// False for an llhttp 8 that was built without its strict mode: it accepts malformed responses.
 inline bool is_llhttp_strict() noexcept {
@@ -99,4 +100,4 @@ class LlhttpParser {
   std::exception_ptr thrown_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

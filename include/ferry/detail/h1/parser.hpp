@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/h1/chunk_framing.hpp>
 #include <ferry/detail/h1/field_section.hpp>
 #include <ferry/detail/h1/head_budget.hpp>
@@ -19,7 +20,7 @@
 #include <ferry/error.hpp>
 
 // A parser for HTTP/1.x responses (RFC 9112), based on llhttp.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Limits of one response.
 struct ParserLimits {
@@ -408,4 +409,4 @@ class H1Parser : public LlhttpParser<H1Parser> {
   bool is_ambiguous_ = false;  // True if a head of a response without a body is ambiguous.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

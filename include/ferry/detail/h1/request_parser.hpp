@@ -3,10 +3,11 @@
 #include <string>
 #include <string_view>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/h1/llhttp_parser.hpp>
 #include <ferry/headers.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Parses HTTP/1.1 requests, one after the other, from bytes in any pieces. Test servers that work
 /// without a network use this class.
@@ -97,4 +98,4 @@ class RequestParser : public LlhttpParser<RequestParser> {
   std::string name_, value_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/h1/encoder.hpp>
 #include <ferry/detail/http/field_checks.hpp>
 #include <ferry/detail/protocol/exchange.hpp>
@@ -19,7 +20,7 @@
 #include <ferry/detail/time/work_budget.hpp>
 #include <ferry/stream.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The request of one exchange on its way to the stream: the head, then the body from memory or
 /// from its source, in chunks if its size is not known (RFC 9112 7.1).
@@ -230,4 +231,4 @@ class RequestWriter {
   bool is_active_ = true;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

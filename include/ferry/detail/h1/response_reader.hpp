@@ -9,6 +9,7 @@
 #include <string_view>
 #include <system_error>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/read_buffer.hpp>
 #include <ferry/detail/h1/parser.hpp>
 #include <ferry/detail/h1/request_writer.hpp>
@@ -18,7 +19,7 @@
 #include <ferry/detail/time/work_budget.hpp>
 #include <ferry/stream.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Reads the response of one exchange from the stream into the exchange's message.
 ///
@@ -488,4 +489,4 @@ class ResponseReader {
   bool body_failed_ = false;  // True if the rest of the body cannot be read.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

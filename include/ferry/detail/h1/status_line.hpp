@@ -6,8 +6,9 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Checks the first bytes of a head, up to the status code (RFC 9112 4). llhttp is too liberal
 /// here: it skips any number of line ends, and accepts other protocols and any status number.
@@ -61,4 +62,4 @@ class StatusLineStart {
   std::size_t matched_ = 0;  // Number of bytes that match the pattern.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -7,8 +7,9 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The server's idle timeout in a field `Keep-Alive: timeout=N`, less a margin of one second for
 /// bytes on their way; nothing if there is none or it is malformed. A very long one is capped.
@@ -45,4 +46,4 @@ struct ConnectionFields {
   }
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -16,12 +16,13 @@
 #include <ferry/content_coding.hpp>
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/result.hpp>
 
 // The decoder for the content codings of a response's body (RFC 9110 8.4).
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The value of `Accept-Encoding` for these codings; empty if there are none (RFC 9110 12.5.3).
 inline std::string accept_encoding(std::span<const ContentCoding> codings) {
@@ -236,4 +237,4 @@ class ContentDecoding {
 };
 static_assert(co_await_safe<ContentDecoding>);
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

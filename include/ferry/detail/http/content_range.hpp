@@ -5,8 +5,9 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The part of a representation in a `206`, `bytes first-last/size` (RFC 9110 14.4).
 struct ContentRange {
@@ -31,4 +32,4 @@ inline std::optional<ContentRange> parse_content_range(std::string_view value) {
   return range;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -11,13 +11,14 @@
 
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/line_splitter.hpp>
 #include <ferry/detail/base/utf8.hpp>
 #include <ferry/error.hpp>
 #include <ferry/result.hpp>
 #include <ferry/server_event.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Parses server-sent events from bytes in any pieces (WHATWG HTML 9.2.5 and 9.2.6):
 ///
@@ -128,4 +129,4 @@ class SseParser {
 };
 static_assert(co_await_safe<SseParser>);
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -6,12 +6,13 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/url.hpp>
 
 // Checks of a request's fields before anything is sent.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// True for `host[:port]`, in the form that a URL allows.
 inline bool is_authority(std::string_view text) {
@@ -60,4 +61,4 @@ inline std::string_view forbidden_trailer(std::string_view name) noexcept {
   return {};
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

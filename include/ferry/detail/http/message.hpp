@@ -5,9 +5,10 @@
 #include <string_view>
 
 #include <ferry/detail/base/access.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/headers.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Limits on the head of a response, and on its trailers.
 struct HeadLimits {
@@ -39,4 +40,4 @@ struct ResponseMessage {
 /// The way in which the end of a body is found (RFC 9112 6.3).
 enum class Framing { none, length, chunked, until_close };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -4,11 +4,12 @@
 #include <optional>
 #include <string_view>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/method.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// All parts of a request's head. Everything referred to outlives the call.
 struct RequestHead {
@@ -47,4 +48,4 @@ inline bool expects_continue(const Headers& headers, const Headers& defaults) no
   return sent.has_token("Expect", "100-continue");
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -5,15 +5,16 @@
 
 #include <ferry/connection_info.hpp>
 #include <ferry/detail/base/block_cache.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/http/message.hpp>
 #include <ferry/options.hpp>
 #include <ferry/url.hpp>
 
-namespace ferry {
+namespace ferry::inline FERRY_CONFIGURATION {
 class Response;
-}  // namespace ferry
+}  // namespace ferry::inline FERRY_CONFIGURATION
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// All data of a `Response`, in a separate allocation, so that the code that fills them need not
 /// move them.
@@ -35,4 +36,4 @@ struct ResponseState : CacheAllocated<ResponseState> {
   void clear() noexcept;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -5,11 +5,12 @@
 #include <utility>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/stream.hpp>
 
 // Shared ownership of a context: its clients, pools, leases and streams share the ownership of its
 // owner, so the context lives as long as they do.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// An executor whose context must live as long as the objects made with the executor.
 struct OwnedExecutor {
@@ -81,4 +82,4 @@ class OwningStream final : public Stream {
   const std::unique_ptr<Stream> stream_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -15,12 +15,13 @@
 
 #include <ferry/connector.hpp>
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/net/lookup_threads.hpp>
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/resolver.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 using Addresses = std::vector<asio::ip::address>;
 
@@ -399,4 +400,4 @@ class DnsCache : public std::enable_shared_from_this<DnsCache> {
   std::map<std::string, UnderWay, std::less<>> under_way_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

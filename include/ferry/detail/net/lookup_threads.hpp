@@ -11,12 +11,13 @@
 #include <utility>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
 #if !defined(_WIN32)
 #include <pthread.h>
 #endif
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A look-up that blocks its thread and cannot be interrupted.
 class BlockingLookup {
@@ -187,4 +188,4 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
   std::atomic<std::uint64_t> generation_{0};
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -3,9 +3,10 @@
 #include <mutex>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/intrusive_list.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A socket that is registered in `OpenSockets` while it is open.
 class OpenSocket {
@@ -61,4 +62,4 @@ class OpenSockets final : public asio::execution_context::service {
   IntrusiveList<OpenSocket, &OpenSocket::in_context> sockets_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -7,9 +7,10 @@
 #include <utility>
 
 #include <ferry/connector.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/policy/proxy.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A stream to a proxy during the handshake that makes it lead to an origin: whole reads and
 /// writes, and the errors in the proxy's name.
@@ -64,4 +65,4 @@ class ProxyStream {
   DialContext& origin;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

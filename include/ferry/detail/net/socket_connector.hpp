@@ -2,10 +2,11 @@
 
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/net/tcp_connector.hpp>
 #include <ferry/detail/net/unix.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Opens connections over the system's sockets: Unix if the target names a socket, else TCP.
 class SocketConnector final : public Connector {
@@ -23,4 +24,4 @@ class SocketConnector final : public Connector {
   UnixConnector unix_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

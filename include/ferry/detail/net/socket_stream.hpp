@@ -5,13 +5,14 @@
 #include <utility>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/process.hpp>
 #include <ferry/detail/net/open_sockets.hpp>
 #include <ferry/detail/net/wait_ready.hpp>
 #include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/stream.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A stream over a socket of any kind; derived classes connect the socket.
 ///
@@ -149,4 +150,4 @@ class SocketStream : public Stream, private OpenSocket {
   ProcessMark process_;  // The process that opened the socket.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

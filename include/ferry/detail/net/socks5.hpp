@@ -5,9 +5,10 @@
 #include <optional>
 #include <string>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/net/proxy_stream.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The handshake of SOCKS 5 (RFC 1928), with a password if the proxy asks for one (RFC 1929).
 class Socks5Tunnel {
@@ -133,4 +134,4 @@ class Socks5Tunnel {
   ProxyStream& proxy_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

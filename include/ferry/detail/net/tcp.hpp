@@ -2,10 +2,11 @@
 
 #include <string>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/net/socket_stream.hpp>
 #include <ferry/options.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
   const auto port = std::to_string(endpoint.port());
@@ -90,4 +91,4 @@ class TcpStream final : public SocketStream<asio::ip::tcp> {
   asio::ip::tcp::endpoint remote_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

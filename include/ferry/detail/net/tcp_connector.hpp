@@ -8,13 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/net/dns_cache.hpp>
 #include <ferry/detail/net/tcp.hpp>
 #include <ferry/detail/time/deadline.hpp>
 
 // Opens TCP connections: looks up the host and tries its addresses, several at the same time if one
 // is slow to answer (Happy Eyeballs, RFC 8305 sections 4 and 5).
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Alternates the address families, beginning with that of the first address; within each family
 /// the order stays (RFC 8305 4).
@@ -172,4 +173,4 @@ class TcpConnector final : public Connector {
   const std::shared_ptr<DnsCache> dns_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -5,10 +5,11 @@
 #include <utility>
 
 #include <ferry/connector.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/net/socket_stream.hpp>
 #include <ferry/detail/time/one_shot_event.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A connection to a Unix socket.
 class UnixStream final : public SocketStream<asio::local::stream_protocol> {
@@ -64,4 +65,4 @@ class UnixConnector final : public Connector {
   }
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -8,8 +8,9 @@
 #include <asio/bind_executor.hpp>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Two waits on one socket, for reading and for writing; the end of the first cancels the other.
 template <class Socket, class Handler>
@@ -78,4 +79,4 @@ asio::awaitable<void> wait_ready(Socket& socket, std::error_code& error) {
       StartReadyWait<Socket>{&socket}, token);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

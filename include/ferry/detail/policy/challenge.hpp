@@ -10,11 +10,12 @@
 
 #include <ferry/detail/base/ascii.hpp>
 #include <ferry/detail/base/co_await_safe.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/quoted_string.hpp>
 #include <ferry/headers.hpp>
 
 // A parser for challenges: WWW-Authenticate and Proxy-Authenticate (RFC 9110 11.6.1).
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A challenge: a scheme and its parameters. Credentials have the same form.
 class Challenge {
@@ -158,4 +159,4 @@ inline std::vector<Challenge> challenges(const Headers& response, std::string_vi
   return found;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

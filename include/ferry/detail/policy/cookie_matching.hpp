@@ -6,11 +6,12 @@
 
 #include <ferry/cookie.hpp>
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/host.hpp>
 #include <ferry/url.hpp>
 
 // Rules that decide which requests a cookie goes to (RFC 6265bis 5.1 and 5.8.3).
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// True for a host that is an IP address.
 inline bool is_address(std::string_view host) { return is_ipv4(host) || is_ipv6(host); }
@@ -72,4 +73,4 @@ inline bool hides(const Cookie& cookie, const Cookie& secure_one) {
          path_matches(cookie.path, secure_one.path);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

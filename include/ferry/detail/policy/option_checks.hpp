@@ -4,12 +4,13 @@
 #include <string>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/host.hpp>
 #include <ferry/error.hpp>
 #include <ferry/options.hpp>
 
 // Checks of options.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 inline std::optional<Error> check_duration(const char* name, Duration value) {
   if (value >= Duration::zero()) return std::nullopt;
@@ -78,4 +79,4 @@ inline std::optional<Error> check(const Timeouts& timeouts) {
   return check_duration("the total timeout", timeouts.total);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

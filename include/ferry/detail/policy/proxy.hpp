@@ -9,6 +9,7 @@
 #include <ferry/authenticator.hpp>
 #include <ferry/detail/base/access.hpp>
 #include <ferry/detail/base/base64.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/percent.hpp>
 #include <ferry/detail/base/url_text.hpp>
 #include <ferry/detail/policy/proxy_bypass.hpp>
@@ -17,7 +18,7 @@
 #include <ferry/url.hpp>
 
 // Rules that choose the proxy for a request.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A proxy and its protocol.
 struct Proxy {
@@ -125,4 +126,4 @@ class ProxyRule {
   ProxyBypass bypass_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -11,10 +11,11 @@
 #include <vector>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/host.hpp>
 
 // Rules for hosts that are reached without a proxy.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The bytes of an IP address; an IPv4 address is mapped into IPv6 (RFC 4291 2.5.5.2).
 using AddressBytes = std::array<std::uint8_t, 16>;
@@ -152,4 +153,4 @@ class ProxyBypass {
   std::vector<Network> networks_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

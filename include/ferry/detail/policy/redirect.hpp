@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/method.hpp>
@@ -15,7 +16,7 @@
 #include <ferry/url.hpp>
 
 // Rules for following a redirect (RFC 9110 15.4, and the Fetch Standard's 4.4).
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The facts that decide about a redirect.
 struct RedirectFacts {
@@ -90,4 +91,4 @@ inline Result<std::optional<Redirection>> redirection(const RedirectFacts& facts
   return Onward(std::move(next));
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -9,12 +9,13 @@
 #include <system_error>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/http_date.hpp>
 #include <ferry/error.hpp>
 #include <ferry/headers.hpp>
 #include <ferry/options.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The facts that decide whether a failed request may be sent again.
 struct StaleRetryFacts {
@@ -172,4 +173,4 @@ inline std::optional<Duration> retry_after(const Headers& headers) {
   return std::clamp(asked, seconds(0), std::chrono::floor<seconds>(Duration::max()));
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -2,10 +2,11 @@
 
 #include <optional>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/event.hpp>
 
 // Rules for the reuse of a connection.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The facts that decide whether a connection may be used again.
 struct ReuseFacts {
@@ -33,4 +34,4 @@ constexpr std::optional<CloseReason> reuse_obstacle(const ReuseFacts& facts) noe
   return std::nullopt;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -10,11 +10,12 @@
 
 #include <ferry/cookie.hpp>
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/http_date.hpp>
 #include <ferry/detail/policy/cookie_matching.hpp>
 
 // A parser for Set-Cookie, and the rules that need nothing but the field.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A parsed `Set-Cookie`, before its attributes are checked. (RFC 6265bis 5.6)
 struct SetCookie {
@@ -102,4 +103,4 @@ inline bool keeps_prefix_promise(const SetCookie& set) {
   return !is_host_prefix || (set.domain.empty() && set.path == "/");
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

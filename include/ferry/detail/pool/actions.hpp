@@ -4,9 +4,10 @@
 #include <system_error>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/pool/core.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 class DiallingPool;
 
@@ -70,4 +71,4 @@ class PoolActions {
   PooledConnection** closing_end_ = &closing_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <ferry/connector.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/process.hpp>
 #include <ferry/detail/base/visibility.hpp>
 #include <ferry/detail/h1/connection.hpp>
@@ -14,7 +15,7 @@
 #include <ferry/response.hpp>
 
 // A connection as the pool keeps it: with its origin, its facts and its age.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The number of a new connection, unique in the process.
 FERRY_VISIBLE inline std::uint64_t next_connection_id() noexcept {
@@ -53,4 +54,4 @@ struct PooledConnection {
   PooledConnection* next_closing = nullptr;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

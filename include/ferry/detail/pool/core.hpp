@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/policy/proxy.hpp>
 #include <ferry/detail/pool/connection.hpp>
 #include <ferry/detail/pool/state.hpp>
@@ -20,7 +21,7 @@
 #include <ferry/url.hpp>
 
 // The pool as its users see it.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The counters of a `ConnectionPool` since its construction.
 struct PoolTotals {
@@ -153,4 +154,4 @@ class PoolCore {
   std::atomic<std::size_t> admitted_{0};
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

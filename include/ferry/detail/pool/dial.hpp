@@ -9,11 +9,12 @@
 #include <system_error>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/net/socks5.hpp>
 #include <ferry/detail/pool/dialling_pool.hpp>
 #include <ferry/detail/pool/http_tunnel.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A dial: the coroutine that opens one connection, and its end. A dial belongs to the pool, not to
 /// the waiter on whose behalf it was started.
@@ -203,4 +204,4 @@ class Dial final : public DialLimits {
   Deadline deadline_;  // Known to the slot until the dial has ended.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -5,11 +5,12 @@
 #include <cstdint>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/indexed_heap.hpp>
 #include <ferry/detail/base/intrusive_list.hpp>
 #include <ferry/detail/pool/slot.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The tickets that wait, and the dials that they count on. A part of `PoolState`.
 ///
@@ -246,4 +247,4 @@ class DialQueue {
   std::size_t waiting_ = 0;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

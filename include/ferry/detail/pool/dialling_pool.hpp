@@ -9,10 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/net/dns_cache.hpp>
 #include <ferry/detail/pool/locked_state.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The pool: `LockedState`, and the coroutines that wait for its decisions.
 ///
@@ -244,4 +245,4 @@ inline bool LockedState::is_drained() const noexcept {
   return state_.quiet() && !pool_.has_admitted_calls();
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -6,7 +6,9 @@
 #include <string_view>
 #include <unordered_map>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The keys of a pool, each with its `Host`. A part of `PoolState`.
 ///
@@ -57,4 +59,4 @@ class HostTable {
   Host* last_ = nullptr;  // The host found last; null or an element of `hosts_`.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -6,10 +6,11 @@
 #include <utility>
 
 #include <ferry/detail/auth/authorize.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/h1/parser.hpp>
 #include <ferry/detail/net/proxy_stream.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The handshake of CONNECT with an HTTP proxy (RFC 9110 9.3.6).
 class HttpTunnel {
@@ -111,4 +112,4 @@ class HttpTunnel {
   bool may_try_again_ = false;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

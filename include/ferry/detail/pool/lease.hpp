@@ -3,10 +3,11 @@
 #include <optional>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/pool/core.hpp>
 
 // The objects by which a call holds something of a pool's: a connection, and its admission.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A connection held by a call. The destructor discards the connection unless it was given back.
 class PoolCore::Lease {
@@ -77,4 +78,4 @@ class PoolCore::Admission {
   bool admitted_ = false;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

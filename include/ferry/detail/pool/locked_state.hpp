@@ -6,10 +6,11 @@
 #include <system_error>
 #include <vector>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/process.hpp>
 #include <ferry/detail/pool/actions.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// `PoolState` under one short mutex, with what else the mutex guards: the alarm and those who wait
 /// for the pool to be drained.
@@ -117,4 +118,4 @@ class LockedState {
   ProcessMark process_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -3,12 +3,13 @@
 #include <cstddef>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/indexed_heap.hpp>
 #include <ferry/detail/base/intrusive_list.hpp>
 #include <ferry/detail/pool/slot.hpp>
 #include <ferry/event.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The slots that have a connection: active, retired and idle ones. A part of `PoolState`.
 ///
@@ -148,4 +149,4 @@ class OpenSlots {
   std::size_t extra_ = 0;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -5,10 +5,11 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/pool/dialling_pool.hpp>
 #include <ferry/detail/pool/lease.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A place in the pool's queue. Its destructor leaves the queue, even if the waiting coroutine is
 /// destroyed, and gives back a connection that was just granted.
@@ -100,4 +101,4 @@ class QueuePlace {
   bool queued_ = false;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

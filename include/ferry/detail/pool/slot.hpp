@@ -8,10 +8,11 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/intrusive_list.hpp>
 #include <ferry/event.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 class Deadline;
 
@@ -107,4 +108,4 @@ struct PoolTypes {
   };
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

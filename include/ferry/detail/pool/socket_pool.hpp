@@ -9,13 +9,14 @@
 #include <string>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/net/socket_connector.hpp>
 #include <ferry/detail/pool/dial.hpp>
 #include <ferry/detail/pool/dialling_pool.hpp>
 #include <ferry/detail/pool/queue_place.hpp>
 
 // The functions of `DiallingPool` that wait or dial.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The pool over the system's sockets.
 using SocketPool = DiallingPool;
@@ -154,4 +155,4 @@ inline void DiallingPool::start_dial(Slot& slot) noexcept {
   is_starting = is_nested;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/pool/dial_queue.hpp>
 #include <ferry/detail/pool/host_table.hpp>
 #include <ferry/detail/pool/open_slots.hpp>
@@ -16,7 +17,7 @@
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The decisions of a connection pool, without I/O, a clock, threads or callbacks.
 ///
@@ -497,4 +498,4 @@ class PoolState {
   bool closed_ = false;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

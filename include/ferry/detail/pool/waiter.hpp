@@ -5,13 +5,14 @@
 #include <system_error>
 
 #include <ferry/connector.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/policy/proxy.hpp>
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/error.hpp>
 
 // A request's wait for a connection: the waiter itself, and the phase in which its wait failed.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A waiter for a connection, shared by its place in the queue and by the dial on its behalf.
 struct PoolWaiter : OneShotEvent {
@@ -43,4 +44,4 @@ inline Phase phase_of(const Error& error, const Deadline& deadline) noexcept {
   return deadline.phase();
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

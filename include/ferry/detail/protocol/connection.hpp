@@ -9,12 +9,13 @@
 #include <system_error>
 #include <utility>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/http/request_head.hpp>
 #include <ferry/detail/protocol/exchange.hpp>
 #include <ferry/detail/time/work_budget.hpp>
 #include <ferry/stream.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The fitness of a connection for another exchange.
 struct Reuse {
@@ -99,4 +100,4 @@ class Connection {
   WorkBudget budget_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -6,12 +6,13 @@
 #include <optional>
 
 #include <ferry/body.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/http/message.hpp>
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/event.hpp>
 #include <ferry/options.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The times at which the steps of an exchange were reached; the epoch if they were not.
 struct ExchangeTimes {
@@ -85,4 +86,4 @@ class Exchange {
   ~Exchange() = default;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

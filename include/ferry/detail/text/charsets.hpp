@@ -7,9 +7,10 @@
 #include <utility>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 
 // The supported charsets and their names.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The rule that turns the bytes of a charset into characters.
 enum class TextDecoder {
@@ -395,4 +396,4 @@ inline const Charset* find_charset(std::string_view name) {
   return nullptr;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

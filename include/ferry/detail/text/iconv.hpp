@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <ferry/detail/base/ascii.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/utf8.hpp>
 
 #if __has_include(<iconv.h>)
@@ -17,7 +18,7 @@
 #endif
 
 // Charsets that the system knows.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 #if __has_include(<iconv.h>)
 
@@ -130,4 +131,4 @@ inline std::optional<std::string> from_system_charset(std::string_view bytes,
   return iconv.convert(bytes);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/utf8.hpp>
 #include <ferry/detail/text/iconv.hpp>
 #include <ferry/error.hpp>
@@ -13,7 +14,7 @@
 // Decoders for Chinese, Japanese and Korean text that follow the WHATWG Encoding Standard (10 to
 // 13): the same bytes are errors, and the same bytes are read again after an error. iconv provides
 // the large indexes; patches correct them where iconv implementations differ from the Standard.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 inline constexpr std::size_t no_pointer = static_cast<std::size_t>(-1);
 
@@ -369,4 +370,4 @@ inline std::string from_iso_2022_jp(std::string_view bytes) {
   return out;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

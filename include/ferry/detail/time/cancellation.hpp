@@ -3,11 +3,12 @@
 #include <system_error>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/error.hpp>
 
 // Two ways in which Asio reports a cancellation: an error code and an exception. The third one, the
 // state of the coroutine, is read by `is_cancelled(state)` of `detail/base/asio.hpp`.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// True for the error of an operation that ended because its coroutine was cancelled. A stream's
 /// `Errc::cancelled` is none: it comes from another request, of which the stream may be made.
@@ -22,4 +23,4 @@ inline Error cancellation_of(const std::system_error& thrown) {
   return Error(Errc::cancelled);
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/indexed_heap.hpp>
 #include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/error.hpp>
@@ -52,7 +53,7 @@
 // Locks: the queue's mutex may be locked while the pool's is held (by `ring_at`, `suspend_limit`,
 // `give_up` and `follow`), and a target's own mutex while the queue's is held (by `abort`). The
 // alarm rings without the queue's mutex, because the pool then locks its own.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// `now + limit`, without overflow.
 inline Clock::time_point after(Clock::time_point now, Duration limit) noexcept {
@@ -429,4 +430,4 @@ class Deadline {
   bool known_ = false;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -10,11 +10,12 @@
 #include <asio/dispatch.hpp>
 #include <asio/strand.hpp>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/time/deadline.hpp>
 #include <ferry/detail/time/one_shot_event.hpp>
 
 // User coroutines, of an authenticator or a body source, that run within a call's limits.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// A running user coroutine, shared with its completion handler.
 struct UserCoroutine : OneShotEvent {
@@ -87,4 +88,4 @@ inline asio::awaitable<void> run_limited(asio::awaitable<void> work, Deadline& d
   if (state->thrown) std::rethrow_exception(std::exchange(state->thrown, nullptr));
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -6,10 +6,11 @@
 #include <optional>
 
 #include <ferry/detail/base/asio.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/time/cancellation.hpp>
 #include <ferry/detail/time/deadline.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The work that one connection may do between two suspensions of its coroutine.
 ///
@@ -69,4 +70,4 @@ inline asio::awaitable<std::optional<Error>> let_others_run(WorkBudget& budget,
   co_return std::nullopt;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -8,9 +8,10 @@
 #include <openssl/bio.h>
 
 #include <ferry/detail/base/block_cache.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/read_buffer.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// The buffers of a TLS connection's encrypted bytes: received bytes that OpenSSL has not taken
 /// yet, and bytes of OpenSSL that have not been sent yet. OpenSSL sees a `BIO`.
@@ -115,4 +116,4 @@ class TlsBio {
   std::size_t gone_ = 0;  // Bytes of these already sent.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

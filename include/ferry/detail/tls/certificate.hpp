@@ -9,8 +9,10 @@
 #include <string>
 #include <string_view>
 
+#include <ferry/detail/base/configuration.hpp>
+
 // Descriptions of certificates for error messages, and public key pins.
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 struct CertificateFree {
   void operator()(X509* certificate) const noexcept { X509_free(certificate); }
@@ -98,4 +100,4 @@ inline bool is_pin(std::string_view text) {
                          static_cast<int>(base64.size())) > 0;
 }
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -14,13 +14,14 @@
 #include <asio/ssl/context.hpp>
 
 #include <ferry/connector.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/file/file_flags.hpp>
 #include <ferry/detail/tls/certificate.hpp>
 #include <ferry/detail/tls/session_cache.hpp>
 #include <ferry/detail/tls/stream.hpp>
 #include <ferry/tls_options.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 class OpenSslContext final : public TlsContext,
                              public std::enable_shared_from_this<OpenSslContext> {
@@ -265,4 +266,4 @@ class OpenSslContext final : public TlsContext,
   Descriptor keylog_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
-namespace ferry::detail {
+#include <ferry/detail/base/configuration.hpp>
+
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 /// Cache of sessions that servers have offered to resume (RFC 8446 2.2), by `host:port`.
 ///
@@ -57,4 +59,4 @@ class TlsSessions {
   std::vector<std::pair<std::string, Session>> sessions_;  // Newest last.
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

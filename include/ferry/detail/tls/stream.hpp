@@ -11,13 +11,14 @@
 
 #include <asio/ssl/error.hpp>
 
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/base/process.hpp>
 #include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/detail/time/work_budget.hpp>
 #include <ferry/detail/tls/bio.hpp>
 #include <ferry/stream.hpp>
 
-namespace ferry::detail {
+namespace ferry::inline FERRY_CONFIGURATION::detail {
 
 struct OpenSslFree {
   void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
@@ -398,4 +399,4 @@ class TlsStream final : public Stream {
   ProcessMark process_;
 };
 
-}  // namespace ferry::detail
+}  // namespace ferry::inline FERRY_CONFIGURATION::detail

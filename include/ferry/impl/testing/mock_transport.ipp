@@ -10,13 +10,13 @@
 #include <string_view>
 #include <system_error>
 
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/h1/request_parser.hpp>
 #include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/status.hpp>
 #include <ferry/testing/mock_transport.hpp>
 
-namespace ferry::testing {
+namespace ferry::inline FERRY_CONFIGURATION::testing {
 
 struct MockTransport::State {
   explicit State(Handler function) : handler(std::move(function)) {}
@@ -172,4 +172,4 @@ FERRY_DEFINITION asio::awaitable<Result<std::unique_ptr<Stream>>> MockTransport:
   co_return Connected(std::make_unique<Connection>(state_, context.is_secure()));
 }
 
-}  // namespace ferry::testing
+}  // namespace ferry::inline FERRY_CONFIGURATION::testing

@@ -4,12 +4,12 @@
 #include <cstring>
 #include <new>
 
-#include <ferry/detail/base/separate.hpp>
+#include <ferry/detail/base/configuration.hpp>
 #include <ferry/detail/time/one_shot_event.hpp>
 #include <ferry/error.hpp>
 #include <ferry/testing/scripted_stream.hpp>
 
-namespace ferry::testing {
+namespace ferry::inline FERRY_CONFIGURATION::testing {
 
 FERRY_DEFINITION ScriptedStream::ScriptedStream(asio::any_io_executor executor,
                                                 std::shared_ptr<Script> script)
@@ -165,4 +165,4 @@ FERRY_DEFINITION asio::awaitable<Result<std::unique_ptr<Stream>>> ScriptedConnec
   co_return Connected(std::make_unique<ScriptedStream>(executor, *script));
 }
 
-}  // namespace ferry::testing
+}  // namespace ferry::inline FERRY_CONFIGURATION::testing

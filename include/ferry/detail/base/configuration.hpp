@@ -1,0 +1,37 @@
+#pragma once
+
+#include <asio/version.hpp>
+
+// Two ways to use the library: header-only, the default, and compiled.
+//
+// Public headers declare; the definitions that are no templates are in `ferry/impl/*.ipp`. By
+// default each header includes its own definitions, which are then inline. With
+// FERRY_SEPARATE_COMPILATION, in all source files of a program, it does not: `ferry/src.hpp` and
+// its like compile the definitions once.
+#if defined(FERRY_SEPARATE_COMPILATION)
+#define FERRY_DEFINITION
+#define FERRY_MODE compiled
+#else
+#define FERRY_DEFINITION inline
+#define FERRY_MODE header_only
+#endif
+
+// The configuration is a part of the name of everything in ferry: an inline namespace. So source
+// files that are compiled in different ways do not link into one program, and the linker's message
+// names both configurations.
+#if defined(ASIO_NO_DEPRECATED)
+#define FERRY_ASIO_INTERFACE _no_deprecated
+#else
+#define FERRY_ASIO_INTERFACE
+#endif
+#if defined(ASIO_HAS_IO_URING_AS_DEFAULT)
+#define FERRY_ASIO_BACKEND _io_uring
+#else
+#define FERRY_ASIO_BACKEND
+#endif
+#define FERRY_JOIN_EXPANDED(mode, version, interface, backend) \
+  mode##_with_asio_##version##interface##backend
+#define FERRY_JOIN(mode, version, interface, backend) \
+  FERRY_JOIN_EXPANDED(mode, version, interface, backend)
+#define FERRY_CONFIGURATION \
+  FERRY_JOIN(FERRY_MODE, ASIO_VERSION, FERRY_ASIO_INTERFACE, FERRY_ASIO_BACKEND)
