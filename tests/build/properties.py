@@ -15,7 +15,7 @@ COUNT = 78
 
 
 def properties_in_tests():
-    """By file: the numbers in the titles of its test cases, or of its cases of hostile responses."""
+    """By file: the numbers in the titles of its test cases, of its cases of hostile responses, or in a script's comments."""
     named = defaultdict(set)
     for path in TESTS.glob("*/*_test.cpp"):
         for title in re.findall(r'TEST_CASE\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)', path.read_text()):
@@ -24,6 +24,9 @@ def properties_in_tests():
     cases = "support/hostile_cases.hpp"
     for number in re.findall(r"(?:add\(\{|refused\()(\d+),", (TESTS / cases).read_text()):
         named[int(number)].add(cases)
+    for path in (TESTS / "build").iterdir():
+        for number in re.findall(r"^# .*\[(\d+)\]", path.read_text(), re.MULTILINE):
+            named[int(number)].add(str(path.relative_to(TESTS)))
     return named
 
 
