@@ -40,8 +40,7 @@ namespace ferry::inline FERRY_CONFIGURATION::detail {
 ///   connections carry many exchanges.
 /// - idle: it carries none, and waits for the next one, or to expire.
 /// - retired: it carries exchanges, takes no new ones, and is closed after the last.
-/// - given_up: a dial without a waiter, ended early. It counts towards no limit; the slot is freed
-///   when the end of the dial is reported.
+/// - given_up: a dial without a waiter, ended early. It counts towards no limit.
 ///
 /// | event | from | to |
 /// | --- | --- | --- |
