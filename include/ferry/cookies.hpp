@@ -88,9 +88,9 @@ class CookieJar final : public CookieStore {
   /// An empty jar.
   explicit CookieJar(CookieJarOptions options = CookieJarOptions());
 
-  std::string cookies_for(const Url& url) override;
+  FERRY_DEFINITION std::string cookies_for(const Url& url) override;
 
-  void take(const Url& url, const Headers& response) override;
+  FERRY_DEFINITION void take(const Url& url, const Headers& response) override;
 
   /// All cookies that have not ended, in the order of creation.
   std::vector<Cookie> all() const;

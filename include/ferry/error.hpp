@@ -169,7 +169,7 @@ class FERRY_VISIBLE Error : public std::system_error {
   explicit Error(Errc code, std::string detail = {}, std::error_code cause = {});
 
   /// The whole message: cause, detail, and the known circumstances.
-  const char* what() const noexcept override;
+  FERRY_DEFINITION const char* what() const noexcept override;
 
   /// The system's own error that caused this one (`ECONNREFUSED`, for example), or a zero code.
   std::error_code cause() const noexcept;

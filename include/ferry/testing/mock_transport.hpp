@@ -90,7 +90,8 @@ class MockTransport final : public Connector {
   /// The number of connections opened.
   int connections() const;
 
-  asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext& context) override;
+  FERRY_DEFINITION asio::awaitable<Result<std::unique_ptr<Stream>>> connect(
+      DialContext& context) override;
 
  private:
   struct State;

@@ -86,25 +86,27 @@ class ScriptedStream final : public Stream {
  public:
   /// A stream that follows this script.
   ScriptedStream(asio::any_io_executor executor, std::shared_ptr<Script> script);
-  ~ScriptedStream() override;
+  FERRY_DEFINITION ~ScriptedStream() override;
 
-  asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
-                                         std::error_code& error) override;
-  asio::awaitable<std::size_t> write_some(std::span<const asio::const_buffer> buffers,
-                                          std::error_code& error) override;
-
-  asio::awaitable<std::size_t> write_some_or_wait_readable(
+  FERRY_DEFINITION asio::awaitable<std::size_t> read_some(asio::mutable_buffer buffer,
+                                                          std::error_code& error) override;
+  FERRY_DEFINITION asio::awaitable<std::size_t> write_some(
       std::span<const asio::const_buffer> buffers, std::error_code& error) override;
 
-  asio::awaitable<bool> wait_readable(std::chrono::steady_clock::time_point until) override;
+  FERRY_DEFINITION asio::awaitable<std::size_t> write_some_or_wait_readable(
+      std::span<const asio::const_buffer> buffers, std::error_code& error) override;
 
-  std::size_t try_read_some(asio::mutable_buffer buffer, std::error_code& error) noexcept override;
-  std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
-                             std::error_code& error) noexcept override;
+  FERRY_DEFINITION asio::awaitable<bool> wait_readable(
+      std::chrono::steady_clock::time_point until) override;
 
-  IdleState check_idle() noexcept override;
-  void close() noexcept override;
-  void abort() noexcept override;
+  FERRY_DEFINITION std::size_t try_read_some(asio::mutable_buffer buffer,
+                                             std::error_code& error) noexcept override;
+  FERRY_DEFINITION std::size_t try_write_some(std::span<const asio::const_buffer> buffers,
+                                              std::error_code& error) noexcept override;
+
+  FERRY_DEFINITION IdleState check_idle() noexcept override;
+  FERRY_DEFINITION void close() noexcept override;
+  FERRY_DEFINITION void abort() noexcept override;
   bool is_open() const noexcept override { return !script_->closed && !script_->aborted; }
   std::string remote_endpoint() const override { return "scripted"; }
 
@@ -133,7 +135,7 @@ class ScriptedConnector final : public Connector {
   /// A connector whose connections all follow this script.
   explicit ScriptedConnector(std::shared_ptr<Script> script);
 
-  asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext&) override;
+  FERRY_DEFINITION asio::awaitable<Result<std::unique_ptr<Stream>>> connect(DialContext&) override;
 
   /// The number of connections requested.
   int connections() const noexcept { return connections_; }

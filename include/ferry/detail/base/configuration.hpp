@@ -8,6 +8,10 @@
 // default each header includes its own definitions, which are then inline. With
 // FERRY_SEPARATE_COMPILATION, in all source files of a program, it does not: `ferry/src.hpp` and
 // its like compile the definitions once.
+//
+// FERRY_DEFINITION stands before such a definition. It also stands before the declaration of a
+// virtual function that is defined so: if the function were not inline in its class, each file that
+// includes the header would have to compile the class's table of virtual functions.
 #if defined(FERRY_SEPARATE_COMPILATION)
 #define FERRY_DEFINITION
 #define FERRY_MODE compiled

@@ -17,8 +17,8 @@ class Call;
 class CallExchange final : public Exchange {
  public:
   explicit CallExchange(Call& call);
-  void report(Event::Kind kind) override;
-  BodyUse on_head() override;
+  inline void report(Event::Kind kind) override;
+  inline BodyUse on_head() override;
 
  private:
   Call& call_;
