@@ -6,6 +6,8 @@
 
 #include <string_view>
 
+#include <ferry/detail/base/configuration.hpp>
+
 namespace ferry::inline FERRY_CONFIGURATION::psl {
 
 /// True for a domain under which anyone can register a name: `co.uk`, `github.io`. Set it as
@@ -18,6 +20,5 @@ bool is_public_suffix(std::string_view domain);
 }  // namespace ferry::inline FERRY_CONFIGURATION::psl
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
-#include <ferry/detail/base/configuration.hpp>
 #include <ferry/impl/psl.ipp>
 #endif

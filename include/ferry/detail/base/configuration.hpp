@@ -28,14 +28,29 @@
 #else
 #define FERRY_ASIO_INTERFACE
 #endif
-#if defined(ASIO_HAS_IO_URING_AS_DEFAULT)
+// Asio defines ASIO_HAS_IO_URING_AS_DEFAULT in the other case, but not before it is included.
+#if defined(ASIO_HAS_IO_URING_AS_DEFAULT) || \
+    (defined(ASIO_HAS_IO_URING) && defined(ASIO_DISABLE_EPOLL))
 #define FERRY_ASIO_BACKEND _io_uring
 #else
 #define FERRY_ASIO_BACKEND
 #endif
-#define FERRY_JOIN_EXPANDED(mode, version, interface, backend) \
-  mode##_with_asio_##version##interface##backend
-#define FERRY_JOIN(mode, version, interface, backend) \
-  FERRY_JOIN_EXPANDED(mode, version, interface, backend)
-#define FERRY_CONFIGURATION \
-  FERRY_JOIN(FERRY_MODE, ASIO_VERSION, FERRY_ASIO_INTERFACE, FERRY_ASIO_BACKEND)
+#if defined(ASIO_ENABLE_HANDLER_TRACKING)
+#define FERRY_ASIO_TRACKING _tracking
+#else
+#define FERRY_ASIO_TRACKING
+#endif
+#if defined(ASIO_ENABLE_BUFFER_DEBUGGING)
+#define FERRY_ASIO_BUFFERS _buffer_debugging
+#else
+#define FERRY_ASIO_BUFFERS
+#endif
+// The version of `ferry/version.hpp`.
+#define FERRY_VERSION_NAME 0_1_0
+#define FERRY_JOIN_EXPANDED(mode, version, asio, a, b, c, d) \
+  mode##_##version##_with_asio_##asio##a##b##c##d
+#define FERRY_JOIN(mode, version, asio, a, b, c, d) \
+  FERRY_JOIN_EXPANDED(mode, version, asio, a, b, c, d)
+#define FERRY_CONFIGURATION                                                      \
+  FERRY_JOIN(FERRY_MODE, FERRY_VERSION_NAME, ASIO_VERSION, FERRY_ASIO_INTERFACE, \
+             FERRY_ASIO_BACKEND, FERRY_ASIO_TRACKING, FERRY_ASIO_BUFFERS)
