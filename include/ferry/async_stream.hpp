@@ -109,7 +109,7 @@ class AsyncStream {
 };
 static_assert(detail::co_await_safe<AsyncStream>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/async_stream.ipp>

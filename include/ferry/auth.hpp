@@ -62,7 +62,7 @@ std::shared_ptr<Authenticator> netrc(std::string path = {});
 /// @throws Error `Errc::invalid_url`; `Errc::invalid_option` if `auth` is null.
 std::shared_ptr<Authenticator> only_for(std::string url, std::shared_ptr<Authenticator> auth);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/auth.ipp>

@@ -130,7 +130,7 @@ class Authenticator {
 };
 static_assert(detail::co_await_safe<Authenticator>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/authenticator.ipp>

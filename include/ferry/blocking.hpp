@@ -159,7 +159,7 @@ Response get(std::string url, RequestOptions options = {},
 Response post(std::string url, Body body = Body(), RequestOptions options = {},
               ClientOptions client_options = ClientOptions());
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::blocking
+}  // namespace ferry::blocking
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/blocking.ipp>

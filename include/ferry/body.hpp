@@ -214,4 +214,4 @@ Body pull(Function function, std::optional<std::uint64_t> size = std::nullopt,
               std::move(content_type));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

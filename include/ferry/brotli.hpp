@@ -20,7 +20,7 @@ std::unique_ptr<ContentDecoder> make_brotli_decoder();
 /// The coding `br` (RFC 7932).
 inline constexpr ContentCoding brotli{"br", "", &detail::make_brotli_decoder};
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/brotli.ipp>

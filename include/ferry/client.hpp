@@ -232,7 +232,7 @@ asio::awaitable<Response> delete_(std::string url, const RequestOptions& options
 asio::awaitable<Response> delete_(std::string url, const RequestOptions& options,
                                   ClientOptions client_options);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/client.ipp>

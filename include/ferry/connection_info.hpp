@@ -84,4 +84,4 @@ class ConnectionInfo {
 };
 static_assert(detail::co_await_safe<ConnectionInfo>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -207,7 +207,7 @@ class ConnectionPool {
 };
 static_assert(detail::co_await_safe<ConnectionPool>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/connection_pool.ipp>

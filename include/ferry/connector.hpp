@@ -156,7 +156,7 @@ struct PhaseGuard {
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/connector.ipp>

@@ -80,4 +80,4 @@ std::unique_ptr<ContentDecoder> make_decoder() {
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -60,4 +60,4 @@ struct SkippedCookieLine {
 };
 static_assert(detail::co_await_safe<SkippedCookieLine>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -30,4 +30,4 @@ class CookieStore {
 };
 static_assert(detail::co_await_safe<CookieStore>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -178,7 +178,7 @@ class CookieJar final : public CookieStore {
 };
 static_assert(detail::co_await_safe<CookieJar>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/cookies.ipp>

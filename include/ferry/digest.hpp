@@ -30,7 +30,7 @@ namespace ferry::inline FERRY_CONFIGURATION {
 ///   neither. Threads: any. (RFC 7616, RFC 2069)
 std::shared_ptr<Authenticator> digest(std::string_view user, std::string_view password);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/digest.ipp>

@@ -220,7 +220,7 @@ class FERRY_VISIBLE Error : public std::system_error {
 
 static_assert(detail::co_await_safe<Error>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 /// @cond
 template <>

@@ -158,7 +158,7 @@ void observe(const Observer& observer, const Event& event) noexcept;
 /// @param options the options.
 Observer log_to(std::ostream& out, LogOptions options = {});
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/event.ipp>

@@ -27,7 +27,7 @@ namespace ferry::inline FERRY_CONFIGURATION {
 ///   `BodySource`.
 Body file(std::string path, std::string content_type = "application/octet-stream");
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/file.ipp>

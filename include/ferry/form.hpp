@@ -46,7 +46,7 @@ class Form {
 };
 static_assert(detail::co_await_safe<Form>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/form.ipp>

@@ -25,7 +25,7 @@ inline constexpr ContentCoding gzip{"gzip", "x-gzip", &detail::make_gzip_decoder
 /// under that name (RFC 9110 8.4.1.2).
 inline constexpr ContentCoding deflate{"deflate", "", &detail::make_deflate_decoder};
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/gzip.ipp>

@@ -144,7 +144,7 @@ class Headers {
 
 static_assert(detail::co_await_safe<Headers>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/headers.ipp>

@@ -21,7 +21,7 @@ namespace ferry::inline FERRY_CONFIGURATION::idna {
 ///   for example). Threads: any.
 Result<std::string> to_ascii(std::string_view host);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::idna
+}  // namespace ferry::idna
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/idna.ipp>

@@ -45,7 +45,7 @@ class Lines {
 };
 static_assert(detail::co_await_safe<Lines>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/lines.ipp>

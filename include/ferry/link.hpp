@@ -57,7 +57,7 @@ static_assert(detail::co_await_safe<Link>);
 /// the response. Threads: any.
 std::vector<Link> links(const Headers& headers);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/link.ipp>

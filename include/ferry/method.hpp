@@ -73,7 +73,7 @@ class Method {
 
 static_assert(detail::co_await_safe<Method>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/method.ipp>

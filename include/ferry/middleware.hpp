@@ -93,7 +93,7 @@ std::shared_ptr<const Middleware> middleware(Function function) {
   return std::make_shared<detail::FunctionMiddleware<Function>>(std::move(function));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/middleware.ipp>

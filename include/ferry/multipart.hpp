@@ -109,7 +109,7 @@ class Multipart {
 };
 static_assert(detail::co_await_safe<Multipart>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/multipart.ipp>

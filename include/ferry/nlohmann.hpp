@@ -57,7 +57,7 @@ T response_as(const Response& response) {
   }
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 // In both modes: nlohmann/json is itself compiled by each file that uses it.
 #include <ferry/impl/nlohmann.ipp>

@@ -376,7 +376,7 @@ Timeouts merged(Timeouts timeouts, const RequestOptions& options) noexcept;
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/options.ipp>

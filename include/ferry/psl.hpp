@@ -17,7 +17,7 @@ namespace ferry::inline FERRY_CONFIGURATION::psl {
 /// @param domain the domain, lower-case, ASCII. Threads: any.
 bool is_public_suffix(std::string_view domain);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::psl
+}  // namespace ferry::psl
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/psl.ipp>

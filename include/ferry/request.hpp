@@ -163,7 +163,7 @@ Request get_again(std::string url, std::string_view userinfo, bool left_origin);
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/request.ipp>

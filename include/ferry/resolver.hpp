@@ -33,4 +33,4 @@ class Resolver {
   virtual asio::awaitable<Result<std::vector<asio::ip::address>>> resolve(std::string host) = 0;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

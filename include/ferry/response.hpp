@@ -134,7 +134,7 @@ class Response {
 };
 static_assert(detail::co_await_safe<Response>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/response.ipp>

@@ -135,7 +135,7 @@ class ResponseStream {
 };
 static_assert(detail::co_await_safe<ResponseStream>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/response_stream.ipp>

@@ -127,4 +127,4 @@ class [[nodiscard]] Result {
 
 static_assert(detail::co_await_safe<Result<int>>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -25,4 +25,4 @@ class ServerEvent {
 };
 static_assert(detail::co_await_safe<ServerEvent>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

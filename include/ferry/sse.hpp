@@ -52,7 +52,7 @@ class ServerEvents {
 };
 static_assert(detail::co_await_safe<ServerEvents>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/sse.ipp>

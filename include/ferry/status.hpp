@@ -107,4 +107,4 @@ constexpr std::string_view reason_phrase(int status) noexcept {
   }
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

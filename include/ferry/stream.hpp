@@ -95,7 +95,7 @@ class Stream : public Abortable {
   virtual std::optional<TlsInfo> tls() const { return std::nullopt; }
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/stream.ipp>

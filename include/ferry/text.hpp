@@ -52,7 +52,7 @@ struct Text {
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/text.ipp>

@@ -26,7 +26,7 @@ namespace ferry::inline FERRY_CONFIGURATION::tls {
 /// number of threads at once.
 std::shared_ptr<const TlsContext> context(Options options = Options());
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::tls
+}  // namespace ferry::tls
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/tls.ipp>

@@ -26,4 +26,4 @@ class TlsInfo {
 };
 static_assert(detail::co_await_safe<TlsInfo>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

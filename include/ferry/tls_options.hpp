@@ -85,7 +85,7 @@ class Options {
 };
 static_assert(detail::co_await_safe<Options>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::tls
+}  // namespace ferry::tls
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/tls_options.ipp>

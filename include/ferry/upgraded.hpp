@@ -31,4 +31,4 @@ class Upgraded {
 };
 static_assert(detail::co_await_safe<Upgraded>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -153,7 +153,7 @@ class Url {
 
 static_assert(detail::co_await_safe<Url>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/url.ipp>

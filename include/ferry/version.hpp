@@ -11,4 +11,4 @@ namespace ferry::inline FERRY_CONFIGURATION {
 /// `User-Agent`.
 inline constexpr const char* version = "0.1.0";
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

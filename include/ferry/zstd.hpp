@@ -20,7 +20,7 @@ std::unique_ptr<ContentDecoder> make_zstd_decoder();
 /// The coding `zstd` (RFC 8878), with a window of at most 8 MiB (RFC 9659).
 inline constexpr ContentCoding zstd{"zstd", "", &detail::make_zstd_decoder};
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/zstd.ipp>

@@ -27,4 +27,4 @@ FERRY_DEFINITION asio::awaitable<AsyncStream::Outcome> AsyncStream::write(
   co_return outcome;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

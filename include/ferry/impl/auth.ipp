@@ -175,4 +175,4 @@ FERRY_DEFINITION std::shared_ptr<Authenticator> only_for(std::string url,
                                                       std::move(auth));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

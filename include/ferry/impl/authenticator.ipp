@@ -19,4 +19,4 @@ FERRY_DEFINITION asio::awaitable<std::string> authorize_at_once(Authenticator& a
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

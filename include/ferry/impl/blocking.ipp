@@ -81,4 +81,4 @@ FERRY_DEFINITION Response post(std::string url, Body body, RequestOptions option
                         std::move(client_options));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::blocking
+}  // namespace ferry::blocking

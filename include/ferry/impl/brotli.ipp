@@ -64,4 +64,4 @@ FERRY_DEFINITION std::unique_ptr<ContentDecoder> make_brotli_decoder() {
   return std::make_unique<BrotliContentDecoder>();
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -288,4 +288,4 @@ FERRY_DEFINITION asio::awaitable<Response> delete_(std::string url, const Reques
   return send(Request::delete_(std::move(url)), options, std::move(client_options));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

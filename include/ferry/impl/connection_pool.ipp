@@ -167,4 +167,4 @@ FERRY_DEFINITION void ConnectionPool::close_idle() const noexcept { handle_->cor
 
 FERRY_DEFINITION void ConnectionPool::close() const noexcept { handle_->core->close(true); }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -29,4 +29,4 @@ FERRY_DEFINITION void require_stream(Result<std::unique_ptr<Stream>>& made, Errc
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -279,4 +279,4 @@ FERRY_DEFINITION void CookieJar::remove_from_all(Cookie::Time now) {
   if (least->second.empty()) domains_.erase(least);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

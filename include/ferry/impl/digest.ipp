@@ -16,4 +16,4 @@ FERRY_DEFINITION std::shared_ptr<Authenticator> digest(std::string_view user,
   return std::make_shared<detail::DigestAuthenticator>(std::string(user), std::string(password));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

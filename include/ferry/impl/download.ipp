@@ -229,4 +229,4 @@ FERRY_DEFINITION asio::awaitable<Downloaded> Download::run(Client client, Reques
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

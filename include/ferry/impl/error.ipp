@@ -270,4 +270,4 @@ FERRY_DEFINITION std::shared_ptr<const Error::Details> Error::make_details(Errc 
   return details;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

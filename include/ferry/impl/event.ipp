@@ -131,4 +131,4 @@ FERRY_DEFINITION Observer log_to(std::ostream& out, LogOptions options) {
   };
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -108,4 +108,4 @@ FERRY_DEFINITION Body file(std::string path, std::string content_type) {
   return Body(std::make_shared<detail::FileSource>(std::move(path)), std::move(content_type));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -39,4 +39,4 @@ FERRY_DEFINITION Form& Form::add(std::string_view name, std::string_view value) 
   return *this;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

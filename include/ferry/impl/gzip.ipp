@@ -121,4 +121,4 @@ FERRY_DEFINITION std::unique_ptr<ContentDecoder> make_deflate_decoder() {
   return std::make_unique<InflateDecoder>(InflateDecoder::Format::deflate);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -99,4 +99,4 @@ FERRY_DEFINITION std::size_t Headers::remove_from(std::size_t first, std::string
   return before - table_.count();
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -37,4 +37,4 @@ FERRY_DEFINITION Result<std::string> to_ascii(std::string_view host) {
   return std::string(text);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::idna
+}  // namespace ferry::idna

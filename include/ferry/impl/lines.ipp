@@ -29,4 +29,4 @@ FERRY_DEFINITION asio::awaitable<std::optional<std::string_view>> Lines::next() 
   co_return std::nullopt;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

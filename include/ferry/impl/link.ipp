@@ -131,4 +131,4 @@ FERRY_DEFINITION std::vector<Link> links(const Headers& headers) {
   return found;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -68,4 +68,4 @@ FERRY_DEFINITION bool Method::is_idempotent() const noexcept {
                             std::end(detail::registered_idempotent), std::string_view(own_));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

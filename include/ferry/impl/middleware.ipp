@@ -37,4 +37,4 @@ inline asio::awaitable<Result<Response>> try_chain(Next next, Request request) {
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

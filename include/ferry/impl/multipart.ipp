@@ -331,4 +331,4 @@ FERRY_DEFINITION std::optional<Error> Multipart::append_head(std::string& out, c
   return std::nullopt;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -43,4 +43,4 @@ inline nlohmann::json json_of(const Response& response) {
   }
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -94,4 +94,4 @@ FERRY_DEFINITION ProxyOptions ProxyOptions::from_environment() {
   return options;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

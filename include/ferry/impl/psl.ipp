@@ -13,4 +13,4 @@ FERRY_DEFINITION bool is_public_suffix(std::string_view domain) {
   return psl_is_public_suffix(list, std::string(domain).c_str()) != 0;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::psl
+}  // namespace ferry::psl

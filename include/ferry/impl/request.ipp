@@ -114,4 +114,4 @@ FERRY_DEFINITION Request get_again(std::string url, std::string_view userinfo, b
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -173,4 +173,4 @@ FERRY_DEFINITION const detail::ResponseState& Response::state() const noexcept {
   return none;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

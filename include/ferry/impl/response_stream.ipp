@@ -106,4 +106,4 @@ FERRY_DEFINITION void detail::throw_cancelled(const std::system_error& thrown,
   throw cancelled;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -43,4 +43,4 @@ FERRY_DEFINITION asio::awaitable<std::optional<ServerEvent>> ServerEvents::next(
   }
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

@@ -11,4 +11,4 @@ FERRY_DEFINITION asio::awaitable<bool> cannot_wait() { co_return false; }
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

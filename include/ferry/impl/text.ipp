@@ -161,4 +161,4 @@ FERRY_DEFINITION std::string Text::of(std::string_view body,
 
 }  // namespace detail
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

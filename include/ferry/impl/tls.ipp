@@ -16,4 +16,4 @@ FERRY_DEFINITION std::shared_ptr<const TlsContext> context(Options options) {
   return std::make_shared<const detail::OpenSslContext>(std::move(options));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::tls
+}  // namespace ferry::tls

@@ -24,4 +24,4 @@ FERRY_DEFINITION std::string Pem::read() const {
   return text.str();
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::tls
+}  // namespace ferry::tls

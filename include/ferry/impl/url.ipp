@@ -91,4 +91,4 @@ FERRY_DEFINITION std::size_t Url::kept_by(std::string_view reference) const noex
   return marks_.path + path().rfind('/') + 1;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry

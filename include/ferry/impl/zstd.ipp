@@ -68,4 +68,4 @@ FERRY_DEFINITION std::unique_ptr<ContentDecoder> make_zstd_decoder() {
   return std::make_unique<ZstdDecoder>();
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

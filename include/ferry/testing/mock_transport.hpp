@@ -101,7 +101,7 @@ class MockTransport final : public Connector {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::testing
+}  // namespace ferry::testing
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/testing/mock_transport.ipp>

@@ -147,7 +147,7 @@ class ScriptedConnector final : public Connector {
 
 }  // namespace testing
 
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 #if !defined(FERRY_SEPARATE_COMPILATION)
 #include <ferry/impl/testing/scripted_stream.ipp>

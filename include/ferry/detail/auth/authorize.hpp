@@ -94,4 +94,4 @@ inline bool is_challenged(Authenticator& auth, AuthContext context, const Header
   return auth.challenged(context);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

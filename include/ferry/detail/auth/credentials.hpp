@@ -53,4 +53,4 @@ inline Result<std::string> basic_from_userinfo(std::string_view userinfo) {
   return basic_authorization(user, password, "before its \"@\", ", Errc::invalid_url);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -307,4 +307,4 @@ class DigestAuthenticator final : public Authenticator {
   std::vector<Space> spaces_;  // One for each origin and realm; the newest is the last.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -132,4 +132,4 @@ inline std::optional<DigestChallenge> choose_digest_challenge(const Headers& res
   return best;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

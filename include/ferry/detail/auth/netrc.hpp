@@ -201,4 +201,4 @@ inline Result<Netrc> Netrc::parse(std::string_view text, std::string_view path) 
   return NetrcParser(text, path).parse();
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -117,4 +117,4 @@ inline std::string in_quotes(std::string_view text) {
   return out += text.size() > 80 ? "\"..." : "\"";
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

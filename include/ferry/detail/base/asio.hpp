@@ -190,4 +190,4 @@ class ConnectError {
   int value_ = 0;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -25,4 +25,4 @@ inline std::string base64(std::string_view bytes) {
   return out;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

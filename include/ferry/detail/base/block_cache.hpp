@@ -55,4 +55,4 @@ class CacheAllocated {
   CacheAllocated() = default;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

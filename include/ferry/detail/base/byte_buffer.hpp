@@ -75,4 +75,4 @@ class ByteBuffer {
   std::size_t capacity_ = 0;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -15,4 +15,4 @@ template <class T>
 inline constexpr bool co_await_safe =
     std::is_trivially_destructible_v<T> || !std::is_aggregate_v<T>;
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -160,4 +160,4 @@ class FieldTable {
   std::size_t count_ = 0;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

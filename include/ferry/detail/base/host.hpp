@@ -133,4 +133,4 @@ constexpr std::string_view unix_path_problem(std::string_view path) noexcept {
   return {};
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -75,4 +75,4 @@ inline std::optional<SystemSeconds> parse_date(std::string_view text) {
   return sys_days(day) + hours(*hour) + minutes(*minute) + seconds(*second);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

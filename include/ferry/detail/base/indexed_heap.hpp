@@ -84,4 +84,4 @@ class IndexedHeap {
   std::vector<Item> items_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -48,4 +48,4 @@ class IntrusiveList {
   std::size_t size_ = 0;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -95,4 +95,4 @@ class LineSplitter {
 };
 static_assert(co_await_safe<LineSplitter>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -48,4 +48,4 @@ inline void append_component(std::string& out, std::string_view text) {
   }
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -37,4 +37,4 @@ class ProcessMark {
   unsigned count_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

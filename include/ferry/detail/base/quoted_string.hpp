@@ -40,4 +40,4 @@ inline void append_quoted(std::string& out, std::string_view text) {
   out += '"';
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

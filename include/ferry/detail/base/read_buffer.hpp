@@ -68,4 +68,4 @@ class ReadBuffer {
   std::size_t end_ = 0;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -27,4 +27,4 @@ struct UrlMarks {
   std::uint16_t port = 0;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

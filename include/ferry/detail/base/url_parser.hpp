@@ -211,4 +211,4 @@ inline std::string normal_url(const UrlParts& parts) {
   return out;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

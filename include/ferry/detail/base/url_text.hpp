@@ -100,4 +100,4 @@ inline void append_path(std::string& out, std::string_view path) {
   }
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -87,4 +87,4 @@ inline std::string to_valid_utf8(std::string_view text) {
   return out;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -56,4 +56,4 @@ struct Attempt {
   std::optional<CallExchange> exchange;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -400,6 +400,6 @@ inline void Call::report(Event::Kind kind) {
   observe(observer(), event);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail
 
 #include <ferry/detail/call/conclusion.hpp>

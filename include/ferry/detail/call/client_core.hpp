@@ -81,4 +81,4 @@ inline void leave_connection(Lease& lease, Exchange& exchange, Deadline& deadlin
   lease.discard(CloseReason::unread);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -364,4 +364,4 @@ inline Error Call::fail_between(const Error& error, Phase phase) {
   return failure;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -116,4 +116,4 @@ class CallCredentials {
   int asked_ = 0;             // Number of authenticators asked in this attempt, 0 to 2.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

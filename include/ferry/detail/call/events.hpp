@@ -49,4 +49,4 @@ inline void report_response(const Observer& observer, Event event, const Respons
   observe(observer, event);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

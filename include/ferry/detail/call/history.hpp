@@ -93,4 +93,4 @@ struct CallHistory {
   static void aim(Request& request, const Url& url) { access::set_whole_url(request, url.str()); }
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

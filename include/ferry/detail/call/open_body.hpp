@@ -173,4 +173,4 @@ class OpenBody {
   std::uint64_t raw_size_ = 0;  // Bytes received so far.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -46,4 +46,4 @@ struct CallOptions {
   const int max_retries;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -187,4 +187,4 @@ class PreparedRequest {
   std::string cookie_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

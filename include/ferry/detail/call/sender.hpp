@@ -169,4 +169,4 @@ inline asio::awaitable<Response> send_again(std::shared_ptr<const ClientCore> cl
   return perform<Response>(std::move(call));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -109,4 +109,4 @@ inline std::string cookie_line(const Cookie& cookie) {
   return line;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -14,4 +14,4 @@ inline constexpr int file_flags = O_BINARY | O_NOINHERIT;
 inline constexpr int file_flags = O_CLOEXEC | O_NOCTTY;
 #endif
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -144,4 +144,4 @@ class ReplacementFile {
   bool finished_ = false;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -349,4 +349,4 @@ class PartFile {
   bool finished_ = false;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

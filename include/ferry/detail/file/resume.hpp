@@ -67,4 +67,4 @@ inline bool says_whole(const Headers& headers, const PartMark& mark, std::uint64
   return names_one ? strong_validator(headers) == mark.validator : mark.total.has_value();
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -115,4 +115,4 @@ class ChunkExtensions {
   State state_ = State::outside;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -127,4 +127,4 @@ class ChunkFraming {
   bool chunk_begun_ = false;  // True between a size line and the first data of its chunk.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

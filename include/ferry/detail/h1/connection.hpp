@@ -281,4 +281,4 @@ class H1Connection final : public Connection {
   std::optional<Current> current_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -94,4 +94,4 @@ inline void encode_head(const RequestHead& head, ByteBuffer& out) {
     encode_fields(head, out);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

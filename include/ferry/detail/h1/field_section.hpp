@@ -215,4 +215,4 @@ class FieldSection {
   bool is_finished_ = false;  // True if `parse_fast` has finished the head.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -63,4 +63,4 @@ struct FramingFields {
   }
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -45,4 +45,4 @@ class HeadBudget {
   std::size_t interim_size_ = 0;  // Size of all interim heads.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

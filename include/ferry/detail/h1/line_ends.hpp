@@ -30,4 +30,4 @@ class LineEnds {
   char last_ = '\0';  // Last byte taken.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -100,4 +100,4 @@ class LlhttpParser {
   std::exception_ptr thrown_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -409,4 +409,4 @@ class H1Parser : public LlhttpParser<H1Parser> {
   bool is_ambiguous_ = false;  // True if a head of a response without a body is ambiguous.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

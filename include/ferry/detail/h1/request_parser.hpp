@@ -98,4 +98,4 @@ class RequestParser : public LlhttpParser<RequestParser> {
   std::string name_, value_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

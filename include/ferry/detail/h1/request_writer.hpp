@@ -231,4 +231,4 @@ class RequestWriter {
   bool is_active_ = true;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

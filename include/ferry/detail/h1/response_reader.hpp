@@ -489,4 +489,4 @@ class ResponseReader {
   bool body_failed_ = false;  // True if the rest of the body cannot be read.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -62,4 +62,4 @@ class StatusLineStart {
   std::size_t matched_ = 0;  // Number of bytes that match the pattern.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

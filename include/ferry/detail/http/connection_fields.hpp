@@ -46,4 +46,4 @@ struct ConnectionFields {
   }
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -237,4 +237,4 @@ class ContentDecoding {
 };
 static_assert(co_await_safe<ContentDecoding>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

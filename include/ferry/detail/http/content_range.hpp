@@ -32,4 +32,4 @@ inline std::optional<ContentRange> parse_content_range(std::string_view value) {
   return range;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -129,4 +129,4 @@ class SseParser {
 };
 static_assert(co_await_safe<SseParser>);
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

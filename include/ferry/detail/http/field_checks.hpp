@@ -61,4 +61,4 @@ inline std::string_view forbidden_trailer(std::string_view name) noexcept {
   return {};
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -40,4 +40,4 @@ struct ResponseMessage {
 /// The way in which the end of a body is found (RFC 9112 6.3).
 enum class Framing { none, length, chunked, until_close };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

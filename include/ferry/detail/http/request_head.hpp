@@ -48,4 +48,4 @@ inline bool expects_continue(const Headers& headers, const Headers& defaults) no
   return sent.has_token("Expect", "100-continue");
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

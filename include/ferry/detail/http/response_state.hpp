@@ -12,7 +12,7 @@
 
 namespace ferry::inline FERRY_CONFIGURATION {
 class Response;
-}  // namespace ferry::inline FERRY_CONFIGURATION
+}  // namespace ferry
 
 namespace ferry::inline FERRY_CONFIGURATION::detail {
 
@@ -36,4 +36,4 @@ struct ResponseState : CacheAllocated<ResponseState> {
   void clear() noexcept;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

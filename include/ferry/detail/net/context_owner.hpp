@@ -82,4 +82,4 @@ class OwningStream final : public Stream {
   const std::unique_ptr<Stream> stream_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

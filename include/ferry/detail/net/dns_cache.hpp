@@ -400,4 +400,4 @@ class DnsCache : public std::enable_shared_from_this<DnsCache> {
   std::map<std::string, UnderWay, std::less<>> under_way_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

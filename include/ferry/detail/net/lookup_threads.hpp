@@ -188,4 +188,4 @@ class LookupThreads : public std::enable_shared_from_this<LookupThreads> {
   std::atomic<std::uint64_t> generation_{0};
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

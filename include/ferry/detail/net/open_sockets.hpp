@@ -62,4 +62,4 @@ class OpenSockets final : public asio::execution_context::service {
   IntrusiveList<OpenSocket, &OpenSocket::in_context> sockets_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

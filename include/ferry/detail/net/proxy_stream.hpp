@@ -65,4 +65,4 @@ class ProxyStream {
   DialContext& origin;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -24,4 +24,4 @@ class SocketConnector final : public Connector {
   UnixConnector unix_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

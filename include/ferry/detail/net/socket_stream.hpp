@@ -150,4 +150,4 @@ class SocketStream : public Stream, private OpenSocket {
   ProcessMark process_;  // The process that opened the socket.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

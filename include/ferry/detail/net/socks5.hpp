@@ -134,4 +134,4 @@ class Socks5Tunnel {
   ProxyStream& proxy_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -91,4 +91,4 @@ class TcpStream final : public SocketStream<asio::ip::tcp> {
   asio::ip::tcp::endpoint remote_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -173,4 +173,4 @@ class TcpConnector final : public Connector {
   const std::shared_ptr<DnsCache> dns_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -65,4 +65,4 @@ class UnixConnector final : public Connector {
   }
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -79,4 +79,4 @@ asio::awaitable<void> wait_ready(Socket& socket, std::error_code& error) {
       StartReadyWait<Socket>{&socket}, token);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

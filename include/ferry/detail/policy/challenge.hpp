@@ -159,4 +159,4 @@ inline std::vector<Challenge> challenges(const Headers& response, std::string_vi
   return found;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -73,4 +73,4 @@ inline bool hides(const Cookie& cookie, const Cookie& secure_one) {
          path_matches(cookie.path, secure_one.path);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -79,4 +79,4 @@ inline std::optional<Error> check(const Timeouts& timeouts) {
   return check_duration("the total timeout", timeouts.total);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -126,4 +126,4 @@ class ProxyRule {
   ProxyBypass bypass_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

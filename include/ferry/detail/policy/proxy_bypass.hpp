@@ -153,4 +153,4 @@ class ProxyBypass {
   std::vector<Network> networks_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

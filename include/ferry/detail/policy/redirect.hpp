@@ -91,4 +91,4 @@ inline Result<std::optional<Redirection>> redirection(const RedirectFacts& facts
   return Onward(std::move(next));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -173,4 +173,4 @@ inline std::optional<Duration> retry_after(const Headers& headers) {
   return std::clamp(asked, seconds(0), std::chrono::floor<seconds>(Duration::max()));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

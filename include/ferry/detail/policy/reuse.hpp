@@ -34,4 +34,4 @@ constexpr std::optional<CloseReason> reuse_obstacle(const ReuseFacts& facts) noe
   return std::nullopt;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -103,4 +103,4 @@ inline bool keeps_prefix_promise(const SetCookie& set) {
   return !is_host_prefix || (set.domain.empty() && set.path == "/");
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

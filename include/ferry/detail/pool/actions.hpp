@@ -71,4 +71,4 @@ class PoolActions {
   PooledConnection** closing_end_ = &closing_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -54,4 +54,4 @@ struct PooledConnection {
   PooledConnection* next_closing = nullptr;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -154,4 +154,4 @@ class PoolCore {
   std::atomic<std::size_t> admitted_{0};
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

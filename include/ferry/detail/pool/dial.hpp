@@ -204,4 +204,4 @@ class Dial final : public DialLimits {
   Deadline deadline_;  // Known to the slot until the dial has ended.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -247,4 +247,4 @@ class DialQueue {
   std::size_t waiting_ = 0;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -245,4 +245,4 @@ inline bool LockedState::is_drained() const noexcept {
   return state_.quiet() && !pool_.has_admitted_calls();
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -59,4 +59,4 @@ class HostTable {
   Host* last_ = nullptr;  // The host found last; null or an element of `hosts_`.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

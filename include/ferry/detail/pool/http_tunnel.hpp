@@ -112,4 +112,4 @@ class HttpTunnel {
   bool may_try_again_ = false;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

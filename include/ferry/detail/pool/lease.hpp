@@ -78,4 +78,4 @@ class PoolCore::Admission {
   bool admitted_ = false;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -118,4 +118,4 @@ class LockedState {
   ProcessMark process_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

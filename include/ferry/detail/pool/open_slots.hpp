@@ -149,4 +149,4 @@ class OpenSlots {
   std::size_t extra_ = 0;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

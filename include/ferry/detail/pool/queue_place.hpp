@@ -101,4 +101,4 @@ class QueuePlace {
   bool queued_ = false;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

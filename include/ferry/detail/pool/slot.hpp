@@ -108,4 +108,4 @@ struct PoolTypes {
   };
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -155,4 +155,4 @@ inline void DiallingPool::start_dial(Slot& slot) noexcept {
   is_starting = is_nested;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

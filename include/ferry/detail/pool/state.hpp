@@ -497,4 +497,4 @@ class PoolState {
   bool closed_ = false;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

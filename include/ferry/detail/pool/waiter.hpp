@@ -44,4 +44,4 @@ inline Phase phase_of(const Error& error, const Deadline& deadline) noexcept {
   return deadline.phase();
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

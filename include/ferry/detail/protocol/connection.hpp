@@ -100,4 +100,4 @@ class Connection {
   WorkBudget budget_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -86,4 +86,4 @@ class Exchange {
   ~Exchange() = default;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

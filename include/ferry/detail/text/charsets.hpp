@@ -396,4 +396,4 @@ inline const Charset* find_charset(std::string_view name) {
   return nullptr;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -131,4 +131,4 @@ inline std::optional<std::string> from_system_charset(std::string_view bytes,
   return iconv.convert(bytes);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -370,4 +370,4 @@ inline std::string from_iso_2022_jp(std::string_view bytes) {
   return out;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -23,4 +23,4 @@ inline Error cancellation_of(const std::system_error& thrown) {
   return Error(Errc::cancelled);
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

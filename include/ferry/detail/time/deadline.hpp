@@ -430,4 +430,4 @@ class Deadline {
   bool known_ = false;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -97,4 +97,4 @@ class OneShotEvent : public Abortable {
   bool fired_ = false;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

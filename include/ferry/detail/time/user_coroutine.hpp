@@ -88,4 +88,4 @@ inline asio::awaitable<void> run_limited(asio::awaitable<void> work, Deadline& d
   if (state->thrown) std::rethrow_exception(std::exchange(state->thrown, nullptr));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

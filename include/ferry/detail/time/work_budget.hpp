@@ -70,4 +70,4 @@ inline asio::awaitable<std::optional<Error>> let_others_run(WorkBudget& budget,
   co_return std::nullopt;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -116,4 +116,4 @@ class TlsBio {
   std::size_t gone_ = 0;  // Bytes of these already sent.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -100,4 +100,4 @@ inline bool is_pin(std::string_view text) {
                          static_cast<int>(base64.size())) > 0;
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -266,4 +266,4 @@ class OpenSslContext final : public TlsContext,
   Descriptor keylog_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

@@ -59,4 +59,4 @@ class TlsSessions {
   std::vector<std::pair<std::string, Session>> sessions_;  // Newest last.
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

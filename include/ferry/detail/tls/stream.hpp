@@ -399,4 +399,4 @@ class TlsStream final : public Stream {
   ProcessMark process_;
 };
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::detail
+}  // namespace ferry::detail

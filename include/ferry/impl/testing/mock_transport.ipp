@@ -172,4 +172,4 @@ FERRY_DEFINITION asio::awaitable<Result<std::unique_ptr<Stream>>> MockTransport:
   co_return Connected(std::make_unique<Connection>(state_, context.is_secure()));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::testing
+}  // namespace ferry::testing

@@ -165,4 +165,4 @@ FERRY_DEFINITION asio::awaitable<Result<std::unique_ptr<Stream>>> ScriptedConnec
   co_return Connected(std::make_unique<ScriptedStream>(executor, *script));
 }
 
-}  // namespace ferry::inline FERRY_CONFIGURATION::testing
+}  // namespace ferry::testing
