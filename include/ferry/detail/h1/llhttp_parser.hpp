@@ -31,7 +31,6 @@ inline bool is_llhttp_strict() noexcept {
 template <class Owner>
 class LlhttpParser {
  public:
-  LlhttpParser(const LlhttpParser&) = delete;  // llhttp holds a pointer to this object.
   LlhttpParser& operator=(const LlhttpParser&) = delete;
 
  protected:
@@ -84,6 +83,7 @@ class LlhttpParser {
 
  private:
   friend Owner;  // So that no other class constructs this one for `Owner`.
+  LlhttpParser(const LlhttpParser&) = delete;  // llhttp holds a pointer to this object.
   LlhttpParser() = default;
 
   template <class Function>

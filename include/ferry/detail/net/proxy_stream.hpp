@@ -16,10 +16,10 @@ namespace ferry::inline FERRY_CONFIGURATION::detail {
 /// writes, and the errors in the proxy's name.
 class ProxyStream {
  public:
-  /// @param origin the dial's context, for the origin.
+  /// @param dial the dial's context, for the origin.
   /// Lifetime: everything given outlives the object.
-  ProxyStream(Stream& stream, const Proxy& proxy, DialContext& origin) noexcept
-      : stream(stream), proxy(proxy), origin(origin) {}
+  ProxyStream(Stream& to_proxy, const Proxy& its, DialContext& dial) noexcept
+      : stream(to_proxy), proxy(its), origin(dial) {}
 
   /// Writes all bytes. @return the failure, or nothing.
   asio::awaitable<std::optional<Error>> write(std::string_view bytes) {
