@@ -69,16 +69,37 @@ inline void release_connection(Lease& lease, Exchange& exchange, LeasedConnectio
   }
 }
 
-/// Ends an exchange whose response is not wanted. Keeps the connection if the rest of the response
-/// is short and has already arrived: nothing waits for a server that withholds it.
+/// Ends an exchange whose connection must not be used again, and closes the connection.
+inline void discard_connection(Lease& lease, Exchange& exchange, CloseReason reason) noexcept {
+  lease.connection().http->abandon(exchange);
+  lease.discard(reason);
+}
+
+/// Ends an exchange whose response was read to its end, as `release_connection` does. If the time
+/// is up, the response is still one, but the connection may have been aborted: it is closed.
+inline void conclude_exchange(Lease& lease, Exchange& exchange, LeasedConnection* held,
+                              const Deadline& deadline, Clock::time_point now) noexcept {
+  if (deadline.ended())
+    discard_connection(lease, exchange, CloseReason::failed);
+  else
+    release_connection(lease, exchange, held, now);
+}
+
+/// Ends an exchange whose response is not wanted, if the rest of the response is short and has
+/// already arrived: nothing waits for a server that withholds it.
+/// @return false if the exchange goes on.
+inline bool drain_connection(Lease& lease, Exchange& exchange, LeasedConnection* held,
+                             Deadline& deadline) noexcept {
+  if (deadline.ended() || !lease.connection().http->drain(exchange)) return false;
+  deadline.detach();
+  release_connection(lease, exchange, held, Clock::now());
+  return true;
+}
+
+/// Ends an exchange whose response is not wanted. Keeps the connection if it can be drained.
 inline void leave_connection(Lease& lease, Exchange& exchange, Deadline& deadline) noexcept {
-  Connection& connection = *lease.connection().http;
-  if (!deadline.ended() && connection.drain(exchange)) {
-    release_connection(lease, exchange, nullptr, Clock::now());
-    return;
-  }
-  connection.abandon(exchange);
-  lease.discard(CloseReason::unread);
+  if (!drain_connection(lease, exchange, nullptr, deadline))
+    discard_connection(lease, exchange, CloseReason::unread);
 }
 
 }  // namespace ferry::detail

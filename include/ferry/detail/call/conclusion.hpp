@@ -74,12 +74,7 @@ inline Outcome Call::conclude_success() {
   if (options.kind == ResponseKind::stream) return NextStep::stream;
   if (message.status == 101) return take_upgraded();
   Exchange& exchange = *attempt_->exchange;
-  if (deadline->ended()) {  // The limit passed with the last byte: still a response.
-    abandon_exchange();
-    lease.discard(CloseReason::failed);
-  } else {
-    release_connection(lease, exchange, held_.get(), exchange.times.end);
-  }
+  conclude_exchange(lease, exchange, held_.get(), *deadline, exchange.times.end);
   // A 206 contains a part of the encoded data, which cannot be decoded alone.
   if (options.decodes && !client->options.codings.empty() && message.status != 206)
     return begin_decoding();
@@ -99,8 +94,7 @@ inline void Call::note_timings() noexcept {
 inline Outcome Call::take_upgraded() {
   Upgraded upgraded;
   std::tie(upgraded.stream, upgraded.received) = lease.connection().http->detach();
-  abandon_exchange();
-  lease.discard(CloseReason::upgraded);
+  discard_connection(lease, *attempt_->exchange, CloseReason::upgraded);
   if (auto owner = pool().context_owner.lock(); owner && upgraded.stream)
     upgraded.stream = std::make_unique<OwningStream>(std::move(owner), std::move(upgraded.stream));
   report_answer(0);
@@ -274,10 +268,8 @@ inline void Call::keep_received(Attempt& attempt) {
   Exchange& exchange = *attempt.exchange;
   std::string& body = response_->message.body;
   body.resize(body.size() - std::exchange(exchange.unfilled, 0));
-  if (attempt.failure->code() != Errc::body_too_large || deadline->ended()) return;
-  if (!lease.connection().http->drain(exchange)) return;
-  deadline->detach();
-  release_connection(lease, exchange, held_.get(), Clock::now());
+  if (attempt.failure->code() == Errc::body_too_large)
+    drain_connection(lease, exchange, held_.get(), *deadline);
 }
 
 /// Adds the circumstances, the received part of a response, and the errors of earlier attempts to

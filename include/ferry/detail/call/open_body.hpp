@@ -82,8 +82,7 @@ class OpenBody {
                       response.connection().reused, call->exchange().bytes_sent)
                   .with(response.status(), {}, call->earlier);
     call->deadline->finish();
-    connection().abandon(call->exchange());
-    call->lease.discard(CloseReason::failed);
+    discard_connection(call->lease, call->exchange(), CloseReason::failed);
     call->admission.end();
     report(*failure);
     return *failure;
@@ -137,12 +136,7 @@ class OpenBody {
     Timings& timings = access::state(response).timings;
     timings.receive = end - call->exchange().times.first_byte;
     timings.total = end - call->begun();
-    if (deadline.ended()) {  // Time ran out as the last byte came; the response is complete.
-      connection().abandon(call->exchange());
-      call->lease.discard(CloseReason::failed);
-    } else {
-      release_connection(call->lease, call->exchange(), nullptr, end);
-    }
+    conclude_exchange(call->lease, call->exchange(), nullptr, deadline, end);
     call->admission.end();
     message().body = std::string();
     if (call->observer())

@@ -103,8 +103,8 @@ class PoolState {
   /// Begins an exchange on a connection of this key: on the one in use that got room last, or else
   /// on the most recently used idle one.
   /// @return a null slot if there is none.
-  template <class PoolActions>
-  Hold take(std::string_view key, Time now, PoolActions& actions) noexcept {
+  template <class Actions>
+  Hold take(std::string_view key, Time now, Actions& actions) noexcept {
     expire(now, actions);
     Slot* const slot = reuse(hosts_.find(key), newcomer, now);
     if (!slot) return {};
@@ -116,8 +116,8 @@ class PoolState {
   /// and starts a dial if there is room.
   /// @param dead the slot of the useless connection that the waiter had, if any: its exchange is
   ///   discarded for `reason`, and its place, if that becomes free, is the first to be reused.
-  template <class PoolActions>
-  void enqueue(Ticket& ticket, std::string_view key, Time now, PoolActions& actions,
+  template <class Actions>
+  void enqueue(Ticket& ticket, std::string_view key, Time now, Actions& actions,
                Slot* dead = nullptr, CloseReason reason = CloseReason::failed) {
     if (!ticket.fresh) expire(now, actions);
     Host* const found = hosts_.find(key);
@@ -148,8 +148,8 @@ class PoolState {
   /// Removes the ticket of a waiter that gives up.
   /// @return the slot that carries an exchange for the ticket, if any; the caller must release or
   ///   discard it.
-  template <class PoolActions>
-  Slot* leave(Ticket& ticket, PoolActions& actions) noexcept {
+  template <class Actions>
+  Slot* leave(Ticket& ticket, Actions& actions) noexcept {
     if (ticket.host) {
       Host& host = *ticket.host;
       queue_.remove(ticket);
@@ -165,8 +165,8 @@ class PoolState {
 
   /// Ends an exchange of a slot whose connection is unused since `idle_since`, and fit for reuse
   /// until `expires`. The place goes to the next waiter.
-  template <class PoolActions>
-  void release(Slot& slot, Time idle_since, Time expires, Time now, PoolActions& actions) noexcept {
+  template <class Actions>
+  void release(Slot& slot, Time idle_since, Time expires, Time now, Actions& actions) noexcept {
     slot.idle_since = idle_since;
     slot.expires = expires;
     slot.kept = true;
@@ -179,8 +179,8 @@ class PoolState {
 
   /// Ends an exchange of a slot whose connection must not be used again. The connection is closed
   /// after its last exchange, for the reason that was given first.
-  template <class PoolActions>
-  void discard(Slot& slot, CloseReason reason, PoolActions& actions) noexcept {
+  template <class Actions>
+  void discard(Slot& slot, CloseReason reason, Actions& actions) noexcept {
     end_unfit(slot, reason, actions);
     start_dials(actions);
     abandon_if_quiet(actions);
@@ -189,8 +189,8 @@ class PoolState {
   /// Ends the use of a connection for new exchanges, on no holder's behalf. It is closed for this
   /// reason after its last exchange, at once if it is idle. A retired slot keeps its own reason.
   /// @param slot a slot whose dial has succeeded, and which was not closed.
-  template <class PoolActions>
-  void retire(Slot& slot, CloseReason reason, PoolActions& actions) noexcept {
+  template <class Actions>
+  void retire(Slot& slot, CloseReason reason, Actions& actions) noexcept {
     if (slot.state == Slot::State::active) {
       slots_.retire(slot, reason);
     } else if (slot.state == Slot::State::idle) {
@@ -202,8 +202,8 @@ class PoolState {
   /// Changes the number of exchanges that a connection may carry at a time. It may shrink below the
   /// number that it carries, and to 0: then it takes nothing new until it grows.
   /// @param slot a slot whose dial has succeeded, and which was not closed.
-  template <class PoolActions>
-  void set_capacity(Slot& slot, std::size_t capacity, PoolActions& actions) noexcept {
+  template <class Actions>
+  void set_capacity(Slot& slot, std::size_t capacity, Actions& actions) noexcept {
     const bool usability_changes = (slot.capacity > 0) != (capacity > 0);
     if (slot.state == Slot::State::idle && usability_changes) slots_.make_active(slot);
     slots_.set_capacity(slot, capacity);
@@ -214,9 +214,9 @@ class PoolState {
 
   /// Reports that a dial has succeeded. The connection of a given-up dial is closed.
   /// @param capacity the number of exchanges that the connection may carry at a time, at least 1.
-  template <class PoolActions>
+  template <class Actions>
   void dialled(Slot& slot, Connection connection, Time now, Time expires, std::size_t capacity,
-               PoolActions& actions) noexcept {
+               Actions& actions) noexcept {
     if (slot.state == Slot::State::given_up) {
       actions.closing(std::move(connection), CloseReason::evicted);
       queue_.forget(slot);
@@ -234,8 +234,8 @@ class PoolState {
 
   /// Reports that a dial has failed. The waiter that started the dial fails; other waiters go on
   /// waiting, and a waiter that only inherited the dial gets a dial of its own.
-  template <class PoolActions>
-  void dial_failed(Slot& slot, PoolActions& actions) noexcept {
+  template <class Actions>
+  void dial_failed(Slot& slot, Actions& actions) noexcept {
     if (slot.state == Slot::State::given_up) {
       queue_.forget(slot);
       return;
@@ -251,8 +251,8 @@ class PoolState {
   // ---- time, and the end ----
 
   /// Closes connections that have been idle for too long. Every event with a time does so first.
-  template <class PoolActions>
-  void expire(Time now, PoolActions& actions) noexcept {
+  template <class Actions>
+  void expire(Time now, Actions& actions) noexcept {
     bool freed = false;
     while (slots_.next_expiry() <= now) {
       Slot& slot = *slots_.first_to_expire();
@@ -266,15 +266,15 @@ class PoolState {
   Time next_expiry() const noexcept { return slots_.next_expiry(); }
 
   /// Closes all idle connections.
-  template <class PoolActions>
-  void close_idle(CloseReason reason, PoolActions& actions) noexcept {
+  template <class Actions>
+  void close_idle(CloseReason reason, Actions& actions) noexcept {
     while (Slot* const slot = slots_.first_to_expire()) close(*slot, reason, actions);
     start_dials(actions);
   }
 
   /// Stops keeping connections. With `now_too`, also fails all waiters and gives up all dials.
-  template <class PoolActions>
-  void close(bool now_too, PoolActions& actions) noexcept {
+  template <class Actions>
+  void close(bool now_too, Actions& actions) noexcept {
     limits_.max_idle = 0;
     closed_ = true;
     close_idle(CloseReason::client_closed, actions);
@@ -354,8 +354,8 @@ class PoolState {
   /// Serves the key's waiters with an active slot, in order, while it has room, else lets it idle.
   /// Then starts dials, because waiters of any key may have waited for this.
   /// @param fresh true if the connection is new: no other waiter takes its place away.
-  template <class PoolActions>
-  void place(Slot& slot, bool fresh, PoolActions& actions) noexcept {
+  template <class Actions>
+  void place(Slot& slot, bool fresh, Actions& actions) noexcept {
     Host& host = *slot.host;
     for (Ticket* ticket = host.queue.front(); ticket && slot.use < slot.capacity;) {
       Ticket& candidate = *std::exchange(ticket, host.queue.next(*ticket));
@@ -378,8 +378,8 @@ class PoolState {
   }
 
   /// Lets an active slot without exchanges idle, or closes it.
-  template <class PoolActions>
-  void rest(Slot& slot, bool fresh, PoolActions& actions) noexcept {
+  template <class Actions>
+  void rest(Slot& slot, bool fresh, Actions& actions) noexcept {
     Host& host = *slot.host;
     // The waiters without a dial cannot use this connection, and none of them may dial at the key's
     // limit: they would wait for ever, so the connection makes room.
@@ -421,8 +421,8 @@ class PoolState {
 
   /// Starts dials while there are places and waiters without a dial, longest waiting first. Spare
   /// dials make room first, then idle connections.
-  template <class PoolActions>
-  void start_dials(PoolActions& actions) noexcept {
+  template <class Actions>
+  void start_dials(Actions& actions) noexcept {
     while (queue_.keys_awaiting_dial() > 0 && make_room(actions)) {
       const Ticket& ticket = *queue_.first_awaiting_dial();
       ++total_;
@@ -430,8 +430,8 @@ class PoolState {
     }
   }
   /// @return false if there is no place and none can be freed.
-  template <class PoolActions>
-  bool make_room(PoolActions& actions) noexcept {
+  template <class Actions>
+  bool make_room(Actions& actions) noexcept {
     if (total_ < limits_.max_connections) return true;
     if (Slot* const spare = queue_.first_spare())
       give_up(*spare, actions);
@@ -445,8 +445,8 @@ class PoolState {
   // ---- closing ----
 
   /// Ends an exchange of a slot that must not be used again.
-  template <class PoolActions>
-  void end_unfit(Slot& slot, CloseReason reason, PoolActions& actions) noexcept {
+  template <class Actions>
+  void end_unfit(Slot& slot, CloseReason reason, Actions& actions) noexcept {
     slots_.end_exchange(slot);
     const bool retired = slot.state == Slot::State::retired;
     if (slot.use == 0)
@@ -456,8 +456,8 @@ class PoolState {
   }
 
   /// Closes the connection of a slot without exchanges and frees its place.
-  template <class PoolActions>
-  void close(Slot& slot, CloseReason reason, PoolActions& actions) noexcept {
+  template <class Actions>
+  void close(Slot& slot, CloseReason reason, Actions& actions) noexcept {
     Host& host = *slot.host;
     actions.closing(std::move(slot.connection), reason);
     slots_.remove(slot);
@@ -472,16 +472,16 @@ class PoolState {
 
   /// Gives up all dials if no request is in flight: they would serve no one, and would keep the
   /// program running.
-  template <class PoolActions>
-  void abandon_if_quiet(PoolActions& actions) noexcept {
+  template <class Actions>
+  void abandon_if_quiet(Actions& actions) noexcept {
     if (queue_.spares() > 0 && quiet()) give_up_spares(actions);
   }
-  template <class PoolActions>
-  void give_up_spares(PoolActions& actions) noexcept {
+  template <class Actions>
+  void give_up_spares(Actions& actions) noexcept {
     while (Slot* const spare = queue_.first_spare()) give_up(*spare, actions);
   }
-  template <class PoolActions>
-  void give_up(Slot& dial, PoolActions& actions) noexcept {
+  template <class Actions>
+  void give_up(Slot& dial, Actions& actions) noexcept {
     Host& host = *dial.host;
     queue_.give_up(dial);
     --total_;
