@@ -45,10 +45,8 @@ asio::awaitable<Response> send_through(const std::shared_ptr<ClientCore>& core,
 
 }  // namespace detail
 
-FERRY_DEFINITION Client::Client(asio::any_io_executor executor, ClientOptions options) {
-  ConnectionPool pool(std::move(executor), detail::pool_options(options));
-  make(std::move(pool), std::move(options), false);
-}
+FERRY_DEFINITION Client::Client(asio::any_io_executor executor, ClientOptions options)
+    : Client(detail::OwnedExecutor{std::move(executor), nullptr}, std::move(options)) {}
 
 FERRY_DEFINITION Client::Client(detail::OwnedExecutor executor, ClientOptions options) {
   auto pool = detail::access::make<ConnectionPool>(

@@ -49,7 +49,7 @@ FERRY_DEFINITION ConnectionPool::ConnectionPool(asio::any_io_executor executor,
                                                 PoolOptions options) {
   if (auto error = detail::check(options.limits)) throw *error;
   if (auto error = detail::check(static_cast<const ConnectOptions&>(options))) throw *error;
-  auto core = std::make_shared<detail::SocketPool>(std::move(executor), std::move(options));
+  auto core = std::make_shared<detail::DiallingPool>(std::move(executor), std::move(options));
   core->context_owner = owner;
   handle_ = std::make_shared<Handle>(
       detail::keep_with<detail::PoolCore>(std::move(owner), std::move(core)));

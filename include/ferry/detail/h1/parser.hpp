@@ -78,9 +78,6 @@ enum class ParseStep {
 ///    the end of the message, and nowhere else.
 class H1Parser : public LlhttpParser<H1Parser> {
  public:
-  /// False for an llhttp 8 that was built without its strict mode: it accepts malformed responses.
-  static bool is_strict() noexcept { return is_llhttp_strict(); }
-
   /// @param message receives the response and must outlive the parsing; the memory of its fields is
   ///   used again.
   /// @param expects_no_body true if no response to the request has a body: it is HEAD or CONNECT.

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <type_traits>
 #include <utility>
 
 #include <ferry/detail/base/asio.hpp>
@@ -19,15 +18,6 @@ struct OwnedExecutor {
 
   operator asio::any_io_executor() const { return executor; }
 };
-
-/// The owner of an executor's context. Null for others: their users keep the context alive.
-template <class Executor>
-std::shared_ptr<const void> owner_of(const Executor& executor) noexcept {
-  if constexpr (std::is_same_v<Executor, OwnedExecutor>)
-    return executor.owner;
-  else
-    return nullptr;
-}
 
 /// A pointer to an object that also keeps a context alive; the object is released first.
 template <class T>

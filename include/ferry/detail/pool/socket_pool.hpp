@@ -18,16 +18,13 @@
 // The functions of `DiallingPool` that wait or dial.
 namespace ferry::inline FERRY_CONFIGURATION::detail {
 
-/// The pool over the system's sockets.
-using SocketPool = DiallingPool;
-
 inline DiallingPool::DiallingPool(const asio::any_io_executor& executor, PoolOptions options)
     : PoolCore(std::move(options), std::make_shared<TimedDeadlineQueue>(executor)),
       executor_(executor),
       // If the timer would keep the program running, no alarm is ever set.
       state_(*this, options_.limits, deadlines_->waits_uncounted()),
       dns_(std::make_shared<DnsCache>(options_.tcp)) {
-  if (!H1Parser::is_strict())
+  if (!is_llhttp_strict())
     throw Error(Errc::invalid_option,
                 "llhttp was built without its strict mode (LLHTTP_STRICT_MODE=1): it would let "
                 "malformed responses pass");
