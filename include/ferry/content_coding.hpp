@@ -71,13 +71,6 @@ inline Error undecodable(std::string_view coding, std::string_view why) {
   return Error(Errc::undecodable_body, std::string(coding) + ": " + std::string(why));
 }
 
-/// The function that `ContentCoding::decoder` points to. It has the same address in every
-/// translation unit, unlike a lambda in a header with some compilers.
-template <class Decoder, auto... arguments>
-std::unique_ptr<ContentDecoder> make_decoder() {
-  return std::make_unique<Decoder>(arguments...);
-}
-
 }  // namespace detail
 
 }  // namespace ferry

@@ -20,6 +20,7 @@
 #include <ferry/sse.hpp>
 
 #include "support/folder.hpp"
+#include "support/make_decoder.hpp"
 #include "support/scripted.hpp"
 
 using namespace std::chrono_literals;
@@ -316,7 +317,7 @@ TEST_CASE("[64] decoding lets others run, too: collected bodies and streams") {
     std::size_t& made = Inflater::made = 0;
     std::size_t most = 0;
     ClientOptions options;
-    options.codings.push_back({"inflate", {}, ferry::detail::make_decoder<Inflater>});
+    options.codings.push_back({"inflate", {}, test::make_decoder<Inflater>});
     const std::string head =
         "HTTP/1.1 200 OK\r\nContent-Encoding: inflate\r\nContent-Length: 32768\r\n\r\n";
     Flow flow;

@@ -12,6 +12,7 @@
 
 #include "support/codings.hpp"
 #include "support/fail_each.hpp"
+#include "support/make_decoder.hpp"
 
 namespace {
 
@@ -549,7 +550,7 @@ TEST_CASE("a decoder that stands still is an error, not a loop") {
       return Progress{};
     }
   };
-  const std::array codings{ContentCoding{"still", "", &ferry::detail::make_decoder<Still>}};
+  const std::array codings{ContentCoding{"still", "", &test::make_decoder<Still>}};
   Headers headers;
   headers.add("Content-Encoding", "still");
   auto decoding = ContentDecoding::of(headers, codings).value();
